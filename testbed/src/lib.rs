@@ -1,0 +1,1 @@
+//! A real single-node Kubernetes cluster and a registry that answers as ghcr.io does.
