@@ -1,1 +1,15 @@
 //! `deploy`: takes a deploy signal on the node and makes the cluster run it.
+//!
+//! The signal says what; the node says where and how. The crate is a pure
+//! core (`signal`, `node`, `plan`, `chart`) with a thin shell around it
+//! (`helm`, `registry`, `cluster`, `state`); `pipeline` is its table of
+//! contents, `event` the only way from there to what people read.
+
+pub mod error;
+pub mod event;
+pub mod exit;
+pub mod plan;
+pub mod signal;
+pub mod text;
+
+pub use error::{Error, Kind, Result};

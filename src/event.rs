@@ -1,0 +1,146 @@
+//! What happens in a run, as data: the only link between the pipeline and its
+//! reporters (terminal, GitHub, journal).
+//!
+//! The pipeline never prints and a reporter never decides.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// The steps of a deploy that people see, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phase {
+    /// Waiting for the release's lock.
+    Lock,
+    /// Chart, images and cluster are looked at.
+    Preflight,
+    /// The chart is rendered and the images are proven.
+    Prove,
+    /// What an interrupted deploy left is settled.
+    Heal,
+    /// Helm applies, the rollout is watched.
+    Rollout,
+    /// The last good revision is restored.
+    Rollback,
+    /// What the cluster holds is compared with what was asked.
+    Verify,
+}
+
+impl Phase {
+    /// The word for it in the journal and in progress lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::Preflight => "preflight",
+            Self::Prove => "prove",
+            Self::Heal => "heal",
+            Self::Rollout => "rollout",
+            Self::Rollback => "rollback",
+            Self::Verify => "verify",
+        }
+    }
+}
+
+/// Something that a person or a script may want to know.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// What will be done: one per run, before anything is touched.
+    Planned(&'a Summary),
+    /// A phase begins.
+    Started(Phase),
+    /// A phase ended well.
+    Done(Phase, Duration),
+    /// A line of progress inside a phase: only when something changed.
+    Progress(&'a str),
+    /// Worth knowing, nothing to do.
+    Note(&'a str),
+    /// Something to see to, though the deploy goes on.
+    Warning(&'a str),
+    /// The run ended well.
+    Finished(&'a Report),
+    /// The run ended with an error.
+    Failed(&'a Error),
+}
+
+/// What will be done, in short.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// The run's id, as `deploy show` takes it.
+    pub run: String,
+    /// The release.
+    pub release: String,
+    /// The release's namespace.
+    pub namespace: String,
+    /// `oci://…` with the version behind it.
+    pub chart: String,
+    /// Key and image of each requested image.
+    pub images: Vec<(String, String)>,
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The plan it came from.
+    pub summary: Summary,
+    /// The revision before, where there was one.
+    pub before: Option<u32>,
+    /// The revision that serves now; none for a dry run.
+    pub revision: Option<u32>,
+    /// Whether the manifest is the one of the revision before.
+    pub unchanged: bool,
+    /// Whether it was a dry run.
+    pub dry_run: bool,
+    /// Where each image stands: key, image, and the containers that carry it.
+    pub placed: Vec<(String, String, Vec<String>)>,
+    /// From start to end.
+    pub took: Duration,
+}
+
+/// Something that takes events: terminal, GitHub, journal.
+pub trait Reporter: Send {
+    /// Takes one event. It must not fail: a closed pipe or a full disk never
+    /// changes a deploy.
+    fn event(&mut self, event: &Event<'_>);
+}
+
+/// Hands each event to every reporter.
+#[derive(Default)]
+pub struct Events {
+    reporters: Mutex<Vec<Box<dyn Reporter>>>,
+}
+
+impl Events {
+    /// Events for these reporters.
+    pub fn to(reporters: Vec<Box<dyn Reporter>>) -> Self {
+        Self {
+            reporters: Mutex::new(reporters),
+        }
+    }
+
+    /// Tells every reporter.
+    pub fn emit(&self, event: &Event<'_>) {
+        let mut reporters = self
+            .reporters
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        for reporter in reporters.iter_mut() {
+            reporter.event(event);
+        }
+    }
+
+    /// A note.
+    pub fn note(&self, text: impl AsRef<str>) {
+        self.emit(&Event::Note(text.as_ref()));
+    }
+
+    /// A warning.
+    pub fn warn(&self, text: impl AsRef<str>) {
+        self.emit(&Event::Warning(text.as_ref()));
+    }
+
+    /// A line of progress.
+    pub fn progress(&self, text: impl AsRef<str>) {
+        self.emit(&Event::Progress(text.as_ref()));
+    }
+}

@@ -1,0 +1,133 @@
+//! What a deploy will do: the request joined with the node's say. Pure data.
+//!
+//! A plan is made once, before anything is locked or touched, and never
+//! changes after that. Nothing in it came from a workflow but the request.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::signal::{ImageKey, ImageRef, Request};
+
+/// What happens to a release whose rollout failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Go back to the last good revision.
+    Rollback,
+    /// Leave everything as it is.
+    Keep,
+}
+
+/// A path into a chart's values: `api.image`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValuePath(Vec<String>);
+
+impl ValuePath {
+    /// The keys from the top, at least one.
+    pub fn keys(&self) -> &[String] {
+        &self.0
+    }
+
+    /// The path one key further down.
+    #[must_use]
+    pub fn child(&self, key: impl Into<String>) -> Self {
+        let mut keys = self.0.clone();
+        keys.push(key.into());
+        Self(keys)
+    }
+}
+
+impl std::str::FromStr for ValuePath {
+    type Err = &'static str;
+
+    /// Keys joined by dots; a dot inside a key is written `\.`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut keys = vec![String::new()];
+        let mut characters = text.chars();
+        while let Some(character) = characters.next() {
+            match (character, keys.last_mut()) {
+                ('.', _) => keys.push(String::new()),
+                ('\\', Some(key)) => key.extend(characters.next()),
+                (plain, Some(key)) => key.push(plain),
+                (_, None) => {}
+            }
+        }
+        if keys.iter().any(String::is_empty) || text.chars().any(char::is_control) {
+            return Err("keys joined by dots, such as api.image");
+        }
+        Ok(Self(keys))
+    }
+}
+
+impl std::fmt::Display for ValuePath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, key) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str(".")?;
+            }
+            f.write_str(&key.replace('\\', "\\\\").replace('.', "\\."))?;
+        }
+        Ok(())
+    }
+}
+
+/// What the node says of an application's images.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageRules {
+    /// Where a key's image stands in the values, where the node says so.
+    pub layouts: BTreeMap<ImageKey, Vec<ValuePath>>,
+    /// Keys that this node's values switch off.
+    pub absent: BTreeSet<ImageKey>,
+    /// References of a requested repository that may stand beside the requested ones.
+    pub allowed: BTreeSet<ImageRef>,
+}
+
+/// What a deploy will do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What was asked for.
+    pub request: Request,
+    /// The release's name.
+    pub release: String,
+    /// The release's namespace.
+    pub namespace: String,
+    /// Values files of the node, in helm's order, absolute.
+    pub values: Vec<PathBuf>,
+    /// What the node says of the images.
+    pub images: ImageRules,
+    /// One budget for the whole deploy.
+    pub budget: Duration,
+    /// A rollback's own budget.
+    pub rollback_budget: Duration,
+    /// What happens after a failed rollout.
+    pub on_failure: OnFailure,
+    /// How long to wait for another deploy of the release.
+    pub lock_timeout: Duration,
+    /// After what time a holder that cannot be proven dead counts as dead.
+    pub stale_after: Duration,
+    /// The helm binary where the node names one; else it is looked up in `PATH`.
+    pub helm: Option<PathBuf>,
+    /// The kubeconfig files (joined as `KUBECONFIG` is), where one was chosen;
+    /// none means in-cluster.
+    pub kubeconfig: Option<OsString>,
+    /// The kubeconfig's context, where the node names one.
+    pub kube_context: Option<String>,
+    /// The whole environment that helm is given.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// Lock and journal lie here.
+    pub state: PathBuf,
+    /// How long evidence is kept, and how much of it in bytes.
+    pub evidence: Retention,
+    /// Prove only; apply nothing.
+    pub dry_run: bool,
+}
+
+/// How long evidence is kept, and how much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Older evidence is removed.
+    pub keep: Duration,
+    /// The oldest goes where all of it is larger, in bytes.
+    pub max: u64,
+}
