@@ -9,6 +9,7 @@ pub mod error;
 pub mod event;
 pub mod exit;
 pub mod plan;
+pub mod report;
 pub mod signal;
 pub mod text;
 
