@@ -1,1 +1,2 @@
 //! A real single-node Kubernetes cluster and a registry that answers as ghcr.io does.
+pub mod ghcr;
