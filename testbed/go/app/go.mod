@@ -1,0 +1,3 @@
+module testbed/app
+
+go 1.24.0
