@@ -18,8 +18,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 
+use super::answers::{json, plain};
 use super::body::Body;
-use super::front::{Front, json, plain};
+use super::front::Front;
 use super::policy::{Effect, Policy};
 use super::question::is_owner;
 use super::state::Asked;
@@ -30,13 +31,23 @@ const POLICY_LIMIT: usize = 1 << 20;
 pub(super) async fn answer(request: Request<Incoming>, front: &Front) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
-    let parts: Vec<&str> = path.strip_prefix(ROOT).unwrap_or_default().split('/').skip(1).collect();
+    let parts: Vec<&str> = path
+        .strip_prefix(ROOT)
+        .unwrap_or_default()
+        .split('/')
+        .skip(1)
+        .collect();
     match (method, parts.as_slice()) {
         (Method::GET, ["healthz"]) => health(front).await,
         (Method::GET, ["refused"]) => as_json(&front.state.refused()),
         (method, ["owners", owner, rest @ ..]) => {
             if !is_owner(owner) {
-                return plain(400, format!("{owner:?} is no owner: lower case letters, digits and - are expected\n"));
+                return plain(
+                    400,
+                    format!(
+                        "{owner:?} is no owner: lower case letters, digits and - are expected\n"
+                    ),
+                );
             }
             match (method, rest) {
                 (Method::PUT, []) => set_policy(request, front, owner).await,
@@ -57,7 +68,10 @@ pub(super) async fn answer(request: Request<Incoming>, front: &Front) -> Respons
 }
 
 fn unknown(path: &str) -> Response<Body> {
-    plain(404, format!("{path:?} is not part of the testbed's admin API under {ROOT}/\n"))
+    plain(
+        404,
+        format!("{path:?} is not part of the testbed's admin API under {ROOT}/\n"),
+    )
 }
 
 fn as_json(value: &impl Serialize) -> Response<Body> {
@@ -76,21 +90,34 @@ async fn health(front: &Front) -> Response<Body> {
 }
 
 async fn set_policy(request: Request<Incoming>, front: &Front, owner: &str) -> Response<Body> {
-    let body = Limited::new(request.into_body(), POLICY_LIMIT).collect().await;
+    let body = Limited::new(request.into_body(), POLICY_LIMIT)
+        .collect()
+        .await;
     let policy = match body.map(http_body_util::Collected::to_bytes) {
         Ok(bytes) => serde_json::from_slice::<Policy>(&bytes),
         Err(error) => return plain(400, format!("the policy was not received: {error}\n")),
     };
-    match policy {
-        Ok(policy) => match policy.faults.iter().find_map(|fault| bad_status(&fault.effect)) {
-            Some(status) => plain(400, format!("a fault's status is 400 to 599, not {status}\n")),
-            None => {
-                front.state.set_policy(owner, policy);
-                plain(204, String::new())
-            }
-        },
-        Err(error) => plain(400, format!("the policy for {owner} cannot be read: {error}\n")),
+    let policy = match policy {
+        Ok(policy) => policy,
+        Err(error) => {
+            return plain(
+                400,
+                format!("the policy for {owner} cannot be read: {error}\n"),
+            );
+        }
+    };
+    if let Some(status) = policy
+        .faults
+        .iter()
+        .find_map(|fault| bad_status(&fault.effect))
+    {
+        return plain(
+            400,
+            format!("a fault's status is 400 to 599, not {status}\n"),
+        );
     }
+    front.state.set_policy(owner, policy);
+    plain(204, String::new())
 }
 
 fn bad_status(effect: &Effect) -> Option<u16> {
@@ -108,7 +135,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// `proxy` is what HTTPS_PROXY holds: `http://127.0.0.1:PORT`.
+    /// `proxy` is what `HTTPS_PROXY` holds: `http://127.0.0.1:PORT`.
     pub fn new(proxy: &str) -> Self {
         let proxy = proxy.trim_end_matches('/').to_owned();
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -118,23 +145,35 @@ impl Admin {
     /// Sets an owner's policy; fault counters start anew, what was asked stays.
     pub async fn set_policy(&self, owner: &str, policy: &Policy) -> anyhow::Result<()> {
         let body = serde_json::to_vec(policy)?;
-        self.call(Method::PUT, &format!("owners/{owner}"), body).await.map(drop)
+        self.call(Method::PUT, &format!("owners/{owner}"), body)
+            .await
+            .map(drop)
     }
 
     /// What was asked of an owner's packages since the last clearing, oldest first.
     pub async fn requests(&self, owner: &str) -> anyhow::Result<Vec<Asked>> {
-        let text = self.call(Method::GET, &format!("owners/{owner}/requests"), Vec::new()).await?;
+        let text = self
+            .call(Method::GET, &format!("owners/{owner}/requests"), Vec::new())
+            .await?;
         Ok(serde_json::from_slice(&text)?)
     }
 
     /// Forgets what was asked of an owner's packages; the policy stays.
     pub async fn clear_requests(&self, owner: &str) -> anyhow::Result<()> {
-        self.call(Method::DELETE, &format!("owners/{owner}/requests"), Vec::new()).await.map(drop)
+        self.call(
+            Method::DELETE,
+            &format!("owners/{owner}/requests"),
+            Vec::new(),
+        )
+        .await
+        .map(drop)
     }
 
     /// Forgets an owner's policy and what was asked.
     pub async fn clear(&self, owner: &str) -> anyhow::Result<()> {
-        self.call(Method::DELETE, &format!("owners/{owner}"), Vec::new()).await.map(drop)
+        self.call(Method::DELETE, &format!("owners/{owner}"), Vec::new())
+            .await
+            .map(drop)
     }
 
     /// Targets that somebody wanted to reach through the proxy and could not.
@@ -145,16 +184,29 @@ impl Admin {
 
     /// An error while the front or the registry behind it does not answer yet.
     pub async fn health(&self) -> anyhow::Result<()> {
-        self.call(Method::GET, "healthz", Vec::new()).await.map(drop)
+        self.call(Method::GET, "healthz", Vec::new())
+            .await
+            .map(drop)
     }
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Bytes> {
         let uri = format!("{}{ROOT}/{path}", self.proxy);
-        let request = Request::builder().method(method).uri(&uri).body(Full::from(body))?;
-        let answer = self.client.request(request).await.with_context(|| format!("the testbed's front at {uri}"))?;
+        let request = Request::builder()
+            .method(method)
+            .uri(&uri)
+            .body(Full::from(body))?;
+        let answer = self
+            .client
+            .request(request)
+            .await
+            .with_context(|| format!("the testbed's front at {uri}"))?;
         let status = answer.status();
         let text = answer.into_body().collect().await?.to_bytes();
-        anyhow::ensure!(status.is_success(), "{uri} answered {status}: {}", String::from_utf8_lossy(&text).trim());
+        anyhow::ensure!(
+            status.is_success(),
+            "{uri} answered {status}: {}",
+            String::from_utf8_lossy(&text).trim()
+        );
         Ok(text)
     }
 }

@@ -5,23 +5,38 @@ use std::task::{Context, Poll};
 
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
 
 pub(super) type Error = Box<dyn std::error::Error + Send + Sync>;
 pub(super) type Body = UnsyncBoxBody<Bytes, Error>;
 
 pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 pub(super) fn streamed(incoming: Incoming) -> Body {
     incoming.map_err(Error::from).boxed_unsync()
 }
 
-/// Lets `left` bytes pass, then breaks. The promised length stays that of the whole.
-pub(super) fn cut_after(body: Body, left: u64) -> Body {
+/// Lets `after` bytes pass, then breaks; where there are no more than that, before the last one.
+/// The promised length stays that of the whole. `None`: there is nothing to cut.
+pub(super) fn cut_after(body: Body, after: u64) -> Option<Body> {
+    let left = match body.size_hint().exact() {
+        Some(0) => return None,
+        Some(length) => after.min(length - 1),
+        None => after,
+    };
     let flushed = false;
-    Cut { body, left, flushed }.boxed_unsync()
+    Some(
+        Cut {
+            body,
+            left,
+            flushed,
+        }
+        .boxed_unsync(),
+    )
 }
 
 struct Cut {
@@ -35,7 +50,10 @@ impl hyper::body::Body for Cut {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if self.left == 0 {
             if self.flushed {
                 return Poll::Ready(Some(Err("cut off on purpose".into())));
@@ -57,7 +75,7 @@ impl hyper::body::Body for Cut {
                 }
                 Err(other) => Some(Ok(other)),
             },
-            // Shorter than the cut: it breaks at its end.
+            // Of unknown length, and shorter than the cut: it breaks at its end.
             None => Some(Err("cut off on purpose".into())),
             broken @ Some(Err(_)) => broken,
         })

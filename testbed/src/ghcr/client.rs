@@ -78,10 +78,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// `proxy` is what HTTPS_PROXY holds (`http://127.0.0.1:PORT`), `ca_pem` the testbed's own
+    /// `proxy` is what `HTTPS_PROXY` holds (`http://127.0.0.1:PORT`), `ca_pem` the testbed's own
     /// certificate authority.
     pub fn new(proxy: &str, ca_pem: &str) -> anyhow::Result<Self> {
-        let proxy = proxy.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let proxy = proxy
+            .trim_start_matches("http://")
+            .trim_end_matches('/')
+            .to_owned();
         let mut roots = rustls::RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
             roots.add(certificate.context("the testbed's certificate authority is not PEM")?)?;
@@ -97,24 +100,40 @@ impl Client {
 
     /// Opens a connection and takes a token for the repository (`owner/path`).
     pub async fn session(&self, repository: &str) -> anyhow::Result<Session> {
-        let sender = self.connect().await.with_context(|| format!("no connection to ghcr.io through {}", self.proxy))?;
+        let sender = self
+            .connect()
+            .await
+            .with_context(|| format!("no connection to ghcr.io through {}", self.proxy))?;
         let (repository, token) = (repository.to_owned(), String::new());
-        let mut session = Session { sender, repository, token };
+        let mut session = Session {
+            sender,
+            repository,
+            token,
+        };
         session.sign_in().await?;
         Ok(session)
     }
 
-    async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    pub(super) async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
         let stream = TcpStream::connect(&self.proxy).await?;
         stream.set_nodelay(true)?;
         let (mut proxy, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection.with_upgrades());
         let target = format!("{HOST}:443");
-        let request = Request::connect(&target).header(HOST_HEADER, &target).body(Full::<Bytes>::default())?;
+        let request = Request::connect(&target)
+            .header(HOST_HEADER, &target)
+            .body(Full::<Bytes>::default())?;
         let answer = proxy.send_request(request).await?;
-        ensure!(answer.status().is_success(), "the proxy answered {}", answer.status());
+        ensure!(
+            answer.status().is_success(),
+            "the proxy answered {}",
+            answer.status()
+        );
         let tunnel = hyper::upgrade::on(answer).await?;
-        let stream = self.tls.connect(ServerName::try_from(HOST)?, TokioIo::new(tunnel)).await?;
+        let stream = self
+            .tls
+            .connect(ServerName::try_from(HOST)?, TokioIo::new(tunnel))
+            .await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         Ok(sender)
@@ -134,8 +153,12 @@ impl Session {
         struct Token {
             token: String,
         }
-        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{PUSH_USER}:{PUSH_PASSWORD}"));
-        let path = format!("/token?service={HOST}&scope=repository:{}:pull,push", self.repository);
+        let pair = base64::engine::general_purpose::STANDARD
+            .encode(format!("{PUSH_USER}:{PUSH_PASSWORD}"));
+        let path = format!(
+            "/token?service={HOST}&scope=repository:{}:pull,push",
+            self.repository
+        );
         let request = Request::get(path).header(AUTHORIZATION, format!("Basic {pair}"));
         let (answer, text) = self.send(request, Bytes::new()).await?;
         expect(&answer, &[StatusCode::OK], "a token", &text)?;
@@ -144,22 +167,38 @@ impl Session {
     }
 
     /// Pushes a blob unless it is there. `from`: another repository that may have it already.
-    pub async fn push_blob(&mut self, blob: &Blob, from: Option<&str>) -> anyhow::Result<()> {
+    /// Says whether its bytes had to be sent.
+    pub async fn push_blob(&mut self, blob: &Blob, from: Option<&str>) -> anyhow::Result<bool> {
         let digest = blob.digest();
         let head = self.request(Method::HEAD, &format!("blobs/{digest}"));
         let (answer, text) = self.send(head, Bytes::new()).await?;
-        expect(&answer, &[StatusCode::OK, StatusCode::NOT_FOUND], "a look for a blob", &text)?;
+        expect(
+            &answer,
+            &[StatusCode::OK, StatusCode::NOT_FOUND],
+            "a look for a blob",
+            &text,
+        )?;
         if answer.status() == StatusCode::OK {
-            return Ok(());
+            return Ok(false);
         }
-        let mount = from.map(|from| format!("?mount={digest}&from={from}")).unwrap_or_default();
+        let mount = from
+            .map(|from| format!("?mount={digest}&from={from}"))
+            .unwrap_or_default();
         let start = self.request(Method::POST, &format!("blobs/uploads/{mount}"));
         let (answer, text) = self.send(start, Bytes::new()).await?;
-        expect(&answer, &[StatusCode::CREATED, StatusCode::ACCEPTED], "the start of an upload", &text)?;
+        expect(
+            &answer,
+            &[StatusCode::CREATED, StatusCode::ACCEPTED],
+            "the start of an upload",
+            &text,
+        )?;
         if answer.status() == StatusCode::CREATED {
-            return Ok(());
+            return Ok(false);
         }
-        let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let location = answer
+            .headers()
+            .get(LOCATION)
+            .and_then(|location| location.to_str().ok());
         let location = location.context("the start of an upload came without a location")?;
         let location = location.trim_start_matches(&format!("https://{HOST}"));
         let sign = if location.contains('?') { '&' } else { '?' };
@@ -167,15 +206,30 @@ impl Session {
             .header(AUTHORIZATION, format!("Bearer {}", self.token))
             .header(CONTENT_TYPE, "application/octet-stream");
         let (answer, text) = self.send(put, blob.bytes.clone()).await?;
-        expect(&answer, &[StatusCode::CREATED], "the upload of a blob", &text)
+        expect(
+            &answer,
+            &[StatusCode::CREATED],
+            "the upload of a blob",
+            &text,
+        )?;
+        Ok(true)
     }
 
     /// Pushes a manifest under a tag or its own digest.
-    pub async fn push_manifest(&mut self, manifest: &Manifest, reference: &str) -> anyhow::Result<()> {
+    pub async fn push_manifest(
+        &mut self,
+        manifest: &Manifest,
+        reference: &str,
+    ) -> anyhow::Result<()> {
         let put = self.request(Method::PUT, &format!("manifests/{reference}"));
         let put = put.header(CONTENT_TYPE, manifest.media_type);
         let (answer, text) = self.send(put, manifest.blob.bytes.clone()).await?;
-        expect(&answer, &[StatusCode::CREATED], "the push of a manifest", &text)
+        expect(
+            &answer,
+            &[StatusCode::CREATED],
+            "the push of a manifest",
+            &text,
+        )
     }
 
     fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
@@ -198,9 +252,18 @@ impl Session {
     }
 }
 
-fn expect<T>(answer: &Response<T>, expected: &[StatusCode], what: &str, text: &[u8]) -> anyhow::Result<()> {
+fn expect<T>(
+    answer: &Response<T>,
+    expected: &[StatusCode],
+    what: &str,
+    text: &[u8],
+) -> anyhow::Result<()> {
     let status = answer.status();
     let text = String::from_utf8_lossy(text);
-    ensure!(expected.contains(&status), "{what} at ghcr.io was answered with {status}: {}", text.trim());
+    ensure!(
+        expected.contains(&status),
+        "{what} at ghcr.io was answered with {status}: {}",
+        text.trim()
+    );
     Ok(())
 }

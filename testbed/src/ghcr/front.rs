@@ -12,12 +12,12 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use super::answers::{error, failing, json, manifest_unknown, refuse};
 use super::body::{self, Body};
 use super::policy::{Access, Answer, Caller, Effect, Kind, Question, Refusal, Struck, answer};
 use super::question::{self, Credentials, Repository, Target};
 use super::state::{Asked, Entry, State};
 
-const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 /// What GHCR's challenge names where no repository was asked for.
 const NO_REPOSITORY: &str = "user/image";
 
@@ -43,16 +43,31 @@ impl Front {
     pub(super) fn new(registry: SocketAddr) -> Arc<Self> {
         let client = Client::builder(TokioExecutor::new()).build_http();
         let state = State::default();
-        Arc::new(Self { state, registry, client })
+        Arc::new(Self {
+            state,
+            registry,
+            client,
+        })
     }
 
     /// One request of the registry's API.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
-        let credentials = question::credentials(request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes));
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Broken> {
+        let credentials = question::credentials(
+            request
+                .headers()
+                .get(header::AUTHORIZATION)
+                .map(HeaderValue::as_bytes),
+        );
         match question::target(request.method(), request.uri().path()) {
             Target::Token => self.token(&request, &credentials).await,
             Target::Base => Ok(self.base(&credentials)),
-            Target::Repository { repository, kind } => self.repository(request, &repository, kind, &credentials).await,
+            Target::Repository { repository, kind } => {
+                self.repository(request, &repository, kind, &credentials)
+                    .await
+            }
             Target::BadName => Ok(error(400, "NAME_INVALID", "invalid repository name")),
             Target::Unknown => Ok(error(404, "NOT_FOUND", "page not found")),
         }
@@ -60,15 +75,23 @@ impl Front {
 
     fn base(&self, credentials: &Credentials) -> Response<Body> {
         match self.state.caller(None, credentials).0 {
-            Caller::NoToken | Caller::OldToken => refuse(Refusal::Challenge, NO_REPOSITORY, Kind::Manifest),
+            Caller::NoToken | Caller::OldToken => {
+                refuse(Refusal::Challenge, NO_REPOSITORY, Kind::Manifest)
+            }
             Caller::BadToken => refuse(Refusal::InvalidToken, NO_REPOSITORY, Kind::Manifest),
-            Caller::BadCredentials | Caller::User(Access::Expired) => refuse(Refusal::Denied, NO_REPOSITORY, Kind::Manifest),
+            Caller::BadCredentials | Caller::User(Access::Expired) => {
+                refuse(Refusal::Denied, NO_REPOSITORY, Kind::Manifest)
+            }
             Caller::Anonymous | Caller::User(_) => json(200, "{}"),
         }
     }
 
     /// `GET /token`. POST (OAuth 2) is not served: 405, as open-component-model/ocm#400 shows.
-    async fn token(&self, request: &Request<Incoming>, credentials: &Credentials) -> Result<Response<Body>, Broken> {
+    async fn token(
+        &self,
+        request: &Request<Incoming>,
+        credentials: &Credentials,
+    ) -> Result<Response<Body>, Broken> {
         let Some(repositories) = question::scopes(request.uri().query().unwrap_or_default()) else {
             return Ok(error(400, "NAME_INVALID", "invalid scope"));
         };
@@ -90,7 +113,12 @@ impl Front {
             let package = repository.package();
             // A login asks for the repository that /v2/ named: good credentials are enough.
             let login = repository.as_str() == NO_REPOSITORY && caller == Caller::Anonymous;
-            let asked = Question { kind: Kind::Token, package, caller, exists };
+            let asked = Question {
+                kind: Kind::Token,
+                package,
+                caller,
+                exists,
+            };
             let found = answer(&self.state.policy(repository.owner()), asked);
             if verdict == Answer::Allow && !login {
                 verdict = found;
@@ -113,7 +141,7 @@ impl Front {
         if let Some(entry) = &first {
             self.state.note_status(entry, answer.status().as_u16());
         }
-        Ok(cut_body(answer, cut))
+        cut_body(answer, cut)
     }
 
     fn give(&self, credentials: &Credentials, repositories: Vec<Repository>) -> Response<Body> {
@@ -143,7 +171,15 @@ impl Front {
         let entry = self.note(&request, repository, kind, user);
         let exists = self.exists(repository, caller).await;
         let package = repository.package();
-        let verdict = answer(&self.state.policy(repository.owner()), Question { kind, package, caller, exists });
+        let verdict = answer(
+            &self.state.policy(repository.owner()),
+            Question {
+                kind,
+                package,
+                caller,
+                exists,
+            },
+        );
         // The way to the token stays open: a fault strikes the request that would be served.
         if verdict == Answer::Refuse(Refusal::Challenge) {
             self.state.note_status(&entry, 401);
@@ -161,17 +197,31 @@ impl Front {
             Answer::Allow => {
                 let answer = self.forward(request).await;
                 let missing = kind == Kind::Manifest && answer.status() == StatusCode::NOT_FOUND;
-                if missing { manifest_unknown(answer).await } else { answer }
+                if missing {
+                    manifest_unknown(answer).await
+                } else {
+                    answer
+                }
             }
         };
         self.state.note_status(&entry, answer.status().as_u16());
-        Ok(cut_body(answer, cut))
+        cut_body(answer, cut)
     }
 
-    fn note<T>(&self, request: &Request<T>, repository: &Repository, kind: Kind, user: Option<String>) -> Entry {
+    fn note<T>(
+        &self,
+        request: &Request<T>,
+        repository: &Repository,
+        kind: Kind,
+        user: Option<String>,
+    ) -> Entry {
         let asked = Asked {
             method: request.method().to_string(),
-            path: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            path: request
+                .uri()
+                .path_and_query()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             kind,
             package: repository.package().to_owned(),
             user,
@@ -181,8 +231,15 @@ impl Front {
     }
 
     /// Lets the owner's faults act.
-    async fn struck(&self, repository: &Repository, kind: Kind, entry: &Entry) -> Result<Ended, Broken> {
-        let Struck { delay, end } = self.state.strike(repository.owner(), kind, repository.package());
+    async fn struck(
+        &self,
+        repository: &Repository,
+        kind: Kind,
+        entry: &Entry,
+    ) -> Result<Ended, Broken> {
+        let Struck { delay, end } =
+            self.state
+                .strike(repository.owner(), kind, repository.package());
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
@@ -190,7 +247,11 @@ impl Front {
             None | Some(Effect::Delay { .. }) => Ended::No,
             Some(Effect::CutOff { after_bytes: 0 }) => return Err(Broken),
             Some(Effect::CutOff { after_bytes }) => Ended::Cut(after_bytes),
-            Some(Effect::Status { status, body, retry_after }) => {
+            Some(Effect::Status {
+                status,
+                body,
+                retry_after,
+            }) => {
                 self.state.note_status(entry, status);
                 Ended::Answered(failing(status, body, retry_after))
             }
@@ -206,7 +267,10 @@ impl Front {
             return true;
         }
         let path = format!("/v2/{}/tags/list", repository.as_str());
-        let exists = self.ask_registry(&path).await.is_ok_and(|status| status == StatusCode::OK);
+        let exists = self
+            .ask_registry(&path)
+            .await
+            .is_ok_and(|status| status == StatusCode::OK);
         if exists {
             self.state.note_exists(repository);
         }
@@ -215,8 +279,14 @@ impl Front {
 
     /// The status that the registry answers to a GET.
     pub(super) async fn ask_registry(&self, path: &str) -> anyhow::Result<StatusCode> {
-        let request = Request::get(format!("http://{}{path}", self.registry)).body(body::whole(""))?;
-        Ok(self.client.request(request).await.context("the registry does not answer")?.status())
+        let request =
+            Request::get(format!("http://{}{path}", self.registry)).body(body::whole(""))?;
+        Ok(self
+            .client
+            .request(request)
+            .await
+            .context("the registry does not answer")?
+            .status())
     }
 
     async fn forward(&self, request: Request<Incoming>) -> Response<Body> {
@@ -230,9 +300,17 @@ impl Front {
         for name in [header::HOST, header::AUTHORIZATION, header::EXPECT] {
             parts.headers.remove(name);
         }
-        match self.client.request(Request::from_parts(parts, body::streamed(incoming))).await {
+        match self
+            .client
+            .request(Request::from_parts(parts, body::streamed(incoming)))
+            .await
+        {
             Ok(answer) => self.handed_back(answer),
-            Err(_) => error(502, "UNAVAILABLE", "the registry behind the front does not answer"),
+            Err(_) => error(
+                502,
+                "UNAVAILABLE",
+                "the registry behind the front does not answer",
+            ),
         }
     }
 
@@ -240,8 +318,13 @@ impl Front {
         let (mut parts, incoming) = answer.into_parts();
         strip_hop_by_hop(&mut parts.headers);
         let absolute = format!("http://{}", self.registry);
-        let location = parts.headers.get(header::LOCATION).and_then(|location| location.to_str().ok());
-        let relative = location.and_then(|location| location.strip_prefix(&absolute)).map(HeaderValue::from_str);
+        let location = parts
+            .headers
+            .get(header::LOCATION)
+            .and_then(|location| location.to_str().ok());
+        let relative = location
+            .and_then(|location| location.strip_prefix(&absolute))
+            .map(HeaderValue::from_str);
         if let Some(Ok(location)) = relative {
             parts.headers.insert(header::LOCATION, location);
         }
@@ -256,86 +339,25 @@ enum Ended {
     Cut(u64),
 }
 
-fn cut_body(answer: Response<Body>, cut: Option<u64>) -> Response<Body> {
-    match cut {
-        Some(after) => answer.map(|body| body::cut_after(body, after)),
-        None => answer,
-    }
+fn cut_body(answer: Response<Body>, cut: Option<u64>) -> Result<Response<Body>, Broken> {
+    let Some(after) = cut else { return Ok(answer) };
+    let (parts, body) = answer.into_parts();
+    let body = body::cut_after(body, after).ok_or(Broken)?;
+    Ok(Response::from_parts(parts, body))
 }
 
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let proxy_connection = HeaderName::from_static("proxy-connection");
     let keep_alive = HeaderName::from_static("keep-alive");
-    for name in [header::CONNECTION, header::TE, header::TRAILER, header::TRANSFER_ENCODING, header::UPGRADE, proxy_connection, keep_alive] {
+    for name in [
+        header::CONNECTION,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        proxy_connection,
+        keep_alive,
+    ] {
         headers.remove(name);
     }
-}
-
-/// GHCR's form has no `detail`. A message of its own is kept: an index that the client does not
-/// accept is `MANIFEST_UNKNOWN` too (Mic92/niks3#229).
-async fn manifest_unknown(answer: Response<Body>) -> Response<Body> {
-    use http_body_util::BodyExt as _;
-    #[derive(serde::Deserialize)]
-    struct Errors {
-        errors: Vec<Message>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Message {
-        message: String,
-    }
-    let (_, code, plain) = Refusal::ManifestUnknown.parts();
-    let read = answer.into_body().collect().await.ok().map(http_body_util::Collected::to_bytes);
-    let errors = read.and_then(|bytes| serde_json::from_slice::<Errors>(&bytes).ok());
-    let message = errors.and_then(|errors| errors.errors.into_iter().next()).map(|first| first.message);
-    error(404, code, message.as_deref().unwrap_or(plain))
-}
-
-fn refuse(refusal: Refusal, repository: &str, kind: Kind) -> Response<Body> {
-    let (status, code, message) = refusal.parts();
-    let mut answer = error(status, code, message);
-    if refusal == Refusal::Challenge {
-        let actions = if kind == Kind::Push { "pull,push" } else { "pull" };
-        let challenge = format!(
-            r#"Bearer realm="https://ghcr.io/token",service="ghcr.io",scope="repository:{repository}:{actions}""#
-        );
-        if let Ok(challenge) = HeaderValue::try_from(challenge) {
-            answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        }
-    }
-    answer
-}
-
-fn failing(status: u16, body: Option<String>, retry_after: Option<u32>) -> Response<Body> {
-    let mut answer = match body {
-        Some(text) => plain(status, text),
-        None if status == 429 => error(status, "TOOMANYREQUESTS", "too many requests"),
-        None if status >= 500 => error(status, "UNKNOWN", "unknown error"),
-        None => error(status, "DENIED", "denied"),
-    };
-    if let Some(seconds) = retry_after {
-        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    answer
-}
-
-fn error(status: u16, code: &str, message: &str) -> Response<Body> {
-    json(status, serde_json::json!({ "errors": [{ "code": code, "message": message }] }).to_string())
-}
-
-/// An answer in the registry's form.
-pub(super) fn json(status: u16, text: impl Into<String>) -> Response<Body> {
-    let mut answer = plain(status, text.into());
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-    answer
-}
-
-/// An answer in plain text.
-pub(super) fn plain(status: u16, text: String) -> Response<Body> {
-    let mut answer = Response::new(body::whole(text));
-    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    answer
 }

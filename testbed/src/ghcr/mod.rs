@@ -6,6 +6,7 @@
 //! decided in `policy`, a pure function; the rest carries bytes.
 
 mod admin;
+mod answers;
 mod body;
 mod client;
 mod front;
@@ -23,7 +24,8 @@ use tokio::net::TcpListener;
 pub use admin::Admin;
 pub use client::{Blob, Client, Manifest, Session, digest};
 pub use policy::{
-    Access, AnonymousRefusal, Effect, Fault, Kind, PUSH_PASSWORD, PUSH_USER, Policy, User, Visibility,
+    Access, AnonymousRefusal, Effect, Fault, Kind, PUSH_PASSWORD, PUSH_USER, Policy, User,
+    Visibility,
 };
 pub use state::Asked;
 

@@ -160,7 +160,8 @@ impl Policy {
     #[must_use]
     pub fn user(mut self, name: &str, password: &str, access: Access) -> Self {
         let password = password.to_owned();
-        self.users.insert(name.to_owned(), User { password, access });
+        self.users
+            .insert(name.to_owned(), User { password, access });
         self
     }
 
@@ -186,7 +187,10 @@ impl Policy {
     }
 
     fn visibility_of(&self, package: &str) -> Visibility {
-        self.packages.get(package).copied().unwrap_or(self.visibility)
+        self.packages
+            .get(package)
+            .copied()
+            .unwrap_or(self.visibility)
     }
 }
 
@@ -204,7 +208,14 @@ impl Fault {
     /// Every such request gets this status.
     pub fn status(on: Kind, status: u16) -> Self {
         let (body, retry_after) = (None, None);
-        Self::new(on, Effect::Status { status, body, retry_after })
+        Self::new(
+            on,
+            Effect::Status {
+                status,
+                body,
+                retry_after,
+            },
+        )
     }
 
     /// Every such request waits this long.
@@ -295,7 +306,9 @@ impl Refusal {
     /// Status, code and message.
     pub(super) const fn parts(self) -> (u16, &'static str, &'static str) {
         match self {
-            Self::Challenge | Self::AuthenticationRequired => (401, "UNAUTHORIZED", "authentication required"),
+            Self::Challenge | Self::AuthenticationRequired => {
+                (401, "UNAUTHORIZED", "authentication required")
+            }
             Self::AccessDenied => (403, "DENIED", "requested access to the resource is denied"),
             Self::Denied => (403, "DENIED", "denied"),
             // argoproj-labs/argocd-image-updater#303

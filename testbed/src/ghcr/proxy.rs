@@ -16,15 +16,19 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::answers::plain;
 use super::body::{self, Body};
-use super::front::{Front, plain};
+use super::front::Front;
 use super::{Config, HOST, admin};
 
 /// After a failed accept (no descriptors left, mostly) the next one waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) async fn serve(listeners: Vec<TcpListener>, config: &Config) -> anyhow::Result<()> {
-    anyhow::ensure!(!listeners.is_empty(), "the ghcr.io front was given no listener; give it at least one");
+    anyhow::ensure!(
+        !listeners.is_empty(),
+        "the ghcr.io front was given no listener; give it at least one"
+    );
     let acceptor = acceptor(config)?;
     let front = Front::new(config.registry);
     let mut loops = JoinSet::new();
@@ -38,9 +42,11 @@ pub(super) async fn serve(listeners: Vec<TcpListener>, config: &Config) -> anyho
 }
 
 fn acceptor(config: &Config) -> anyhow::Result<TlsAcceptor> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(config.cert_pem.as_bytes()).collect();
+    let certificates: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(config.cert_pem.as_bytes()).collect();
     let certificates = certificates.context("the certificate for ghcr.io is not PEM")?;
-    let key = PrivateKeyDer::from_pem_slice(config.key_pem.as_bytes()).context("the key for ghcr.io is not PEM")?;
+    let key = PrivateKeyDer::from_pem_slice(config.key_pem.as_bytes())
+        .context("the key for ghcr.io is not PEM")?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -67,15 +73,26 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, front: Arc<Front>)
                 async move { Ok::<_, Infallible>(outer(request, acceptor, front).await) }
             });
             // A broken connection is the client's affair.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
+                .await;
         });
     }
 }
 
 /// What a client says to the proxy itself.
-async fn outer(request: Request<Incoming>, acceptor: TlsAcceptor, front: Arc<Front>) -> Response<Body> {
+async fn outer(
+    request: Request<Incoming>,
+    acceptor: TlsAcceptor,
+    front: Arc<Front>,
+) -> Response<Body> {
     if request.method() == Method::CONNECT {
-        let target = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let target = request
+            .uri()
+            .authority()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         if !target.eq_ignore_ascii_case(&format!("{HOST}:443")) {
             return refused(&front, target);
         }
@@ -96,12 +113,18 @@ fn refused(front: &Front, target: String) -> Response<Body> {
 
 /// What a client says to ghcr.io, once the proxy has given way.
 async fn inner(request: Request<Incoming>, acceptor: TlsAcceptor, front: Arc<Front>) {
-    let Ok(stream) = hyper::upgrade::on(request).await else { return };
-    let Ok(stream) = acceptor.accept(TokioIo::new(stream)).await else { return };
+    let Ok(stream) = hyper::upgrade::on(request).await else {
+        return;
+    };
+    let Ok(stream) = acceptor.accept(TokioIo::new(stream)).await else {
+        return;
+    };
     let service = service_fn(move |request| {
         let front = Arc::clone(&front);
         async move { front.answer(request).await }
     });
     // An error here is a client that went away, or a cut that was asked for.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }

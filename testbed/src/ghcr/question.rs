@@ -13,10 +13,7 @@ pub(super) enum Target {
     /// `/v2/`.
     Base,
     /// Something of one repository.
-    Repository {
-        repository: Repository,
-        kind: Kind,
-    },
+    Repository { repository: Repository, kind: Kind },
     /// A repository name that is none.
     BadName,
     /// Nothing that the registry has.
@@ -49,7 +46,11 @@ impl std::str::FromStr for Repository {
     fn from_str(name: &str) -> Result<Self, ()> {
         let components = name.split('/').count();
         let fits = name.len() <= 255 && components >= 2 && name.split('/').all(is_component);
-        if fits { Ok(Self(name.to_owned())) } else { Err(()) }
+        if fits {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(())
+        }
     }
 }
 
@@ -58,9 +59,9 @@ fn is_component(text: &str) -> bool {
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     text.starts_with(word)
         && text.ends_with(word)
-        && text
-            .split(word)
-            .all(|between| matches!(between, "" | "." | "_" | "__") || between.chars().all(|c| c == '-'))
+        && text.split(word).all(|between| {
+            matches!(between, "" | "." | "_" | "__") || between.chars().all(|c| c == '-')
+        })
 }
 
 /// Whether a name can be an owner's.
@@ -73,7 +74,10 @@ pub(super) fn target(method: &Method, path: &str) -> Target {
     if path == "/token" {
         return Target::Token;
     }
-    let Some(rest) = path.strip_prefix("/v2").filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
+    let Some(rest) = path
+        .strip_prefix("/v2")
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    else {
         return Target::Unknown;
     };
     let rest = rest.trim_start_matches('/');
@@ -103,16 +107,23 @@ fn split(path: &str) -> Option<(&str, Kind)> {
     if reference.is_empty() {
         return None;
     }
-    [("/manifests", Kind::Manifest), ("/blobs", Kind::Blob), ("/referrers", Kind::Manifest)]
-        .into_iter()
-        .find_map(|(word, kind)| Some((rest.strip_suffix(word)?, kind)))
+    [
+        ("/manifests", Kind::Manifest),
+        ("/blobs", Kind::Blob),
+        ("/referrers", Kind::Manifest),
+    ]
+    .into_iter()
+    .find_map(|(word, kind)| Some((rest.strip_suffix(word)?, kind)))
 }
 
 /// What an `authorization` header holds.
 #[derive(PartialEq, Eq)]
 pub(super) enum Credentials {
     None,
-    Basic { user: String, password: String },
+    Basic {
+        user: String,
+        password: String,
+    },
     Bearer(String),
     /// Neither of them, or not readable.
     Malformed,
@@ -123,7 +134,10 @@ pub(super) fn credentials(header: Option<&[u8]>) -> Credentials {
     let Some(header) = header else {
         return Credentials::None;
     };
-    let Some((scheme, value)) = std::str::from_utf8(header).ok().and_then(|text| text.split_once(' ')) else {
+    let Some((scheme, value)) = std::str::from_utf8(header)
+        .ok()
+        .and_then(|text| text.split_once(' '))
+    else {
         return Credentials::Malformed;
     };
     let value = value.trim();
@@ -182,7 +196,9 @@ fn percent_decoded(text: &str) -> Option<String> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -191,39 +207,92 @@ mod tests {
     use super::*;
 
     fn repository(name: &str, kind: Kind) -> Target {
-        Target::Repository { repository: name.parse().unwrap(), kind }
+        Target::Repository {
+            repository: name.parse().unwrap(),
+            kind,
+        }
     }
 
     #[test]
     fn paths_lead_to_their_targets() {
         let get = |path| target(&Method::GET, path);
-        let sha = "sha256:0123";
         assert_eq!(get("/token"), Target::Token);
         assert_eq!(get("/v2/"), Target::Base);
         assert_eq!(get("/v2"), Target::Base);
-        assert_eq!(get("/v2/a/b/manifests/1.0"), repository("a/b", Kind::Manifest));
-        assert_eq!(get(&format!("/v2/a/b/blobs/{sha}")), repository("a/b", Kind::Blob));
-        assert_eq!(get("/v2/a/charts/shop/tags/list"), repository("a/charts/shop", Kind::Tags));
-        assert_eq!(get("/v2/a/manifests/manifests/1"), repository("a/manifests", Kind::Manifest));
-        assert_eq!(get("/v2/a/b/blobs/uploads/1-2"), repository("a/b", Kind::Push));
-        assert_eq!(target(&Method::POST, "/v2/a/b/blobs/uploads/"), repository("a/b", Kind::Push));
-        assert_eq!(target(&Method::PUT, "/v2/a/b/manifests/1"), repository("a/b", Kind::Push));
-        assert_eq!(target(&Method::HEAD, "/v2/a/b/manifests/1"), repository("a/b", Kind::Manifest));
-        for bad in ["/v2/ACME/b/manifests/1", "/v2/a/manifests/1", "/v2/a/../b/manifests/1", "/v2/a/-b/manifests/1"] {
+        assert_eq!(
+            get("/v2/a/b/manifests/1.0"),
+            repository("a/b", Kind::Manifest)
+        );
+        assert_eq!(
+            get("/v2/a/b/blobs/sha256:0123"),
+            repository("a/b", Kind::Blob)
+        );
+        assert_eq!(
+            get("/v2/a/charts/shop/tags/list"),
+            repository("a/charts/shop", Kind::Tags)
+        );
+        assert_eq!(
+            get("/v2/a/manifests/manifests/1"),
+            repository("a/manifests", Kind::Manifest)
+        );
+        assert_eq!(
+            get("/v2/a/b/blobs/uploads/1-2"),
+            repository("a/b", Kind::Push)
+        );
+        assert_eq!(
+            target(&Method::POST, "/v2/a/b/blobs/uploads/"),
+            repository("a/b", Kind::Push)
+        );
+        assert_eq!(
+            target(&Method::PUT, "/v2/a/b/manifests/1"),
+            repository("a/b", Kind::Push)
+        );
+        assert_eq!(
+            target(&Method::HEAD, "/v2/a/b/manifests/1"),
+            repository("a/b", Kind::Manifest)
+        );
+        for bad in [
+            "/v2/ACME/b/manifests/1",
+            "/v2/a/manifests/1",
+            "/v2/a/../b/manifests/1",
+            "/v2/a/-b/manifests/1",
+        ] {
             assert_eq!(get(bad), Target::BadName, "{bad}");
         }
-        for unknown in ["/", "/v3/", "/v2x/a", "/v2/a/b", "/v2/a/b/manifests/", "/login"] {
+        for unknown in [
+            "/",
+            "/v3/",
+            "/v2x/a",
+            "/v2/a/b",
+            "/v2/a/b/manifests/",
+            "/login",
+        ] {
             assert_eq!(get(unknown), Target::Unknown, "{unknown}");
         }
     }
 
     #[test]
     fn scopes_are_read_as_clients_write_them() {
-        let names = |query| scopes(query).map(|all| all.iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>());
-        assert_eq!(names("service=ghcr.io&scope=repository:a/b:pull"), Some(vec!["a/b".into()]));
-        assert_eq!(names("scope=repository%3Aa%2Fb%3Apull%2Cpush&service=ghcr.io"), Some(vec!["a/b".into()]));
+        let names = |query| {
+            scopes(query).map(|all| {
+                all.iter()
+                    .map(|one| one.as_str().to_owned())
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(
+            names("service=ghcr.io&scope=repository:a/b:pull"),
+            Some(vec!["a/b".into()])
+        );
+        assert_eq!(
+            names("scope=repository%3Aa%2Fb%3Apull%2Cpush&service=ghcr.io"),
+            Some(vec!["a/b".into()])
+        );
         let two = Some(vec!["a/b".to_owned(), "a/c".to_owned()]);
-        assert_eq!(names("scope=repository:a/b:pull&scope=repository:a/c:pull"), two);
+        assert_eq!(
+            names("scope=repository:a/b:pull&scope=repository:a/c:pull"),
+            two
+        );
         assert_eq!(names("scope=repository:a/b:pull+repository:a/c:pull"), two);
         assert_eq!(names("service=ghcr.io"), Some(vec![]));
         assert_eq!(names("scope=registry:catalog:*"), None);
@@ -233,11 +302,20 @@ mod tests {
 
     #[test]
     fn authorization_is_read() {
-        let basic = |user: &str, password: &str| Credentials::Basic { user: user.into(), password: password.into() };
+        let basic = |user: &str, password: &str| Credentials::Basic {
+            user: user.into(),
+            password: password.into(),
+        };
         assert!(credentials(None) == Credentials::None);
         assert!(credentials(Some(b"Bearer abc")) == Credentials::Bearer("abc".into()));
         assert!(credentials(Some(b"basic dTpwOnE=")) == basic("u", "p:q"));
-        for bad in [&b"Basic !"[..], b"Basic dQ==", b"Digest x", b"Bearer", b"\xff x"] {
+        for bad in [
+            &b"Basic !"[..],
+            b"Basic dQ==",
+            b"Digest x",
+            b"Bearer",
+            b"\xff x",
+        ] {
             assert!(credentials(Some(bad)) == Credentials::Malformed);
         }
     }

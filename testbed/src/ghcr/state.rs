@@ -10,7 +10,7 @@ use super::policy::{Access, Caller, Kind, PUSH_PASSWORD, PUSH_USER, Policy, Stru
 use super::question::{Credentials, Repository};
 
 /// GHCR states no expiry; clients then take the 60 s that the distribution specification names.
-const TOKEN_LIFE: Duration = Duration::from_mins(1);
+const TOKEN_LIFE: Duration = Duration::from_secs(60);
 /// How many requests are remembered for each owner; older ones are dropped.
 const LOG_LIMIT: usize = 10_000;
 
@@ -71,11 +71,19 @@ impl State {
     }
 
     pub(super) fn policy(&self, owner: &str) -> Policy {
-        self.inner().owners.get(owner).map(|owner| owner.policy.clone()).unwrap_or_default()
+        self.inner()
+            .owners
+            .get(owner)
+            .map(|owner| owner.policy.clone())
+            .unwrap_or_default()
     }
 
     pub(super) fn set_policy(&self, owner: &str, policy: Policy) {
-        self.inner().owners.entry(owner.to_owned()).or_default().policy = policy;
+        self.inner()
+            .owners
+            .entry(owner.to_owned())
+            .or_default()
+            .policy = policy;
     }
 
     /// Forgets an owner's policy and what was asked of it.
@@ -86,7 +94,10 @@ impl State {
     pub(super) fn asked(&self, owner: &str) -> Vec<Asked> {
         let inner = self.inner();
         let log = inner.owners.get(owner).map(|owner| &owner.log);
-        log.into_iter().flatten().map(|(_, asked)| asked.clone()).collect()
+        log.into_iter()
+            .flatten()
+            .map(|(_, asked)| asked.clone())
+            .collect()
     }
 
     pub(super) fn forget_asked(&self, owner: &str) {
@@ -116,13 +127,23 @@ impl State {
             log.pop_front();
         }
         log.push_back((number, asked));
-        Entry { owner: owner.to_owned(), number }
+        Entry {
+            owner: owner.to_owned(),
+            number,
+        }
     }
 
     pub(super) fn note_status(&self, entry: &Entry, status: u16) {
         let mut inner = self.inner();
-        let log = inner.owners.get_mut(&entry.owner).map(|owner| &mut owner.log);
-        let found = log.into_iter().flatten().rev().find(|(number, _)| *number == entry.number);
+        let log = inner
+            .owners
+            .get_mut(&entry.owner)
+            .map(|owner| &mut owner.log);
+        let found = log
+            .into_iter()
+            .flatten()
+            .rev()
+            .find(|(number, _)| *number == entry.number);
         if let Some((_, asked)) = found {
             asked.status = Some(status);
         }
@@ -130,7 +151,10 @@ impl State {
 
     pub(super) fn strike(&self, owner: &str, kind: Kind, package: &str) -> Struck {
         let mut inner = self.inner();
-        let faults = inner.owners.get_mut(owner).map(|owner| &mut owner.policy.faults);
+        let faults = inner
+            .owners
+            .get_mut(owner)
+            .map(|owner| &mut owner.policy.faults);
         faults.map_or_else(Struck::default, |faults| strike(faults, kind, package))
     }
 
@@ -143,25 +167,49 @@ impl State {
     }
 
     /// Remembers a new token under the given secret.
-    pub(super) fn give(&self, secret: String, holder: Option<(String, String)>, repositories: Vec<Repository>) {
+    pub(super) fn give(
+        &self,
+        secret: String,
+        holder: Option<(String, String)>,
+        repositories: Vec<Repository>,
+    ) {
         let mut inner = self.inner();
         // Long past their time they need not even be told apart from invented ones.
-        inner.tokens.retain(|_, token| token.given.elapsed() < 10 * TOKEN_LIFE);
+        inner
+            .tokens
+            .retain(|_, token| token.given.elapsed() < 10 * TOKEN_LIFE);
         let given = Instant::now();
-        inner.tokens.insert(secret, Token { holder, repositories, given });
+        inner.tokens.insert(
+            secret,
+            Token {
+                holder,
+                repositories,
+                given,
+            },
+        );
     }
 
     /// Who asks at the token, and the name in the credentials.
-    pub(super) fn caller_at_token(&self, owner: &str, credentials: &Credentials) -> (Caller, Option<String>) {
+    pub(super) fn caller_at_token(
+        &self,
+        owner: &str,
+        credentials: &Credentials,
+    ) -> (Caller, Option<String>) {
         match credentials {
             Credentials::None => (Caller::Anonymous, None),
-            Credentials::Basic { user, password } => (self.signed_in(owner, user, password), Some(user.clone())),
+            Credentials::Basic { user, password } => {
+                (self.signed_in(owner, user, password), Some(user.clone()))
+            }
             Credentials::Bearer(_) | Credentials::Malformed => (Caller::BadCredentials, None),
         }
     }
 
     /// Who asks of a repository (`None`: of `/v2/` itself), and the name behind the token.
-    pub(super) fn caller(&self, repository: Option<&Repository>, credentials: &Credentials) -> (Caller, Option<String>) {
+    pub(super) fn caller(
+        &self,
+        repository: Option<&Repository>,
+        credentials: &Credentials,
+    ) -> (Caller, Option<String>) {
         let secret = match credentials {
             Credentials::None => return (Caller::NoToken, None),
             Credentials::Basic { .. } | Credentials::Malformed => return (Caller::BadToken, None),
@@ -169,7 +217,11 @@ impl State {
         };
         let found = self.inner().tokens.get(secret).map(|token| {
             let fits = repository.is_none_or(|one| token.repositories.contains(one));
-            (token.holder.clone(), fits, token.given.elapsed() > TOKEN_LIFE)
+            (
+                token.holder.clone(),
+                fits,
+                token.given.elapsed() > TOKEN_LIFE,
+            )
         });
         match found {
             None => (Caller::BadToken, None),
@@ -192,13 +244,24 @@ impl State {
         }
         let inner = self.inner();
         let access = |policy: &Policy| {
-            let known = policy.users.get(user).filter(|known| known.password == password);
+            let known = policy
+                .users
+                .get(user)
+                .filter(|known| known.password == password);
             known.map(|known| known.access)
         };
-        if let Some(access) = inner.owners.get(owner).and_then(|owner| access(&owner.policy)) {
+        if let Some(access) = inner
+            .owners
+            .get(owner)
+            .and_then(|owner| access(&owner.policy))
+        {
             return Caller::User(access);
         }
-        let elsewhere: Vec<Access> = inner.owners.values().filter_map(|owner| access(&owner.policy)).collect();
+        let elsewhere: Vec<Access> = inner
+            .owners
+            .values()
+            .filter_map(|owner| access(&owner.policy))
+            .collect();
         if elsewhere.iter().any(|access| *access != Access::Expired) {
             Caller::User(Access::None)
         } else {
@@ -213,20 +276,33 @@ mod tests {
     use super::*;
 
     fn basic(user: &str, password: &str) -> Credentials {
-        Credentials::Basic { user: user.into(), password: password.into() }
+        Credentials::Basic {
+            user: user.into(),
+            password: password.into(),
+        }
     }
 
     #[test]
     fn users_are_global_and_their_access_is_the_owners() {
         let state = State::default();
-        state.set_policy("acme", Policy::private().user("bot", "x", Access::Read).user("old", "y", Access::Expired));
-        let at = |owner: &str, user: &str, password: &str| state.caller_at_token(owner, &basic(user, password)).0;
+        state.set_policy(
+            "acme",
+            Policy::private()
+                .user("bot", "x", Access::Read)
+                .user("old", "y", Access::Expired),
+        );
+        let at = |owner: &str, user: &str, password: &str| {
+            state.caller_at_token(owner, &basic(user, password)).0
+        };
         assert_eq!(at("acme", "bot", "x"), Caller::User(Access::Read));
         assert_eq!(at("acme", "bot", "wrong"), Caller::BadCredentials);
         assert_eq!(at("other", "bot", "x"), Caller::User(Access::None));
         assert_eq!(at("acme", "old", "y"), Caller::User(Access::Expired));
         assert_eq!(at("other", "old", "y"), Caller::BadCredentials);
-        assert_eq!(at("other", PUSH_USER, PUSH_PASSWORD), Caller::User(Access::Write));
+        assert_eq!(
+            at("other", PUSH_USER, PUSH_PASSWORD),
+            Caller::User(Access::Write)
+        );
     }
 
     #[test]
@@ -235,14 +311,24 @@ mod tests {
         let shop: Repository = "acme/shop".parse().unwrap();
         let other: Repository = "acme/other".parse().unwrap();
         state.give("anon".into(), None, vec![shop.clone()]);
-        state.give("bot".into(), Some(("bot".into(), "x".into())), vec![shop.clone()]);
+        state.give(
+            "bot".into(),
+            Some(("bot".into(), "x".into())),
+            vec![shop.clone()],
+        );
         let caller = |repository: &Repository, secret: &str| {
-            state.caller(Some(repository), &Credentials::Bearer(secret.into())).0
+            state
+                .caller(Some(repository), &Credentials::Bearer(secret.into()))
+                .0
         };
         assert_eq!(caller(&shop, "anon"), Caller::Anonymous);
         assert_eq!(caller(&other, "anon"), Caller::NoToken);
         assert_eq!(caller(&shop, "made-up"), Caller::BadToken);
-        assert_eq!(caller(&shop, "bot"), Caller::BadCredentials, "revoked meanwhile");
+        assert_eq!(
+            caller(&shop, "bot"),
+            Caller::BadCredentials,
+            "revoked meanwhile"
+        );
         state.set_policy("acme", Policy::public().user("bot", "x", Access::Read));
         assert_eq!(caller(&other, "bot"), Caller::User(Access::Read));
         assert_eq!(state.caller(None, &Credentials::None).0, Caller::NoToken);
@@ -261,7 +347,13 @@ mod tests {
         };
         let entry = state.note("acme", asked.clone());
         state.note_status(&entry, 404);
-        assert_eq!(state.asked("acme"), vec![Asked { status: Some(404), ..asked }]);
+        assert_eq!(
+            state.asked("acme"),
+            vec![Asked {
+                status: Some(404),
+                ..asked
+            }]
+        );
         assert!(state.asked("other").is_empty());
         state.forget_asked("acme");
         assert!(state.asked("acme").is_empty());
