@@ -1,0 +1,405 @@
+//! OCI images of the test application, made in memory and pushed through the front.
+//!
+//! No network, no container engine, no base image: a layer with the binary, a layer with the
+//! behaviour and the tag, a config and a manifest or an index. The same input gives the same
+//! digest; the tag is baked in, so that two tags are two digests unless asked to be one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use flate2::Compression;
+use serde_json::json;
+
+use crate::archive::{Entry, gzip, tar};
+use crate::ghcr::{Blob, Client, Manifest, digest};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// Where the layers with the binaries are kept; from here the registry mounts them elsewhere.
+const BASE_REPOSITORY: &str = "testbed/app";
+
+/// The binaries of the test application, `testbed/go/app`, built static.
+#[derive(Debug, Clone)]
+pub struct AppBinaries {
+    /// For `linux/amd64`.
+    pub amd64: PathBuf,
+    /// For `linux/arm64`.
+    pub arm64: PathBuf,
+}
+
+/// What an image can be made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Platform {
+    /// `linux/amd64`
+    Amd64,
+    /// `linux/arm64`
+    Arm64,
+}
+
+impl Platform {
+    /// The platform of this machine.
+    pub const fn here() -> Self {
+        if cfg!(target_arch = "aarch64") {
+            Self::Arm64
+        } else {
+            Self::Amd64
+        }
+    }
+}
+
+impl fmt::Display for Platform {
+    /// The architecture, as OCI and Go name it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        })
+    }
+}
+
+/// What a tag points to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The manifest of the one platform.
+    Manifest,
+    /// An index over the platforms.
+    Index,
+}
+
+/// What an image shall be.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Settings of the application, one to a line: see `testbed/go/app/behaviour.go`.
+    pub behaviour: String,
+    /// The platforms; one of them where `form` is a manifest.
+    pub platforms: Vec<Platform>,
+    /// Manifest or index.
+    pub form: Form,
+    /// Labels in the image's config.
+    pub labels: BTreeMap<String, String>,
+    /// The tag that is baked in; `None`: the one that is pushed. The same for two tags makes them
+    /// one digest.
+    pub baked_tag: Option<String>,
+    /// The binary inside, where it is not the platform's own: an image that lies about its platform.
+    pub binary: Option<Platform>,
+}
+
+impl Default for Spec {
+    /// A healthy application for this machine, as a single manifest.
+    fn default() -> Self {
+        Self {
+            behaviour: String::new(),
+            platforms: vec![Platform::here()],
+            form: Form::Manifest,
+            labels: BTreeMap::new(),
+            baked_tag: None,
+            binary: None,
+        }
+    }
+}
+
+impl Spec {
+    /// An image for this machine that behaves so.
+    pub fn behaving(behaviour: &str) -> Self {
+        let behaviour = behaviour.to_owned();
+        Self {
+            behaviour,
+            ..Self::default()
+        }
+    }
+
+    /// An index over these platforms.
+    #[must_use]
+    pub fn index(mut self, platforms: &[Platform]) -> Self {
+        self.platforms = platforms.to_vec();
+        self.form = Form::Index;
+        self
+    }
+}
+
+/// The layers with the binaries, made once and used by every image.
+#[derive(Debug, Clone)]
+pub struct Base {
+    amd64: Layer,
+    arm64: Layer,
+}
+
+#[derive(Debug, Clone)]
+struct Layer {
+    blob: Blob,
+    /// The digest of the tar inside.
+    diff_id: String,
+}
+
+impl Base {
+    /// Reads the binaries and packs them. Takes some tenths of a second: keep the result.
+    pub fn new(binaries: &AppBinaries) -> anyhow::Result<Self> {
+        let layer = |path: &Path| {
+            let read = std::fs::read(path);
+            let binary =
+                read.with_context(|| format!("the test application is not at {}", path.display()))?;
+            // Stored, not deflated: it never leaves this machine.
+            let entries = [
+                Entry::File("app", 0o755, &binary),
+                Entry::Folder("tmp/", 0o1777),
+            ];
+            Layer::new(&entries, Compression::none())
+        };
+        Ok(Self {
+            amd64: layer(&binaries.amd64)?,
+            arm64: layer(&binaries.arm64)?,
+        })
+    }
+
+    fn layer(&self, platform: Platform) -> &Layer {
+        match platform {
+            Platform::Amd64 => &self.amd64,
+            Platform::Arm64 => &self.arm64,
+        }
+    }
+}
+
+impl Layer {
+    fn new(entries: &[Entry<'_>], level: Compression) -> anyhow::Result<Self> {
+        let tar = tar(entries)?;
+        let blob = Blob::new(gzip(&tar, level)?);
+        Ok(Self {
+            blob,
+            diff_id: digest(&tar),
+        })
+    }
+}
+
+/// An image that is ready to be pushed.
+#[derive(Debug)]
+struct Image {
+    /// Layers with a binary.
+    bases: Vec<Blob>,
+    /// All other blobs.
+    blobs: Vec<Blob>,
+    /// The manifests under an index.
+    children: Vec<Manifest>,
+    /// What the tag points to.
+    top: Manifest,
+}
+
+fn build(base: &Base, tag: &str, spec: &Spec) -> anyhow::Result<Image> {
+    let count = spec.platforms.len();
+    ensure!(count > 0, "an image needs a platform, none was given");
+    ensure!(
+        spec.form == Form::Index || count == 1,
+        "a single manifest is for one platform, {count} were given"
+    );
+    let baked = spec.baked_tag.as_deref().unwrap_or(tag);
+    let entries = [
+        Entry::Folder("etc/", 0o755),
+        Entry::File("etc/behaviour", 0o644, spec.behaviour.as_bytes()),
+        Entry::File("etc/tag", 0o644, baked.as_bytes()),
+    ];
+    let own = Layer::new(&entries, Compression::fast())?;
+    let mut bases = Vec::new();
+    let mut blobs = vec![own.blob.clone()];
+    let mut children = Vec::new();
+    for platform in &spec.platforms {
+        let binary = base.layer(spec.binary.unwrap_or(*platform));
+        let config = config(*platform, baked, spec, [&binary.diff_id, &own.diff_id])?;
+        let manifest = serde_json::to_vec(&json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": config.descriptor(CONFIG),
+            "layers": [binary.blob.descriptor(LAYER), own.blob.descriptor(LAYER)],
+        }))?;
+        bases.push(binary.blob.clone());
+        blobs.push(config);
+        children.push((
+            *platform,
+            Manifest {
+                media_type: MANIFEST,
+                blob: Blob::new(manifest),
+            },
+        ));
+    }
+    let top = match spec.form {
+        Form::Manifest => children.remove(0).1,
+        Form::Index => index(&children)?,
+    };
+    let children = children.into_iter().map(|(_, manifest)| manifest).collect();
+    Ok(Image {
+        bases,
+        blobs,
+        children,
+        top,
+    })
+}
+
+fn config(platform: Platform, tag: &str, spec: &Spec, diff_ids: [&str; 2]) -> anyhow::Result<Blob> {
+    let mut labels = spec.labels.clone();
+    labels
+        .entry("org.opencontainers.image.version".to_owned())
+        .or_insert_with(|| tag.to_owned());
+    let config = json!({
+        "architecture": platform.to_string(),
+        "os": "linux",
+        "created": "1970-01-01T00:00:00Z",
+        "config": { "Entrypoint": ["/app"], "ExposedPorts": { "8080/tcp": {} }, "Labels": labels },
+        "rootfs": { "type": "layers", "diff_ids": diff_ids },
+    });
+    Ok(Blob::new(serde_json::to_vec(&config)?))
+}
+
+fn index(children: &[(Platform, Manifest)]) -> anyhow::Result<Manifest> {
+    let entries: Vec<_> = children
+        .iter()
+        .map(|(platform, manifest)| {
+            let mut descriptor = manifest.blob.descriptor(MANIFEST);
+            descriptor["platform"] = json!({ "architecture": platform.to_string(), "os": "linux" });
+            descriptor
+        })
+        .collect();
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries });
+    Ok(Manifest {
+        media_type: INDEX,
+        blob: Blob::new(serde_json::to_vec(&index)?),
+    })
+}
+
+/// Makes the image and pushes it as `ghcr.io/REPOSITORY:TAG` (`repository`: `owner/path`). Returns
+/// the digest that the tag points to.
+pub async fn push(
+    client: &Client,
+    base: &Base,
+    repository: &str,
+    tag: &str,
+    spec: &Spec,
+) -> anyhow::Result<String> {
+    let image = build(base, tag, spec)?;
+    let mut session = client.session(repository).await?;
+    for blob in &image.bases {
+        if session.push_blob(blob, Some(BASE_REPOSITORY)).await? {
+            // The first of its kind: the next repository mounts it from there.
+            client
+                .session(BASE_REPOSITORY)
+                .await?
+                .push_blob(blob, Some(repository))
+                .await?;
+        }
+    }
+    for blob in &image.blobs {
+        session.push_blob(blob, None).await?;
+    }
+    for child in &image.children {
+        session.push_manifest(child, child.blob.digest()).await?;
+    }
+    session.push_manifest(&image.top, tag).await?;
+    Ok(image.top.blob.digest().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn base() -> Base {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, name).unwrap();
+            path
+        };
+        Base::new(&AppBinaries {
+            amd64: file("amd64"),
+            arm64: file("arm64"),
+        })
+        .unwrap()
+    }
+
+    fn digest_of(base: &Base, tag: &str, spec: &Spec) -> String {
+        build(base, tag, spec).unwrap().top.blob.digest().to_owned()
+    }
+
+    #[test]
+    fn the_same_input_is_the_same_digest() {
+        let spec = Spec::behaving("crash-after 1s");
+        assert_eq!(
+            digest_of(&base(), "1", &spec),
+            digest_of(&base(), "1", &spec)
+        );
+    }
+
+    #[test]
+    fn whatever_differs_makes_another_digest() {
+        let base = base();
+        let plain = Spec::default();
+        let one = digest_of(&base, "1", &plain);
+        let labelled = Spec {
+            labels: BTreeMap::from([("a".into(), "b".into())]),
+            ..Spec::default()
+        };
+        let both = Spec::default().index(&[Platform::Amd64, Platform::Arm64]);
+        let other = Spec {
+            platforms: vec![Platform::Arm64],
+            ..Spec::default()
+        };
+        let lying = Spec {
+            binary: Some(Platform::Arm64),
+            platforms: vec![Platform::Amd64],
+            ..Spec::default()
+        };
+        for (tag, spec) in [
+            ("2", &plain),
+            ("1", &labelled),
+            ("1", &Spec::behaving("hang")),
+            ("1", &both),
+            ("1", &lying),
+        ] {
+            assert_ne!(digest_of(&base, tag, spec), one);
+        }
+        assert_ne!(digest_of(&base, "1", &other), digest_of(&base, "1", &lying));
+    }
+
+    #[test]
+    fn two_tags_can_be_one_image() {
+        let spec = Spec {
+            baked_tag: Some("same".into()),
+            ..Spec::default()
+        };
+        assert_eq!(
+            digest_of(&base(), "1", &spec),
+            digest_of(&base(), "2", &spec)
+        );
+    }
+
+    #[test]
+    fn an_index_names_its_platforms() {
+        let spec = Spec::default().index(&[Platform::Amd64, Platform::Arm64]);
+        let image = build(&base(), "1", &spec).unwrap();
+        assert_eq!(image.top.media_type, INDEX);
+        assert_eq!(
+            (image.children.len(), image.bases.len(), image.blobs.len()),
+            (2, 2, 3)
+        );
+        let two = Spec {
+            platforms: spec.platforms,
+            ..Spec::default()
+        };
+        assert!(
+            build(&base(), "1", &two).is_err(),
+            "two platforms in one manifest"
+        );
+    }
+
+    #[test]
+    fn a_missing_binary_is_named() {
+        let nowhere = AppBinaries {
+            amd64: "/nowhere/app".into(),
+            arm64: "/nowhere/app".into(),
+        };
+        let message = format!("{:#}", Base::new(&nowhere).unwrap_err());
+        assert!(message.contains("/nowhere/app"), "{message}");
+    }
+}
