@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use anyhow::{Context as _, ensure};
 use flate2::Compression;
@@ -122,11 +123,12 @@ impl Spec {
     }
 }
 
-/// The layers with the binaries, made once and used by every image.
-#[derive(Debug, Clone)]
+/// The layers with the binaries, each packed when it is first wanted and then kept.
+#[derive(Debug)]
 pub struct Base {
-    amd64: Layer,
-    arm64: Layer,
+    binaries: AppBinaries,
+    amd64: OnceLock<Layer>,
+    arm64: OnceLock<Layer>,
 }
 
 #[derive(Debug, Clone)]
@@ -137,30 +139,35 @@ struct Layer {
 }
 
 impl Base {
-    /// Reads the binaries and packs them. Takes some tenths of a second: keep the result.
-    pub fn new(binaries: &AppBinaries) -> anyhow::Result<Self> {
-        let layer = |path: &Path| {
-            let read = std::fs::read(path);
-            let binary =
-                read.with_context(|| format!("the test application is not at {}", path.display()))?;
-            // Stored, not deflated: it never leaves this machine.
-            let entries = [
-                Entry::File("app", 0o755, &binary),
-                Entry::Folder("tmp/", 0o1777),
-            ];
-            Layer::new(&entries, Compression::none())
-        };
-        Ok(Self {
-            amd64: layer(&binaries.amd64)?,
-            arm64: layer(&binaries.arm64)?,
-        })
+    /// Reads nothing yet. Packing takes some tenths of a second: one for each process is enough.
+    pub fn new(binaries: AppBinaries) -> Self {
+        let (amd64, arm64) = (OnceLock::new(), OnceLock::new());
+        Self {
+            binaries,
+            amd64,
+            arm64,
+        }
     }
 
-    fn layer(&self, platform: Platform) -> &Layer {
-        match platform {
-            Platform::Amd64 => &self.amd64,
-            Platform::Arm64 => &self.arm64,
+    fn layer(&self, platform: Platform) -> anyhow::Result<&Layer> {
+        let (path, kept) = match platform {
+            Platform::Amd64 => (&self.binaries.amd64, &self.amd64),
+            Platform::Arm64 => (&self.binaries.arm64, &self.arm64),
+        };
+        if let Some(layer) = kept.get() {
+            return Ok(layer);
         }
+        let read = std::fs::read(path);
+        let binary =
+            read.with_context(|| format!("the test application is not at {}", path.display()))?;
+        // Stored, not deflated: it never leaves this machine.
+        let entries = [
+            Entry::File("app", 0o755, &binary),
+            Entry::Folder("tmp/", 0o1777),
+        ];
+        let layer = Layer::new(&entries, Compression::none())?;
+        // Where two were at it, both made the same.
+        Ok(kept.get_or_init(|| layer))
     }
 }
 
@@ -206,7 +213,7 @@ fn build(base: &Base, tag: &str, spec: &Spec) -> anyhow::Result<Image> {
     let mut blobs = vec![own.blob.clone()];
     let mut children = Vec::new();
     for platform in &spec.platforms {
-        let binary = base.layer(spec.binary.unwrap_or(*platform));
+        let binary = base.layer(spec.binary.unwrap_or(*platform))?;
         let config = config(*platform, baked, spec, [&binary.diff_id, &own.diff_id])?;
         let manifest = serde_json::to_vec(&json!({
             "schemaVersion": 2,
@@ -304,18 +311,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// Any two files serve as binaries where nothing is run.
     fn base() -> Base {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, name).unwrap();
-            path
-        };
-        Base::new(&AppBinaries {
-            amd64: file("amd64"),
-            arm64: file("arm64"),
-        })
-        .unwrap()
+        let amd64 = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").into();
+        let arm64 = concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs").into();
+        Base::new(AppBinaries { amd64, arm64 })
     }
 
     fn digest_of(base: &Base, tag: &str, spec: &Spec) -> String {
@@ -395,11 +395,12 @@ mod tests {
 
     #[test]
     fn a_missing_binary_is_named() {
-        let nowhere = AppBinaries {
-            amd64: "/nowhere/app".into(),
-            arm64: "/nowhere/app".into(),
-        };
-        let message = format!("{:#}", Base::new(&nowhere).unwrap_err());
+        let nowhere = || "/nowhere/app".into();
+        let base = Base::new(AppBinaries {
+            amd64: nowhere(),
+            arm64: nowhere(),
+        });
+        let message = format!("{:#}", build(&base, "1", &Spec::default()).unwrap_err());
         assert!(message.contains("/nowhere/app"), "{message}");
     }
 }

@@ -165,7 +165,7 @@ func hostile(w io.Writer) {
 		"\x1b[2J\x1b[H\x1b]0;owned\x07\x1b[31mred\x1b[0m",
 		"carriage\r::error::after a carriage return",
 		"bidi \u202e\u2066desrever\u2069 \u200b\u2028::error::after a line separator",
-		"nul \x00 bell \x07 backspace \b\b\b delete \x7f c1 \u009b31m",
+		"nul \x00 bell \x07 backspace \b\b\b delete \x7f c1 \u009b31m raw \x9b31m",
 		"invalid \xff\xfe\xc3\x28 utf-8",
 		"``` </details> <script>alert(1)</script> | [x](javascript:alert(1))",
 		"long " + strings.Repeat("A", 200_000),

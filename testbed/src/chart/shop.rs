@@ -23,6 +23,8 @@ pub struct Hook {
     pub delete_policy: String,
     /// The Job's `backoffLimit`.
     pub backoff_limit: u32,
+    /// A folder of the node to mount at `/data`, where the application logs its starts and ends.
+    pub data: Option<String>,
 }
 
 impl Default for Hook {
@@ -32,6 +34,7 @@ impl Default for Hook {
             args: vec!["once".into(), "print migrating".into()],
             delete_policy: "before-hook-creation".into(),
             backoff_limit: 0,
+            data: None,
         }
     }
 }
@@ -121,6 +124,7 @@ impl Shop {
             .replace("BACKOFF", &hook.backoff_limit.to_string())
             .replace("GRACE", &self.grace.to_string())
             .replace("ARGS", &args)
+            + &hook.data.as_deref().map(volume).unwrap_or_default()
     }
 }
 
@@ -128,6 +132,19 @@ fn values(key: &str) -> String {
     format!(
         "{key}:\n  replicas: 1\n  image:\n    repository: ghcr.io/example/{key}\n    tag: unset\n    digest: \"\"\n"
     )
+}
+
+/// The end of a pod's specification, after its one container.
+fn volume(folder: &str) -> String {
+    let volume = "          volumeMounts:
+            - name: data
+              mountPath: /data
+      volumes:
+        - name: data
+          hostPath:
+            type: DirectoryOrCreate
+            path: ";
+    format!("{volume}{}\n", serde_json::Value::from(folder))
 }
 
 const HELPERS: &str = r#"{{- define "image" -}}

@@ -138,7 +138,10 @@ impl Admin {
     /// `proxy` is what `HTTPS_PROXY` holds: `http://127.0.0.1:PORT`.
     pub fn new(proxy: &str) -> Self {
         let proxy = proxy.trim_end_matches('/').to_owned();
-        let client = Client::builder(TokioExecutor::new()).build_http();
+        // No connection is kept: it would belong to the runtime of the test that opened it.
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build_http();
         Self { proxy, client }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use base64::Engine as _;
@@ -95,53 +96,51 @@ impl Front {
         let Some(repositories) = question::scopes(request.uri().query().unwrap_or_default()) else {
             return Ok(error(400, "NAME_INVALID", "invalid scope"));
         };
-        // Without a scope (a login) the answer is about the credentials alone.
-        let mut verdict = Answer::Allow;
-        let mut first = None;
+        let get = request.method() == Method::GET;
+        let mut verdict = self.login(credentials, &repositories);
+        let mut entries = Vec::new();
         let mut cut = None;
-        let owner = repositories.first().map_or("", Repository::owner);
-        if repositories.is_empty() {
-            let (caller, _) = self.state.caller_at_token(owner, credentials);
-            if caller == Caller::BadCredentials {
-                verdict = Answer::Refuse(Refusal::Denied);
-            }
-        }
         for repository in &repositories {
             let (caller, user) = self.state.caller_at_token(repository.owner(), credentials);
             let entry = self.note(request, repository, Kind::Token, user);
-            let exists = self.exists(repository, caller).await;
-            let package = repository.package();
-            // A login asks for the repository that /v2/ named: good credentials are enough.
-            let login = repository.as_str() == NO_REPOSITORY && caller == Caller::Anonymous;
+            entries.push(entry.clone());
+            // Clients come back with GET: no fault is spent on what is never served.
+            if !get {
+                continue;
+            }
             let asked = Question {
                 kind: Kind::Token,
-                package,
+                package: repository.package(),
                 caller,
-                exists,
+                exists: self.exists(repository, caller).await,
             };
-            let found = answer(&self.state.policy(repository.owner()), asked);
-            if verdict == Answer::Allow && !login {
-                verdict = found;
+            if verdict == Answer::Allow {
+                verdict = answer(&self.state.policy(repository.owner()), asked);
             }
             match self.struck(repository, Kind::Token, &entry).await? {
                 Ended::Answered(answer) => return Ok(answer),
                 Ended::Cut(after) => cut = Some(after),
                 Ended::No => {}
             }
-            first.get_or_insert(entry);
         }
-        let answer = if request.method() == Method::GET {
-            match verdict {
-                Answer::Allow => self.give(credentials, repositories),
-                Answer::Refuse(refusal) => refuse(refusal, NO_REPOSITORY, Kind::Token),
-            }
-        } else {
-            error(405, "UNSUPPORTED", "The operation is unsupported.")
+        let answer = match verdict {
+            _ if !get => error(405, "UNSUPPORTED", "The operation is unsupported."),
+            Answer::Allow => self.give(credentials, repositories),
+            Answer::Refuse(refusal) => refuse(refusal, NO_REPOSITORY, Kind::Token),
         };
-        if let Some(entry) = &first {
+        for entry in &entries {
             self.state.note_status(entry, answer.status().as_u16());
         }
         cut_body(answer, cut)
+    }
+
+    /// Without a scope the answer is about the credentials alone.
+    fn login(&self, credentials: &Credentials, repositories: &[Repository]) -> Answer {
+        let (caller, _) = self.state.caller_at_token("", credentials);
+        if repositories.is_empty() && caller == Caller::BadCredentials {
+            return Answer::Refuse(Refusal::Denied);
+        }
+        Answer::Allow
     }
 
     fn give(&self, credentials: &Credentials, repositories: Vec<Repository>) -> Response<Body> {
@@ -156,7 +155,8 @@ impl Front {
             _ => None,
         };
         let answer = json(200, serde_json::json!({ "token": secret }).to_string());
-        self.state.give(secret, holder, repositories);
+        self.state
+            .give(secret, holder, repositories, Instant::now());
         answer
     }
 

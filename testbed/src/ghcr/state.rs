@@ -172,13 +172,13 @@ impl State {
         secret: String,
         holder: Option<(String, String)>,
         repositories: Vec<Repository>,
+        given: Instant,
     ) {
         let mut inner = self.inner();
         // Long past their time they need not even be told apart from invented ones.
         inner
             .tokens
             .retain(|_, token| token.given.elapsed() < 10 * TOKEN_LIFE);
-        let given = Instant::now();
         inner.tokens.insert(
             secret,
             Token {
@@ -310,11 +310,17 @@ mod tests {
         let state = State::default();
         let shop: Repository = "acme/shop".parse().unwrap();
         let other: Repository = "acme/other".parse().unwrap();
-        state.give("anon".into(), None, vec![shop.clone()]);
+        let now = Instant::now();
+        let old = now
+            .checked_sub(TOKEN_LIFE + Duration::from_millis(1))
+            .unwrap();
+        state.give("old".into(), None, vec![shop.clone()], old);
+        state.give("anon".into(), None, vec![shop.clone()], now);
         state.give(
             "bot".into(),
             Some(("bot".into(), "x".into())),
             vec![shop.clone()],
+            now,
         );
         let caller = |repository: &Repository, secret: &str| {
             state
@@ -324,6 +330,7 @@ mod tests {
         assert_eq!(caller(&shop, "anon"), Caller::Anonymous);
         assert_eq!(caller(&other, "anon"), Caller::NoToken);
         assert_eq!(caller(&shop, "made-up"), Caller::BadToken);
+        assert_eq!(caller(&shop, "old"), Caller::OldToken);
         assert_eq!(
             caller(&shop, "bot"),
             Caller::BadCredentials,
