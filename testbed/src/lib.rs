@@ -1,6 +1,20 @@
-//! A real single-node Kubernetes cluster and a registry that answers as ghcr.io does.
+//! A real single-node Kubernetes cluster and a registry that answers as ghcr.io does, in
+//! namespaces of their own, for tests, the demo and people.
+//!
+//! [`Testbed::join_or_start`] is all that a test needs.
 
 mod archive;
+pub mod build;
 pub mod chart;
+pub mod cli;
+pub mod client;
+pub mod cluster;
 pub mod ghcr;
 pub mod image;
+pub mod pki;
+pub mod progress;
+pub mod supervisor;
+
+mod program;
+
+pub use client::{Info, Options, Testbed};

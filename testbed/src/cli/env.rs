@@ -1,0 +1,68 @@
+//! `env`: a shell that works in the testbed.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::build::Cache;
+use crate::client::{self, Info};
+use crate::supervisor::Reply;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which Helm `helm` is
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(3..=4))]
+    helm: u8,
+}
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    for (_, reply) in client::status(&Cache::open()?)? {
+        if let Reply::Up { info, .. } = reply {
+            super::print(&exports(&info, args.helm));
+            return Ok(());
+        }
+    }
+    bail!("no testbed is up: start one with `cargo testbed up`")
+}
+
+fn exports(info: &Info, helm: u8) -> String {
+    let helm = if helm == 3 { &info.helm3 } else { &info.helm4 };
+    let folder = |program: &Path| {
+        program
+            .parent()
+            .unwrap_or(Path::new("/"))
+            .display()
+            .to_string()
+    };
+    let path = format!("{}:{}", folder(helm), folder(&info.kubectl));
+    [
+        format!(
+            "export KUBECONFIG={}",
+            quote(&info.kubeconfig.display().to_string())
+        ),
+        format!("export HTTPS_PROXY={}", quote(&info.proxy)),
+        "export NO_PROXY='127.0.0.1,localhost'".to_owned(),
+        format!(
+            "export SSL_CERT_FILE={}",
+            quote(&info.ca.display().to_string())
+        ),
+        format!("export PATH={}:\"$PATH\"", quote(&path)),
+    ]
+    .join("\n")
+}
+
+/// One word for a POSIX shell.
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted() {
+        assert_eq!(quote("/a b"), "'/a b'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+    }
+}

@@ -1,0 +1,31 @@
+//! `up`: a testbed that stays.
+
+use anyhow::Result;
+
+use crate::client::{self, Options, Testbed};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Testbeds of different names run side by side
+    #[arg(long, default_value = "shared")]
+    name: String,
+    /// Go down by itself, this many seconds after the last user has gone
+    #[arg(long, value_name = "SECONDS")]
+    idle: Option<u64>,
+}
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    let defaults = Options::default();
+    let testbed = Testbed::join_or_start_with(&Options {
+        name: args.name.clone(),
+        idle_seconds: args.idle.unwrap_or(defaults.idle_seconds),
+    })?;
+    if args.idle.is_none() {
+        client::pin(&testbed)?;
+    }
+    super::print(&format!(
+        "up, in {}\nfor a shell: eval \"$(cargo testbed env)\"",
+        testbed.info.run.display()
+    ));
+    Ok(())
+}

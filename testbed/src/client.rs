@@ -1,0 +1,205 @@
+//! What tests and people hold a testbed with. Starts one where none is there.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::build::{self, Cache};
+use crate::program;
+use crate::progress::Progress;
+use crate::supervisor::{Ask, Instance, JANITOR, Reply, Told, sweep};
+
+/// Where everything is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Info {
+    /// The kubeconfig of the cluster's administrator. It holds its keys and leads to a port of
+    /// the host's loopback.
+    pub kubeconfig: PathBuf,
+    /// The testbed's certificate authority, PEM.
+    pub ca: PathBuf,
+    /// `http://127.0.0.1:PORT`: a proxy whose CONNECT leads to ghcr.io:443 and nowhere else. The
+    /// same port takes plain HTTP requests that steer the front behind it.
+    pub proxy: String,
+    /// The program of Helm 3.
+    pub helm3: PathBuf,
+    /// The program of Helm 4.
+    pub helm4: PathBuf,
+    /// kubectl.
+    pub kubectl: PathBuf,
+    /// The run folder; `logs/` in it has a log for each program.
+    pub run: PathBuf,
+    /// The cache folder.
+    pub cache: PathBuf,
+    /// The supervisor's process id on the host.
+    pub supervisor_pid: u32,
+}
+
+/// Which testbed, and how it shall be.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Testbeds of different names are different ones.
+    pub name: String,
+    /// How long it stays when nobody uses it, in seconds.
+    pub idle_seconds: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: "shared".to_owned(),
+            idle_seconds: 60,
+        }
+    }
+}
+
+/// A testbed that stays up at least as long as this value lives.
+#[derive(Debug)]
+pub struct Testbed {
+    /// Where everything is.
+    pub info: Info,
+    _connection: UnixStream,
+}
+
+impl Testbed {
+    /// Joins the testbed that this user's processes share, or starts it. Blocks until it is
+    /// ready: some ten seconds, and some ten minutes the first time, when its programs are
+    /// built. Says on stderr what it waits for.
+    pub fn join_or_start() -> Result<Self> {
+        Self::join_or_start_with(&Options::default())
+    }
+
+    /// As [`Testbed::join_or_start`], with options. They count for a testbed that is started.
+    pub fn join_or_start_with(options: &Options) -> Result<Self> {
+        let progress = Progress::stderr();
+        require_root()?;
+        let cache = Cache::open()?;
+        let program = program::find(progress)?;
+        let key = program::key(&program, &options.name)?;
+        let _lock = cache.lock(&format!("start-{}", options.name), progress)?;
+        if let Some(testbed) = join(&cache, &key)? {
+            return Ok(testbed);
+        }
+        let artefacts = build::all(&cache, progress)?;
+        sweep(&cache)?;
+        let (instance, alive) = Instance::create(&cache, &key, artefacts, options.idle_seconds)?;
+        progress.during("starting the cluster", || start(&instance, alive, &program))?;
+        hold(&instance)?.context("the testbed came up and was gone at once")
+    }
+
+    /// Asks the supervisor for something.
+    pub fn ask(&self, ask: &Ask) -> Result<Reply> {
+        request(&self.info.run.join("control.sock"), ask).map(|(reply, _)| reply)
+    }
+}
+
+/// Every testbed of this cache that lives, with its state.
+pub fn status(cache: &Cache) -> Result<Vec<(Instance, Reply)>> {
+    let mut found = Vec::new();
+    for instance in living(cache)? {
+        if let Ok((reply, _)) = request(&instance.socket(), &Ask::Status) {
+            found.push((instance, reply));
+        }
+    }
+    Ok(found)
+}
+
+/// Keeps a testbed up until it is told to go down, whoever uses it.
+pub fn pin(testbed: &Testbed) -> Result<()> {
+    match testbed.ask(&Ask::Pin)? {
+        Reply::Up { .. } => Ok(()),
+        Reply::Refused(why) => bail!(why),
+    }
+}
+
+/// Takes down every testbed of this cache, waits until they are gone, and sweeps what others
+/// left. Gives their number.
+pub fn down(cache: &Cache) -> Result<usize> {
+    let living = living(cache)?;
+    for instance in &living {
+        // One that does not answer is at its end already.
+        let _ = request(&instance.socket(), &Ask::Down);
+        instance.wait_until_gone()?;
+    }
+    sweep(cache)?;
+    Ok(living.len())
+}
+
+fn living(cache: &Cache) -> Result<Vec<Instance>> {
+    let mut all = Instance::all(cache)?;
+    all.retain(Instance::lives);
+    Ok(all)
+}
+
+fn join(cache: &Cache, key: &str) -> Result<Option<Testbed>> {
+    for instance in living(cache)? {
+        if instance.settings.key != key {
+            continue;
+        }
+        if let Some(testbed) = hold(&instance)? {
+            return Ok(Some(testbed));
+        }
+    }
+    Ok(None)
+}
+
+/// Nothing, when the testbed went down meanwhile; then it is gone on return.
+fn hold(instance: &Instance) -> Result<Option<Testbed>> {
+    match request(&instance.socket(), &Ask::Hold) {
+        Ok((Reply::Up { info, .. }, connection)) => Ok(Some(Testbed {
+            info: *info,
+            _connection: connection,
+        })),
+        Ok((Reply::Refused(why), _)) => bail!(why),
+        Err(_) => {
+            instance.wait_until_gone()?;
+            Ok(None)
+        }
+    }
+}
+
+fn request(socket: &std::path::Path, ask: &Ask) -> Result<(Reply, UnixStream)> {
+    let connection = UnixStream::connect(socket)?;
+    writeln!(&connection, "{}", serde_json::to_string(ask)?)?;
+    let mut line = String::new();
+    BufReader::new(&connection).read_line(&mut line)?;
+    Ok((serde_json::from_str(&line)?, connection))
+}
+
+/// Starts the janitor, in a session of its own: it outlives whoever starts it. Waits until the
+/// cluster is ready.
+fn start(instance: &Instance, alive: std::fs::File, program: &std::path::Path) -> Result<()> {
+    let mut setsid = Command::new("setsid")
+        .arg("--fork")
+        .arg(program)
+        .arg(JANITOR)
+        .arg(instance.dir())
+        .stdin(alive)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("`setsid` cannot be run; it is in the package util-linux")?;
+    let output = setsid.stdout.take().context("the janitor has no output")?;
+    setsid.wait()?;
+    for line in BufReader::new(output).lines() {
+        match serde_json::from_str(&line?)? {
+            Told::Ready(_) => return Ok(()),
+            Told::Failed(why) => bail!(why),
+            Told::Entered => {}
+        }
+    }
+    bail!("the testbed ended while it was starting, and said nothing");
+}
+
+/// Namespaces, mounts and cgroups are root's.
+fn require_root() -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    bail!(
+        "the testbed must be started by root: it makes namespaces, mounts and cgroups. Run it with sudo"
+    )
+}

@@ -1,0 +1,108 @@
+//! Brings the cluster's programs up, in their order, and waits until the node is ready.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use kube::runtime::wait::await_condition;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{sleep, timeout};
+
+use super::{Cluster, ETCD, NODE, PAUSE_IMAGE, REGISTRY, pause};
+use crate::supervisor::Children;
+
+/// A cold machine reads a gigabyte of programs from its disk before the node is ready.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// How long to wait before a program that is not there yet is asked again.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// Returns when the node is ready.
+pub async fn boot(cluster: &Cluster, children: &Children) -> Result<()> {
+    let boot = async {
+        children.start(cluster, &cluster.etcd())?;
+        children.start(cluster, &cluster.registry_program())?;
+        children.start(cluster, &cluster.containerd_program())?;
+        tokio::try_join!(
+            control_plane(cluster, children),
+            runtime(cluster, children),
+            listens(REGISTRY)
+        )?;
+        children.start(cluster, &cluster.kubelet_program())?;
+        node_ready(cluster).await
+    };
+    let seconds = DEADLINE.as_secs();
+    timeout(DEADLINE, boot)
+        .await
+        .with_context(|| format!("no ready node after {seconds} s"))?
+}
+
+async fn control_plane(cluster: &Cluster, children: &Children) -> Result<()> {
+    listens(ETCD).await?;
+    children.start(cluster, &cluster.apiserver())?;
+    let client = client(&cluster.inner_kubeconfig()).await?;
+    loop {
+        let request = http_request("/readyz")?;
+        if client.request_text(request).await.is_ok() {
+            break;
+        }
+        sleep(AGAIN).await;
+    }
+    children.start(cluster, &cluster.controllers())?;
+    children.start(cluster, &cluster.scheduler())
+}
+
+fn http_request(path: &str) -> Result<hyper::Request<Vec<u8>>> {
+    Ok(hyper::Request::get(path).body(Vec::new())?)
+}
+
+async fn runtime(cluster: &Cluster, children: &Children) -> Result<()> {
+    let program = &cluster.artefacts.pause;
+    let program =
+        fs::read(program).with_context(|| format!("{} cannot be read", program.display()))?;
+    let tar = cluster.run.join("pause.tar");
+    fs::write(&tar, pause::image(PAUSE_IMAGE, &program)?)?;
+    let socket = cluster.containerd_socket();
+    while UnixStream::connect(&socket).await.is_err() {
+        sleep(AGAIN).await;
+    }
+    let import = cluster.import_pause(&tar.display().to_string());
+    children.finish(cluster, &import).await
+}
+
+async fn listens(address: SocketAddr) -> Result<()> {
+    while TcpStream::connect(address).await.is_err() {
+        sleep(AGAIN).await;
+    }
+    Ok(())
+}
+
+async fn node_ready(cluster: &Cluster) -> Result<()> {
+    let nodes: Api<Node> = Api::all(client(&cluster.inner_kubeconfig()).await?);
+    await_condition(nodes, NODE, |node: Option<&Node>| {
+        node.is_some_and(is_ready)
+    })
+    .await?;
+    Ok(())
+}
+
+fn is_ready(node: &Node) -> bool {
+    let conditions = node
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| {
+        all.iter()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    })
+}
+
+async fn client(kubeconfig: &Path) -> Result<kube::Client> {
+    let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig)?;
+    let options = kube::config::KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+    Ok(kube::Client::try_from(config)?)
+}

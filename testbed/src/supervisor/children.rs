@@ -1,0 +1,172 @@
+//! The processes under process 1: its own children, and orphans that the kernel gives to it. It
+//! waits for all of them here, and nothing else in the process may wait for any.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{
+    Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, wait,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::cluster::Cluster;
+use crate::cluster::programs::Program;
+
+/// How a process ended, in words: `exit status 1`, `signal 9`.
+pub(super) type Ending = String;
+
+/// The children that run.
+#[derive(Debug)]
+pub struct Children {
+    table: Mutex<HashMap<i32, Child>>,
+    ended: mpsc::UnboundedSender<(String, Ending)>,
+}
+
+#[derive(Debug)]
+enum Child {
+    /// Runs for as long as the testbed.
+    Lasting(String),
+    /// Somebody waits for its end.
+    Passing(oneshot::Sender<Ending>),
+}
+
+impl Children {
+    /// No children yet. The receiver is told of each lasting one that ended.
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<(String, Ending)>) {
+        let (ended, receiver) = mpsc::unbounded_channel();
+        let table = Mutex::default();
+        (Self { table, ended }, receiver)
+    }
+
+    /// Starts a program that should run for as long as the testbed.
+    pub fn start(&self, cluster: &Cluster, program: &Program) -> Result<()> {
+        self.spawn(cluster, program, |name| Child::Lasting(name.to_owned()))
+    }
+
+    /// Runs a program to its end. Its failure is an error.
+    pub async fn finish(&self, cluster: &Cluster, program: &Program) -> Result<()> {
+        let (told, ending) = oneshot::channel();
+        self.spawn(cluster, program, |_| Child::Passing(told))?;
+        let ending = ending
+            .await
+            .context("nobody waits for processes any more")?;
+        if ending != SUCCESS {
+            bail!("{} ended with {ending}", program.name);
+        }
+        Ok(())
+    }
+
+    fn spawn(
+        &self,
+        cluster: &Cluster,
+        program: &Program,
+        child: impl FnOnce(&str) -> Child,
+    ) -> Result<()> {
+        let log = log_file(&cluster.logs(), program.name)?;
+        let path = cluster.search_path();
+        let mut command = Command::new(find(&path, program.program)?);
+        command
+            .args(&program.args)
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", &cluster.run)
+            .env("TMPDIR", cluster.run.join("tmp"))
+            .envs(program.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(&cluster.run)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        if let Ok(libraries) = std::env::join_paths(&cluster.artefacts.system.libraries)
+            && !libraries.is_empty()
+        {
+            command.env("LD_LIBRARY_PATH", libraries);
+        }
+        // Held while it starts: it may end before it is in the table.
+        let mut table = self.table();
+        let started = command
+            .spawn()
+            .with_context(|| format!("{} cannot be started", program.program))?;
+        table.insert(started.id().cast_signed(), child(program.name));
+        Ok(())
+    }
+
+    /// Waits for processes as they end. Never returns.
+    pub(super) async fn reap(&self) -> Result<()> {
+        let mut signals = signal(SignalKind::child())?;
+        loop {
+            self.reap_ended();
+            signals.recv().await;
+        }
+    }
+
+    fn reap_ended(&self) {
+        let mut table = self.table();
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            match table.remove(&pid.as_raw_nonzero().get()) {
+                Some(Child::Lasting(name)) => drop(self.ended.send((name, ending(status)))),
+                Some(Child::Passing(told)) => drop(told.send(ending(status))),
+                None => {}
+            }
+        }
+    }
+
+    /// Sends a signal to a lasting child.
+    pub(super) fn signal(&self, name: &str, signal: Signal) -> Result<()> {
+        let table = self.table();
+        let pid = table.iter().find_map(|(pid, child)| match child {
+            Child::Lasting(other) if other == name => Pid::from_raw(*pid),
+            _ => None,
+        });
+        match pid {
+            Some(pid) => Ok(kill_process(pid, signal)?),
+            None => bail!("no program of the testbed is called {name}"),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<i32, Child>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends every process of the namespace but this one, and waits until they are gone.
+pub(super) fn end_all() {
+    loop {
+        // kill(-1, …): from process 1 of a pid namespace it reaches all of the others.
+        let _ = kill_process_group(Pid::INIT, Signal::KILL);
+        if wait(WaitOptions::empty()).is_err() {
+            return;
+        }
+    }
+}
+
+const SUCCESS: &str = "exit status 0";
+
+fn ending(status: WaitStatus) -> Ending {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "an unknown status".to_owned(),
+    }
+}
+
+fn log_file(folder: &Path, name: &str) -> Result<File> {
+    let path = folder.join(format!("{name}.log"));
+    let mut options = File::options();
+    options.create(true).append(true);
+    options
+        .open(&path)
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// `Command` looks programs up in this process's PATH, not in the child's.
+fn find(path: &str, program: &str) -> Result<std::path::PathBuf> {
+    std::env::split_paths(path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .with_context(|| format!("no program {program} in {path}"))
+}

@@ -1,0 +1,182 @@
+//! The supervisor's socket: one line of JSON asks, one answers. A connection that holds the
+//! testbed keeps it up until it closes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+
+use super::children::Children;
+use crate::client::Info;
+
+/// What may be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// Keep the testbed up while this connection is open.
+    Hold,
+    /// How it is.
+    Status,
+    /// Keep it up until it is told to go down.
+    Pin,
+    /// Take it down.
+    Down,
+    /// Stop one of its programs in its tracks.
+    Freeze(String),
+    /// Let a stopped program go on.
+    Thaw(String),
+}
+
+/// The answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// It was done, or this is how it is.
+    Up {
+        /// Where everything is.
+        info: Box<Info>,
+        /// Whether it stays up with nobody using it.
+        pinned: bool,
+        /// How many hold it, this connection not counted.
+        holders: usize,
+    },
+    /// It was not done; why.
+    Refused(String),
+}
+
+/// Who uses the testbed, and whether it shall end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Use {
+    holders: usize,
+    pinned: bool,
+    down: bool,
+}
+
+/// The shared state of all connections.
+#[derive(Debug)]
+pub(super) struct Control {
+    info: Info,
+    children: Arc<Children>,
+    state: watch::Sender<Use>,
+}
+
+impl Control {
+    /// Nobody uses it yet.
+    pub(super) fn new(info: Info, children: Arc<Children>) -> Arc<Self> {
+        let state = watch::Sender::new(Use::default());
+        Arc::new(Self {
+            info,
+            children,
+            state,
+        })
+    }
+
+    /// Answers on the socket. Never returns.
+    pub(super) async fn serve(self: Arc<Self>, listener: UnixListener) -> Result<()> {
+        loop {
+            let (connection, _) = listener.accept().await?;
+            let control = Arc::clone(&self);
+            tokio::spawn(async move {
+                // A connection that breaks off has asked for nothing.
+                let _ = control.answer(connection).await;
+            });
+        }
+    }
+
+    async fn answer(&self, mut connection: UnixStream) -> Result<()> {
+        let (reader, mut writer) = connection.split();
+        let mut reader = BufReader::new(reader.take(64 * 1024));
+        let mut line = String::new();
+        reader.read_line(&mut line).await?;
+        let ask: Ask = match serde_json::from_str(&line) {
+            Ok(ask) => ask,
+            Err(error) => {
+                let refused = Reply::Refused(format!("not a request of this testbed: {error}"));
+                return Ok(writer.write_all(&json_line(&refused)?).await?);
+            }
+        };
+        let reply = self.reply(&ask);
+        let _held = (ask == Ask::Hold).then(|| Held::new(&self.state));
+        writer.write_all(&json_line(&reply)?).await?;
+        match ask {
+            Ask::Hold => {
+                // Nothing more is said: what is waited for is the end.
+                let mut rest = Vec::new();
+                reader.read_to_end(&mut rest).await?;
+            }
+            Ask::Down => self.state.send_modify(|state| state.down = true),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn reply(&self, ask: &Ask) -> Reply {
+        let done = match ask {
+            Ask::Freeze(name) => self.children.signal(name, Signal::STOP),
+            Ask::Thaw(name) => self.children.signal(name, Signal::CONT),
+            Ask::Pin => {
+                self.state.send_modify(|state| state.pinned = true);
+                Ok(())
+            }
+            Ask::Hold | Ask::Status | Ask::Down => Ok(()),
+        };
+        let Use {
+            pinned, holders, ..
+        } = *self.state.borrow();
+        match done {
+            Ok(()) => Reply::Up {
+                info: Box::new(self.info.clone()),
+                pinned,
+                holders,
+            },
+            Err(error) => Reply::Refused(error.to_string()),
+        }
+    }
+
+    /// Waits until the testbed shall end: it was told to, or nobody has used it for `idle`.
+    pub(super) async fn end(&self, idle: Duration) -> &'static str {
+        let mut changes = self.state.subscribe();
+        loop {
+            let state = *changes.borrow_and_update();
+            if state.down {
+                return "it was told to go down";
+            }
+            let unused = state.holders == 0 && !state.pinned;
+            tokio::select! {
+                () = tokio::time::sleep(idle), if unused => return "nobody uses it",
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return "nobody can use it any more";
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One that holds the testbed, counted until it is dropped.
+struct Held<'a>(&'a watch::Sender<Use>);
+
+impl<'a> Held<'a> {
+    fn new(state: &'a watch::Sender<Use>) -> Self {
+        state.send_modify(|state| state.holders += 1);
+        Self(state)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|state| state.holders -= 1);
+    }
+}
+
+fn json_line(reply: &Reply) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    Ok(line)
+}

@@ -1,0 +1,83 @@
+//! Hands open files to the supervisor: the listeners that were opened in the host's network
+//! namespace stay there, whatever namespace the process that accepts from them is in.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use anyhow::{Result, bail};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+/// The number of files that are handed over.
+pub(super) const FILES: usize = 4;
+
+/// Sends files, with one byte that they ride on.
+pub(super) fn send(socket: &UnixStream, files: [&OwnedFd; FILES]) -> Result<()> {
+    let borrowed = files.map(AsFd::as_fd);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(&borrowed)) {
+        bail!("no space to hand {FILES} files over");
+    }
+    sendmsg(
+        socket,
+        &[IoSlice::new(b"f")],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    )?;
+    Ok(())
+}
+
+/// Receives what [`send`] sent.
+pub(super) fn receive(socket: &UnixStream) -> Result<[OwnedFd; FILES]> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut control,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let mut files = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            files.extend(received);
+        }
+    }
+    match files.try_into() {
+        Ok(files) => Ok(files),
+        Err(files) => bail!(
+            "{} files were handed over, expected {FILES}",
+            Vec::len(&files)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::io::{Read, Write};
+
+    #[test]
+    fn files_arrive() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let other = || OwnedFd::from(tempfile::tempfile().unwrap());
+        let files = [OwnedFd::from(writer), other(), other(), other()];
+        send(&ours, [&files[0], &files[1], &files[2], &files[3]]).unwrap();
+        drop(files);
+        let [writer, ..] = receive(&theirs).unwrap();
+        std::fs::File::from(writer).write_all(b"through").unwrap();
+        let mut text = String::new();
+        std::io::BufReader::new(reader)
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text, "through");
+    }
+}
