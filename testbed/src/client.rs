@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,7 @@ impl Testbed {
             return Ok(testbed);
         }
         let artefacts = build::all(&cache, progress)?;
-        sweep(&cache)?;
+        sweep(&cache, progress)?;
         let (instance, alive) = Instance::create(&cache, &key, artefacts, options.idle_seconds)?;
         progress.during("starting the cluster", || start(&instance, alive, &program))?;
         hold(&instance)?.context("the testbed came up and was gone at once")
@@ -124,7 +125,7 @@ pub fn down(cache: &Cache) -> Result<usize> {
         let _ = request(&instance.socket(), &Ask::Down);
         instance.wait_until_gone()?;
     }
-    sweep(cache)?;
+    sweep(cache, Progress::stderr())?;
     Ok(living.len())
 }
 
@@ -161,8 +162,12 @@ fn hold(instance: &Instance) -> Result<Option<Testbed>> {
     }
 }
 
+/// A testbed that is still starting answers when it is ready.
+const LONGEST_BOOT: Duration = Duration::from_secs(180);
+
 fn request(socket: &std::path::Path, ask: &Ask) -> Result<(Reply, UnixStream)> {
     let connection = UnixStream::connect(socket)?;
+    connection.set_read_timeout(Some(LONGEST_BOOT))?;
     writeln!(&connection, "{}", serde_json::to_string(ask)?)?;
     let mut line = String::new();
     BufReader::new(&connection).read_line(&mut line)?;

@@ -15,6 +15,7 @@ pub mod pki;
 pub mod progress;
 pub mod supervisor;
 
+mod hex;
 mod program;
 
 pub use client::{Info, Options, Testbed};

@@ -32,24 +32,23 @@ pub(crate) fn find(progress: Progress) -> Result<PathBuf> {
         );
     };
     let program = folder.join(NAME);
-    if !is_current(&program)? {
+    if !is_current(&program) {
         rebuild(folder, progress)?;
     }
     Ok(program)
 }
 
 /// Whether the program is newer than all of its sources.
-fn is_current(program: &Path) -> Result<bool> {
+fn is_current(program: &Path) -> bool {
     let Ok(built) = fs::metadata(program).and_then(|meta| meta.modified()) else {
-        return Ok(false);
+        return false;
     };
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     if !package.is_dir() {
-        return Ok(true);
+        return true;
     }
-    Ok(["src", "go"]
-        .iter()
-        .all(|folder| newest(&package.join(folder)).is_none_or(|newest| newest <= built)))
+    let older = |folder: &str| newest(&package.join(folder)).is_none_or(|time| time <= built);
+    ["src", "go"].iter().all(|folder| older(folder))
 }
 
 fn newest(folder: &Path) -> Option<SystemTime> {

@@ -61,10 +61,12 @@ fn tick(what: &str, terminal: bool, start: Instant, wait: &mpsc::Receiver<()>) {
     let mut said = false;
     while wait.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         let elapsed = elapsed(start.elapsed());
-        write_stderr(&match terminal {
-            true => format!("\r\x1b[Ktestbed: {what} … {elapsed}"),
-            false => format!("testbed: {what} … {elapsed}\n"),
-        });
+        let (back, end) = if terminal {
+            ("\r\x1b[K", "")
+        } else {
+            ("", "\n")
+        };
+        write_stderr(&format!("{back}testbed: {what} … {elapsed}{end}"));
         said = true;
         pause = every;
     }

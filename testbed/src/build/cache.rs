@@ -70,7 +70,7 @@ impl Cache {
         if target.is_dir() {
             return Ok(target);
         }
-        self.fill(name, make, |_| Ok(target.clone()))
+        self.fill(name, make, |()| Ok(target.clone()))
     }
 
     /// As [`Cache::artefact`], for what has no key before it is there: any folder of that name
@@ -220,19 +220,19 @@ mod tests {
     #[test]
     fn two_that_ask_at_once_make_once() {
         let (_dir, cache) = cache();
-        let made = std::sync::atomic::AtomicUsize::new(0);
+        let count = std::sync::atomic::AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     let make = |_: &Path| {
-                        made.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                         Ok(())
                     };
                     cache.artefact("x", "1", Progress::silent(), make).unwrap();
                 });
             }
         });
-        assert_eq!(made.into_inner(), 1);
+        assert_eq!(count.into_inner(), 1);
     }
 
     #[test]

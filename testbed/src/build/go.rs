@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use super::Cache;
+use crate::hex::hex;
 use crate::progress::Progress;
 
 /// The oldest Go that builds all of the modules.
@@ -61,19 +62,16 @@ impl GoProgram {
         part(self.program);
         part(&self.linker_flags());
         self.links.iter().for_each(|link| part(link));
-        hash.finalize()
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&hash.finalize()[..6])
     }
 
     fn linker_flags(&self) -> String {
-        let mut flags = "-s -w".to_owned();
-        for (variable, value) in self.stamps {
-            flags.push_str(&format!(" -X {variable}={value}"));
-        }
-        flags
+        let stamp = |(variable, value): &(&str, &str)| format!("-X {variable}={value}");
+        let stamps = self.stamps.iter().map(stamp);
+        std::iter::once("-s -w".to_owned())
+            .chain(stamps)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn compile(&self, cache: &Cache, progress: Progress, folder: &Path) -> Result<()> {

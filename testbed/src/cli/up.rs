@@ -10,8 +10,11 @@ pub(super) struct Args {
     #[arg(long, default_value = "shared")]
     name: String,
     /// Go down by itself, this many seconds after the last user has gone
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     idle: Option<u64>,
+    /// Use it until this command is interrupted, instead of returning
+    #[arg(long)]
+    hold: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
@@ -20,12 +23,18 @@ pub(super) fn run(args: &Args) -> Result<()> {
         name: args.name.clone(),
         idle_seconds: args.idle.unwrap_or(defaults.idle_seconds),
     })?;
-    if args.idle.is_none() {
+    if args.idle.is_none() && !args.hold {
         client::pin(&testbed)?;
     }
     super::print(&format!(
         "up, in {}\nfor a shell: eval \"$(cargo testbed env)\"",
         testbed.info.run.display()
     ));
+    if args.hold {
+        // What ends it is a signal; the connection closes with this process.
+        loop {
+            std::thread::park();
+        }
+    }
     Ok(())
 }

@@ -23,15 +23,15 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// Returns when the node is ready.
 pub async fn boot(cluster: &Cluster, children: &Children) -> Result<()> {
     let boot = async {
-        children.start(cluster, &cluster.etcd())?;
-        children.start(cluster, &cluster.registry_program())?;
-        children.start(cluster, &cluster.containerd_program())?;
+        children.start(&cluster.etcd())?;
+        children.start(&cluster.registry_program())?;
+        children.start(&cluster.containerd_program())?;
         tokio::try_join!(
             control_plane(cluster, children),
             runtime(cluster, children),
             listens(REGISTRY)
         )?;
-        children.start(cluster, &cluster.kubelet_program())?;
+        children.start(&cluster.kubelet_program())?;
         node_ready(cluster).await
     };
     let seconds = DEADLINE.as_secs();
@@ -42,7 +42,7 @@ pub async fn boot(cluster: &Cluster, children: &Children) -> Result<()> {
 
 async fn control_plane(cluster: &Cluster, children: &Children) -> Result<()> {
     listens(ETCD).await?;
-    children.start(cluster, &cluster.apiserver())?;
+    children.start(&cluster.apiserver())?;
     let client = client(&cluster.inner_kubeconfig()).await?;
     loop {
         let request = http_request("/readyz")?;
@@ -51,8 +51,8 @@ async fn control_plane(cluster: &Cluster, children: &Children) -> Result<()> {
         }
         sleep(AGAIN).await;
     }
-    children.start(cluster, &cluster.controllers())?;
-    children.start(cluster, &cluster.scheduler())
+    children.start(&cluster.controllers())?;
+    children.start(&cluster.scheduler())
 }
 
 fn http_request(path: &str) -> Result<hyper::Request<Vec<u8>>> {
@@ -70,7 +70,7 @@ async fn runtime(cluster: &Cluster, children: &Children) -> Result<()> {
         sleep(AGAIN).await;
     }
     let import = cluster.import_pause(&tar.display().to_string());
-    children.finish(cluster, &import).await
+    children.finish(&import).await
 }
 
 async fn listens(address: SocketAddr) -> Result<()> {

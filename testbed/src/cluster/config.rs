@@ -86,6 +86,8 @@ current-context: testbed
             "volumePluginDir": self.path("volume-plugins"),
             "resolvConf": self.path("resolv.conf"),
             "clusterDomain": "cluster.local",
+            // Nobody answers there, but without one the kubelet warns on every pod.
+            "clusterDNS": ["10.96.0.10"],
             "cgroupDriver": "cgroupfs",
             "failCgroupV1": false,
             "failSwapOn": false,

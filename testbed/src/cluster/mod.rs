@@ -84,7 +84,7 @@ pub const COVERED: [&str; 3] = ["/run", "/var/lib", "/var/log"];
 /// Settings of the kernel that a kubelet writes and that no namespace keeps apart. Inside, a
 /// file with the same content lies over each.
 ///
-/// From `setupKernelTunables` in pkg/kubelet/cm/container_manager_linux.go of Kubernetes.
+/// From `setupKernelTunables` in `pkg/kubelet/cm/container_manager_linux.go` of Kubernetes.
 pub const SYSCTLS: [&str; 6] = [
     "vm/overcommit_memory",
     "vm/panic_on_oom",

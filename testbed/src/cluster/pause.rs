@@ -8,6 +8,8 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// The tar of an image that holds one static program, and runs it.
 pub fn image(name: &str, program: &[u8]) -> Result<Vec<u8>> {
     let layer = tar_of(&[("pause", program, 0o755)])?;
@@ -58,19 +60,12 @@ fn descriptor(media_type: &str, blob: &[u8]) -> Value {
     json!({"mediaType": media_type, "digest": digest(blob), "size": blob.len()})
 }
 
-fn hex(blob: &[u8]) -> String {
-    Sha256::digest(blob)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
 fn digest(blob: &[u8]) -> String {
-    format!("sha256:{}", hex(blob))
+    format!("sha256:{}", hex(&Sha256::digest(blob)))
 }
 
 fn blob_path(blob: &[u8]) -> String {
-    format!("blobs/sha256/{}", hex(blob))
+    format!("blobs/sha256/{}", hex(&Sha256::digest(blob)))
 }
 
 fn tar_of(files: &[(&str, &[u8], u32)]) -> Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,50 +23,103 @@ pub(super) type Ending = String;
 /// The children that run.
 #[derive(Debug)]
 pub struct Children {
-    table: Mutex<HashMap<i32, Child>>,
+    cluster: Cluster,
+    table: Mutex<Table>,
     ended: mpsc::UnboundedSender<(String, Ending)>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    running: HashMap<i32, Child>,
+    /// Every lasting program that was started, to start it again.
+    programs: HashMap<&'static str, Program>,
 }
 
 #[derive(Debug)]
 enum Child {
-    /// Runs for as long as the testbed.
-    Lasting(String),
+    /// Runs for as long as the testbed; its end is told.
+    Lasting(&'static str),
     /// Somebody waits for its end.
     Passing(oneshot::Sender<Ending>),
 }
 
 impl Children {
-    /// No children yet. The receiver is told of each lasting one that ended.
-    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<(String, Ending)>) {
+    /// No children yet. The receiver is told of each lasting one that ended by itself.
+    pub(super) fn new(cluster: Cluster) -> (Self, mpsc::UnboundedReceiver<(String, Ending)>) {
         let (ended, receiver) = mpsc::unbounded_channel();
-        let table = Mutex::default();
-        (Self { table, ended }, receiver)
+        let children = Self {
+            cluster,
+            table: Mutex::default(),
+            ended,
+        };
+        (children, receiver)
     }
 
     /// Starts a program that should run for as long as the testbed.
-    pub fn start(&self, cluster: &Cluster, program: &Program) -> Result<()> {
-        self.spawn(cluster, program, |name| Child::Lasting(name.to_owned()))
+    pub fn start(&self, program: &Program) -> Result<()> {
+        let mut table = self.table();
+        table.programs.insert(program.name, program.clone());
+        self.spawn(&mut table, program, Child::Lasting(program.name))
     }
 
     /// Runs a program to its end. Its failure is an error.
-    pub async fn finish(&self, cluster: &Cluster, program: &Program) -> Result<()> {
+    pub async fn finish(&self, program: &Program) -> Result<()> {
         let (told, ending) = oneshot::channel();
-        self.spawn(cluster, program, |_| Child::Passing(told))?;
+        self.spawn(&mut self.table(), program, Child::Passing(told))?;
         let ending = ending
             .await
             .context("nobody waits for processes any more")?;
         if ending != SUCCESS {
-            bail!("{} ended with {ending}", program.name);
+            let log = self.cluster.logs().join(program.name);
+            bail!(
+                "{} ended with {ending}; see {}.log",
+                program.name,
+                log.display()
+            );
         }
         Ok(())
     }
 
-    fn spawn(
-        &self,
-        cluster: &Cluster,
-        program: &Program,
-        child: impl FnOnce(&str) -> Child,
-    ) -> Result<()> {
+    /// Kills a lasting program and waits for its end, which is not told.
+    pub(super) async fn stop(&self, name: &str) -> Result<()> {
+        let (told, ending) = oneshot::channel();
+        {
+            let mut table = self.table();
+            let pid = table.pid(name)?;
+            table
+                .running
+                .insert(pid.as_raw_nonzero().get(), Child::Passing(told));
+            kill_process(pid, Signal::KILL)?;
+        }
+        ending
+            .await
+            .context("nobody waits for processes any more")?;
+        Ok(())
+    }
+
+    /// Starts a program that was stopped.
+    pub(super) fn start_again(&self, name: &str) -> Result<()> {
+        let mut table = self.table();
+        if table.pid(name).is_ok() {
+            bail!("{name} runs already");
+        }
+        let program = table
+            .programs
+            .values()
+            .find(|program| program.name == name)
+            .cloned();
+        let program = program.with_context(|| table.unknown(name))?;
+        self.spawn(&mut table, &program, Child::Lasting(program.name))
+    }
+
+    /// Sends a signal to a lasting program.
+    pub(super) fn signal(&self, name: &str, signal: Signal) -> Result<()> {
+        Ok(kill_process(self.table().pid(name)?, signal)?)
+    }
+
+    /// The table is held while the program starts: it may end before it is in there.
+    fn spawn(&self, table: &mut Table, program: &Program, child: Child) -> Result<()> {
+        let cluster = &self.cluster;
         let log = log_file(&cluster.logs(), program.name)?;
         let path = cluster.search_path();
         let mut command = Command::new(find(&path, program.program)?);
@@ -86,12 +139,10 @@ impl Children {
         {
             command.env("LD_LIBRARY_PATH", libraries);
         }
-        // Held while it starts: it may end before it is in the table.
-        let mut table = self.table();
         let started = command
             .spawn()
             .with_context(|| format!("{} cannot be started", program.program))?;
-        table.insert(started.id().cast_signed(), child(program.name));
+        table.running.insert(started.id().cast_signed(), child);
         Ok(())
     }
 
@@ -107,29 +158,43 @@ impl Children {
     fn reap_ended(&self) {
         let mut table = self.table();
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            match table.remove(&pid.as_raw_nonzero().get()) {
-                Some(Child::Lasting(name)) => drop(self.ended.send((name, ending(status)))),
+            match table.running.remove(&pid.as_raw_nonzero().get()) {
+                Some(Child::Lasting(name)) => {
+                    drop(self.ended.send((name.to_owned(), ending(status))));
+                }
                 Some(Child::Passing(told)) => drop(told.send(ending(status))),
                 None => {}
             }
         }
     }
 
-    /// Sends a signal to a lasting child.
-    pub(super) fn signal(&self, name: &str, signal: Signal) -> Result<()> {
-        let table = self.table();
-        let pid = table.iter().find_map(|(pid, child)| match child {
-            Child::Lasting(other) if other == name => Pid::from_raw(*pid),
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn pid(&self, name: &str) -> Result<Pid> {
+        let found = self.running.iter().find_map(|(pid, child)| match child {
+            Child::Lasting(other) if *other == name => Pid::from_raw(*pid),
             _ => None,
         });
-        match pid {
-            Some(pid) => Ok(kill_process(pid, signal)?),
-            None => bail!("no program of the testbed is called {name}"),
-        }
+        found.with_context(|| {
+            if self.programs.contains_key(name) {
+                format!("{name} does not run")
+            } else {
+                self.unknown(name)
+            }
+        })
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<i32, Child>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unknown(&self, name: &str) -> String {
+        let mut known: Vec<&str> = self.programs.keys().copied().collect();
+        known.sort_unstable();
+        format!(
+            "no program is called {name}; there are {}",
+            known.join(", ")
+        )
     }
 }
 
@@ -164,7 +229,7 @@ fn log_file(folder: &Path, name: &str) -> Result<File> {
 }
 
 /// `Command` looks programs up in this process's PATH, not in the child's.
-fn find(path: &str, program: &str) -> Result<std::path::PathBuf> {
+fn find(path: &str, program: &str) -> Result<PathBuf> {
     std::env::split_paths(path)
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())

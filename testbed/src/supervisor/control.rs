@@ -26,10 +26,14 @@ pub enum Ask {
     Pin,
     /// Take it down.
     Down,
-    /// Stop one of its programs in its tracks.
+    /// Halt one of its programs in its tracks: it is there, and does not answer.
     Freeze(String),
-    /// Let a stopped program go on.
+    /// Let a halted program go on.
     Thaw(String),
+    /// Kill one of its programs.
+    Stop(String),
+    /// Start a killed program again. It is not waited for.
+    Start(String),
 }
 
 /// The answer.
@@ -100,7 +104,7 @@ impl Control {
                 return Ok(writer.write_all(&json_line(&refused)?).await?);
             }
         };
-        let reply = self.reply(&ask);
+        let reply = self.reply(&ask).await;
         let _held = (ask == Ask::Hold).then(|| Held::new(&self.state));
         writer.write_all(&json_line(&reply)?).await?;
         match ask {
@@ -115,10 +119,12 @@ impl Control {
         Ok(())
     }
 
-    fn reply(&self, ask: &Ask) -> Reply {
+    async fn reply(&self, ask: &Ask) -> Reply {
         let done = match ask {
             Ask::Freeze(name) => self.children.signal(name, Signal::STOP),
             Ask::Thaw(name) => self.children.signal(name, Signal::CONT),
+            Ask::Stop(name) => self.children.stop(name).await,
+            Ask::Start(name) => self.children.start_again(name),
             Ask::Pin => {
                 self.state.send_modify(|state| state.pinned = true);
                 Ok(())
@@ -134,23 +140,23 @@ impl Control {
                 pinned,
                 holders,
             },
-            Err(error) => Reply::Refused(error.to_string()),
+            Err(error) => Reply::Refused(format!("{error:#}")),
         }
     }
 
     /// Waits until the testbed shall end: it was told to, or nobody has used it for `idle`.
     pub(super) async fn end(&self, idle: Duration) -> &'static str {
-        let mut changes = self.state.subscribe();
+        let mut state_changes = self.state.subscribe();
         loop {
-            let state = *changes.borrow_and_update();
+            let state = *state_changes.borrow_and_update();
             if state.down {
                 return "it was told to go down";
             }
             let unused = state.holders == 0 && !state.pinned;
             tokio::select! {
                 () = tokio::time::sleep(idle), if unused => return "nobody uses it",
-                changed = changes.changed() => {
-                    if changed.is_err() {
+                told = state_changes.changed() => {
+                    if told.is_err() {
                         return "nobody can use it any more";
                     }
                 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
@@ -132,7 +133,7 @@ async fn serve(
 
     let settings = &instance.settings;
     let cluster = prepare(settings)?;
-    let (children, mut ended) = Children::new();
+    let (children, mut ended) = Children::new(cluster.clone());
     let children = Arc::new(children);
     let mut tasks = JoinSet::new();
     let reaper = Arc::clone(&children);
@@ -170,10 +171,17 @@ async fn serve(
     tell(janitor, &Told::Ready(Box::new(info)))?;
     tokio::select! {
         why = control_state.end(Duration::from_secs(settings.idle_seconds)) => Ok(End::Told(why)),
+        signalled = terminated() => signalled,
         ended = unexpected(&mut ended, &mut tasks) => {
             Err(ended.context(format!("the testbed went down; its logs are in {}", logs.display())))
         }
     }
+}
+
+/// Waits for SIGTERM. Process 1 does not die of it by itself.
+async fn terminated() -> Result<End> {
+    signal(SignalKind::terminate())?.recv().await;
+    Ok(End::Told("it got SIGTERM"))
 }
 
 /// Waits for what should not happen: a program or a task that ends.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::cgroups::{self, Hierarchy};
 use crate::build::{Artefacts, Cache};
 use crate::cluster;
+use crate::progress::Progress;
 
 /// All that the processes of a testbed need to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,7 +53,7 @@ impl Instance {
         let list = list_dir(cache);
         fs::create_dir_all(&list)?;
         // Nobody sweeps an entry before it can be locked.
-        let _lock = cache.lock("instances", crate::progress::Progress::stderr())?;
+        let _lock = cache.lock("instances", Progress::stderr())?;
         let run = tempfile::Builder::new()
             .prefix("deploy-testbed-")
             .permissions(fs::Permissions::from_mode(0o700))
@@ -170,13 +171,19 @@ impl Instance {
     }
 }
 
-/// Removes what dead testbeds left. Told are those that could not be removed.
-pub fn sweep(cache: &Cache) -> Result<()> {
-    let _lock = cache.lock("instances", crate::progress::Progress::stderr())?;
+/// Removes what dead testbeds left. What cannot be removed is told, and is no reason not to start.
+pub fn sweep(cache: &Cache, progress: Progress) -> Result<()> {
+    let _lock = cache.lock("instances", progress)?;
     for dir in entries(cache)? {
         match Instance::read(&dir) {
             Ok(instance) if instance.lives() => {}
-            Ok(instance) => instance.remove()?,
+            Ok(instance) => {
+                if let Err(error) = instance.remove() {
+                    progress.say(&format!(
+                        "not all of a dead testbed could be removed: {error:#}"
+                    ));
+                }
+            }
             // Its starter was killed before it had made anything else.
             Err(_) => remove_dir(&dir)?,
         }

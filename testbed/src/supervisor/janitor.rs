@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::instance::{Instance, Settings};
@@ -27,9 +28,18 @@ pub(super) struct Orders {
 /// Runs a testbed and removes it at its end. Standard input is the file whose lock shows that it
 /// lives; standard output is read by the starter until the testbed is ready.
 pub fn run(entry: &Path) -> Result<()> {
+    let result = keep_and_remove(entry);
+    if let Err(error) = &result {
+        tell(&Told::Failed(format!("{error:#}")));
+    }
+    result
+}
+
+fn keep_and_remove(entry: &Path) -> Result<()> {
     let instance = Instance::read(entry)?;
-    // The starter's folder must not be kept busy.
+    // The starter's folder must not be kept busy, and its umask must not keep pods from theirs.
     std::env::set_current_dir("/")?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
     let alive = std::io::stdin().as_fd().try_clone_to_owned()?;
     let outcome = keep(&instance, alive);
     if outcome.is_err() {
@@ -37,10 +47,7 @@ pub fn run(entry: &Path) -> Result<()> {
         let _ = keep_logs(&instance.settings);
     }
     let removed = instance.remove();
-    if let Err(error) = outcome.and(removed) {
-        tell(&Told::Failed(format!("{error:#}")));
-    }
-    Ok(())
+    outcome.and(removed)
 }
 
 /// Where the logs of the last testbed that did not come up are kept.
@@ -81,7 +88,13 @@ fn keep(instance: &Instance, alive: OwnedFd) -> Result<()> {
         .arg(ENTER)
         .arg(instance.dir())
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env(
+            "PATH",
+            format!(
+                "{}:/usr/sbin:/usr/bin:/sbin:/bin",
+                std::env::var("PATH").unwrap_or_default()
+            ),
+        )
         .stdin(OwnedFd::from(theirs))
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -1,0 +1,299 @@
+//! A testbed comes up soon, and leaves nothing behind, however it ends.
+//!
+//! These tests need root, and say so where they have it not.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod host;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use testbed::build::{self, Cache};
+use testbed::client::{self, Info};
+use testbed::progress::Progress;
+use testbed::supervisor::{Ask, Instance, Reply};
+use testbed::{Options, Testbed};
+
+use host::{Host, Processes};
+
+/// One at a time: each compares the host before and after.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "these tests start a testbed, which needs root: run them with sudo"
+    );
+    build::all(&cache(), Progress::stderr()).unwrap();
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn cache() -> Cache {
+    Cache::open().unwrap()
+}
+
+/// A testbed of this test's own. It goes a second after its last user.
+fn options(name: &str) -> Options {
+    Options {
+        name: format!("{name}-{}", std::process::id()),
+        idle_seconds: 1,
+    }
+}
+
+fn start(name: &str) -> Testbed {
+    Testbed::join_or_start_with(&options(name)).unwrap()
+}
+
+fn instance(info: &Info) -> Instance {
+    let all = Instance::all(&cache()).unwrap();
+    let found = all
+        .into_iter()
+        .find(|instance| instance.settings.run == info.run);
+    found.expect("a testbed that is up is in the list")
+}
+
+fn kill(pid: u32) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
+}
+
+fn kubectl(info: &Info, arguments: &str) -> String {
+    let output = Command::new(&info.kubectl)
+        .args(arguments.split(' '))
+        .env("KUBECONFIG", &info.kubeconfig)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "kubectl {arguments}: {}",
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// Makes the node do some work, so that there is something to leave behind: a pod has mounts,
+/// cgroups, a network interface and processes.
+fn run_a_pod(info: &Info) {
+    kubectl(
+        info,
+        "create deployment work --image=testbed.invalid/pause:1 --replicas=2",
+    );
+    kubectl(info, "rollout status deployment/work --timeout=60s");
+}
+
+/// Runs a testbed, ends it by `end`, and compares the host before and after.
+fn leaves_nothing(name: &str, end: impl FnOnce(Testbed, &Processes)) {
+    let _alone = alone();
+    let before = Host::look();
+    let testbed = start(name);
+    run_a_pod(&testbed.info);
+    let info = testbed.info.clone();
+    let instance = instance(&info);
+    let processes = Processes::of(&info.run);
+    assert!(
+        processes.len() > 10,
+        "a testbed has more processes than {processes:?}"
+    );
+    end(testbed, &processes);
+    instance.wait_until_gone().unwrap();
+    processes.wait_until_gone();
+    assert!(!info.run.exists(), "{} is still there", info.run.display());
+    assert!(
+        !instance.dir().exists(),
+        "{} is still there",
+        instance.dir().display()
+    );
+    before.assert_equal(&Host::look());
+}
+
+#[test]
+fn nothing_is_left_after_down() {
+    leaves_nothing("down", |testbed, _| {
+        testbed.ask(&Ask::Pin).unwrap();
+        testbed.ask(&Ask::Down).unwrap();
+    });
+}
+
+#[test]
+fn nothing_is_left_after_its_last_user() {
+    leaves_nothing("unused", |testbed, _| drop(testbed));
+}
+
+#[test]
+fn nothing_is_left_after_a_killed_supervisor() {
+    leaves_nothing("supervisor", |testbed, _| kill(testbed.info.supervisor_pid));
+}
+
+#[test]
+fn nothing_is_left_after_a_killed_janitor() {
+    leaves_nothing("janitor", |_, processes| kill(processes.janitor()));
+}
+
+#[test]
+fn nothing_is_left_after_a_killed_program() {
+    leaves_nothing("program", |_, processes| {
+        kill(processes.running("containerd"))
+    });
+}
+
+/// With both dead nobody is left to tidy up; the next one to look at the list does.
+#[test]
+fn the_next_one_sweeps() {
+    leaves_nothing("sweep", |testbed, processes| {
+        let instance = instance(&testbed.info);
+        kill(processes.janitor());
+        kill(testbed.info.supervisor_pid);
+        processes.wait_until_gone();
+        assert!(!instance.lives());
+        testbed::supervisor::sweep(&cache(), Progress::silent()).unwrap();
+    });
+}
+
+#[test]
+fn nothing_is_left_after_a_killed_owner() {
+    let _alone = alone();
+    let before = Host::look();
+    let options = options("owner");
+    let mut owner = owner(&options.name);
+    // The owner and this test would start one together; there is only one.
+    let testbed = Testbed::join_or_start_with(&options).unwrap();
+    let info = testbed.info.clone();
+    let instance = instance(&info);
+    let processes = Processes::of(&info.run);
+    wait_for("the owner holds it", || holders(&testbed) == 2);
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    wait_for("the owner is gone", || holders(&testbed) == 1);
+    drop(testbed);
+    instance.wait_until_gone().unwrap();
+    processes.wait_until_gone();
+    before.assert_equal(&Host::look());
+}
+
+/// Another process that uses the testbed.
+fn owner(name: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_testbed"))
+        .args(["up", "--hold", "--idle", "1", "--name", name])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn holders(testbed: &Testbed) -> usize {
+    match testbed.ask(&Ask::Status).unwrap() {
+        Reply::Up { holders, .. } => holders,
+        Reply::Refused(why) => panic!("{why}"),
+    }
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within 30 s: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn ready_within_fifteen_seconds() {
+    let _alone = alone();
+    let begin = Instant::now();
+    let testbed = start("speed");
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(15), "it took {took:?}");
+    assert!(kubectl(&testbed.info, "get nodes").contains(" Ready "));
+    assert!(kubectl(&testbed.info, "version").contains("Server Version: v1.34.4"));
+    let instance = instance(&testbed.info);
+    drop(testbed);
+    instance.wait_until_gone().unwrap();
+}
+
+#[test]
+fn two_side_by_side() {
+    let _alone = alone();
+    let before = Host::look();
+    let (one, two) = std::thread::scope(|scope| {
+        let one = scope.spawn(|| start("one"));
+        let two = scope.spawn(|| start("two"));
+        (one.join().unwrap(), two.join().unwrap())
+    });
+    run_a_pod(&one.info);
+    run_a_pod(&two.info);
+    kubectl(&one.info, "delete deployment work");
+    assert!(kubectl(&two.info, "get deployments").contains("2/2"));
+    let instances = [instance(&one.info), instance(&two.info)];
+    drop((one, two));
+    for instance in instances {
+        instance.wait_until_gone().unwrap();
+    }
+    before.assert_equal(&Host::look());
+}
+
+#[test]
+fn those_of_one_name_share_one() {
+    let _alone = alone();
+    let (one, two) = std::thread::scope(|scope| {
+        let one = scope.spawn(|| start("shared"));
+        let two = scope.spawn(|| start("shared"));
+        (one.join().unwrap(), two.join().unwrap())
+    });
+    assert_eq!(one.info.run, two.info.run);
+    assert!(
+        client::status(&cache())
+            .unwrap()
+            .iter()
+            .any(|(up, _)| up.settings.run == one.info.run)
+    );
+    let instance = instance(&one.info);
+    drop((one, two));
+    instance.wait_until_gone().unwrap();
+}
+
+/// Scenarios need an apiserver that is away, and one that hangs.
+#[test]
+fn a_program_can_be_away_for_a_while() {
+    let _alone = alone();
+    let testbed = start("away");
+    let version = || {
+        Command::new(&testbed.info.kubectl)
+            .args(["version", "--request-timeout=1s"])
+            .env("KUBECONFIG", &testbed.info.kubeconfig)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    };
+    let name = "kube-apiserver".to_owned();
+    for (away, back) in [
+        (Ask::Stop(name.clone()), Ask::Start(name.clone())),
+        (Ask::Freeze(name.clone()), Ask::Thaw(name.clone())),
+    ] {
+        assert!(matches!(testbed.ask(&away).unwrap(), Reply::Up { .. }));
+        assert!(!version(), "it answers after {away:?}");
+        assert!(matches!(testbed.ask(&back).unwrap(), Reply::Up { .. }));
+        wait_for("the apiserver is back", version);
+    }
+    let refused = testbed.ask(&Ask::Stop("nginx".to_owned())).unwrap();
+    assert!(matches!(refused, Reply::Refused(why) if why.contains("kube-apiserver")));
+    let instance = instance(&testbed.info);
+    drop(testbed);
+    instance.wait_until_gone().unwrap();
+}
+
+/// Keys and the administrator's kubeconfig are root's alone.
+#[test]
+fn secrets_are_not_for_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let _alone = alone();
+    let testbed = start("secrets");
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&testbed.info.run), 0o700);
+    assert_eq!(mode(&testbed.info.kubeconfig), 0o600);
+    let instance = instance(&testbed.info);
+    drop(testbed);
+    instance.wait_until_gone().unwrap();
+}
