@@ -135,7 +135,7 @@ fn nothing_is_left_after_a_killed_janitor() {
 #[test]
 fn nothing_is_left_after_a_killed_program() {
     leaves_nothing("program", |_, processes| {
-        kill(processes.running("containerd"))
+        kill(processes.running("containerd"));
     });
 }
 
@@ -199,16 +199,32 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 #[test]
-fn ready_within_fifteen_seconds() {
+fn ready_within_fifteen_seconds_and_shared() {
+    use std::os::unix::fs::PermissionsExt;
     let _alone = alone();
     let begin = Instant::now();
-    let testbed = start("speed");
+    let (one, two) = std::thread::scope(|scope| {
+        let one = scope.spawn(|| start("shared"));
+        let two = scope.spawn(|| start("shared"));
+        (one.join().unwrap(), two.join().unwrap())
+    });
     let took = begin.elapsed();
     assert!(took < Duration::from_secs(15), "it took {took:?}");
-    assert!(kubectl(&testbed.info, "get nodes").contains(" Ready "));
-    assert!(kubectl(&testbed.info, "version").contains("Server Version: v1.34.4"));
-    let instance = instance(&testbed.info);
-    drop(testbed);
+    assert_eq!(
+        one.info.run, two.info.run,
+        "two that start at once share one"
+    );
+    let info = &one.info;
+    assert!(kubectl(info, "get nodes").contains(" Ready "));
+    assert!(kubectl(info, "version").contains("Server Version: v1.34.4"));
+    let listed = client::status(&cache()).unwrap();
+    assert!(listed.iter().any(|(up, _)| up.settings.run == info.run));
+    // Keys and the administrator's kubeconfig are root's alone.
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&info.run), 0o700);
+    assert_eq!(mode(&info.kubeconfig), 0o600);
+    let instance = instance(info);
+    drop((one, two));
     instance.wait_until_gone().unwrap();
 }
 
@@ -231,26 +247,6 @@ fn two_side_by_side() {
         instance.wait_until_gone().unwrap();
     }
     before.assert_equal(&Host::look());
-}
-
-#[test]
-fn those_of_one_name_share_one() {
-    let _alone = alone();
-    let (one, two) = std::thread::scope(|scope| {
-        let one = scope.spawn(|| start("shared"));
-        let two = scope.spawn(|| start("shared"));
-        (one.join().unwrap(), two.join().unwrap())
-    });
-    assert_eq!(one.info.run, two.info.run);
-    assert!(
-        client::status(&cache())
-            .unwrap()
-            .iter()
-            .any(|(up, _)| up.settings.run == one.info.run)
-    );
-    let instance = instance(&one.info);
-    drop((one, two));
-    instance.wait_until_gone().unwrap();
 }
 
 /// Scenarios need an apiserver that is away, and one that hangs.
@@ -279,20 +275,6 @@ fn a_program_can_be_away_for_a_while() {
     }
     let refused = testbed.ask(&Ask::Stop("nginx".to_owned())).unwrap();
     assert!(matches!(refused, Reply::Refused(why) if why.contains("kube-apiserver")));
-    let instance = instance(&testbed.info);
-    drop(testbed);
-    instance.wait_until_gone().unwrap();
-}
-
-/// Keys and the administrator's kubeconfig are root's alone.
-#[test]
-fn secrets_are_not_for_others() {
-    use std::os::unix::fs::PermissionsExt;
-    let _alone = alone();
-    let testbed = start("secrets");
-    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&testbed.info.run), 0o700);
-    assert_eq!(mode(&testbed.info.kubeconfig), 0o600);
     let instance = instance(&testbed.info);
     drop(testbed);
     instance.wait_until_gone().unwrap();

@@ -15,6 +15,9 @@ pub struct Program {
     pub args: Vec<String>,
     /// Its whole environment, besides PATH.
     pub env: Vec<(&'static str, String)>,
+    /// Whether it ends when the apiserver is away, and wants to be started again, as a static
+    /// pod is. The end of any other is the end of the testbed.
+    pub returns: bool,
 }
 
 impl Program {
@@ -24,6 +27,14 @@ impl Program {
             program: name,
             args,
             env: Vec::new(),
+            returns: false,
+        }
+    }
+
+    fn returning(name: &'static str, args: Vec<String>) -> Self {
+        Self {
+            returns: true,
+            ..Self::new(name, args)
         }
     }
 }
@@ -140,7 +151,7 @@ impl Cluster {
             ]
             .map(str::to_owned),
         );
-        Program::new("kube-controller-manager", args)
+        Program::returning("kube-controller-manager", args)
     }
 
     /// The scheduler.
@@ -162,7 +173,7 @@ impl Cluster {
             ]
             .map(str::to_owned),
         );
-        Program::new("kube-scheduler", args)
+        Program::returning("kube-scheduler", args)
     }
 
     /// The kubelet.

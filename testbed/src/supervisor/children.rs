@@ -97,17 +97,22 @@ impl Children {
         Ok(())
     }
 
+    /// Whether a program that ended wants to be started again.
+    pub(super) fn returns(&self, name: &str) -> bool {
+        let table = self.table();
+        table
+            .programs
+            .get(name)
+            .is_some_and(|program| program.returns)
+    }
+
     /// Starts a program that was stopped.
     pub(super) fn start_again(&self, name: &str) -> Result<()> {
         let mut table = self.table();
         if table.pid(name).is_ok() {
             bail!("{name} runs already");
         }
-        let program = table
-            .programs
-            .values()
-            .find(|program| program.name == name)
-            .cloned();
+        let program = table.programs.get(name).cloned();
         let program = program.with_context(|| table.unknown(name))?;
         self.spawn(&mut table, &program, Child::Lasting(program.name))
     }

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +86,11 @@ fn log(text: &str) {
 
 /// The janitor's part, from inside.
 fn remove_all(instance: &Instance, host: &HostCgroups) -> Result<()> {
+    // What is a mount point cannot be removed, and those under the covered folders, such as the
+    // pods' network namespaces, lie in the run folder.
+    for folder in cluster::COVERED {
+        namespaces::unmount_under(Path::new(folder))?;
+    }
     namespaces::unmount_under(&instance.settings.run)?;
     instance.remove_with(&host.leave()?)
 }
@@ -156,7 +162,7 @@ async fn serve(
     let logs = last_logs(&settings.cache);
     tokio::select! {
         booted = boot::boot(&cluster, &children) => booted,
-        ended = unexpected(&mut ended, &mut tasks) => Err(ended),
+        ended = unexpected(&children, &mut ended, &mut tasks) => Err(ended),
     }
     .with_context(|| {
         format!(
@@ -166,13 +172,13 @@ async fn serve(
     })?;
 
     let info = publish(&cluster, settings, orders, apiserver_address, proxy_address)?;
-    let control_state = Control::new(info.clone(), children);
+    let control_state = Control::new(info.clone(), Arc::clone(&children));
     tasks.spawn(Arc::clone(&control_state).serve(UnixListener::from_std(control)?));
     tell(janitor, &Told::Ready(Box::new(info)))?;
     tokio::select! {
         why = control_state.end(Duration::from_secs(settings.idle_seconds)) => Ok(End::Told(why)),
         signalled = terminated() => signalled,
-        ended = unexpected(&mut ended, &mut tasks) => {
+        ended = unexpected(&children, &mut ended, &mut tasks) => {
             Err(ended.context(format!("the testbed went down; its logs are in {}", logs.display())))
         }
     }
@@ -184,18 +190,31 @@ async fn terminated() -> Result<End> {
     Ok(End::Told("it got SIGTERM"))
 }
 
+/// How long a program that returns stays away, so that it does not spin.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// Waits for what should not happen: a program or a task that ends.
 async fn unexpected(
+    children: &Children,
     ended: &mut UnboundedReceiver<(String, Ending)>,
     tasks: &mut JoinSet<Result<()>>,
 ) -> anyhow::Error {
-    tokio::select! {
-        Some((name, ending)) = ended.recv() => anyhow::anyhow!("{name} ended with {ending}"),
-        Some(task) = tasks.join_next() => match task {
-            Ok(Ok(())) => anyhow::anyhow!("a part of the supervisor ended"),
-            Ok(Err(error)) => error,
-            Err(error) => error.into(),
-        },
+    loop {
+        let (name, ending) = tokio::select! {
+            Some(ended) = ended.recv() => ended,
+            Some(task) = tasks.join_next() => return match task {
+                Ok(Ok(())) => anyhow::anyhow!("a part of the supervisor ended"),
+                Ok(Err(error)) => error,
+                Err(error) => error.into(),
+            },
+        };
+        if !children.returns(&name) {
+            return anyhow::anyhow!("{name} ended with {ending}");
+        }
+        log(&format!("{name} ended with {ending}, and is started again"));
+        tokio::time::sleep(PAUSE).await;
+        // One that was started meanwhile needs nothing.
+        let _ = children.start_again(&name);
     }
 }
 

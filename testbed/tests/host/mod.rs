@@ -37,13 +37,13 @@ const FOLDERS: [&str; 8] = [
 
 /// The state of the host.
 #[derive(Debug)]
-pub struct Host {
+pub(crate) struct Host {
     facts: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Host {
     /// Looks at everything.
-    pub fn look() -> Self {
+    pub(crate) fn look() -> Self {
         let mut facts = BTreeMap::new();
         let mut fact = |name: &str, lines: BTreeSet<String>| facts.insert(name.to_owned(), lines);
         fact("sysctls", sysctls());
@@ -67,17 +67,18 @@ impl Host {
     }
 
     /// Panics with what came and what went.
-    pub fn assert_equal(&self, after: &Self) {
-        let mut changes = String::new();
+    pub(crate) fn assert_equal(&self, after: &Self) {
+        let mut changes = Vec::new();
         for (name, before) in &self.facts {
             let after = &after.facts[name];
             for line in before.difference(after) {
-                changes.push_str(&format!("{name}: gone: {line}\n"));
+                changes.push(format!("{name}: gone: {line}"));
             }
             for line in after.difference(before) {
-                changes.push_str(&format!("{name}: new: {line}\n"));
+                changes.push(format!("{name}: new: {line}"));
             }
         }
+        let changes = changes.join("\n");
         assert!(
             changes.is_empty(),
             "the testbed changed the host:\n{changes}"
@@ -160,7 +161,7 @@ fn living_testbeds() -> Vec<String> {
 
 /// The processes of one testbed: their ids and start times.
 #[derive(Debug)]
-pub struct Processes {
+pub(crate) struct Processes {
     all: Vec<Process>,
 }
 
@@ -173,7 +174,7 @@ struct Process {
 
 impl Processes {
     /// The janitor, `unshare`, the supervisor and all below it.
-    pub fn of(run: &Path) -> Self {
+    pub(crate) fn of(run: &Path) -> Self {
         let entry = run.file_name().unwrap().to_string_lossy().into_owned();
         let table = table();
         let is_janitor = |process: &Process| match &process.command[..] {
@@ -202,19 +203,19 @@ impl Processes {
     }
 
     /// How many.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.all.len()
     }
 
     /// The janitor's process id.
-    pub fn janitor(&self) -> u32 {
+    pub(crate) fn janitor(&self) -> u32 {
         let is_janitor =
             |process: &&Process| process.command.iter().any(|word| word == "__janitor");
         self.all.iter().find(is_janitor).expect("a janitor").pid
     }
 
     /// The process id of a program.
-    pub fn running(&self, program: &str) -> u32 {
+    pub(crate) fn running(&self, program: &str) -> u32 {
         let suffix = format!("/{program}");
         let is_it = |process: &&Process| {
             process
@@ -227,7 +228,7 @@ impl Processes {
 
     /// Waits until none of them is there. One that is dead and not yet waited for by the host's
     /// first process is gone.
-    pub fn wait_until_gone(&self) {
+    pub(crate) fn wait_until_gone(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let left: Vec<&Process> = self.all.iter().filter(|process| process.lives()).collect();
