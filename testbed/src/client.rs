@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::build::{self, Cache};
 use crate::program;
 use crate::progress::Progress;
-use crate::supervisor::{Ask, Instance, JANITOR, Reply, Told, sweep};
+use crate::supervisor::{Ask, Instance, JANITOR, Reply, Status, Told, sweep};
 
 /// Where everything is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -80,7 +80,11 @@ impl Testbed {
         let cache = Cache::open()?;
         let program = program::find(progress)?;
         let key = program::key(&program, &options.name)?;
-        let _lock = cache.lock(&format!("start-{}", options.name), progress)?;
+        let _lock = cache.lock(
+            &format!("start-{}", options.name),
+            "starting the testbed",
+            progress,
+        )?;
         if let Some(testbed) = join(&cache, &key)? {
             return Ok(testbed);
         }
@@ -91,29 +95,20 @@ impl Testbed {
         hold(&instance)?.context("the testbed came up and was gone at once")
     }
 
-    /// Asks the supervisor for something.
-    pub fn ask(&self, ask: &Ask) -> Result<Reply> {
-        request(&self.info.run.join("control.sock"), ask).map(|(reply, _)| reply)
+    /// Asks the supervisor for something. An error says why it was not done.
+    pub fn ask(&self, ask: &Ask) -> Result<Status> {
+        request(&self.info.run.join("control.sock"), ask).map(|(status, _)| status)
     }
 }
 
-/// Every testbed of this cache that lives, with its state.
-pub fn status(cache: &Cache) -> Result<Vec<(Instance, Reply)>> {
-    let mut found = Vec::new();
-    for instance in living(cache)? {
-        if let Ok((reply, _)) = request(&instance.socket(), &Ask::Status) {
-            found.push((instance, reply));
-        }
-    }
-    Ok(found)
-}
-
-/// Keeps a testbed up until it is told to go down, whoever uses it.
-pub fn pin(testbed: &Testbed) -> Result<()> {
-    match testbed.ask(&Ask::Pin)? {
-        Reply::Up { .. } => Ok(()),
-        Reply::Refused(why) => bail!(why),
-    }
+/// Every testbed of this cache that lives.
+pub fn status(cache: &Cache) -> Result<Vec<Status>> {
+    let living = living(cache)?;
+    // One that does not answer is at its end.
+    let answers = living
+        .iter()
+        .filter_map(|instance| request(&instance.socket(), &Ask::Status).ok());
+    Ok(answers.map(|(status, _)| status).collect())
 }
 
 /// Takes down every testbed of this cache, waits until they are gone, and sweeps what others
@@ -149,34 +144,33 @@ fn join(cache: &Cache, key: &str) -> Result<Option<Testbed>> {
 
 /// Nothing, when the testbed went down meanwhile; then it is gone on return.
 fn hold(instance: &Instance) -> Result<Option<Testbed>> {
-    match request(&instance.socket(), &Ask::Hold) {
-        Ok((Reply::Up { info, .. }, connection)) => Ok(Some(Testbed {
-            info: *info,
+    if let Ok((status, connection)) = request(&instance.socket(), &Ask::Hold) {
+        let info = status.info;
+        return Ok(Some(Testbed {
+            info,
             _connection: connection,
-        })),
-        Ok((Reply::Refused(why), _)) => bail!(why),
-        Err(_) => {
-            instance.wait_until_gone()?;
-            Ok(None)
-        }
+        }));
     }
+    instance.wait_until_gone()?;
+    Ok(None)
 }
 
 /// A testbed that is still starting answers when it is ready.
 const LONGEST_BOOT: Duration = Duration::from_secs(180);
 
-fn request(socket: &std::path::Path, ask: &Ask) -> Result<(Reply, UnixStream)> {
+fn request(socket: &Path, ask: &Ask) -> Result<(Status, UnixStream)> {
     let connection = UnixStream::connect(socket)?;
     connection.set_read_timeout(Some(LONGEST_BOOT))?;
     writeln!(&connection, "{}", serde_json::to_string(ask)?)?;
     let mut line = String::new();
     BufReader::new(&connection).read_line(&mut line)?;
-    Ok((serde_json::from_str(&line)?, connection))
+    let reply: Reply = serde_json::from_str(&line).context("the testbed gave no answer")?;
+    Ok((reply.map_err(anyhow::Error::msg)?, connection))
 }
 
 /// Starts the janitor, in a session of its own: it outlives whoever starts it. Waits until the
 /// cluster is ready.
-fn start(instance: &Instance, alive: std::fs::File, program: &std::path::Path) -> Result<()> {
+fn start(instance: &Instance, alive: std::fs::File, program: &Path) -> Result<()> {
     let mut setsid = Command::new("setsid")
         .arg("--fork")
         .arg(program)

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use testbed::build::{self, Cache};
 use testbed::client::{self, Info};
 use testbed::progress::Progress;
-use testbed::supervisor::{Ask, Instance, Reply};
+use testbed::supervisor::{Ask, Instance};
 use testbed::{Options, Testbed};
 
 use host::{Host, Processes};
@@ -84,6 +84,17 @@ fn run_a_pod(info: &Info) {
     kubectl(info, "rollout status deployment/work --timeout=60s");
 }
 
+/// Nothing of its own is left of a testbed.
+fn assert_gone(instance: &Instance, processes: &Processes) {
+    instance.wait_until_gone().unwrap();
+    processes.wait_until_gone();
+    for path in [instance.settings.run.as_path(), instance.dir()] {
+        assert!(!path.exists(), "{} is still there", path.display());
+    }
+    let cgroups = host::cgroups_of(&instance.settings);
+    assert!(cgroups.is_empty(), "still there: {cgroups:?}");
+}
+
 /// Runs a testbed, ends it by `end`, and compares the host before and after.
 fn leaves_nothing(name: &str, end: impl FnOnce(Testbed, &Processes)) {
     let _alone = alone();
@@ -97,15 +108,9 @@ fn leaves_nothing(name: &str, end: impl FnOnce(Testbed, &Processes)) {
         processes.len() > 10,
         "a testbed has more processes than {processes:?}"
     );
+    assert!(!host::cgroups_of(&instance.settings).is_empty());
     end(testbed, &processes);
-    instance.wait_until_gone().unwrap();
-    processes.wait_until_gone();
-    assert!(!info.run.exists(), "{} is still there", info.run.display());
-    assert!(
-        !instance.dir().exists(),
-        "{} is still there",
-        instance.dir().display()
-    );
+    assert_gone(&instance, &processes);
     before.assert_equal(&Host::look());
 }
 
@@ -168,8 +173,7 @@ fn nothing_is_left_after_a_killed_owner() {
     owner.wait().unwrap();
     wait_for("the owner is gone", || holders(&testbed) == 1);
     drop(testbed);
-    instance.wait_until_gone().unwrap();
-    processes.wait_until_gone();
+    assert_gone(&instance, &processes);
     before.assert_equal(&Host::look());
 }
 
@@ -184,10 +188,7 @@ fn owner(name: &str) -> Child {
 }
 
 fn holders(testbed: &Testbed) -> usize {
-    match testbed.ask(&Ask::Status).unwrap() {
-        Reply::Up { holders, .. } => holders,
-        Reply::Refused(why) => panic!("{why}"),
-    }
+    testbed.ask(&Ask::Status).unwrap().holders
 }
 
 fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
@@ -218,7 +219,7 @@ fn ready_within_fifteen_seconds_and_shared() {
     assert!(kubectl(info, "get nodes").contains(" Ready "));
     assert!(kubectl(info, "version").contains("Server Version: v1.34.4"));
     let listed = client::status(&cache()).unwrap();
-    assert!(listed.iter().any(|(up, _)| up.settings.run == info.run));
+    assert!(listed.iter().any(|up| up.info.run == info.run));
     // Keys and the administrator's kubeconfig are root's alone.
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&info.run), 0o700);
@@ -241,10 +242,10 @@ fn two_side_by_side() {
     run_a_pod(&two.info);
     kubectl(&one.info, "delete deployment work");
     assert!(kubectl(&two.info, "get deployments").contains("2/2"));
-    let instances = [instance(&one.info), instance(&two.info)];
+    let gone = [&one.info, &two.info].map(|info| (instance(info), Processes::of(&info.run)));
     drop((one, two));
-    for instance in instances {
-        instance.wait_until_gone().unwrap();
+    for (instance, processes) in &gone {
+        assert_gone(instance, processes);
     }
     before.assert_equal(&Host::look());
 }
@@ -268,13 +269,16 @@ fn a_program_can_be_away_for_a_while() {
         (Ask::Stop(name.clone()), Ask::Start(name.clone())),
         (Ask::Freeze(name.clone()), Ask::Thaw(name.clone())),
     ] {
-        assert!(matches!(testbed.ask(&away).unwrap(), Reply::Up { .. }));
+        testbed.ask(&away).unwrap();
         assert!(!version(), "it answers after {away:?}");
-        assert!(matches!(testbed.ask(&back).unwrap(), Reply::Up { .. }));
+        testbed.ask(&back).unwrap();
         wait_for("the apiserver is back", version);
     }
-    let refused = testbed.ask(&Ask::Stop("nginx".to_owned())).unwrap();
-    assert!(matches!(refused, Reply::Refused(why) if why.contains("kube-apiserver")));
+    let refused = testbed.ask(&Ask::Stop("nginx".to_owned())).unwrap_err();
+    assert!(
+        refused.to_string().contains("there are containerd, "),
+        "{refused}"
+    );
     let instance = instance(&testbed.info);
     drop(testbed);
     instance.wait_until_gone().unwrap();

@@ -66,7 +66,7 @@ impl Cache {
         if target.is_dir() {
             return Ok(target);
         }
-        let _lock = self.lock(name, progress)?;
+        let _lock = self.lock(name, &format!("building {name}"), progress)?;
         if target.is_dir() {
             return Ok(target);
         }
@@ -84,7 +84,7 @@ impl Cache {
         if let Some(found) = self.newest(name)? {
             return Ok(found);
         }
-        let _lock = self.lock(name, progress)?;
+        let _lock = self.lock(name, &format!("building {name}"), progress)?;
         if let Some(found) = self.newest(name)? {
             return Ok(found);
         }
@@ -140,28 +140,23 @@ impl Cache {
         Ok(found.map(|(_, path)| path))
     }
 
-    /// An exclusive lock for `name`, let go when it is dropped or its process ends. Says so
-    /// when it has to wait.
-    pub fn lock(&self, name: &str, progress: Progress) -> Result<File> {
+    /// An exclusive lock for `name`, let go when it is dropped or its process ends. Says so when
+    /// it has to wait for another process that is `doing` something.
+    pub fn lock(&self, name: &str, doing: &str, progress: Progress) -> Result<File> {
         let path = self.root.join(LOCKS).join(name);
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        let context = || format!("{} cannot be locked", path.display());
+        let mut options = File::options();
+        options.create(true).append(true);
+        let file = options.open(&path).with_context(context)?;
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("{} cannot be locked", path.display()));
-            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(context),
         }
-        progress.say(&format!("another process is at {name}: waiting for it"));
+        let what = format!("waiting: another process is {doing}");
         progress
-            .during(&format!("waiting for another process at {name}"), || {
-                file.lock()
-            })
-            .with_context(|| format!("{} cannot be locked", path.display()))?;
+            .during(&what, || file.lock())
+            .with_context(context)?;
         Ok(file)
     }
 }

@@ -92,6 +92,7 @@ impl GoProgram {
             .env("CGO_ENABLED", "0")
             .env("GOWORK", "off")
             .env("GOFLAGS", "-mod=readonly")
+            .env("GOTOOLCHAIN", "local")
             .env_remove("GOOS")
             .env_remove("GOARCH");
         let estimate = match self.estimate {
@@ -109,7 +110,10 @@ impl GoProgram {
 
 /// The Go program to build with: the machine's own where it is new enough, else one in the cache.
 fn toolchain(cache: &Cache, progress: Progress) -> Result<PathBuf> {
-    if let Ok(output) = Command::new("go").args(["env", "GOVERSION"]).output()
+    if let Ok(output) = Command::new("go")
+        .args(["env", "GOVERSION"])
+        .env("GOTOOLCHAIN", "local")
+        .output()
         && parse_version(&String::from_utf8_lossy(&output.stdout))
             .is_some_and(|have| have >= OLDEST)
     {

@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 
 use crate::build::Cache;
 use crate::client::{self, Info};
-use crate::supervisor::Reply;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,13 +15,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    for (_, reply) in client::status(&Cache::open()?)? {
-        if let Reply::Up { info, .. } = reply {
-            super::print(&exports(&info, args.helm));
-            return Ok(());
-        }
+    match client::status(&Cache::open()?)?.first() {
+        Some(status) => super::print(&exports(&status.info, args.helm)),
+        None => bail!("no testbed is up: start one with `cargo testbed up`"),
     }
-    bail!("no testbed is up: start one with `cargo testbed up`")
+    Ok(())
 }
 
 fn exports(info: &Info, helm: u8) -> String {

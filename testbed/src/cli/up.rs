@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::client::{self, Options, Testbed};
+use crate::client::{Options, Testbed};
+use crate::supervisor::Ask;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,7 +25,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         idle_seconds: args.idle.unwrap_or(defaults.idle_seconds),
     })?;
     if args.idle.is_none() && !args.hold {
-        client::pin(&testbed)?;
+        testbed.ask(&Ask::Pin)?;
     }
     super::print(&format!(
         "up, in {}\nfor a shell: eval \"$(cargo testbed env)\"",

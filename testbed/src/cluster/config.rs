@@ -92,6 +92,7 @@ current-context: testbed
             "failCgroupV1": false,
             "failSwapOn": false,
             "enforceNodeAllocatable": [],
+            "makeIPTablesUtilChains": false,
             "oomScoreAdj": 0,
             "maxPods": 500,
             // The disk and the memory belong to the machine, not to the node.

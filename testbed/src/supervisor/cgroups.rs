@@ -94,7 +94,7 @@ fn path_in<'a>(cgroups: &'a str, kind: &str, options: &str) -> Option<&'a str> {
 
 impl Hierarchy {
     /// The folder of our cgroup.
-    pub(super) fn ours(&self, name: &str) -> PathBuf {
+    pub fn ours(&self, name: &str) -> PathBuf {
         self.parent.join(name)
     }
 

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -36,21 +35,18 @@ pub enum Ask {
     Start(String),
 }
 
-/// The answer.
+/// The answer: how the testbed is, once it was done, or why it was not done.
+pub type Reply = Result<Status, String>;
+
+/// How a testbed is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reply {
-    /// It was done, or this is how it is.
-    Up {
-        /// Where everything is.
-        info: Box<Info>,
-        /// Whether it stays up with nobody using it.
-        pinned: bool,
-        /// How many hold it, this connection not counted.
-        holders: usize,
-    },
-    /// It was not done; why.
-    Refused(String),
+pub struct Status {
+    /// Where everything is.
+    pub info: Info,
+    /// Whether it stays up with nobody using it.
+    pub pinned: bool,
+    /// How many hold it.
+    pub holders: usize,
 }
 
 /// Who uses the testbed, and whether it shall end.
@@ -81,7 +77,7 @@ impl Control {
     }
 
     /// Answers on the socket. Never returns.
-    pub(super) async fn serve(self: Arc<Self>, listener: UnixListener) -> Result<()> {
+    pub(super) async fn serve(self: Arc<Self>, listener: UnixListener) -> anyhow::Result<()> {
         loop {
             let (connection, _) = listener.accept().await?;
             let control = Arc::clone(&self);
@@ -92,7 +88,7 @@ impl Control {
         }
     }
 
-    async fn answer(&self, mut connection: UnixStream) -> Result<()> {
+    async fn answer(&self, mut connection: UnixStream) -> anyhow::Result<()> {
         let (reader, mut writer) = connection.split();
         let mut reader = BufReader::new(reader.take(64 * 1024));
         let mut line = String::new();
@@ -100,7 +96,7 @@ impl Control {
         let ask: Ask = match serde_json::from_str(&line) {
             Ok(ask) => ask,
             Err(error) => {
-                let refused = Reply::Refused(format!("not a request of this testbed: {error}"));
+                let refused = Reply::Err(format!("not a request of this testbed: {error}"));
                 return Ok(writer.write_all(&json_line(&refused)?).await?);
             }
         };
@@ -131,17 +127,15 @@ impl Control {
             }
             Ask::Hold | Ask::Status | Ask::Down => Ok(()),
         };
+        done.map_err(|error| format!("{error:#}"))?;
         let Use {
             pinned, holders, ..
         } = *self.state.borrow();
-        match done {
-            Ok(()) => Reply::Up {
-                info: Box::new(self.info.clone()),
-                pinned,
-                holders,
-            },
-            Err(error) => Reply::Refused(format!("{error:#}")),
-        }
+        Ok(Status {
+            info: self.info.clone(),
+            pinned,
+            holders,
+        })
     }
 
     /// Waits until the testbed shall end: it was told to, or nobody has used it for `idle`.
@@ -181,7 +175,7 @@ impl Drop for Held<'_> {
     }
 }
 
-fn json_line(reply: &Reply) -> Result<Vec<u8>> {
+fn json_line(reply: &Reply) -> serde_json::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
     Ok(line)

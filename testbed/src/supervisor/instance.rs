@@ -4,6 +4,7 @@
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,7 @@ impl Instance {
         let list = list_dir(cache);
         fs::create_dir_all(&list)?;
         // Nobody sweeps an entry before it can be locked.
-        let _lock = cache.lock("instances", Progress::stderr())?;
+        let _lock = cache.lock("instances", TIDYING, Progress::stderr())?;
         let run = tempfile::Builder::new()
             .prefix("deploy-testbed-")
             .permissions(fs::Permissions::from_mode(0o700))
@@ -139,11 +140,20 @@ impl Instance {
 
     /// Waits until the testbed and all that it made is gone.
     pub fn wait_until_gone(&self) -> Result<()> {
-        match File::open(self.dir.join(ALIVE)) {
-            Ok(file) => Ok(file.lock_shared()?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error.into()),
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let deadline = Instant::now() + PATIENCE;
+        while self.lives() {
+            if Instant::now() > deadline {
+                bail!(
+                    "the testbed in {} does not end after {} s: end the process that has {} open",
+                    self.settings.run.display(),
+                    PATIENCE.as_secs(),
+                    self.dir.join(ALIVE).display()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
+        Ok(())
     }
 
     /// Removes everything that the testbed made, and at last its entry. Its processes must be
@@ -173,7 +183,7 @@ impl Instance {
 
 /// Removes what dead testbeds left. What cannot be removed is told, and is no reason not to start.
 pub fn sweep(cache: &Cache, progress: Progress) -> Result<()> {
-    let _lock = cache.lock("instances", progress)?;
+    let _lock = cache.lock("instances", TIDYING, progress)?;
     for dir in entries(cache)? {
         match Instance::read(&dir) {
             Ok(instance) if instance.lives() => {}
@@ -225,6 +235,9 @@ fn remove_dir(dir: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+/// What a process does that holds the list.
+const TIDYING: &str = "removing what a dead testbed left";
 
 const ALIVE: &str = "alive";
 const SETTINGS: &str = "settings.json";

@@ -22,7 +22,7 @@ mod janitor;
 mod namespaces;
 
 pub use children::Children;
-pub use control::{Ask, Reply};
+pub use control::{Ask, Reply, Status};
 pub use inner::run as supervise;
 pub use instance::{Instance, Settings, sweep};
 pub use janitor::{enter, run as janitor};

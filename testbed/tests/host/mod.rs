@@ -133,17 +133,19 @@ fn sysctls() -> BTreeSet<String> {
     found
 }
 
-/// All cgroups, except those of testbeds that other processes run.
+/// All cgroups but those of testbeds: other processes may run some, which come and go.
 fn cgroups() -> BTreeSet<String> {
-    let others: Vec<String> = living_testbeds();
     let mut found = BTreeSet::new();
     let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(folder) = folders.pop() {
         // One that goes meanwhile is another process's.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && !others.contains(&name) {
+            let is_testbed = entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with("deploy-testbed-");
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && !is_testbed {
                 found.insert(path.display().to_string());
                 folders.push(path);
             }
@@ -152,11 +154,11 @@ fn cgroups() -> BTreeSet<String> {
     found
 }
 
-fn living_testbeds() -> Vec<String> {
-    let cache = testbed::build::Cache::open().unwrap();
-    let all = testbed::supervisor::Instance::all(&cache).unwrap();
-    let living = all.into_iter().filter(testbed::supervisor::Instance::lives);
-    living.map(|instance| instance.settings.cgroup).collect()
+/// The cgroups of one testbed that are there.
+pub(crate) fn cgroups_of(settings: &testbed::supervisor::Settings) -> Vec<PathBuf> {
+    let hierarchies = settings.hierarchies.iter();
+    let ours = hierarchies.map(|hierarchy| hierarchy.ours(&settings.cgroup));
+    ours.filter(|cgroup| cgroup.exists()).collect()
 }
 
 /// The processes of one testbed: their ids and start times.
