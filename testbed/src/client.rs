@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::build::{self, Cache};
+use crate::image::AppBinaries;
 use crate::program;
 use crate::progress::Progress;
 use crate::supervisor::{Ask, Instance, JANITOR, Reply, Status, Told, sweep};
@@ -31,6 +32,8 @@ pub struct Info {
     pub helm4: PathBuf,
     /// kubectl.
     pub kubectl: PathBuf,
+    /// The programs that images of the test application are made of.
+    pub app: AppBinaries,
     /// The run folder; `logs/` in it has a log for each program.
     pub run: PathBuf,
     /// The cache folder.

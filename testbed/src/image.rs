@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, ensure};
 use flate2::Compression;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::archive::{Entry, gzip, tar};
@@ -25,7 +26,7 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const BASE_REPOSITORY: &str = "testbed/app";
 
 /// The binaries of the test application, `testbed/go/app`, built static.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AppBinaries {
     /// For `linux/amd64`.
     pub amd64: PathBuf,

@@ -16,7 +16,7 @@ use testbed::build::{self, Cache};
 use testbed::client::{self, Info};
 use testbed::progress::Progress;
 use testbed::supervisor::{Ask, Instance};
-use testbed::{Options, Testbed};
+use testbed::{Options, Testbed, ghcr, image};
 
 use host::{Host, Processes};
 
@@ -280,6 +280,33 @@ fn a_program_can_be_away_for_a_while() {
         "{refused}"
     );
     let instance = instance(&testbed.info);
+    drop(testbed);
+    instance.wait_until_gone().unwrap();
+}
+
+/// An image goes through the front to the registry, and from there, by the proxy that containerd
+/// was given, to the node.
+#[test]
+fn runs_what_was_pushed() {
+    let _alone = alone();
+    let testbed = start("push");
+    let info = &testbed.info;
+    let ca = std::fs::read_to_string(&info.ca).unwrap();
+    let client = ghcr::Client::new(&info.proxy, &ca).unwrap();
+    let base = image::Base::new(info.app.clone());
+    let spec = image::Spec::default();
+    let push = image::push(&client, &base, "acme/shop/api", "1", &spec);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let digest = runtime.block_on(push).unwrap();
+    kubectl(
+        info,
+        &format!("create deployment api --image=ghcr.io/acme/shop/api@{digest}"),
+    );
+    kubectl(info, "rollout status deployment/api --timeout=60s");
+    assert!(kubectl(info, "logs deployment/api").starts_with("app 1 starts"));
+    let said = kubectl(info, "exec deployment/api -- /app once");
+    assert!(said.contains("app 1 is done"), "{said}");
+    let instance = instance(info);
     drop(testbed);
     instance.wait_until_gone().unwrap();
 }

@@ -36,6 +36,8 @@ pub struct GoProgram {
     pub program: &'static str,
     /// Further names for it, as symbolic links.
     pub links: &'static [&'static str],
+    /// The architecture to build for, as Go names it; empty for this machine's.
+    pub architecture: &'static str,
 }
 
 impl GoProgram {
@@ -62,6 +64,9 @@ impl GoProgram {
         part(self.program);
         part(&self.linker_flags());
         self.links.iter().for_each(|link| part(link));
+        if !self.architecture.is_empty() {
+            part(&format!("GOARCH={}", self.architecture));
+        }
         hex(&hash.finalize()[..6])
     }
 
@@ -95,6 +100,9 @@ impl GoProgram {
             .env("GOTOOLCHAIN", "local")
             .env_remove("GOOS")
             .env_remove("GOARCH");
+        if !self.architecture.is_empty() {
+            command.env("GOARCH", self.architecture);
+        }
         let estimate = match self.estimate {
             "" => String::new(),
             estimate => format!(" ({estimate})"),

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use crate::image::AppBinaries;
 use crate::progress::Progress;
 
 /// The version of Kubernetes. Newer kubelets refuse cgroup v1.
@@ -33,6 +34,8 @@ pub struct Artefacts {
     pub helm4: PathBuf,
     /// The static program of the pause image.
     pub pause: PathBuf,
+    /// The test application.
+    pub app: AppBinaries,
     /// etcd, containerd and the like.
     pub system: System,
 }
@@ -63,6 +66,14 @@ pub fn all(cache: &Cache, progress: Progress) -> Result<Artefacts> {
     // The quick ones come first: what is missing on the machine is told before a long build.
     let system = debian::system(cache, progress)?;
     let pause = PAUSE.build(cache, progress)?.join("pause");
+    let app = AppBinaries {
+        amd64: app("app-amd64", "amd64")
+            .build(cache, progress)?
+            .join("app"),
+        arm64: app("app-arm64", "arm64")
+            .build(cache, progress)?
+            .join("app"),
+    };
     let helm3 = helm3().build(cache, progress)?.join("helm");
     let helm4 = helm4().build(cache, progress)?.join("helm");
     let kube = kubernetes().build(cache, progress)?;
@@ -71,6 +82,7 @@ pub fn all(cache: &Cache, progress: Progress) -> Result<Artefacts> {
         helm3,
         helm4,
         pause,
+        app,
         system,
     })
 }
@@ -87,7 +99,27 @@ const PAUSE: GoProgram = GoProgram {
     stamps: &[],
     program: "pause",
     links: &[],
+    architecture: "",
 };
+
+/// The application that images are made of. Images for the other architecture are real ones too.
+const fn app(name: &'static str, architecture: &'static str) -> GoProgram {
+    GoProgram {
+        name,
+        version: "1",
+        estimate: "",
+        files: &[
+            ("go.mod", include_str!("../../go/app/go.mod")),
+            ("main.go", include_str!("../../go/app/main.go")),
+            ("behaviour.go", include_str!("../../go/app/behaviour.go")),
+        ],
+        package: ".",
+        stamps: &[],
+        program: "app",
+        links: &[],
+        architecture,
+    }
+}
 
 /// Without stamps the apiserver calls itself `v0.0.0-master+$Format:%H$`.
 fn kubernetes() -> GoProgram {
@@ -115,6 +147,7 @@ fn kubernetes() -> GoProgram {
             "kubelet",
             "kubectl",
         ],
+        architecture: "",
     }
 }
 
@@ -140,6 +173,7 @@ fn helm3() -> GoProgram {
         ],
         program: "helm",
         links: &[],
+        architecture: "",
     }
 }
 
@@ -160,5 +194,6 @@ fn helm4() -> GoProgram {
         ],
         program: "helm",
         links: &[],
+        architecture: "",
     }
 }

@@ -247,6 +247,7 @@ fn publish(
         helm3: settings.artefacts.helm3.clone(),
         helm4: settings.artefacts.helm4.clone(),
         kubectl: settings.artefacts.kubectl(),
+        app: settings.artefacts.app.clone(),
         run: cluster.run.clone(),
         cache: settings.cache.clone(),
         supervisor_pid: orders.supervisor_pid,
