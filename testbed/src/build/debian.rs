@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::go::run;
+use super::run::{run, tool};
 use super::{Cache, System};
 use crate::progress::Progress;
 
@@ -23,7 +23,8 @@ const PACKAGES: [&str; 5] = [
 /// runc is the only one that needs a library besides libc.
 const LIBRARY: (&str, &str) = ("libseccomp2", "libseccomp.so.2");
 /// Programs that a machine has by itself, and the packages that bring them.
-const BASE: [(&str, &str); 4] = [
+const BASE: [(&str, &str); 5] = [
+    ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
     ("setsid", "util-linux"),
     ("mount", "mount"),
@@ -115,7 +116,7 @@ fn unpack(cache: &Cache, package: &str, progress: Progress) -> Result<PathBuf> {
         if fetch(package, download.path(), &what, progress).is_err() {
             // A fresh machine has no lists of packages yet, an old one has lists of packages
             // that are gone.
-            let mut update = Command::new("apt-get");
+            let mut update = tool("apt-get");
             update.args(["update", "-q"]);
             run(update, "fetching Debian's lists of packages", progress)?;
             fetch(package, download.path(), &what, progress).with_context(|| {
@@ -130,7 +131,7 @@ fn unpack(cache: &Cache, package: &str, progress: Progress) -> Result<PathBuf> {
             .with_context(|| {
                 format!("apt-get download {package} succeeded, but left no .deb file")
             })?;
-        let mut extract = Command::new("dpkg-deb");
+        let mut extract = tool("dpkg-deb");
         extract.arg("-x").arg(&file).arg(folder);
         run(extract, &format!("unpacking {package}"), progress)?;
         let version = Command::new("dpkg-deb")
@@ -145,7 +146,7 @@ fn unpack(cache: &Cache, package: &str, progress: Progress) -> Result<PathBuf> {
 }
 
 fn fetch(package: &str, folder: &Path, what: &str, progress: Progress) -> Result<()> {
-    let mut command = Command::new("apt-get");
+    let mut command = tool("apt-get");
     // As root, apt would hand the download to a user who cannot write here.
     command
         .current_dir(folder)

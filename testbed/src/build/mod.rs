@@ -4,6 +4,7 @@
 mod cache;
 mod debian;
 mod go;
+mod run;
 
 pub use cache::Cache;
 pub use go::GoProgram;
