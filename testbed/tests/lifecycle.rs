@@ -8,7 +8,7 @@ mod host;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -45,6 +45,12 @@ fn options(name: &str) -> Options {
 
 fn start(name: &str) -> Testbed {
     Testbed::join_or_start_with(&options(name)).unwrap()
+}
+
+/// One for the tests that do not look at its end. It goes after this process.
+fn shared() -> &'static Testbed {
+    static SHARED: OnceLock<Testbed> = OnceLock::new();
+    SHARED.get_or_init(|| start("shared"))
 }
 
 fn instance(info: &Info) -> Instance {
@@ -123,11 +129,6 @@ fn nothing_is_left_after_down() {
 }
 
 #[test]
-fn nothing_is_left_after_its_last_user() {
-    leaves_nothing("unused", |testbed, _| drop(testbed));
-}
-
-#[test]
 fn nothing_is_left_after_a_killed_supervisor() {
     leaves_nothing("supervisor", |testbed, _| kill(testbed.info.supervisor_pid));
 }
@@ -166,6 +167,7 @@ fn nothing_is_left_after_a_killed_owner() {
     // The owner and this test would start one together; there is only one.
     let testbed = Testbed::join_or_start_with(&options).unwrap();
     let info = testbed.info.clone();
+    run_a_pod(&info);
     let instance = instance(&info);
     let processes = Processes::of(&info.run);
     wait_for("the owner holds it", || holders(&testbed) == 2);
@@ -205,8 +207,8 @@ fn ready_within_fifteen_seconds_and_shared() {
     let _alone = alone();
     let begin = Instant::now();
     let (one, two) = std::thread::scope(|scope| {
-        let one = scope.spawn(|| start("shared"));
-        let two = scope.spawn(|| start("shared"));
+        let one = scope.spawn(|| start("speed"));
+        let two = scope.spawn(|| start("speed"));
         (one.join().unwrap(), two.join().unwrap())
     });
     let took = begin.elapsed();
@@ -254,7 +256,7 @@ fn two_side_by_side() {
 #[test]
 fn a_program_can_be_away_for_a_while() {
     let _alone = alone();
-    let testbed = start("away");
+    let testbed = shared();
     let version = || {
         Command::new(&testbed.info.kubectl)
             .args(["version", "--request-timeout=1s"])
@@ -279,9 +281,6 @@ fn a_program_can_be_away_for_a_while() {
         refused.to_string().contains("there are containerd, "),
         "{refused}"
     );
-    let instance = instance(&testbed.info);
-    drop(testbed);
-    instance.wait_until_gone().unwrap();
 }
 
 /// An image goes through the front to the registry, and from there, by the proxy that containerd
@@ -289,8 +288,7 @@ fn a_program_can_be_away_for_a_while() {
 #[test]
 fn runs_what_was_pushed() {
     let _alone = alone();
-    let testbed = start("push");
-    let info = &testbed.info;
+    let info = &shared().info;
     let ca = std::fs::read_to_string(&info.ca).unwrap();
     let client = ghcr::Client::new(&info.proxy, &ca).unwrap();
     let base = image::Base::new(info.app.clone());
@@ -306,7 +304,4 @@ fn runs_what_was_pushed() {
     assert!(kubectl(info, "logs deployment/api").starts_with("app 1 starts"));
     let said = kubectl(info, "exec deployment/api -- /app once");
     assert!(said.contains("app 1 is done"), "{said}");
-    let instance = instance(info);
-    drop(testbed);
-    instance.wait_until_gone().unwrap();
 }
