@@ -5,6 +5,7 @@
 //! (`helm`, `registry`, `cluster`, `state`); `pipeline` is its table of
 //! contents, `event` the only way from there to what people read.
 
+pub mod cli;
 pub mod error;
 pub mod event;
 pub mod exit;

@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Owner;
-use super::image::is_component;
+use super::hint;
+use super::image::{MAX_NAME, MAX_TAG, is_component};
+use super::violation::Mistake;
 
 /// `oci://ghcr.io/<owner>/charts/<chart>`, lower-cased.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +16,9 @@ pub struct ChartRef {
 }
 
 impl ChartRef {
+    /// What a chart's reference is, in words.
+    pub const EXPECTED: &'static str = "oci://ghcr.io/<owner>/charts/<chart>";
+
     /// Who owns the chart.
     pub const fn owner(&self) -> &Owner {
         &self.owner
@@ -28,31 +33,29 @@ impl ChartRef {
     pub fn repository(&self) -> String {
         format!("{}/charts/{}", self.owner, self.name)
     }
+
+    /// The grammar alone: hints are found with it.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let path = text.strip_prefix("oci://ghcr.io/")?;
+        let (owner, rest) = path.split_once('/')?;
+        // All of an OCI name is lower case: Charts is charts.
+        let rest = rest.to_ascii_lowercase();
+        let name = rest.strip_prefix("charts/")?;
+        if !is_component(name) || "ghcr.io/".len() + path.len() > MAX_NAME {
+            return None;
+        }
+        Some(Self {
+            owner: owner.parse().ok()?,
+            name: name.to_owned(),
+        })
+    }
 }
 
 impl FromStr for ChartRef {
-    type Err = &'static str;
+    type Err = Mistake;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const SHAPE: &str = "oci://ghcr.io/<owner>/charts/<chart>";
-        let path = text.strip_prefix("oci://ghcr.io/").ok_or(SHAPE)?;
-        let mut segments = path.split('/');
-        let (Some(owner), Some("charts"), Some(name), None) = (
-            segments.next(),
-            segments.next(),
-            segments.next(),
-            segments.next(),
-        ) else {
-            return Err(SHAPE);
-        };
-        let name = name.to_ascii_lowercase();
-        if !is_component(&name) {
-            return Err(SHAPE);
-        }
-        Ok(Self {
-            owner: owner.parse().map_err(|_| SHAPE)?,
-            name,
-        })
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        Self::read(text).ok_or_else(|| Mistake::new(Self::EXPECTED, hint::chart(text)))
     }
 }
 
@@ -62,11 +65,16 @@ impl fmt::Display for ChartRef {
     }
 }
 
-/// One exact `SemVer` 2 version (semver.org): no range, no `v`, no `latest`.
+/// One exact `SemVer` 2 version (semver.org): no range, no `v`, no `latest`;
+/// as a tag at most 128 characters (OCI distribution spec).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ChartVersion(semver::Version);
 
 impl ChartVersion {
+    /// What a version is, in words.
+    pub const EXPECTED: &'static str =
+        "one exact SemVer 2 version, such as 1.4.0 or 1.4.0-rc.1+build.7";
+
     /// The tag that stands for it in a registry: `+` becomes `_`
     /// (helm.sh/docs/topics/registries).
     pub fn tag(&self) -> String {
@@ -77,13 +85,19 @@ impl ChartVersion {
     pub const fn semver(&self) -> &semver::Version {
         &self.0
     }
+
+    /// The grammar alone: hints are found with it.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let version = semver::Version::parse(text).ok()?;
+        (text.len() <= MAX_TAG).then_some(Self(version))
+    }
 }
 
 impl FromStr for ChartVersion {
-    type Err = semver::Error;
+    type Err = Mistake;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        semver::Version::parse(text).map(Self)
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        Self::read(text).ok_or_else(|| Mistake::new(Self::EXPECTED, hint::version(text)))
     }
 }
 

@@ -4,6 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Owner;
+use super::hint;
+use super::violation::Mistake;
+
+/// The most characters of a name, its registry included, its tag and digest
+/// not (distribution/reference: `NameTotalLengthMax`).
+pub(super) const MAX_NAME: usize = 255;
+
+/// The most characters of a tag (OCI distribution spec).
+pub(super) const MAX_TAG: usize = 128;
 
 /// The name of an image in a signal: `api`, `web`, `worker`, or one that the
 /// node declares. Letters, digits, `-` and `_`, a letter first, at most 63.
@@ -11,6 +20,10 @@ use super::Owner;
 pub struct ImageKey(String);
 
 impl ImageKey {
+    /// What a key is, in words.
+    pub const EXPECTED: &'static str =
+        "letters, digits, '-' and '_', a letter first, at most 63 characters";
+
     /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -18,13 +31,13 @@ impl ImageKey {
 }
 
 impl FromStr for ImageKey {
-    type Err = &'static str;
+    type Err = Mistake;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> Result<Self, Mistake> {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         let starts = text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
         if !starts || text.len() > 63 || !text.bytes().all(inner) {
-            return Err("letters, digits, '-' and '_', a letter first, at most 63 characters");
+            return Err(Mistake::new(Self::EXPECTED, None));
         }
         Ok(Self(text.to_owned()))
     }
@@ -41,6 +54,10 @@ impl fmt::Display for ImageKey {
 pub struct Tag(String);
 
 impl Tag {
+    /// What a tag is, in words.
+    pub const EXPECTED: &'static str =
+        "letters, digits, '_', '.' and '-', not '.' or '-' first, at most 128 characters";
+
     /// The tag.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -48,14 +65,14 @@ impl Tag {
 }
 
 impl FromStr for Tag {
-    type Err = &'static str;
+    type Err = Mistake;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> Result<Self, Mistake> {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let inner = |byte: u8| word(byte) || byte == b'.' || byte == b'-';
         let starts = text.as_bytes().first().is_some_and(|byte| word(*byte));
-        if !starts || text.len() > 128 || !text.bytes().all(inner) {
-            return Err("letters, digits, '_', '.' and '-', at most 128 characters");
+        if !starts || text.len() > MAX_TAG || !text.bytes().all(inner) {
+            return Err(Mistake::new(Self::EXPECTED, None));
         }
         Ok(Self(text.to_owned()))
     }
@@ -72,6 +89,9 @@ impl fmt::Display for Tag {
 pub struct Digest(String);
 
 impl Digest {
+    /// What a digest is, in words.
+    pub const EXPECTED: &'static str = "sha256: and 64 lower-case hexadecimal digits";
+
     /// The digest with its algorithm.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -84,13 +104,13 @@ impl Digest {
 }
 
 impl FromStr for Digest {
-    type Err = &'static str;
+    type Err = Mistake;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> Result<Self, Mistake> {
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         match text.strip_prefix("sha256:") {
             Some(hex) if hex.len() == 64 && hex.bytes().all(digit) => Ok(Self(text.to_owned())),
-            _ => Err("sha256: and 64 lower-case hexadecimal digits"),
+            _ => Err(Mistake::new(Self::EXPECTED, None)),
         }
     }
 }
@@ -111,6 +131,10 @@ pub struct ImageRef {
 }
 
 impl ImageRef {
+    /// What a reference is, in words.
+    pub const EXPECTED: &'static str =
+        "ghcr.io/<owner>/<path> with :<tag>, @sha256:<64 digits>, or both";
+
     /// The registry that every image of a signal lies in.
     pub const REGISTRY: &'static str = "ghcr.io";
 
@@ -138,40 +162,38 @@ impl ImageRef {
     pub const fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
-}
 
-impl FromStr for ImageRef {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const SHAPE: &str = "ghcr.io/<owner>/<path> with :tag, @sha256:<digest>, or both";
-        let path = text.strip_prefix("ghcr.io/").ok_or(SHAPE)?;
-        let (path, digest) = match path.split_once('@') {
-            Some((path, digest)) => (path, Some(digest.parse()?)),
-            None => (path, None),
+    /// The grammar alone: hints are found with it.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.parse().ok()?)),
+            None => (text, None),
         };
-        let (path, tag) = match path.split_once(':') {
-            Some((path, tag)) => (path, Some(tag.parse()?)),
-            None => (path, None),
+        let (name, tag) = match name.split_once(':') {
+            Some((name, tag)) => (name, Some(tag.parse().ok()?)),
+            None => (name, None),
         };
-        if tag.is_none() && digest.is_none() {
-            return Err("a tag or a digest");
-        }
-        let (owner, path) = path.split_once('/').ok_or(SHAPE)?;
+        let path = name.strip_prefix("ghcr.io/")?;
+        let (owner, path) = path.split_once('/')?;
         let path = path.to_ascii_lowercase();
-        // distribution/reference: at most 255 characters with the registry.
-        if ImageRef::REGISTRY.len() + owner.len() + path.len() + 2 > 255 {
-            return Err("at most 255 characters before the tag");
+        let sized = name.len() <= MAX_NAME && (tag.is_some() || digest.is_some());
+        if !sized || !path.split('/').all(is_component) {
+            return None;
         }
-        if !path.split('/').all(is_component) {
-            return Err(SHAPE);
-        }
-        Ok(Self {
-            owner: owner.parse()?,
+        Some(Self {
+            owner: owner.parse().ok()?,
             path,
             tag,
             digest,
         })
+    }
+}
+
+impl FromStr for ImageRef {
+    type Err = Mistake;
+
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        Self::read(text).ok_or_else(|| Mistake::new(Self::EXPECTED, hint::image(text)))
     }
 }
 

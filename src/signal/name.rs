@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::violation::{Mistake, quoted};
+
 /// An application: an RFC 1123 label of at most 53 characters, Helm's limit
 /// for the name of a release (`helm.sh/helm`, `pkg/chartutil/validate_name.go`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,24 +14,52 @@ impl App {
     /// The most characters of a name.
     pub const MAX: usize = 53;
 
+    /// What a name is, in words.
+    pub const EXPECTED: &'static str = "the application's name: at most 53 lower-case letters, \
+        digits and '-', a letter or digit first and last";
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The grammar alone: hints are found with it.
+    fn read(text: &str) -> Option<Self> {
+        (text.len() <= Self::MAX && is_label(text)).then(|| Self(text.to_owned()))
+    }
 }
 
 impl FromStr for App {
-    type Err = &'static str;
+    type Err = Mistake;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() > Self::MAX {
-            return Err("at most 53 characters");
-        }
-        if !is_label(text) {
-            return Err("lower-case letters, digits and '-', a letter or digit first and last");
-        }
-        Ok(Self(text.to_owned()))
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        Self::read(text).ok_or_else(|| Mistake::new(Self::EXPECTED, app_hint(text)))
     }
+}
+
+/// What to write in place of what is no name.
+fn app_hint(text: &str) -> Option<String> {
+    if is_label(text) {
+        return Some(format!(
+            "it has {} characters; Helm takes 53 for a release's name",
+            text.len()
+        ));
+    }
+    // github.repository is owner/name, and an image ends in the name.
+    let last = text.rsplit('/').next().unwrap_or(text);
+    let name: String = last
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let name = name.trim_matches('-');
+    (App::read(name).is_some() && last.is_ascii() && last.len() < name.len() + 3)
+        .then(|| format!("write {}", quoted(name)))
 }
 
 impl fmt::Display for App {
@@ -44,6 +74,10 @@ impl fmt::Display for App {
 pub struct Owner(String);
 
 impl Owner {
+    /// What an owner is, in words.
+    pub const EXPECTED: &'static str =
+        "a GitHub login: at most 39 letters, digits and single hyphens inside";
+
     /// The login, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -51,13 +85,22 @@ impl Owner {
 }
 
 impl FromStr for Owner {
-    type Err = &'static str;
+    type Err = Mistake;
 
-    /// GitHub's logins: 1 to 39 letters, digits and single hyphens inside.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    /// GitHub's logins: 1 to 39 letters, digits and single hyphens inside; a
+    /// managed user's login ends in `_` and the enterprise's short code
+    /// (docs.github.com, "Username considerations for external
+    /// authentication").
+    fn from_str(text: &str) -> Result<Self, Mistake> {
         let lower = text.to_ascii_lowercase();
-        if !is_label(&lower) || lower.len() > 39 || lower.contains("--") {
-            return Err("a GitHub login: at most 39 letters, digits and single hyphens");
+        let (login, code) = lower
+            .split_once('_')
+            .map_or((lower.as_str(), None), |(login, code)| (login, Some(code)));
+        let code_fits = code.is_none_or(|code| {
+            !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+        if !is_label(login) || !code_fits || lower.len() > 39 || lower.contains("--") {
+            return Err(Mistake::new(Self::EXPECTED, None));
         }
         Ok(Self(lower))
     }

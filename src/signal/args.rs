@@ -1,0 +1,274 @@
+//! The arguments of a signal, taken apart: which flag got which values.
+//!
+//! `--f v` and `--f=v`, in any order. Values are not judged here; arguments
+//! that a signal does not have are.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+
+use super::hint;
+use super::images;
+use super::violation::{Received, Violation};
+use super::{App, ChartRef, ChartVersion};
+
+/// A flag of the contract: each is required, once, with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// `--app`
+    App,
+    /// `--chart`
+    Chart,
+    /// `--chart-version`
+    ChartVersion,
+    /// `--images`
+    Images,
+}
+
+/// The flags without a value, for people at the node, and what they do.
+pub const SWITCHES: [(&str, &str); 1] = [(
+    DRY_RUN,
+    "Plan and prove only: nothing is applied, nothing is locked",
+)];
+
+const DRY_RUN: &str = "--dry-run";
+
+impl Flag {
+    /// All of them, in the order of the contract.
+    pub const ALL: [Self; 4] = [Self::App, Self::Chart, Self::ChartVersion, Self::Images];
+
+    /// The flag as it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::App => "--app",
+            Self::Chart => "--chart",
+            Self::ChartVersion => "--chart-version",
+            Self::Images => "--images",
+        }
+    }
+
+    /// What stands behind it, in words.
+    pub const fn expected(self) -> &'static str {
+        match self {
+            Self::App => App::EXPECTED,
+            Self::Chart => ChartRef::EXPECTED,
+            Self::ChartVersion => ChartVersion::EXPECTED,
+            Self::Images => images::EXPECTED,
+        }
+    }
+}
+
+/// What stood behind a flag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    Text(String),
+    /// Bytes that are not UTF-8, as they can be shown.
+    NotText(String),
+    NoValue,
+    /// Something that a violation already tells of.
+    Unusable,
+}
+
+impl Input {
+    fn of(value: &OsStr) -> Self {
+        match value.to_str() {
+            Some(text) => Self::Text(text.to_owned()),
+            None => Self::NotText(shown(value)),
+        }
+    }
+
+    /// As people may see it; not yet escaped.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Text(text) | Self::NotText(text) => text.clone(),
+            Self::NoValue | Self::Unusable => String::new(),
+        }
+    }
+}
+
+/// The arguments, taken apart.
+pub(super) struct Given {
+    /// Flags with their values, in the order in which they came.
+    pub(super) inputs: Vec<(Flag, Input)>,
+    pub(super) dry_run: bool,
+    /// What a signal does not have.
+    pub(super) violations: Vec<Violation>,
+}
+
+/// Takes the arguments apart.
+pub(super) fn read(args: &[OsString]) -> Given {
+    let mut reader = Reader {
+        args,
+        at: 0,
+        given: Given {
+            inputs: Vec::new(),
+            dry_run: false,
+            violations: Vec::new(),
+        },
+        meant: Vec::new(),
+    };
+    while let Some(arg) = reader.next() {
+        reader.argument(arg);
+    }
+    let Reader {
+        mut given, meant, ..
+    } = reader;
+    // A flag with a slip in its name is judged as the one that was meant, so
+    // that it is not missing as well.
+    for (flag, input) in meant {
+        if !given.inputs.iter().any(|(of, _)| *of == flag) {
+            given.inputs.push((flag, input));
+        }
+    }
+    given
+}
+
+struct Reader<'a> {
+    args: &'a [OsString],
+    at: usize,
+    given: Given,
+    /// Values of flags with a slip in their names.
+    meant: Vec<(Flag, Input)>,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Option<&'a OsStr> {
+        let arg = self.args.get(self.at)?;
+        self.at += 1;
+        Some(arg)
+    }
+
+    /// The next argument, unless it is a flag with one of these beginnings.
+    fn next_unless(&mut self, flag: &[u8]) -> Option<&'a OsStr> {
+        let next = self.args.get(self.at)?;
+        (!next.as_bytes().starts_with(flag)).then(|| {
+            self.at += 1;
+            next.as_os_str()
+        })
+    }
+
+    fn argument(&mut self, arg: &'a OsStr) {
+        let bytes = arg.as_bytes();
+        if !bytes.starts_with(b"-") || bytes == b"-" {
+            self.positional(arg);
+            return;
+        }
+        let equals = bytes.iter().position(|byte| *byte == b'=');
+        let (name, inline) = match equals {
+            Some(at) => (&bytes[..at], Some(OsStr::from_bytes(&bytes[at + 1..]))),
+            None => (bytes, None),
+        };
+        let known = Flag::ALL
+            .into_iter()
+            .find(|flag| flag.name().as_bytes() == name);
+        if let Some(flag) = known {
+            // No value of the contract begins with "--": it was forgotten.
+            let value = inline.or_else(|| self.next_unless(b"--"));
+            let input = value.map_or(Input::NoValue, Input::of);
+            self.given.inputs.push((flag, input));
+        } else if name == DRY_RUN.as_bytes() {
+            self.dry_run(inline);
+        } else {
+            self.unknown(OsStr::from_bytes(name), inline);
+        }
+    }
+
+    fn dry_run(&mut self, value: Option<&OsStr>) {
+        let received = match value {
+            Some(value) => Received::Value(shown(value)),
+            None if self.given.dry_run => Received::Unknown("given more than once"),
+            None => {
+                self.given.dry_run = true;
+                return;
+            }
+        };
+        self.given
+            .violations
+            .push(Violation::new(DRY_RUN, received, "the flag alone, once"));
+    }
+
+    /// A flag that a signal does not have. Its value is not shown: it may be
+    /// a credential.
+    fn unknown(&mut self, name: &OsStr, inline: Option<&'a OsStr>) {
+        let value = match inline {
+            _ if name == "--" => None,
+            Some(inline) => Some(inline),
+            None => self.next_unless(b"-"),
+        };
+        let name = shown(name);
+        let word = name.trim_start_matches('-');
+        let (hint, meant) = hint::flag(word);
+        if let (Some(flag), Some(value)) = (meant, value) {
+            self.meant.push((flag, Input::of(value)));
+        } else if let Some(flag) = meant {
+            self.meant.push((flag, Input::Unusable));
+        }
+        self.given.violations.push(
+            Violation::new(
+                name,
+                Received::Unknown("not a flag of a signal"),
+                "--app, --chart, --chart-version and --images (and --dry-run to try it)",
+            )
+            .hint(hint),
+        );
+    }
+
+    /// An argument that belongs to no flag, with those that follow it.
+    fn positional(&mut self, first: &'a OsStr) {
+        let start = self.at - 1;
+        while self.next_unless(b"-").is_some() {}
+        let all: Vec<String> = self.args[start..self.at]
+            .iter()
+            .map(|arg| shown(arg))
+            .collect();
+        let split = match self.given.inputs.last_mut() {
+            Some((Flag::Images, input)) if start > 0 && is_json_piece(input) => Some(input),
+            _ => None,
+        };
+        let violation = if let Some(input) = split {
+            let received = Received::Value(format!("{} {}", input.shown(), all.join(" ")));
+            // Its pieces are not worth a judgement of their own.
+            *input = Input::Unusable;
+            Violation::new(
+                Flag::Images.name(),
+                received,
+                "all of the JSON in one argument",
+            )
+            .hint(
+                "the shell split it at its spaces or braces: put it in single quotes, or in a \
+                 variable that is used in double quotes: --images \"$IMAGES\""
+                    .to_owned(),
+            )
+        } else {
+            Violation::new(
+                "argument",
+                Received::Value(all.join(" ")),
+                "flags and their values only",
+            )
+            .hint(hint::positional(&shown(first)))
+        };
+        self.given.violations.push(violation);
+    }
+}
+
+/// Whether a value of `--images` may be the first piece of JSON that the
+/// shell took apart.
+fn is_json_piece(input: &Input) -> bool {
+    let text = input.shown();
+    let text = text.trim_start();
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_err()
+        && (text.starts_with(['{', '\'', '"']) || text.contains(':'))
+}
+
+/// Bytes as people may see them: what is not UTF-8 as `\xff`.
+fn shown(text: &OsStr) -> String {
+    let mut shown = String::new();
+    for chunk in text.as_bytes().utf8_chunks() {
+        shown.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(shown, "\\x{byte:02x}");
+        }
+    }
+    shown
+}
