@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
     fn argument(&mut self, arg: &'a OsStr) {
         let bytes = arg.as_bytes();
         if !bytes.starts_with(b"-") || bytes == b"-" {
-            self.positional(arg);
+            self.positional();
             return;
         }
         let equals = bytes.iter().position(|byte| *byte == b'=');
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An argument that belongs to no flag, with those that follow it.
-    fn positional(&mut self, first: &'a OsStr) {
+    fn positional(&mut self) {
         let start = self.at - 1;
         while self.next_unless(b"-").is_some() {}
         let all: Vec<String> = self.args[start..self.at]
@@ -240,12 +240,22 @@ impl<'a> Reader<'a> {
                     .to_owned(),
             )
         } else {
+            let (hint, meant) = hint::positional(&all[0]);
+            let hint = if start == 0 && meant.is_none() {
+                "a signal begins with a flag; deploy --help tells more".to_owned()
+            } else {
+                hint
+            };
+            let value = all[0].split_once('=').map(|(_, value)| value.to_owned());
+            let value = value.or_else(|| all.get(1).cloned());
+            self.meant
+                .extend(meant.map(|flag| (flag, value.map_or(Input::Unusable, Input::Text))));
             Violation::new(
                 "argument",
                 Received::Value(all.join(" ")),
                 "flags and their values only",
             )
-            .hint(hint::positional(&shown(first)))
+            .hint(hint)
         };
         self.given.violations.push(violation);
     }

@@ -144,7 +144,9 @@ fn members_of(
     let mut given: BTreeSet<&str> = groups.iter().map(|(key, _)| key.as_str()).collect();
     let mut images = BTreeMap::new();
     for (key, values) in &groups {
-        if let Some(violation) = unknown(key, keys) {
+        let unknown = unknown(key, keys);
+        let foreign = unknown.is_some();
+        if let Some(violation) = unknown {
             // A required key with a slip in its name is not missing as well.
             given.extend(keys.meant(key));
             violations.push(violation);
@@ -153,7 +155,9 @@ fn members_of(
             violations.push(repeated(key, values));
         }
         for (at, value) in values.iter().enumerate() {
-            if values[..at].contains(value) {
+            // What an unknown key holds is not an image in the first place.
+            let foreign = foreign && !matches!(value, Value::Text(_));
+            if foreign || values[..at].contains(value) {
                 continue;
             }
             match image(value) {
@@ -188,6 +192,7 @@ fn unknown(key: &str, keys: &Keys) -> Option<Violation> {
         Others::Slips => meant.is_some() || key.parse::<ImageKey>().is_err(),
     };
     let hint = match meant {
+        None if key == "images" => "send the object inside of it".to_owned(),
         Some(meant) => format!("did you mean {meant}?"),
         None => "a node takes further keys where its deploy.toml has them: images.<key> under \
                  the app"

@@ -131,7 +131,7 @@ fn note(lowered: &[String]) -> Vec<String> {
 /// The violation of a signal that is empty.
 fn nothing() -> Violation {
     Violation::new(
-        "signal",
+        "",
         Received::Other("no arguments".to_owned()),
         violation::USAGE,
     )

@@ -45,21 +45,17 @@ fn app_hint(text: &str) -> Option<String> {
             text.len()
         ));
     }
-    // github.repository is owner/name, and an image ends in the name.
+    // github.repository is owner/name, and an image's path ends in a name.
     let last = text.rsplit('/').next().unwrap_or(text);
-    let name: String = last
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_lowercase()
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    let name = name.trim_matches('-');
-    (App::read(name).is_some() && last.is_ascii() && last.len() < name.len() + 3)
-        .then(|| format!("write {}", quoted(name)))
+    let last = last.split([':', '@']).next().unwrap_or(last);
+    let near = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    let odd = last.chars().find(|c| !near(*c));
+    if let Some(odd) = odd.or_else(|| last.is_empty().then_some(':')) {
+        return Some(format!("it has {} in it", quoted(&odd.to_string())));
+    }
+    let name = last.to_ascii_lowercase().replace(['_', '.', ' '], "-");
+    let name = App::read(name.trim_matches('-'))?;
+    Some(format!("write {}", quoted(name.as_str())))
 }
 
 impl fmt::Display for App {

@@ -83,7 +83,8 @@ impl fmt::Display for Received {
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// The flag: one of the contract's, or what came instead.
+    /// The flag: one of the contract's, or what came instead; empty where it
+    /// is about the whole.
     pub flag: String,
     /// The key inside `--images`, where it is about one; as it came.
     pub key: Option<String>,
@@ -124,6 +125,7 @@ impl Violation {
     fn seen(&self) -> String {
         let flag = safe(&self.flag);
         match &self.key {
+            None if flag.is_empty() => self.received.to_string(),
             Some(key) => format!("{flag}, key {}: {}", quoted(key), self.received),
             None => format!("{flag}: {}", self.received),
         }

@@ -1,5 +1,6 @@
 //! Mistakes in `--chart`.
 
+use crate::signal::image::MAX_NAME;
 use crate::signal::violation::quoted;
 use crate::signal::{ChartRef, Owner};
 
@@ -15,8 +16,16 @@ pub(in crate::signal) fn chart(text: &str) -> Option<String> {
             "charts are pulled from ghcr.io, not read from a file: helm push it there".to_owned(),
         );
     }
+    if text.matches('/').count() == 1 && !text.contains(':') && !text.starts_with("ghcr.io") {
+        return Some(
+            "a repository of helm's has no meaning here: push the chart to ghcr.io".to_owned(),
+        );
+    }
     let mut causes = Vec::new();
     let rest = scheme(text, &mut causes);
+    if rest.is_empty() {
+        return Some("ghcr.io, the owner, charts and the chart's name are missing".to_owned());
+    }
     let rest = super::without_user(rest, &mut causes);
     let rest = version(rest, &mut causes);
     let mut segments: Vec<&str> = rest.split('/').collect();
@@ -167,6 +176,11 @@ fn path(segments: &[&str], causes: &mut Vec<String>) -> Option<String> {
             "the owner {} is not {}",
             quoted(owner),
             Owner::EXPECTED
+        ));
+    }
+    if owner.len() + name.len() + "ghcr.io//charts/".len() > MAX_NAME {
+        causes.push(format!(
+            "a registry takes {MAX_NAME} characters, with ghcr.io/ counted"
         ));
     }
     if let Err(problem) = super::component(name) {

@@ -95,20 +95,26 @@ pub(in crate::signal) fn flag(word: &str) -> (Option<String>, Option<Flag>) {
     (meant.map(|meant| format!("did you mean {meant}?")), flag)
 }
 
-/// What to do about an argument that belongs to no flag.
-pub(in crate::signal) fn positional(text: &str) -> String {
-    let key = text.split('=').next().unwrap_or_default();
-    if let (Some(_), Some(meant)) = (text.find('='), flag(key).1) {
-        return format!("did you mean {}?", meant.name());
-    }
-    if let Some(flag) = Flag::ALL.into_iter().find(|flag| &flag.name()[2..] == text) {
-        return format!("did you mean {}?", flag.name());
-    }
+/// What to do about an argument that belongs to no flag, and the flag that was
+/// meant.
+pub(in crate::signal) fn positional(text: &str) -> (String, Option<Flag>) {
     if text.trim().is_empty() {
-        return "is it a variable that is empty?".to_owned();
+        return ("is it a variable that is empty?".to_owned(), None);
     }
-    if text.starts_with(['\u{2013}', '\u{2014}', '\u{2212}']) {
-        return "a flag begins with two hyphens; this is a dash".to_owned();
+    // An editor makes one dash of two hyphens.
+    let dashes = |c: char| matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}');
+    let name = text.split('=').next().unwrap_or_default();
+    let word = name.trim_start_matches(dashes);
+    let exact = Flag::ALL.into_iter().find(|flag| &flag.name()[2..] == word);
+    if word != name {
+        return (
+            "a flag begins with two hyphens; this is a dash".to_owned(),
+            exact,
+        );
     }
-    "is a value with spaces in it not in quotes?".to_owned()
+    if let Some(flag) = exact {
+        return (format!("did you mean {}?", flag.name()), Some(flag));
+    }
+    let hint = "is a value with spaces in it not in quotes?";
+    (hint.to_owned(), None)
 }

@@ -42,6 +42,9 @@ pub(in crate::signal) fn version(text: &str) -> Option<String> {
     if let Some(parts) = parts(text) {
         return Some(parts);
     }
+    if text.contains("..") {
+        return Some("nothing stands between two dots: is a variable empty?".to_owned());
+    }
     if ["latest", "stable", "main", "master", "dev", "edge", "head"]
         .contains(&text.to_ascii_lowercase().as_str())
     {
@@ -83,7 +86,13 @@ fn odd(text: &str) -> Option<String> {
             quoted(&meant)
         )
     });
-    let hyphens = exact(&hyphens).map(|meant| {
+    // Before any hyphen, '_' can only have stood for '+'.
+    let both = build.is_none()
+        || text
+            .split('_')
+            .next()
+            .is_some_and(|text| text.contains('-'));
+    let hyphens = exact(&hyphens).filter(|_| both).map(|meant| {
         format!(
             "a version has no {}; a branch's name takes '-' for it: write {}",
             quoted(&odd.to_string()),
