@@ -141,14 +141,15 @@ fn members_of(
     lowered: &mut Vec<String>,
 ) -> BTreeMap<ImageKey, ImageRef> {
     let groups = grouped(members);
-    let mut given: BTreeSet<&str> = groups.iter().map(|(key, _)| key.as_str()).collect();
+    let given: BTreeSet<&str> = groups.iter().map(|(key, _)| key.as_str()).collect();
+    // A required key with a slip in its name is not missing as well.
+    let mut meant = BTreeSet::new();
     let mut images = BTreeMap::new();
     for (key, values) in &groups {
-        let unknown = unknown(key, keys);
+        let unknown = unknown(key, keys, &given);
         let foreign = unknown.is_some();
         if let Some(violation) = unknown {
-            // A required key with a slip in its name is not missing as well.
-            given.extend(keys.meant(key));
+            meant.extend(keys.meant(key));
             violations.push(violation);
         }
         if values.len() > 1 {
@@ -170,7 +171,7 @@ fn members_of(
         }
     }
     for key in &keys.required {
-        if !given.contains(key.as_str()) {
+        if !given.contains(key.as_str()) && !meant.contains(key.as_str()) {
             violations.push(
                 Violation::new(FLAG, Received::Missing, ImageRef::EXPECTED).key(key.as_str()),
             );
@@ -179,16 +180,20 @@ fn members_of(
     images
 }
 
-/// The violation of a key that a signal does not have.
-fn unknown(key: &str, keys: &Keys) -> Option<Violation> {
+/// The violation of a key that a signal does not have, beside those `given`.
+fn unknown(key: &str, keys: &Keys, given: &BTreeSet<&str>) -> Option<Violation> {
     if keys.known(key) {
         return None;
     }
     let meant = keys.meant(key);
     let told = match keys.others {
         Others::Refused => true,
-        // No node can declare what is no key.
-        Others::Allowed => key.parse::<ImageKey>().is_err(),
+        // No node can declare what is no key, and where a required one is
+        // missing, a slip in it is why.
+        Others::Allowed => {
+            let missing = |key: &str| keys.required.contains(key) && !given.contains(key);
+            meant.is_some_and(missing) || key.parse::<ImageKey>().is_err()
+        }
         Others::Slips => meant.is_some() || key.parse::<ImageKey>().is_err(),
     };
     let hint = match meant {

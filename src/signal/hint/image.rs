@@ -134,8 +134,14 @@ fn bad_tag(tag: &str) -> String {
         .chars()
         .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')))
     {
-        Some('+') => "a tag has no '+': registries write '_' for it".to_owned(),
-        Some('/') => "a tag has no '/': a branch's name takes '-' for it".to_owned(),
+        Some('+') => {
+            let meant = quoted(&tag.replace('+', "_"));
+            format!("a tag has no '+', and registries write '_' for it: is it {meant}?")
+        }
+        Some('/') => {
+            let meant = quoted(&tag.replace('/', "-"));
+            format!("a tag has no '/', and a branch's name takes '-' for it: is it {meant}?")
+        }
         Some(':') => "it has two tags: leave out one".to_owned(),
         Some(odd) => format!("the tag has {} in it", quoted(&odd.to_string())),
         None => "the tag starts with a letter, a digit or '_'".to_owned(),

@@ -192,6 +192,9 @@ fn where_the_node_cannot_be_asked_only_what_is_certain_is_told() {
     assert_eq!(judged.request.images.len(), 3);
     let no_key = MORE.replace("cron", "c ron");
     assert!(with_images(&no_key, |_| Declared::Unreadable).is_err());
+    let slip = BASE.replace("\"api\"", "\"Api\"");
+    let message = told(with_images(&slip, |_| Declared::Unreadable).unwrap_err());
+    assert!(message.contains("did you mean api?"), "{message}");
     // The app is not known: whose keys?
     let bad_app = |images: &str| {
         let mut args = args(&GOOD.replace("--app shop", "--app Shop"));
