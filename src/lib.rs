@@ -9,6 +9,7 @@ pub mod cli;
 pub mod error;
 pub mod event;
 pub mod exit;
+pub mod node;
 pub mod plan;
 pub mod report;
 pub mod signal;

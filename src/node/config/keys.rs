@@ -1,0 +1,202 @@
+//! Every key of deploy.toml, in one table that the README's is tested against.
+
+/// Where a key stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In `[defaults]`, and in `[apps.<app>]` for one application.
+    Both,
+    /// In `[apps.<app>]` only.
+    App,
+    /// In `[env]`.
+    Env,
+}
+
+impl Place {
+    /// The tables as they are written.
+    pub const fn tables(self) -> &'static str {
+        match self {
+            Self::Both => "[defaults], [apps.<app>]",
+            Self::App => "[apps.<app>]",
+            Self::Env => "[env]",
+        }
+    }
+}
+
+/// A key of deploy.toml.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The key; `<…>` stands for any name.
+    pub name: &'static str,
+    /// Where it stands.
+    pub place: Place,
+    /// What its value is.
+    pub form: &'static str,
+    /// What holds where the key is absent.
+    pub default: &'static str,
+    /// What it says.
+    pub meaning: &'static str,
+}
+
+const fn key(
+    name: &'static str,
+    place: Place,
+    form: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        name,
+        place,
+        form,
+        default,
+        meaning,
+    }
+}
+
+use Place::{App, Both, Env};
+
+/// The table, in the order of the README.
+pub const KEYS: &[Key] = &[
+    key(
+        "timeout",
+        Both,
+        "duration",
+        "\"10m\"",
+        "one budget for the whole deploy",
+    ),
+    key(
+        "on_failure",
+        Both,
+        "\"rollback\" or \"keep\"",
+        "\"rollback\"",
+        "what happens to a release whose rollout failed",
+    ),
+    key(
+        "rollback_timeout",
+        Both,
+        "duration",
+        "timeout",
+        "a rollback's own budget",
+    ),
+    key(
+        "owners",
+        Both,
+        "list of GitHub logins",
+        "the chart's owner",
+        "who may own chart and images on GHCR",
+    ),
+    key(
+        "events",
+        Both,
+        "list of events",
+        "push, workflow_dispatch, release, schedule, repository_dispatch, deployment",
+        "GitHub events that may deploy; those of pull requests never may",
+    ),
+    key("helm", Both, "path", "helm in PATH", "the helm binary"),
+    key(
+        "kubeconfig",
+        Both,
+        "path",
+        "KUBECONFIG, ~/.kube/config, /etc/rancher/k3s/k3s.yaml, in-cluster: the first there is",
+        "the cluster and its credentials",
+    ),
+    key(
+        "kube_context",
+        Both,
+        "text",
+        "the kubeconfig's current context",
+        "the kubeconfig's context",
+    ),
+    key(
+        "inherit_env",
+        Both,
+        "list of variables",
+        "[]",
+        "variables that count though a workflow set them",
+    ),
+    key(
+        "lock_timeout",
+        Both,
+        "duration",
+        "\"10m\"",
+        "how long to wait for another deploy of the release",
+    ),
+    key(
+        "stale_after",
+        Both,
+        "duration",
+        "\"1h\"",
+        "after what time a holder that cannot be proven dead counts as dead",
+    ),
+    key(
+        "evidence.keep",
+        Both,
+        "age",
+        "\"30d\"",
+        "how long evidence of failed deploys is kept",
+    ),
+    key(
+        "evidence.max",
+        Both,
+        "size",
+        "\"200MB\"",
+        "how much of it is kept",
+    ),
+    key(
+        "<VARIABLE>",
+        Env,
+        "text",
+        "",
+        "given to helm and to the registry client",
+    ),
+    key(
+        "namespace",
+        App,
+        "name",
+        "the app",
+        "the release's namespace",
+    ),
+    key("release", App, "name", "the app", "the release's name"),
+    key(
+        "chart",
+        App,
+        "oci://ghcr.io/<owner>/charts/<chart>",
+        "any",
+        "the one chart that the app may be deployed with",
+    ),
+    key(
+        "values",
+        App,
+        "list of paths",
+        "<app>.values.yaml beside the script, where it is there",
+        "values files, the last one counts most; relative to deploy.toml",
+    ),
+    key(
+        "images.<key>",
+        App,
+        "list of value paths",
+        "found by itself",
+        "where the image of a key stands in the chart's values; declares the key where it is not api, web or worker",
+    ),
+    key(
+        "required",
+        App,
+        "list of image keys",
+        "[]",
+        "keys that a signal must carry besides api and web",
+    ),
+    key(
+        "absent",
+        App,
+        "list of image keys",
+        "[]",
+        "keys whose workload this node's values switch off",
+    ),
+    key(
+        "allow_images",
+        App,
+        "list of images",
+        "[]",
+        "images that the proof lets pass beside the requested ones",
+    ),
+];

@@ -1,0 +1,368 @@
+//! deploy.toml: its types, and how a document becomes them.
+//!
+//! Pure: no file is read here. Every mistake is told at once, with its line;
+//! a value of `[env]` is never shown, since proxies carry passwords.
+
+mod keys;
+mod names;
+mod reader;
+pub mod units;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+pub use keys::{KEYS, Key, Place};
+pub use names::{EventName, Namespace, ReleaseName};
+use names::{FilePath, Text, VariableName};
+use reader::{Mistake, Table, closest, read_list};
+
+use super::variables::{Class, Variable};
+use crate::error::{Error, Kind, Result};
+use crate::plan::{OnFailure, ValuePath};
+use crate::signal::{App, ChartRef, ImageKey, ImageRef, Owner};
+use crate::text;
+
+/// The events that may deploy where deploy.toml says nothing.
+pub const EVENTS: [&str; 6] = [
+    "push",
+    "workflow_dispatch",
+    "release",
+    "schedule",
+    "repository_dispatch",
+    "deployment",
+];
+
+/// What a deploy.toml says. The default is what holds without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// What holds for every application.
+    pub defaults: Settings,
+    /// Variables given to helm and to the registry client.
+    pub env: BTreeMap<String, String>,
+    /// The listed applications; as soon as there is one, only these deploy.
+    pub apps: BTreeMap<App, Application>,
+}
+
+/// Keys of `[defaults]`, each also per application.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// One budget for the whole deploy.
+    pub timeout: Option<Duration>,
+    /// What happens after a failed rollout.
+    pub on_failure: Option<OnFailure>,
+    /// A rollback's own budget.
+    pub rollback_timeout: Option<Duration>,
+    /// Who may own chart and images.
+    pub owners: Option<BTreeSet<Owner>>,
+    /// GitHub events that may deploy.
+    pub events: Option<BTreeSet<EventName>>,
+    /// The helm binary, absolute.
+    pub helm: Option<PathBuf>,
+    /// The kubeconfig, absolute.
+    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context.
+    pub kube_context: Option<String>,
+    /// Variables that count though a workflow set them.
+    pub inherit_env: Option<BTreeSet<String>>,
+    /// How long to wait for another deploy of the release.
+    pub lock_timeout: Option<Duration>,
+    /// After what time a holder that cannot be proven dead counts as dead.
+    pub stale_after: Option<Duration>,
+    /// How long evidence is kept.
+    pub evidence_keep: Option<Duration>,
+    /// How much evidence is kept, in bytes.
+    pub evidence_max: Option<u64>,
+}
+
+/// A table `[apps.<app>]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Application {
+    /// The release's namespace.
+    pub namespace: Option<Namespace>,
+    /// The release's name.
+    pub release: Option<ReleaseName>,
+    /// The one chart that the app may be deployed with.
+    pub chart: Option<ChartRef>,
+    /// Values files, absolute.
+    pub values: Option<Vec<PathBuf>>,
+    /// Where a key's image stands. An empty list only declares the key.
+    pub images: BTreeMap<ImageKey, Vec<ValuePath>>,
+    /// Keys that a signal must carry.
+    pub required: BTreeSet<ImageKey>,
+    /// Keys whose workload the node's values switch off.
+    pub absent: BTreeSet<ImageKey>,
+    /// Images that the proof lets pass.
+    pub allow_images: BTreeSet<ImageRef>,
+    /// What differs from the defaults.
+    pub settings: Settings,
+}
+
+impl Config {
+    /// Reads a document. `file` is its absolute path: it is named in errors,
+    /// and relative paths are meant from its directory. An error (`Kind::Node`)
+    /// tells every mistake.
+    pub fn parse(document: &str, file: &Path) -> Result<Self> {
+        let (root, syntax) = DeTable::parse_recoverable(document);
+        if !syntax.is_empty() {
+            let mistakes = syntax.iter().map(|error| Mistake {
+                at: error.span().map_or(0, |span| span.start),
+                message: error.message().to_owned(),
+                hint: None,
+            });
+            return Err(error(document, file, mistakes.collect()));
+        }
+        let mut mistakes = Vec::new();
+        let config = config(root.get_ref(), file, &mut mistakes);
+        if mistakes.is_empty() {
+            Ok(config)
+        } else {
+            Err(error(document, file, mistakes))
+        }
+    }
+}
+
+fn error(document: &str, file: &Path, mut mistakes: Vec<Mistake>) -> Error {
+    mistakes.sort_by_key(|mistake| mistake.at);
+    let file = text::line(&file.to_string_lossy(), text::LINE).into_owned();
+    let mut lines = mistakes.iter().map(|mistake| {
+        let (line, column) = reader::position(document, mistake.at);
+        let message = text::line(&mistake.message, text::LINE);
+        match &mistake.hint {
+            Some(hint) => format!("{file}:{line}:{column}: {message}; {hint}"),
+            None => format!("{file}:{line}:{column}: {message}"),
+        }
+    });
+    // The parser and the reader give at least one mistake with each error.
+    let first = lines
+        .next()
+        .unwrap_or_else(|| format!("{file}: not readable"));
+    let shown: Vec<String> = lines.by_ref().take(20).collect();
+    let left = lines.count();
+    let mut error = Error::new(Kind::Node, first).details(shown);
+    if left > 0 {
+        error = error.detail(format!("… and {left} more"));
+    }
+    error.hint(format!("correct {file}; the README lists its keys"))
+}
+
+fn config(root: &DeTable<'_>, file: &Path, mistakes: &mut Vec<Mistake>) -> Config {
+    let base = file.parent().unwrap_or(Path::new("/"));
+    let mut root = Table::new("", root);
+    let mut config = Config::default();
+    if let Some(mut table) = root.table("defaults", mistakes) {
+        config.defaults = settings(&mut table, base, mistakes);
+        table.finish(mistakes);
+    }
+    if let Some(table) = root.table("env", mistakes) {
+        config.env = env(table, mistakes);
+    }
+    if let Some(mut apps) = root.table("apps", mistakes) {
+        for (name, at, value) in apps.drain() {
+            let path = apps.path_of(name);
+            let Some(table) = value.get_ref().as_table() else {
+                mistakes.push(Mistake {
+                    at: value.span().start,
+                    message: format!(
+                        "{path} is {}, expected a table",
+                        reader::named(value.get_ref())
+                    ),
+                    hint: None,
+                });
+                continue;
+            };
+            let app = application(Table::new(path, table), at, base, mistakes);
+            match name.parse::<App>() {
+                Ok(name) => {
+                    config.apps.insert(name, app);
+                }
+                Err(expected) => mistakes.push(Mistake {
+                    at,
+                    message: format!("{} names no app, expected {expected}", text::quoted(name)),
+                    hint: None,
+                }),
+            }
+        }
+    }
+    root.finish(mistakes);
+    config
+}
+
+fn settings(table: &mut Table<'_>, base: &Path, mistakes: &mut Vec<Mistake>) -> Settings {
+    const DURATION: &str = "a duration above zero, such as \"10m\" or \"1h30m\"";
+    let path = |path: FilePath| base.join(path.0);
+    let mut settings = Settings {
+        timeout: table
+            .text::<names::Positive>("timeout", DURATION, mistakes)
+            .map(|t| t.0),
+        on_failure: table
+            .text::<names::Failure>("on_failure", "\"rollback\" or \"keep\"", mistakes)
+            .map(|failure| failure.0),
+        rollback_timeout: table
+            .text::<names::Positive>("rollback_timeout", DURATION, mistakes)
+            .map(|t| t.0),
+        owners: table
+            .list("owners", "a GitHub login such as \"acme\"", mistakes)
+            .map(BTreeSet::from_iter),
+        events: table
+            .list("events", EventName::EXPECTED, mistakes)
+            .map(BTreeSet::from_iter),
+        helm: table.text("helm", FilePath::EXPECTED, mistakes).map(path),
+        kubeconfig: table
+            .text("kubeconfig", FilePath::EXPECTED, mistakes)
+            .map(path),
+        kube_context: table
+            .text::<Text>("kube_context", "the name of a context", mistakes)
+            .map(|name| name.0),
+        inherit_env: table
+            .list::<VariableName>("inherit_env", VariableName::EXPECTED, mistakes)
+            .map(|names| names.into_iter().map(|name| name.0).collect()),
+        lock_timeout: table
+            .text::<units::GoDuration>("lock_timeout", "a duration such as \"10m\"", mistakes)
+            .map(|t| t.0),
+        stale_after: table
+            .text::<names::Positive>("stale_after", DURATION, mistakes)
+            .map(|t| t.0),
+        ..Settings::default()
+    };
+    if let Some(mut evidence) = table.table("evidence", mistakes) {
+        settings.evidence_keep = evidence
+            .text::<units::Age>("keep", "an age such as \"30d\" or \"12h\"", mistakes)
+            .map(|age| age.0);
+        settings.evidence_max = evidence
+            .text::<units::Size>("max", "a size such as \"200MB\" or \"1GiB\"", mistakes)
+            .map(|size| size.0);
+        evidence.finish(mistakes);
+    }
+    settings
+}
+
+/// A table of `[apps]`; `at` is where its name stands.
+fn application(
+    mut table: Table<'_>,
+    at: usize,
+    base: &Path,
+    mistakes: &mut Vec<Mistake>,
+) -> Application {
+    const KEY: &str = "an image key such as \"cron\"";
+    let mut app = Application {
+        namespace: table.text("namespace", Namespace::EXPECTED, mistakes),
+        release: table.text("release", ReleaseName::EXPECTED, mistakes),
+        chart: table.text("chart", "oci://ghcr.io/<owner>/charts/<chart>", mistakes),
+        values: table
+            .list::<FilePath>("values", FilePath::EXPECTED, mistakes)
+            .map(|paths| paths.into_iter().map(|path| base.join(path.0)).collect()),
+        required: set(table.list("required", KEY, mistakes)),
+        absent: set(table.list("absent", KEY, mistakes)),
+        allow_images: set(table.list(
+            "allow_images",
+            "ghcr.io/<owner>/<path> with :tag, @sha256:<digest>, or both",
+            mistakes,
+        )),
+        ..Application::default()
+    };
+    if let Some(mut images) = table.table("images", mistakes) {
+        for (key, at, value) in images.drain() {
+            let path = images.path_of(key);
+            let paths = read_list(&path, value, "a value path such as \"api.image\"", mistakes);
+            match (key.parse::<ImageKey>(), paths) {
+                (Ok(key), Some(paths)) => {
+                    app.images.insert(key, paths);
+                }
+                (Ok(_), None) => {}
+                (Err(expected), _) => mistakes.push(Mistake {
+                    at,
+                    message: format!("{} is no image key, expected {expected}", text::quoted(key)),
+                    hint: None,
+                }),
+            }
+        }
+    }
+    if let Some(key) = app.required.intersection(&app.absent).next() {
+        mistakes.push(Mistake {
+            at,
+            message: format!("the image key {key} stands in required and in absent"),
+            hint: Some("take it out of one of them".to_owned()),
+        });
+    }
+    app.settings = settings(&mut table, base, mistakes);
+    table.finish(mistakes);
+    app
+}
+
+fn set<T: Ord>(list: Option<Vec<T>>) -> BTreeSet<T> {
+    list.unwrap_or_default().into_iter().collect()
+}
+
+fn env(mut table: Table<'_>, mistakes: &mut Vec<Mistake>) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    for (name, at, value) in table.drain() {
+        let path = table.path_of(name);
+        match env_entry(name, value.get_ref()) {
+            Ok(value) => {
+                env.insert(name.to_owned(), value);
+            }
+            Err((message, hint)) => mistakes.push(Mistake {
+                at,
+                message: format!("{path} {message}"),
+                hint,
+            }),
+        }
+    }
+    env
+}
+
+/// A variable of `[env]`, or why it cannot be set there.
+fn env_entry(
+    name: &str,
+    value: &toml::de::DeValue<'_>,
+) -> std::result::Result<String, (String, Option<String>)> {
+    let instead = match name {
+        "KUBECONFIG" => Some("kubeconfig"),
+        "HELM_NAMESPACE" => Some("namespace of [apps.<app>]"),
+        "HELM_KUBECONTEXT" => Some("kube_context"),
+        _ => None,
+    };
+    if let Some(key) = instead {
+        let hint = format!("set the key {key} instead");
+        return Err(("has a key of its own".to_owned(), Some(hint)));
+    }
+    if name.starts_with("HELM_KUBE") {
+        let hint = "put it into the kubeconfig".to_owned();
+        let message = "would show helm another cluster than deploy looks at".to_owned();
+        return Err((message, Some(hint)));
+    }
+    let ours = |class| matches!(class, Class::Ours | Class::OursByHand);
+    if Variable::of(name).is_some_and(|variable| ours(variable.class)) {
+        let hint = "remove it".to_owned();
+        return Err(("is never given to helm".to_owned(), Some(hint)));
+    }
+    if name.parse::<VariableName>().is_err() {
+        return Err((
+            format!("is no variable, expected {}", VariableName::EXPECTED),
+            None,
+        ));
+    }
+    match value.as_str() {
+        Some(value) if value.contains('\0') => Err(("holds a NUL character".to_owned(), None)),
+        Some(value) => Ok(value.to_owned()),
+        // Not even a number is shown: it may be half of a secret.
+        None => Err((
+            format!(
+                "is of the type {}, expected a text in quotes",
+                value.type_str()
+            ),
+            None,
+        )),
+    }
+}
+
+/// The known word that was probably meant, for other messages of the node.
+pub(super) fn similar<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    closest(given, known)
+}
+
+#[cfg(test)]
+mod tests;
