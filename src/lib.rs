@@ -13,6 +13,7 @@ pub mod node;
 pub mod plan;
 pub mod report;
 pub mod signal;
+pub mod state;
 pub mod text;
 
 pub use error::{Error, Kind, Result};

@@ -1,0 +1,66 @@
+#![allow(clippy::unwrap_used)]
+
+use super::{Args, LIMIT, run, table};
+use crate::exit::Exit;
+use crate::state::journal::{append, file, tests::entry};
+
+#[test]
+fn a_table_for_people() {
+    let mut good = entry("shop", Exit::Deployed);
+    good.run = "20261124T175106Z-1a2b3c".parse().unwrap();
+    let mut bad = entry("pytoya", Exit::Broken);
+    bad.run = good.run.clone();
+    bad.before = None;
+    bad.revision = Some(1);
+    bad.who.user = "evil\u{1b}[31m\n".into();
+    bad.took_ms = 95_460;
+    let mut dry = entry("x", Exit::Deployed);
+    dry.run = good.run.clone();
+    (dry.dry_run, dry.before, dry.revision, dry.took_ms) = (true, None, None, 80);
+    assert_eq!(
+        table(&[good, bad, dry]),
+        [
+            "TIME (UTC)           APP     REVISION  CHART  OUTCOME                 WHO             TOOK   RUN",
+            "2026-11-24 17:51:06  shop    6 → 7     1.2.3  deployed                runner          4.3s   20261124T175106Z-1a2b3c",
+            "2026-11-24 17:51:06  pytoya  1         1.2.3  failed-needs-hands (8)  evil\\x1b[31m\\n  1m35s  20261124T175106Z-1a2b3c",
+            "2026-11-24 17:51:06  x       -         1.2.3  dry run                 runner          80ms   20261124T175106Z-1a2b3c",
+        ]
+    );
+}
+
+#[test]
+fn one_app_or_all_as_lines_or_as_json() {
+    let state = tempfile::tempdir().unwrap();
+    let ask = |app: Option<&str>, json| {
+        let app = app.map(|app| app.parse().unwrap());
+        run(
+            &Args {
+                app,
+                json,
+                limit: LIMIT,
+            },
+            state.path(),
+        )
+    };
+    assert_eq!(ask(None, false).unwrap(), ["no deploys yet"]);
+    assert_eq!(
+        ask(Some("shop"), false).unwrap(),
+        ["no deploys of shop yet"]
+    );
+    assert_eq!(ask(None, true).unwrap(), [""; 0]);
+    for app in ["shop", "other", "shop"] {
+        append(state.path(), &entry(app, Exit::Deployed)).unwrap();
+    }
+    assert_eq!(ask(Some("shop"), false).unwrap().len(), 3);
+    let json = ask(None, true).unwrap();
+    assert_eq!(json.len(), 3);
+    assert!(json.iter().all(|line| line.starts_with("{\"run\":\"")));
+    std::fs::remove_file(file(state.path())).unwrap();
+    std::fs::create_dir(file(state.path())).unwrap();
+    assert!(
+        ask(None, false)
+            .unwrap_err()
+            .to_string()
+            .contains("cannot be read")
+    );
+}

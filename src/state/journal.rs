@@ -1,0 +1,305 @@
+//! The journal: one JSON line per run, in the order in which runs ended.
+//!
+//! A line is appended with one write and fsynced. A line that a full disk or a
+//! crash tore is passed over by the reader, and the next line starts afresh.
+//! No secret enters it: a line holds the request, which is public, and facts.
+//! A failure to write is the caller's warning, never its error.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{RunId, Timestamp, open_file, prepare};
+use crate::event::Phase;
+use crate::exit::Exit;
+use crate::node::{Accounts, Environment};
+use crate::signal::Request;
+use crate::text;
+
+/// The longest line that is read, in bytes: a request alone may take 64 KiB,
+/// and twice that with its escapes.
+const LINE_MAX: u64 = 1 << 20;
+
+/// The longest text of a field from outside, in characters.
+const FIELD_MAX: usize = 500;
+
+/// A run. Every field that is added later has a default, so that old lines
+/// stay readable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The run's id.
+    pub run: RunId,
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Who ran it.
+    pub who: Who,
+    /// What was asked for.
+    pub request: Asked,
+    /// The release, as far as the node was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// The release's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The chart's digest in the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart_digest: Option<String>,
+    /// The digest of each image, as far as the registry told.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, String>,
+    /// The phases in their order.
+    #[serde(default)]
+    pub phases: Vec<Lap>,
+    /// The revision before.
+    #[serde(default)]
+    pub before: Option<u32>,
+    /// The revision after.
+    #[serde(default)]
+    pub revision: Option<u32>,
+    /// Whether nothing was applied on purpose.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The word for how it ended ([`Exit::outcome`]).
+    pub outcome: String,
+    /// The exit code.
+    pub exit: u8,
+    /// Why it failed, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// Who ran a deploy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Who {
+    /// The unix user, by name where it has one.
+    pub user: String,
+    /// The unix user's number.
+    pub uid: u32,
+    /// The workflow, where one ran it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Workflow>,
+}
+
+/// The workflow run behind a deploy, as its environment tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Workflow {
+    /// Whose doing it was.
+    pub actor: Option<String>,
+    /// The repository.
+    pub repository: Option<String>,
+    /// The run's page.
+    pub url: Option<String>,
+    /// The commit.
+    pub sha: Option<String>,
+    /// The branch or tag.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+    /// The event.
+    pub event: Option<String>,
+}
+
+/// A request, as it was validated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The app.
+    pub app: String,
+    /// The chart.
+    pub chart: String,
+    /// Its version.
+    pub version: String,
+    /// The images by key.
+    pub images: BTreeMap<String, String>,
+}
+
+/// A phase and how long it took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lap {
+    /// Its name ([`Phase::name`]).
+    pub phase: String,
+    /// In milliseconds.
+    pub ms: u64,
+}
+
+impl Lap {
+    /// A phase that took this long.
+    pub fn new(phase: Phase, took: Duration) -> Self {
+        Self {
+            phase: phase.name().to_owned(),
+            ms: millis(took),
+        }
+    }
+}
+
+impl Who {
+    /// The caller, and inside Actions the workflow run.
+    pub fn of(environment: &Environment, uid: u32, accounts: &Accounts) -> Self {
+        Self {
+            user: accounts.name(uid).map_or(uid.to_string(), cut),
+            uid,
+            workflow: environment
+                .inside_actions()
+                .then(|| Workflow::of(environment)),
+        }
+    }
+}
+
+impl Workflow {
+    fn of(environment: &Environment) -> Self {
+        let text = |name| environment.text(name).map(cut);
+        Self {
+            actor: text("GITHUB_ACTOR"),
+            repository: text("GITHUB_REPOSITORY"),
+            url: run_url(environment),
+            sha: text("GITHUB_SHA"),
+            reference: text("GITHUB_REF"),
+            event: text("GITHUB_EVENT_NAME"),
+        }
+    }
+}
+
+/// The page of the workflow run (docs.github.com, "Default environment
+/// variables").
+pub fn run_url(environment: &Environment) -> Option<String> {
+    let server = environment.text("GITHUB_SERVER_URL")?;
+    let repository = environment.text("GITHUB_REPOSITORY")?;
+    let run = environment.text("GITHUB_RUN_ID")?;
+    Some(cut(&format!("{server}/{repository}/actions/runs/{run}")))
+}
+
+impl From<&Request> for Asked {
+    fn from(request: &Request) -> Self {
+        Self {
+            app: request.app.to_string(),
+            chart: request.chart.to_string(),
+            version: request.version.to_string(),
+            images: request
+                .images
+                .iter()
+                .map(|(key, image)| (key.to_string(), image.to_string()))
+                .collect(),
+        }
+    }
+}
+
+impl Entry {
+    /// A run that ends now with nothing more to say of it than this.
+    pub fn new(run: RunId, at: Timestamp, who: Who, request: &Request, exit: Exit) -> Self {
+        Self {
+            run,
+            at,
+            took_ms: u64::try_from(super::now().duration_since(at).as_millis()).unwrap_or(0),
+            who,
+            request: request.into(),
+            release: None,
+            namespace: None,
+            chart_digest: None,
+            digests: BTreeMap::new(),
+            phases: Vec::new(),
+            before: None,
+            revision: None,
+            dry_run: false,
+            outcome: exit.outcome().to_owned(),
+            exit: exit.code(),
+            cause: None,
+        }
+    }
+
+    /// With the cause of a failure, made safe and cut.
+    #[must_use]
+    pub fn because(mut self, cause: &str) -> Self {
+        self.cause = Some(cut(cause));
+        self
+    }
+}
+
+fn cut(value: &str) -> String {
+    text::line(value, FIELD_MAX).into_owned()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The journal's file in a state directory.
+pub fn file(state: &Path) -> PathBuf {
+    state.join("journal.jsonl")
+}
+
+/// Appends a run to the journal of a state directory, with one write, and
+/// waits until it is on the disk. The directory is made where it is not there.
+pub fn append(state: &Path, entry: &Entry) -> io::Result<()> {
+    prepare(state)?;
+    let mut options = OpenOptions::new();
+    options.read(true).append(true);
+    let mut journal = open_file(state, &file(state), &mut options)?;
+    let mut line = Vec::with_capacity(2048);
+    if is_torn(&mut journal)? {
+        line.push(b'\n');
+    }
+    serde_json::to_writer(&mut line, entry)?;
+    line.push(b'\n');
+    // One call: the kernel keeps appends of several processes apart. What it
+    // could not take whole is torn, and told.
+    let written = journal.write(&line)?;
+    if written < line.len() {
+        return Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            "the disk is full",
+        ));
+    }
+    journal.sync_data()
+}
+
+/// Whether the last line has no end.
+fn is_torn(journal: &mut File) -> io::Result<bool> {
+    if journal.seek(SeekFrom::End(0))? == 0 {
+        return Ok(false);
+    }
+    journal.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    journal.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+/// The last `limit` runs that fit, newest first. Lines that are no runs (torn,
+/// or of a later version) are passed over. No journal means no runs.
+pub fn read(state: &Path, limit: usize, fits: impl Fn(&Entry) -> bool) -> io::Result<Vec<Entry>> {
+    let journal = match File::open(file(state)) {
+        Ok(journal) => journal,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut journal = BufReader::new(journal);
+    let mut found = VecDeque::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if journal
+            .by_ref()
+            .take(LINE_MAX)
+            .read_until(b'\n', &mut line)?
+            == 0
+        {
+            break;
+        }
+        let Ok(entry) = serde_json::from_slice::<Entry>(&line) else {
+            continue;
+        };
+        if fits(&entry) {
+            found.push_front(entry);
+            found.truncate(limit);
+        }
+    }
+    Ok(found.into())
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,344 @@
+//! One deploy per release at a time on this node: flock(2) on a file.
+//!
+//! The lock belongs to the open file, not to the process: a helm that
+//! inherited the descriptor holds it as long as it lives. So it is never
+//! unlocked, only closed. Nothing here polls: waiting is done by a thread that
+//! the kernel wakes. The lock's file is never removed, since a waiter may have
+//! it open; tickets are (see [`queue`]).
+
+mod queue;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::journal::Who;
+use super::{RunId, Timestamp, make_directory, open_file};
+use crate::error::{Error, Kind, Result};
+use crate::node::config::units;
+use crate::text;
+
+/// The most that is read of what a holder wrote, in bytes.
+const HOLDER_MAX: u64 = 16 * 1024;
+
+/// How long a free lock may take.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// Who holds a lock: written into its file, so that waiters can tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// When that process started, in ticks since boot (field 22 of
+    /// /proc/PID/stat), which tells it from a later one of the same pid.
+    pub started: u64,
+    /// The user.
+    pub user: String,
+    /// The run.
+    pub run: RunId,
+    /// The workflow run's page, where there is one.
+    pub url: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Holder {
+    /// This process, holding from now on.
+    pub fn this_process(run: &RunId, who: &Who) -> Self {
+        let pid = std::process::id();
+        Self {
+            pid,
+            started: started(pid).unwrap_or(0),
+            user: who.user.clone(),
+            run: run.clone(),
+            url: who
+                .workflow
+                .as_ref()
+                .and_then(|workflow| workflow.url.clone()),
+            since: super::now(),
+        }
+    }
+
+    /// One line for people.
+    pub fn line(&self) -> String {
+        let url = match &self.url {
+            Some(url) => format!(", {}", text::line(url, 300)),
+            None => String::new(),
+        };
+        format!(
+            "run {} by {} (pid {}) since {}{url}",
+            self.run,
+            text::line(&self.user, 60),
+            self.pid,
+            self.since.strftime("%Y-%m-%d %H:%M:%SZ"),
+        )
+    }
+}
+
+/// When a process started, in ticks since boot; none where it is gone.
+pub fn started(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the name in parentheses, which may hold anything;
+    // field 22 (proc_pid_stat(5)) is the 20th after it.
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()
+}
+
+/// What a waiter knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Who holds the lock; none where that cannot be told.
+    pub holder: Option<Holder>,
+    /// How many others wait before us.
+    pub ahead: usize,
+}
+
+impl Waiting {
+    /// One line for people.
+    pub fn line(&self) -> String {
+        let holder = match &self.holder {
+            Some(holder) => holder.line(),
+            None => "a run that did not say who it is".to_owned(),
+        };
+        match self.ahead {
+            0 => format!("waiting for {holder}"),
+            1 => format!("waiting for {holder}; one other waits before this one"),
+            more => format!("waiting for {holder}; {more} others wait before this one"),
+        }
+    }
+}
+
+/// A held lock. It ends when this and every inherited descriptor are closed.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    warning: Option<String>,
+}
+
+impl Lock {
+    /// What people should know of it.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+}
+
+impl AsFd for Lock {
+    /// The descriptor that a child inherits to hold the lock with us. It is
+    /// close-on-exec until that is cleared for the child.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+enum News {
+    Waiting(Waiting),
+    Held(io::Result<Lock>),
+}
+
+/// Takes the lock of a release, waiting for at most `wait`; waiters are served
+/// in the order they came. `told` hears who is waited for, and again when that
+/// changes. Dropping the future gives the place up.
+///
+/// `Kind::Locked` where the wait was too long, `Kind::Node` where the state
+/// directory does not serve.
+pub async fn acquire(
+    state: &Path,
+    namespace: &str,
+    release: &str,
+    me: &Holder,
+    wait: Duration,
+    mut told: impl FnMut(&Waiting),
+) -> Result<Lock> {
+    let place = Place::new(state, namespace, release);
+    let (sender, mut news) = mpsc::unbounded_channel();
+    let me = me.clone();
+    let thread = place.clone();
+    // A thread of its own, not one of the runtime's: the runtime would wait
+    // for it at its end. When nobody listens any more the lock is dropped.
+    std::thread::Builder::new()
+        .name("lock".to_owned())
+        .spawn(move || {
+            let held = thread.take(&me, &sender);
+            let _ = sender.send(News::Held(held));
+        })
+        .map_err(|error| Error::new(Kind::Node, "no thread can be started").because(error))?;
+    let mut last = None;
+    // A lock that is free is had within some system calls; with no time to
+    // wait, the first word of waiting ends it.
+    let deadline = tokio::time::sleep(if wait.is_zero() { AT_ONCE } else { wait });
+    tokio::pin!(deadline);
+    loop {
+        tokio::select! {
+            biased;
+            item = news.recv() => match item {
+                Some(News::Held(Ok(lock))) => return Ok(lock),
+                Some(News::Held(Err(error))) => return Err(place.error(&error)),
+                Some(News::Waiting(waiting)) if wait.is_zero() => {
+                    return Err(too_long(namespace, release, wait, Some(waiting)));
+                }
+                Some(News::Waiting(waiting)) => {
+                    told(&waiting);
+                    last = Some(waiting);
+                }
+                None => return Err(Error::new(Kind::Internal, "the lock's thread ended early")),
+            },
+            () = &mut deadline => return Err(too_long(namespace, release, wait, last)),
+        }
+    }
+}
+
+fn too_long(namespace: &str, release: &str, wait: Duration, last: Option<Waiting>) -> Error {
+    let waited = if wait.is_zero() {
+        "lock_timeout is 0, so this one does not wait".to_owned()
+    } else {
+        format!("waited {}", units::show(wait))
+    };
+    let message = format!("another deploy of {namespace}/{release} holds its lock; {waited}");
+    let error = Error::new(Kind::Locked, message).hint(
+        "run it again when the other one has ended, or give lock_timeout more in deploy.toml",
+    );
+    match last {
+        Some(Waiting {
+            holder: Some(holder),
+            ..
+        }) => {
+            let gone = started(holder.pid) != Some(holder.started);
+            let error = error.detail(format!("held by {}", holder.line()));
+            if gone {
+                // Only what it left can still hold the descriptor.
+                error.detail("that process is gone; a helm that it started still works")
+            } else {
+                error
+            }
+        }
+        _ => error,
+    }
+}
+
+/// The paths of a release's lock.
+#[derive(Clone, Debug)]
+struct Place {
+    state: PathBuf,
+    directory: PathBuf,
+    file: PathBuf,
+    queue: PathBuf,
+}
+
+impl Place {
+    /// A namespace has no dot, so no two releases share a name here.
+    fn new(state: &Path, namespace: &str, release: &str) -> Self {
+        let directory = state.join("locks");
+        Self {
+            state: state.to_owned(),
+            file: directory.join(format!("{namespace}.{release}.lock")),
+            queue: directory.join(format!("{namespace}.{release}.queue")),
+            directory,
+        }
+    }
+
+    /// Takes the lock, however long it takes.
+    fn take(&self, me: &Holder, news: &mpsc::UnboundedSender<News>) -> io::Result<Lock> {
+        let say = |ahead| {
+            let holder = self.holder();
+            let _ = news.send(News::Waiting(Waiting { holder, ahead }));
+        };
+        let (mut file, warning) = self.open()?;
+        let place = queue::enter(&self.state, &self.queue, say)?;
+        if !try_lock(&file)? {
+            say(0);
+            wait_lock(&file)?;
+        }
+        drop(place);
+        // Who holds it is for people only: a full disk does not matter.
+        let _ = write_holder(&mut file, me);
+        Ok(Lock { file, warning })
+    }
+
+    /// The file to lock. Where it cannot be made (a full disk, a read-only
+    /// directory) the directory itself is locked, for all releases at once.
+    fn open(&self) -> io::Result<(File, Option<String>)> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let made = make_directory(&self.state, &self.directory)
+            .and_then(|()| open_file(&self.state, &self.file, &mut options))
+            // Another user's file may be readable only; that is enough to lock it.
+            .or_else(|_| File::open(&self.file));
+        let error = match made {
+            Ok(file) => return Ok((file, None)),
+            Err(error) => error,
+        };
+        let parent = [&self.directory, &self.state]
+            .into_iter()
+            .find_map(|path| File::open(path).ok().filter(is_directory));
+        match parent {
+            Some(parent) => Ok((
+                parent,
+                Some(format!(
+                    "the lock's file {} cannot be made ({error}): until it can, deploys of all \
+                     releases wait for each other",
+                    self.file.display()
+                )),
+            )),
+            None => Err(error),
+        }
+    }
+
+    fn holder(&self) -> Option<Holder> {
+        let mut text = Vec::new();
+        let file = File::open(&self.file).ok()?;
+        file.take(HOLDER_MAX).read_to_end(&mut text).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    fn error(&self, error: &io::Error) -> Error {
+        let state = text::line(&self.state.to_string_lossy(), 500).into_owned();
+        let message = format!("the state directory {state} cannot hold a lock: {error}");
+        Error::new(Kind::Node, message).hint(format!(
+            "let the user that runs deploy write there: install -d -m 0750 -o <user> {state}"
+        ))
+    }
+}
+
+fn is_directory(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.is_dir())
+}
+
+/// Whether the lock is now ours.
+fn try_lock(file: &File) -> io::Result<bool> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits in the kernel until the lock is ours.
+fn wait_lock(file: &File) -> io::Result<()> {
+    Ok(rustix::io::retry_on_intr(|| {
+        flock(file, FlockOperation::LockExclusive)
+    })?)
+}
+
+fn write_holder(file: &mut File, me: &Holder) -> io::Result<()> {
+    if is_directory(file) {
+        return Ok(());
+    }
+    let mut text = serde_json::to_vec(me)?;
+    text.push(b'\n');
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(&text)
+}
+
+#[cfg(test)]
+mod tests;
