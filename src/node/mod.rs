@@ -10,6 +10,8 @@ mod environment;
 pub mod guard;
 mod locate;
 mod modes;
+mod plan;
+mod policy;
 mod variables;
 
 use std::ffi::OsStr;
@@ -19,6 +21,7 @@ pub use accounts::Accounts;
 pub use config::Config;
 pub use environment::Environment;
 pub use locate::SYSTEM;
+pub use plan::plan;
 pub use variables::{Class, Form, VARIABLES, Variable};
 
 use crate::error::{Error, Kind, Result};

@@ -1,0 +1,304 @@
+//! Joins a valid request with the node's say into a [`Plan`].
+//!
+//! The decisions are pure; what they need to know of files ([`Found`]) is
+//! looked up before.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::config::units::{self, GoDuration};
+use super::config::{Application, Namespace, ReleaseName, Settings};
+use super::environment::{self, Environment, Say};
+use super::{Node, guard, locate, modes, policy};
+use crate::error::{Error, Kind, Result};
+use crate::plan::{ImageRules, OnFailure, Plan, Retention};
+use crate::signal::Request;
+use crate::state;
+use crate::text;
+
+const TIMEOUT: Duration = Duration::from_secs(600);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
+const STALE_AFTER: Duration = Duration::from_secs(3600);
+const RETENTION: Retention = Retention {
+    keep: Duration::from_secs(30 * 86_400),
+    max: 200_000_000,
+};
+
+/// Where k3s leaves its kubeconfig (docs.k3s.io/cluster-access).
+const K3S: &str = "/etc/rancher/k3s/k3s.yaml";
+
+/// What a deploy will do, and what to warn of. The event guard comes first,
+/// then policy, then what the node must have ready: values files that only
+/// root and the caller may write, a cluster, a state directory.
+///
+/// Nothing is written. `Kind::Policy` where the node refuses, `Kind::Node`
+/// where it is not ready.
+pub fn plan(
+    request: Request,
+    node: &Node,
+    environment: &Environment,
+) -> Result<(Plan, Vec<String>)> {
+    let say = Heard::of(node, &request);
+    if environment.inside_actions() {
+        guard::refuse_pull_requests(environment)?;
+        let payload = guard::read_payload(environment);
+        let payload = payload.as_deref().map_err(String::as_str);
+        guard::check(environment, say.pick(|s| s.events.as_ref()), payload)?;
+    }
+    policy::check(&request, &node.config, node.file.as_deref())?;
+    let found = Found {
+        values: values(node, &request, say.app)?,
+        home_kubeconfig: node
+            .home(environment)
+            .map(|home| home.join(".kube/config"))
+            .filter(|path| path.exists()),
+        k3s_kubeconfig: Path::new(K3S).exists(),
+        state: state::directory(environment, node.uid, &node.accounts, &node.cwd)?,
+    };
+    join(request, node, environment, &say, found)
+}
+
+/// What of the node's say is about this app.
+struct Heard<'a> {
+    app: Option<&'a Application>,
+    defaults: &'a Settings,
+}
+
+impl<'a> Heard<'a> {
+    fn of(node: &'a Node, request: &Request) -> Self {
+        Self {
+            app: node.config.apps.get(&request.app),
+            defaults: &node.config.defaults,
+        }
+    }
+
+    /// A setting: the app's, else the default.
+    fn pick<T>(&self, get: impl Fn(&'a Settings) -> Option<T>) -> Option<T> {
+        self.app
+            .and_then(|app| get(&app.settings))
+            .or_else(|| get(self.defaults))
+    }
+}
+
+/// What was found on the node.
+struct Found {
+    values: Vec<PathBuf>,
+    home_kubeconfig: Option<PathBuf>,
+    k3s_kubeconfig: bool,
+    state: state::Directory,
+}
+
+/// The values files: those of deploy.toml, which must be there, else
+/// `<app>.values.yaml` beside the script, where it is.
+fn values(node: &Node, request: &Request, app: Option<&Application>) -> Result<Vec<PathBuf>> {
+    let files = if let Some(files) = app.and_then(|app| app.values.clone()) {
+        files
+    } else {
+        let name = format!("{}.values.yaml", request.app);
+        match node.script.as_ref().map(|script| script.join(name)) {
+            Some(file) if locate::is_there(&file)? => vec![file],
+            _ => Vec::new(),
+        }
+    };
+    for file in &files {
+        modes::check(file, "the values file", node.caller())?;
+    }
+    Ok(files)
+}
+
+fn join(
+    request: Request,
+    node: &Node,
+    environment: &Environment,
+    say: &Heard<'_>,
+    found: Found,
+) -> Result<(Plan, Vec<String>)> {
+    let mut warnings = Vec::new();
+    let (budget, on_failure) = budget(say, environment, &mut warnings)?;
+    let nothing = BTreeSet::new();
+    let base = node.file.as_deref().and_then(Path::parent);
+    let (mut given, dropped) = environment::for_helm(
+        environment,
+        Say {
+            env: &node.config.env,
+            inherit: say.pick(|s| s.inherit_env.as_ref()).unwrap_or(&nothing),
+            base: base.unwrap_or(&node.cwd),
+        },
+        &node.cwd,
+    );
+    warnings.extend(environment::dropped_warning(&dropped));
+    warnings.extend(found.state.warning.clone());
+    if !given.contains_key(OsStr::new("HOME"))
+        && let Some(home) = node.home(environment)
+    {
+        given.insert("HOME".into(), home.into_os_string());
+    }
+    let context = given.remove(OsStr::new("HELM_KUBECONTEXT"));
+    refuse_other_cluster(&given)?;
+    let kubeconfig = kubeconfig(
+        say,
+        given.remove(OsStr::new("KUBECONFIG")),
+        &found,
+        environment,
+    )?;
+    if let Some(files) = &kubeconfig {
+        given.insert("KUBECONFIG".into(), files.clone());
+    }
+    let app = say.app;
+    let name = request.app.as_str();
+    let plan = Plan {
+        release: app
+            .and_then(|app| app.release.as_ref())
+            .map_or(name, ReleaseName::as_str)
+            .to_owned(),
+        namespace: app
+            .and_then(|app| app.namespace.as_ref())
+            .map_or(name, Namespace::as_str)
+            .to_owned(),
+        values: found.values,
+        images: app.map(image_rules).unwrap_or_default(),
+        budget,
+        rollback_budget: say.pick(|s| s.rollback_timeout).unwrap_or(budget),
+        on_failure,
+        lock_timeout: say.pick(|s| s.lock_timeout).unwrap_or(LOCK_TIMEOUT),
+        stale_after: say.pick(|s| s.stale_after).unwrap_or(STALE_AFTER),
+        helm: say.pick(|s| s.helm.clone()),
+        kubeconfig,
+        kube_context: say
+            .pick(|s| s.kube_context.clone())
+            .or_else(|| context.map(|name| name.to_string_lossy().into_owned())),
+        environment: given,
+        state: found.state.path,
+        evidence: Retention {
+            keep: say.pick(|s| s.evidence_keep).unwrap_or(RETENTION.keep),
+            max: say.pick(|s| s.evidence_max).unwrap_or(RETENTION.max),
+        },
+        dry_run: false,
+        request,
+    };
+    Ok((plan, warnings))
+}
+
+fn image_rules(app: &Application) -> ImageRules {
+    ImageRules {
+        layouts: app
+            .images
+            .iter()
+            .filter(|(_, paths)| !paths.is_empty())
+            .map(|(key, paths)| (key.clone(), paths.clone()))
+            .collect(),
+        absent: app.absent.clone(),
+        allowed: app.allow_images.clone(),
+    }
+}
+
+/// The budget, and what follows a failed rollout. The old script's variables
+/// count where deploy.toml sets neither of the two.
+fn budget(
+    say: &Heard<'_>,
+    environment: &Environment,
+    warnings: &mut Vec<String>,
+) -> Result<(Duration, OnFailure)> {
+    let timeout = say.pick(|s| s.timeout);
+    let failure = say.pick(|s| s.on_failure);
+    let old = |name| Some((name, environment.get(name)?.to_string_lossy()));
+    let (old_timeout, old_atomic) = (old("DEPLOY_TIMEOUT"), old("DEPLOY_ATOMIC"));
+    if timeout.is_some() || failure.is_some() {
+        let key = if timeout.is_some() {
+            "timeout"
+        } else {
+            "on_failure"
+        };
+        for (name, _) in [old_timeout, old_atomic].into_iter().flatten() {
+            warnings.push(format!("{name} is ignored: deploy.toml sets {key}"));
+        }
+        return Ok((
+            timeout.unwrap_or(TIMEOUT),
+            failure.unwrap_or(OnFailure::Rollback),
+        ));
+    }
+    let timeout = match old_timeout {
+        None => TIMEOUT,
+        Some((_, value)) => old_duration(&value)?,
+    };
+    let failure = match old_atomic.as_ref().map(|(_, value)| value.as_ref()) {
+        None | Some("1") => OnFailure::Rollback,
+        Some("0") => OnFailure::Keep,
+        Some(other) => {
+            let message = format!(
+                "DEPLOY_ATOMIC is {}, expected 1 (roll back) or 0 (keep)",
+                text::quoted(other)
+            );
+            let hint = "set it to 1 or 0, or use on_failure in deploy.toml";
+            return Err(Error::new(Kind::Node, message).hint(hint));
+        }
+    };
+    Ok((timeout, failure))
+}
+
+fn old_duration(value: &str) -> Result<Duration> {
+    match value.parse::<GoDuration>() {
+        Ok(GoDuration(duration)) if !duration.is_zero() => Ok(duration),
+        _ => {
+            let message = format!(
+                "DEPLOY_TIMEOUT is {}, expected a duration above zero such as 10m, 1h30m or 90s",
+                text::quoted(value)
+            );
+            let seconds = value.parse::<u32>().ok().filter(|seconds| *seconds > 0);
+            Err(Error::new(Kind::Node, message).hint(match seconds {
+                Some(seconds) => format!(
+                    "did you mean {}? A number needs its unit",
+                    units::show(Duration::from_secs(seconds.into()))
+                ),
+                None => "set it right, or use timeout in deploy.toml".to_owned(),
+            }))
+        }
+    }
+}
+
+/// `HELM_KUBE…` would show helm another cluster, or another user there, than
+/// the one that `deploy` itself looks at, which it takes from the kubeconfig.
+fn refuse_other_cluster(given: &std::collections::BTreeMap<OsString, OsString>) -> Result<()> {
+    let name = given
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, _)| name.to_string_lossy())
+        .find(|name| name.starts_with("HELM_KUBE"));
+    let Some(name) = name else { return Ok(()) };
+    let message = format!(
+        "{name} is set: helm would work on another cluster, or as another user, than deploy \
+         looks at"
+    );
+    Err(Error::new(Kind::Node, message).hint(format!(
+        "unset {name} and put it into a kubeconfig (KUBECONFIG, or kubeconfig in deploy.toml)"
+    )))
+}
+
+/// The kubeconfig files; none means in-cluster.
+fn kubeconfig(
+    say: &Heard<'_>,
+    inherited: Option<OsString>,
+    found: &Found,
+    environment: &Environment,
+) -> Result<Option<OsString>> {
+    let chosen = say
+        .pick(|s| s.kubeconfig.clone())
+        .map(PathBuf::into_os_string)
+        .or(inherited.filter(|files| !files.is_empty()))
+        .or(found.home_kubeconfig.clone().map(PathBuf::into_os_string))
+        .or(found.k3s_kubeconfig.then(|| K3S.into()));
+    if chosen.is_none() && environment.get("KUBERNETES_SERVICE_HOST").is_none() {
+        let message = "no cluster is known: deploy.toml sets no kubeconfig, KUBECONFIG is not set, \
+                       and there is neither ~/.kube/config nor /etc/rancher/k3s/k3s.yaml; this is \
+                       no pod of a cluster either";
+        return Err(Error::new(Kind::Node, message).hint(
+            "set kubeconfig in /etc/deploy/deploy.toml: [defaults] kubeconfig = \"/path/to/it\"",
+        ));
+    }
+    Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests;
