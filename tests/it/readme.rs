@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use deploy::exit::Exit;
+use deploy::node::Config;
+use deploy::node::config::KEYS;
 
 /// The languages that a fenced block may name; only `sh` holds commands.
 const LANGUAGES: [&str; 3] = ["sh", "toml", "text"];
@@ -87,6 +89,44 @@ fn the_table_of_exit_codes_is_the_enum() {
         })
         .collect();
     assert_eq!(said, meant);
+}
+
+#[test]
+fn the_table_of_keys_is_the_one_that_is_read() {
+    // Code marks, and escapes without which a page would take <app> for a tag.
+    let plain = |cell: &str| cell.replace('`', "").replace("\\<", "<");
+    let said: Vec<Vec<String>> = table(&readme(), "key")
+        .iter()
+        .map(|row| row.iter().map(|cell| plain(cell)).collect())
+        .collect();
+    let meant: Vec<Vec<String>> = KEYS
+        .iter()
+        .map(|key| {
+            [
+                key.name,
+                key.place.tables(),
+                key.form,
+                key.default,
+                key.meaning,
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        })
+        .collect();
+    assert_eq!(said, meant);
+}
+
+#[test]
+fn what_is_shown_of_deploy_toml_is_read() {
+    let shown: Vec<Block> = blocks(&readme())
+        .into_iter()
+        .filter(|block| block.language == "toml")
+        .collect();
+    assert!(!shown.is_empty(), "the README shows a deploy.toml");
+    for block in shown {
+        let read = Config::parse(&block.text, Path::new("/etc/deploy/deploy.toml"));
+        assert!(read.is_ok(), "{read:?}\n{}", block.text);
+    }
 }
 
 #[test]
