@@ -191,6 +191,9 @@ fn links_lead_somewhere() {
 #[test]
 fn the_signal_is_a_valid_request() {
     let scratch = tempfile::tempdir().expect("a scratch folder");
+    // In place of one in /etc, which may list other apps.
+    let configuration = scratch.path().join("deploy.toml");
+    fs::write(&configuration, "").expect("a file");
     let deploy = env!("CARGO_BIN_EXE_deploy");
     let command = block("signal").replace("/home/github-runner/deploy.sh", deploy);
     let output = Command::new("/bin/sh")
@@ -198,6 +201,7 @@ fn the_signal_is_a_valid_request() {
         .env_clear()
         .env("PATH", scratch.path())
         .env("HOME", scratch.path())
+        .env("DEPLOY_CONFIG", &configuration)
         .env("DEPLOY_STATE_DIR", scratch.path())
         .current_dir(scratch.path())
         .output()

@@ -56,7 +56,7 @@ pub(super) fn run() -> Result<()> {
     tell("The cluster goes a minute after this. To have one that stays, and try your own:");
     super::print(
         "$ cargo testbed up\n\
-         $ eval \"$(cargo testbed env)\"     # kubectl, helm and deploy work against it from here on\n\
+         $ eval \"$(cargo testbed env)\"     # kubectl, helm and target/debug/deploy then use it\n\
          $ cargo testbed down",
     );
     Ok(())
