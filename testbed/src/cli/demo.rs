@@ -112,7 +112,7 @@ impl Registry {
             fs::read_to_string(&info.ca).context("the testbed's certificate authority")?;
         let client = Client::new(&info.proxy, &authority)?;
         let binaries = build::app(&Cache::open()?, Progress::stderr())?;
-        let base = Base::new(&binaries)?;
+        let base = Base::new(binaries);
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/shop/chart");
         let chart = Chart::from_folder(&folder)?;
         let runtime = tokio::runtime::Runtime::new()?;
