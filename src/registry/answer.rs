@@ -1,0 +1,319 @@
+//! What an answer of the registry means, and what to do about it.
+//!
+//! Pure. How GHCR answers was read from public threads: a refusal can come at
+//! the token or at the manifest, a private package and a missing one look the
+//! same from outside, and credentials that have expired are refused even for
+//! public packages (akuity/kargo#777, deliveryhero/helm-charts#773).
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Kind};
+use crate::text;
+
+/// What an answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is definitely not there.
+    NotFound,
+    /// Refused: no access, or not there; or the credentials are dead.
+    Denied,
+    /// Refused to known credentials: they lack the right (`read_package`).
+    NoRight,
+    /// Too many requests.
+    Throttled,
+    /// The registry is unwell (5xx, cut off, too slow).
+    Unavailable,
+    /// Its certificate is not trusted.
+    Untrusted,
+    /// The proxy does not lead there.
+    Proxy,
+    /// No way there: name, route, refused connection.
+    Unreachable,
+    /// Stored credentials cannot be had: a helper program failed.
+    Credentials,
+    /// Something else.
+    Unknown,
+}
+
+/// Reads the words of a failed `helm pull`, or the chain of causes of a failed
+/// request: both say status and code of the registry.
+pub fn read(said: &str) -> Answer {
+    let said = plain(said);
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let status = status(&said);
+    if has(&[
+        "executable file not found",
+        "getting credentials",
+        "docker-credential",
+    ]) {
+        return Answer::Credentials;
+    }
+    // A proxy may answer with a status of its own, so that it comes first.
+    if has(&[
+        "proxyconnect",
+        "proxy authentication required",
+        "tunnel",
+        "proxy connect",
+    ]) {
+        Answer::Proxy
+    } else if has(&[
+        "x509:",
+        "tls: failed to verify",
+        "invalid peer certificate",
+        "unknownissuer",
+    ]) {
+        Answer::Untrusted
+    } else if has(&["read_package", "insufficient_scope"]) {
+        Answer::NoRight
+    } else if matches!(status, Some(401 | 403))
+        || has(&["unauthorized", "denied: ", "not authorized"])
+    {
+        Answer::Denied
+    } else if status == Some(404)
+        || has(&[
+            "not found",
+            "manifest unknown",
+            "manifest_unknown",
+            "name unknown",
+            "name_unknown",
+        ])
+    {
+        Answer::NotFound
+    } else if status == Some(429) || has(&["toomanyrequests"]) {
+        Answer::Throttled
+    } else if matches!(status, Some(500..=599))
+        || has(&[
+            ": eof",
+            "timeout",
+            "timed out",
+            "deadline exceeded",
+            "connection reset",
+        ])
+    {
+        Answer::Unavailable
+    } else if has(&[
+        "no such host",
+        "connection refused",
+        "no route",
+        "unreachable",
+        "dns error",
+        "failed to lookup",
+    ]) {
+        Answer::Unreachable
+    } else {
+        Answer::Unknown
+    }
+}
+
+/// The words in lower case, without what is quoted or names something of the
+/// registry: a chart may be called `eof` or `tunnel`.
+fn plain(said: &str) -> String {
+    let unquoted: String = said.split('"').step_by(2).collect();
+    let words = unquoted
+        .split_whitespace()
+        .filter(|word| !word.contains("ghcr.io/"));
+    words.collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// The number behind `status code` (helm's words) or `code:`.
+fn status(said: &str) -> Option<u16> {
+    ["status code ", "code: "].into_iter().find_map(|before| {
+        let rest = &said[said.rfind(before)? + before.len()..];
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse().ok()
+    })
+}
+
+/// What was asked of the registry.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Chart or image, as people write it: `oci://ghcr.io/acme/charts/shop 1.0.0`.
+    pub what: String,
+    /// The file that holds credentials for the registry, where there is one.
+    pub stored: Option<PathBuf>,
+    /// Whether it was tried without credentials as well.
+    pub anonymous: bool,
+}
+
+/// The error of an answer. Only what is not there, or not for us, is the
+/// registry's matter; what the node can mend is the node's.
+pub fn error(answer: Answer, asked: &Asked, said: &str) -> Error {
+    let what = text::line(&asked.what, 300);
+    let new = |kind: Kind, why: &str| {
+        Error::new(kind, format!("{what}: {why}")).details(text::tail(said.trim(), 3))
+    };
+    match answer {
+        Answer::NotFound => new(Kind::Registry, "ghcr.io does not have it (404)")
+            .hint("push it first, and see that the version or tag in the signal is the one that was pushed"),
+        Answer::Denied => denied(asked, said),
+        Answer::NoRight => new(Kind::Registry, "ghcr.io knows our credentials, but they may not read it")
+            .details(stored(asked))
+            .hint("give their owner read access: the package's settings, Manage access; the token needs read:packages"),
+        Answer::Throttled => new(Kind::Registry, "ghcr.io refuses so many requests (429)").hint("send the signal again in a few minutes"),
+        Answer::Unavailable => new(Kind::Registry, "ghcr.io did not answer well")
+            .hint("see githubstatus.com, then send the signal again"),
+        Answer::Untrusted => new(Kind::Node, "the certificate of ghcr.io is not trusted here")
+            .hint("install the CA of your proxy, or name it in deploy.toml: [env] SSL_CERT_FILE = \"/path\""),
+        Answer::Proxy => new(Kind::Node, "the proxy does not lead to ghcr.io")
+            .hint("see HTTPS_PROXY and NO_PROXY in deploy.toml, [env]"),
+        Answer::Unreachable => new(Kind::Node, "ghcr.io cannot be reached from this node")
+            .hint("see the node's DNS, routes and firewall; where it needs a proxy, set HTTPS_PROXY in deploy.toml, [env]"),
+        Answer::Credentials => new(Kind::Node, "the stored credentials for ghcr.io cannot be had")
+            .details(stored(asked))
+            .hint("see that the credential helper that is named there is installed and works"),
+        Answer::Unknown => new(Kind::Registry, "ghcr.io did not give it"),
+    }
+}
+
+fn denied(asked: &Asked, said: &str) -> Error {
+    let what = text::line(&asked.what, 300);
+    let Some(file) = &asked.stored else {
+        return Error::new(
+            Kind::Registry,
+            format!("{what}: ghcr.io refuses it without credentials: it is private, or not there"),
+        )
+        .details(text::tail(said.trim(), 3))
+        .hint("log in on the node with a classic token that has read:packages: helm registry login ghcr.io")
+        .hint("or make the package public: a package is private on its first push");
+    };
+    let tried = if asked.anonymous {
+        ", and without them"
+    } else {
+        ""
+    };
+    Error::new(Kind::Registry, format!("{what}: ghcr.io refuses it with the stored credentials{tried}"))
+        .details(text::tail(said.trim(), 3))
+        .detail(format!("credentials: {}", file.display()))
+        .hint("if the token has expired or was revoked: log in again with a classic token that has read:packages")
+        .hint("if its owner has no access: give it in the package's settings, Manage access")
+        .hint("if it was never pushed: push it; a private package and a missing one look the same from outside")
+}
+
+fn stored(asked: &Asked) -> Option<String> {
+    asked
+        .stored
+        .as_ref()
+        .map(|file| format!("credentials: {}", file.display()))
+}
+
+/// The warning where dead credentials stood in the way of a public package.
+pub fn dead_credentials(file: &std::path::Path) -> String {
+    format!(
+        "the credentials for ghcr.io in {} are refused, even for a public package; it was had without them. \
+         Log in again, or remove them: helm registry logout ghcr.io, docker logout ghcr.io",
+        file.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Asked, error, read};
+    use crate::error::Kind;
+
+    const MANIFEST: &str = "Error: failed to perform \"FetchReference\" on source: GET \"https://ghcr.io/v2/acme/charts/shop/manifests/1.0.0\": ";
+
+    #[test]
+    fn helms_words_are_understood() {
+        for (said, answer) in [
+            (
+                "GET \"https://ghcr.io/token?scope=x\": response status code 401: unauthorized: authentication required",
+                Answer::Denied,
+            ),
+            ("response status code 403: denied: denied", Answer::Denied),
+            (
+                "response status code 403: denied: requested access to the resource is denied",
+                Answer::Denied,
+            ),
+            (
+                "response status code 403: denied: permission_denied: read_package",
+                Answer::NoRight,
+            ),
+            (
+                "response status code 500: unknown: unknown error",
+                Answer::Unavailable,
+            ),
+            (
+                "response status code 503: Service Unavailable",
+                Answer::Unavailable,
+            ),
+            (
+                "response status code 429: toomanyrequests: retry later",
+                Answer::Throttled,
+            ),
+            ("EOF", Answer::Unavailable),
+            (
+                "exec: \"docker-credential-nope\": executable file not found in $PATH",
+                Answer::Credentials,
+            ),
+            ("net/http: TLS handshake timeout", Answer::Unavailable),
+            (
+                "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                Answer::Untrusted,
+            ),
+            (
+                "proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused",
+                Answer::Proxy,
+            ),
+            (
+                "dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host",
+                Answer::Unreachable,
+            ),
+            (
+                "dial tcp 1.2.3.4:443: connect: connection refused",
+                Answer::Unreachable,
+            ),
+            ("something new", Answer::Unknown),
+        ] {
+            assert_eq!(read(&format!("{MANIFEST}{said}\n")), answer, "{said}");
+        }
+        for name in ["shop", "tunnel", "denied", "eof"] {
+            let said = format!(
+                "Error: failed to perform \"FetchReference\" on source: ghcr.io/acme/charts/{name}:1.0.0: not found\n"
+            );
+            assert_eq!(read(&said), Answer::NotFound);
+        }
+    }
+
+    #[test]
+    fn each_answer_has_its_kind_and_cure() {
+        for (answer, kind) in [
+            (Answer::NotFound, Kind::Registry),
+            (Answer::Denied, Kind::Registry),
+            (Answer::NoRight, Kind::Registry),
+            (Answer::Throttled, Kind::Registry),
+            (Answer::Unavailable, Kind::Registry),
+            (Answer::Untrusted, Kind::Node),
+            (Answer::Proxy, Kind::Node),
+            (Answer::Unreachable, Kind::Node),
+            (Answer::Credentials, Kind::Node),
+        ] {
+            let asked = Asked {
+                what: "chart".into(),
+                stored: None,
+                anonymous: false,
+            };
+            let error = error(answer, &asked, "said");
+            assert_eq!(error.kind(), kind, "{answer:?}");
+            assert!(!error.hints().is_empty(), "{answer:?}");
+            assert!(error.to_string().starts_with("chart: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_denial_with_credentials_names_three_causes_and_the_file() {
+        let asked = Asked {
+            what: "chart".into(),
+            stored: Some("/home/u/config.json".into()),
+            anonymous: true,
+        };
+        let error = error(Answer::Denied, &asked, "denied");
+        assert_eq!(error.hints().len(), 3);
+        assert!(
+            error
+                .evidence()
+                .iter()
+                .any(|line| line.contains("/home/u/config.json"))
+        );
+        assert!(error.to_string().contains("without them"));
+    }
+}
