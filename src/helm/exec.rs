@@ -1,0 +1,144 @@
+//! The hidden entry `deploy __exec-helm <parent> <helm> <argument>…`, which
+//! becomes helm.
+//!
+//! It asks the kernel to end helm when `deploy` ends, and then replaces itself
+//! by helm. Doing this in a program of its own needs no code between fork and
+//! exec. It must do nothing else: no runtime, no output but its own failure.
+
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+
+/// The first argument that asks for this entry.
+pub const ENTRY: &str = "__exec-helm";
+
+/// `deploy` ended before helm began.
+pub const ORPHANED: u8 = 125;
+/// Helm is there but cannot be run.
+pub const NOT_EXECUTABLE: u8 = 126;
+/// Helm is not there. (The shell's codes; helm itself ends with 0 or 1.)
+pub const NOT_FOUND: u8 = 127;
+
+/// Becomes helm; returns the exit code only where that failed. `arguments` are
+/// those after [`ENTRY`].
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let (code, said) = match become_helm(arguments) {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    // Captured by `deploy`; where nobody reads it there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{said}");
+    code
+}
+
+fn become_helm(arguments: impl IntoIterator<Item = OsString>) -> Result<Infallible, (u8, String)> {
+    let mut arguments = arguments.into_iter();
+    let parent = arguments.next().and_then(|text| pid(&text));
+    let (Some(parent), Some(helm)) = (parent, arguments.next()) else {
+        let usage = format!("{ENTRY} is how deploy starts helm; it is of no use by hand");
+        return Err((ORPHANED, usage));
+    };
+    // SIGTERM, since helm settles an install or upgrade on it (status failed,
+    // not pending) within a tenth of a second.
+    set_parent_process_death_signal(Some(Signal::TERM)).map_err(|error| {
+        (
+            ORPHANED,
+            format!("the kernel refused a death signal: {error}"),
+        )
+    })?;
+    // The parent may have ended before that call; then no signal ever comes.
+    if getppid() != Some(parent) {
+        return Err((ORPHANED, "deploy ended before helm began".to_owned()));
+    }
+    let error = Command::new(&helm).arg0("helm").args(arguments).exec();
+    let code = match error.kind() {
+        std::io::ErrorKind::NotFound => NOT_FOUND,
+        _ => NOT_EXECUTABLE,
+    };
+    Err((code, error.to_string()))
+}
+
+fn pid(text: &OsStr) -> Option<Pid> {
+    Pid::from_raw(text.to_str()?.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    use super::{NOT_FOUND, ORPHANED, become_helm};
+
+    /// Says which part a copy of this test program plays.
+    const PART: &str = "DEPLOY_TEST_EXEC_PART";
+
+    fn arguments(words: &[&str]) -> Vec<std::ffi::OsString> {
+        words.iter().map(Into::into).collect()
+    }
+
+    /// This test program again, running only `plays_a_part`.
+    fn copy(part: &str) -> Command {
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .args(["--exact", "helm::exec::tests::plays_a_part", "--nocapture"])
+            .env(PART, part);
+        command
+    }
+
+    #[test]
+    fn plays_a_part() {
+        match std::env::var(PART).as_deref() {
+            Ok("deploy") => {
+                let mut child = copy("entry").spawn().unwrap();
+                child.wait().unwrap();
+            }
+            Ok("entry") => {
+                let parent = std::os::unix::process::parent_id().to_string();
+                let script = "echo \"pid $$\"; exec sleep 60";
+                let failure =
+                    become_helm(arguments(&[&parent, "/bin/sh", "-c", script])).unwrap_err();
+                println!("{}", failure.1);
+            }
+            Ok("missing") => {
+                let parent = std::os::unix::process::parent_id().to_string();
+                let failure = become_helm(arguments(&[&parent, "/nowhere/helm"])).unwrap_err();
+                println!("code {}", failure.0);
+            }
+            Ok("orphan") => {
+                let failure = become_helm(arguments(&["1999999999", "/bin/true"])).unwrap_err();
+                println!("code {}", failure.0);
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn helm_ends_with_deploy() {
+        let mut deploy = copy("deploy").stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(deploy.stdout.take().unwrap()).lines();
+        let started = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("pid ")));
+        assert!(started.is_some());
+        deploy.kill().unwrap();
+        deploy.wait().unwrap();
+        // The pipe ends when the last process that holds it has ended.
+        assert_eq!(lines.map_while(Result::ok).count(), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_told_apart() {
+        for (part, code) in [("missing", NOT_FOUND), ("orphan", ORPHANED)] {
+            let output = copy(part).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(said.contains(&format!("code {code}\n")), "{part}: {said}");
+        }
+        for given in [vec![], vec!["x", "/bin/true"]] {
+            assert_eq!(become_helm(arguments(&given)).unwrap_err().0, ORPHANED);
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Runs helm: its own directory, its own environment, its own process group,
+//! output captured, always ended.
+//!
+//! Nothing of ours leaks into helm (environment, working directory, terminal)
+//! and nothing of helm's leaks out but what is returned. It must never judge
+//! what helm says; `failure` does.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal as Kill};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep_until};
+
+use super::cancel::Cancel;
+use super::capture::Capture;
+use super::exec;
+use crate::error::{Error, Kind, Result, Signal};
+
+/// How long helm may take to settle a release after SIGTERM; helm 3 and 4 need
+/// a tenth of a second for an install or upgrade.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The same once somebody is in a hurry.
+const HURRY: Duration = Duration::from_secs(1);
+
+/// How long output is waited for after helm ended: a program that helm started
+/// may still hold its pipes.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// The most that is kept of each end of helm's output, in bytes.
+const END: usize = 2 << 20;
+
+/// The most that a rendered chart may be, in bytes.
+pub const RENDER_MAX: usize = 64 << 20;
+
+/// One call of helm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// The arguments after `helm`.
+    pub args: Vec<OsString>,
+    /// Set on top of the plan's environment.
+    pub env: BTreeMap<OsString, OsString>,
+    /// Whether standard output is a document: kept whole, up to [`RENDER_MAX`].
+    pub document: bool,
+}
+
+/// Why helm was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// A signal cancelled the run.
+    Cancelled(Signal),
+    /// The deadline passed.
+    Deadline,
+    /// The caller asked for it.
+    Asked,
+}
+
+/// How a call of helm ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// Helm's exit status.
+    pub status: ExitStatus,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+    /// Why it was stopped, where it was.
+    pub stopped: Option<Stopped>,
+    /// Whether it had to be killed: then the release may be left pending.
+    pub killed: bool,
+    /// Whether a document was longer than is kept.
+    pub cut: bool,
+}
+
+/// How helm is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// Through [`exec`], so that it ends with us.
+    Guarded,
+    /// At once: the program of a unit test has no such entry.
+    #[cfg(test)]
+    Bare,
+}
+
+/// Runs helm.
+#[derive(Debug)]
+pub struct Runner {
+    helm: PathBuf,
+    environment: BTreeMap<OsString, OsString>,
+    private: tempfile::TempDir,
+    lock: Option<OwnedFd>,
+    start: Start,
+}
+
+impl Runner {
+    /// A runner of `helm`, an absolute path, that gives it `environment` and
+    /// nothing else. `lock` is held open by every helm it starts.
+    pub fn new(
+        helm: PathBuf,
+        environment: &BTreeMap<OsString, OsString>,
+        lock: Option<BorrowedFd<'_>>,
+    ) -> Result<Self> {
+        let unable = |what: &str| Error::new(Kind::Node, what.to_owned());
+        let parent = environment
+            .get(&OsString::from("TMPDIR"))
+            .map_or_else(|| Path::new("/tmp"), Path::new);
+        // tempfile makes it with mode 0700.
+        let private = tempfile::Builder::new()
+            .prefix("deploy-")
+            .tempdir_in(parent)
+            .map_err(|error| {
+                unable(&format!(
+                    "no private directory can be made in {}",
+                    parent.display()
+                ))
+                .because(error)
+                .hint(format!(
+                    "see that {} exists, can be written and has room",
+                    parent.display()
+                ))
+            })?;
+        for name in ["empty", "cache", "data", "chart"] {
+            std::fs::create_dir(private.path().join(name))
+                .map_err(|error| unable("no private directory can be made").because(error))?;
+        }
+        let lock = lock
+            .map(|lock| lock.try_clone_to_owned())
+            .transpose()
+            .map_err(|error| unable("the lock cannot be shared with helm").because(error))?;
+        let mut environment = environment.clone();
+        // Plugins run code of the node's user inside a deploy; caches of that
+        // user may be unwritable, or hold another chart of the same name.
+        environment.insert("HELM_NO_PLUGINS".into(), "1".into());
+        environment.insert(
+            "HELM_CACHE_HOME".into(),
+            private.path().join("cache").into(),
+        );
+        environment.insert("HELM_DATA_HOME".into(), private.path().join("data").into());
+        Ok(Self {
+            helm,
+            environment,
+            private,
+            lock,
+            start: Start::Guarded,
+        })
+    }
+
+    /// The binary.
+    pub fn helm(&self) -> &Path {
+        &self.helm
+    }
+
+    /// A directory of mode 0700 that lives as long as the runner.
+    pub fn private(&self) -> &Path {
+        self.private.path()
+    }
+
+    /// What helm is given.
+    pub const fn environment(&self) -> &BTreeMap<OsString, OsString> {
+        &self.environment
+    }
+
+    /// Runs helm until it ends. On a cancel, at `deadline` or when `stop`
+    /// completes it is sent SIGTERM, and is killed where it does not end soon
+    /// after; either way its end is waited for.
+    ///
+    /// The future has to be polled to its end: dropping it leaves helm running
+    /// (with the lock, and until this process ends).
+    pub async fn run(
+        &self,
+        call: &Call,
+        cancel: &Cancel,
+        deadline: Instant,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Ran> {
+        let mut child = self.spawn(call)?;
+        let mut stdout = child.stdout.take();
+        let mut stderr = child.stderr.take();
+        let (head, tail) = if call.document {
+            (RENDER_MAX, 0)
+        } else {
+            (END, END)
+        };
+        let (mut said, mut complained) = (Capture::new(head, tail), Capture::new(END, END));
+        let (mut out, mut err) = (vec![0; 64 << 10], vec![0; 16 << 10]);
+
+        let mut stopped = None;
+        let mut killed = false;
+        let mut status = None;
+        // When the next thing happens by itself: SIGTERM, SIGKILL, no more output.
+        let mut next = deadline;
+        tokio::pin!(stop);
+        while status.is_none() || stdout.is_some() || stderr.is_some() {
+            tokio::select! {
+                read = read(&mut stdout, &mut out), if stdout.is_some() => match read {
+                    0 => stdout = None,
+                    length => said.push(&out[..length]),
+                },
+                read = read(&mut stderr, &mut err), if stderr.is_some() => match read {
+                    0 => stderr = None,
+                    length => complained.push(&err[..length]),
+                },
+                ended = child.wait(), if status.is_none() => {
+                    let lost = |error: std::io::Error| Error::new(Kind::Internal, "helm's end was not told").because(error);
+                    status = Some(ended.map_err(lost)?);
+                    next = Instant::now() + DRAIN;
+                }
+                signal = cancel.cancelled(), if stopped.is_none() && status.is_none() => {
+                    stopped = Some(Stopped::Cancelled(signal));
+                    next = terminate(&child);
+                }
+                () = &mut stop, if stopped.is_none() && status.is_none() => {
+                    stopped = Some(Stopped::Asked);
+                    next = terminate(&child);
+                }
+                _ = cancel.hurried(), if stopped.is_some() && status.is_none()
+                    && next > Instant::now() + HURRY => next = Instant::now() + HURRY,
+                () = sleep_until(next) => match (status, stopped) {
+                    (Some(_), _) => (stdout, stderr) = (None, None),
+                    (None, None) => {
+                        stopped = Some(Stopped::Deadline);
+                        next = terminate(&child);
+                    }
+                    (None, Some(_)) => {
+                        killed = true;
+                        kill(&child);
+                        next = Instant::now() + GRACE;
+                    }
+                },
+            }
+        }
+        let Some(status) = status else {
+            return Err(Error::new(Kind::Internal, "helm's end was not told"));
+        };
+        let cut = call.document && said.lost() > 0;
+        let ran = Ran {
+            status,
+            stdout: said.text(),
+            stderr: complained.text(),
+            stopped,
+            killed,
+            cut,
+        };
+        self.began(&ran)?;
+        Ok(ran)
+    }
+
+    /// An error where helm itself never ran.
+    fn began(&self, ran: &Ran) -> Result<()> {
+        let code = ran.status.code().and_then(|code| u8::try_from(code).ok());
+        let helm = self.helm.display();
+        let because = crate::text::line(ran.stderr.trim(), crate::text::LINE).into_owned();
+        match code {
+            Some(exec::NOT_FOUND) => Err(Error::new(
+                Kind::Node,
+                format!("helm is not at {helm} any more"),
+            )),
+            Some(exec::NOT_EXECUTABLE) => Err(Error::new(
+                Kind::Node,
+                format!("helm at {helm} cannot be run: {because}"),
+            )
+            .hint("install the helm of this machine's kind, with its executable bit")),
+            Some(exec::ORPHANED) => {
+                Err(Error::new(Kind::Internal, "helm was not begun").detail(because))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn spawn(&self, call: &Call) -> Result<Child> {
+        let unable =
+            |error: std::io::Error| Error::new(Kind::Node, "helm cannot be started").because(error);
+        // The lock travels as standard input, which helm never reads: then no
+        // other program that is started meanwhile can get hold of it, and those
+        // that helm starts get another standard input from it.
+        let stdin = match &self.lock {
+            Some(lock) => Stdio::from(lock.try_clone().map_err(unable)?),
+            None => Stdio::null(),
+        };
+        self.command()
+            .args(&call.args)
+            .env_clear()
+            .envs(&self.environment)
+            .envs(&call.env)
+            // A folder `oci:/ghcr.io/…` in the working directory would be taken
+            // for the chart (helm's LocateChart looks at files first).
+            .current_dir(self.private.path().join("empty"))
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A terminal's Ctrl-C goes to its foreground group; we decide what
+            // helm gets.
+            .process_group(0)
+            .spawn()
+            .map_err(unable)
+    }
+
+    fn command(&self) -> Command {
+        match self.start {
+            Start::Guarded => {
+                let mut command = Command::new("/proc/self/exe");
+                command
+                    .arg(exec::ENTRY)
+                    .arg(std::process::id().to_string())
+                    .arg(&self.helm);
+                command
+            }
+            #[cfg(test)]
+            Start::Bare => Command::new(&self.helm),
+        }
+    }
+}
+
+/// The next bytes, how many of them there are; 0 at the end. A pipe that
+/// cannot be read has ended too.
+async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> usize {
+    match pipe {
+        Some(pipe) => pipe.read(buffer).await.unwrap_or(0),
+        None => 0,
+    }
+}
+
+/// Asks helm to settle and end; tells when its time is over. Only helm: the
+/// programs that it started may hold the credentials it needs for settling.
+fn terminate(child: &Child) -> Instant {
+    if let Some(pid) = pid(child) {
+        // It may have ended at this very moment.
+        let _ = rustix::process::kill_process(pid, Kill::TERM);
+    }
+    Instant::now() + GRACE
+}
+
+/// Ends helm and what it started.
+fn kill(child: &Child) {
+    if let Some(pid) = pid(child) {
+        let _ = rustix::process::kill_process_group(pid, Kill::KILL);
+    }
+}
+
+/// Helm's process id: certain as long as its end was not waited for.
+fn pid(child: &Child) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(child.id()?).ok()?)
+}
+
+#[cfg(test)]
+#[path = "process_tests.rs"]
+pub(super) mod tests;
