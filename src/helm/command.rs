@@ -1,0 +1,344 @@
+//! Helm's command lines, built from data.
+//!
+//! Pure. There is never `--atomic` nor `--rollback-on-failure`: helm would
+//! delete the evidence, and give up a release that only we can judge. There is
+//! never `--set`: values go in files, where neither a process list nor the
+//! syntax of `--set` can get at them.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::dialect::{Dialect, Wait, listed};
+use super::process::Call;
+use crate::signal::{ChartRef, ChartVersion};
+
+/// The most API versions in one argument: the kernel takes 128 KiB in one.
+const APIS: usize = 400;
+
+/// The release that a call is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The release's name.
+    pub release: String,
+    /// The release's namespace.
+    pub namespace: String,
+    /// The kubeconfig's context, where one is named.
+    pub context: Option<String>,
+}
+
+impl Target {
+    fn flags(&self) -> Vec<OsString> {
+        let mut flags = vec![flag("--namespace", &self.namespace)];
+        flags.extend(
+            self.context
+                .as_ref()
+                .map(|context| flag("--kube-context", context)),
+        );
+        flags
+    }
+}
+
+/// What the server can do, as charts ask for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The server's version: `v1.34.4`.
+    pub version: String,
+    /// `group/version` and `group/version/Kind`.
+    pub apis: Vec<String>,
+}
+
+/// A rendering.
+#[derive(Clone, Debug)]
+pub struct Render<'a> {
+    /// The chart's archive, absolute.
+    pub chart: &'a Path,
+    /// Values files in helm's order; the last one wins.
+    pub values: &'a [PathBuf],
+    /// Whether the release exists.
+    pub upgrade: bool,
+    /// What the server can do.
+    pub capabilities: &'a Capabilities,
+}
+
+/// An install or upgrade.
+#[derive(Clone, Debug)]
+pub struct Upgrade<'a> {
+    /// The chart's archive, absolute.
+    pub chart: &'a Path,
+    /// Values files in helm's order; the last one wins.
+    pub values: &'a [PathBuf],
+    /// Whether helm makes the namespace: only where it is known to be missing.
+    pub create_namespace: bool,
+    /// How helm waits.
+    pub wait: Wait,
+    /// Whether the last revision was applied on the server, or there is none
+    /// ([`super::records::Record::server_side`]).
+    pub server_side: bool,
+    /// Helm's limit for each single operation.
+    pub timeout: Duration,
+}
+
+/// A rollback.
+#[derive(Clone, Copy, Debug)]
+pub struct Rollback {
+    /// The revision to go back to.
+    pub revision: u32,
+    /// How helm waits.
+    pub wait: Wait,
+    /// Whether the revision to go back to was applied on the server.
+    pub server_side: bool,
+    /// Helm's limit for each single operation.
+    pub timeout: Duration,
+}
+
+/// `helm pull`: one exact version, into `destination`.
+pub fn pull(chart: &ChartRef, version: &ChartVersion, destination: &Path) -> Call {
+    Call {
+        args: vec![
+            "pull".into(),
+            chart.to_string().into(),
+            flag("--version", version.to_string()),
+            flag("--destination", destination),
+        ],
+        ..Call::default()
+    }
+}
+
+/// `helm template`: renders without the cluster, in the light of what the
+/// server can do.
+pub fn template(target: &Target, render: &Render<'_>) -> Call {
+    let mut args = vec![
+        "template".into(),
+        target.release.clone().into(),
+        render.chart.into(),
+    ];
+    args.extend(target.flags());
+    args.extend(values(render.values));
+    args.push("--skip-tests".into());
+    if render.upgrade {
+        args.push("--is-upgrade".into());
+    }
+    args.push(flag("--kube-version", &render.capabilities.version));
+    for apis in render.capabilities.apis.chunks(APIS) {
+        args.push(flag("--api-versions", apis.join(",")));
+    }
+    Call {
+        args,
+        document: true,
+        ..Call::default()
+    }
+}
+
+/// `helm upgrade --dry-run=server`: renders with the cluster, for a chart that
+/// looks things up there.
+pub fn server_render(target: &Target, render: &Render<'_>) -> Call {
+    let mut args = install(target, render.chart, render.values);
+    args.push("--dry-run=server".into());
+    args.push(flag("--output", "json"));
+    Call {
+        args,
+        document: true,
+        ..Call::default()
+    }
+}
+
+/// `helm upgrade --install`.
+pub fn upgrade(target: &Target, dialect: Dialect, upgrade: &Upgrade<'_>) -> Call {
+    let mut args = install(target, upgrade.chart, upgrade.values);
+    if upgrade.create_namespace {
+        args.push("--create-namespace".into());
+    }
+    args.extend(waiting(
+        dialect,
+        upgrade.wait,
+        upgrade.server_side,
+        upgrade.timeout,
+    ));
+    Call {
+        args,
+        ..Call::default()
+    }
+}
+
+/// `helm rollback`.
+pub fn rollback(target: &Target, dialect: Dialect, rollback: &Rollback) -> Call {
+    let mut args = vec![
+        "rollback".into(),
+        target.release.clone().into(),
+        rollback.revision.to_string().into(),
+    ];
+    args.extend(target.flags());
+    args.extend(waiting(
+        dialect,
+        rollback.wait,
+        rollback.server_side,
+        rollback.timeout,
+    ));
+    Call {
+        args,
+        ..Call::default()
+    }
+}
+
+fn install(target: &Target, chart: &Path, files: &[PathBuf]) -> Vec<OsString> {
+    let mut args = vec![
+        "upgrade".into(),
+        "--install".into(),
+        target.release.clone().into(),
+        chart.into(),
+    ];
+    args.extend(target.flags());
+    args.extend(values(files));
+    args
+}
+
+fn waiting(dialect: Dialect, wait: Wait, server_side: bool, timeout: Duration) -> Vec<OsString> {
+    let mut flags: Vec<OsString> = dialect.wait(wait).map(Into::into).to_vec();
+    // A Go duration; helm takes 0 for "no time at all".
+    flags.push(flag("--timeout", format!("{}s", timeout.as_secs().max(1))));
+    flags.extend(dialect.conflicts(server_side).map(Into::into));
+    flags
+}
+
+fn values(files: &[PathBuf]) -> Vec<OsString> {
+    files
+        .iter()
+        .map(|file| flag("--values", listed(file.as_os_str())))
+        .collect()
+}
+
+/// `name=value` in one argument, so that a value can never be read as a flag.
+fn flag(name: &str, value: impl AsRef<OsStr>) -> OsString {
+    let mut flag = OsString::from(name);
+    flag.push("=");
+    flag.push(value);
+    flag
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    use super::{Capabilities, Render, Rollback, Target, Upgrade};
+    use crate::helm::dialect::{Dialect, Wait};
+    use crate::helm::process::Call;
+
+    fn target(context: Option<&str>) -> Target {
+        Target {
+            release: "shop".into(),
+            namespace: "prod".into(),
+            context: context.map(Into::into),
+        }
+    }
+
+    fn words(call: &Call) -> String {
+        let words: Vec<_> = call
+            .args
+            .iter()
+            .map(|word| word.to_str().unwrap())
+            .collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn pull() {
+        let chart = "oci://ghcr.io/acme/charts/shop".parse().unwrap();
+        let version = "1.2.3+b4".parse().unwrap();
+        assert_eq!(
+            words(&super::pull(&chart, &version, Path::new("/d"))),
+            "pull oci://ghcr.io/acme/charts/shop --version=1.2.3+b4 --destination=/d"
+        );
+    }
+
+    #[test]
+    fn renders() {
+        let capabilities = Capabilities {
+            version: "v1.34.4".into(),
+            apis: vec!["v1".into(), "apps/v1".into(), "apps/v1/Deployment".into()],
+        };
+        let values = [PathBuf::from("/n.yaml"), PathBuf::from("/o,1.yaml")];
+        let mut render = Render {
+            chart: Path::new("/c.tgz"),
+            values: &values,
+            upgrade: true,
+            capabilities: &capabilities,
+        };
+        let call = super::template(&target(Some("k3s")), &render);
+        assert!(call.document);
+        assert_eq!(
+            words(&call),
+            "template shop /c.tgz --namespace=prod --kube-context=k3s --values=/n.yaml --values=\"/o,1.yaml\" \
+             --skip-tests --is-upgrade --kube-version=v1.34.4 --api-versions=v1,apps/v1,apps/v1/Deployment"
+        );
+        let call = super::server_render(&target(None), &render);
+        assert!(call.document);
+        assert_eq!(
+            words(&call),
+            "upgrade --install shop /c.tgz --namespace=prod --values=/n.yaml --values=\"/o,1.yaml\" \
+             --dry-run=server --output=json"
+        );
+        render.upgrade = false;
+        assert!(!words(&super::template(&target(None), &render)).contains("--is-upgrade"));
+    }
+
+    #[test]
+    fn upgrades_and_rollbacks() {
+        let values = [PathBuf::from("/o.yaml")];
+        let start = "upgrade --install shop /c.tgz --namespace=prod --values=/o.yaml";
+        for (dialect, create, wait, server_side, rest) in [
+            (
+                Dialect::Three,
+                false,
+                Wait::Watch,
+                true,
+                "--wait --wait-for-jobs --timeout=90s",
+            ),
+            (
+                Dialect::Three,
+                true,
+                Wait::Poll,
+                false,
+                "--create-namespace --wait --wait-for-jobs --timeout=90s",
+            ),
+            (
+                Dialect::Four,
+                false,
+                Wait::Watch,
+                true,
+                "--wait=watcher --wait-for-jobs --timeout=90s --force-conflicts",
+            ),
+            (
+                Dialect::Four,
+                false,
+                Wait::Poll,
+                false,
+                "--wait=legacy --wait-for-jobs --timeout=90s",
+            ),
+        ] {
+            let upgrade = Upgrade {
+                chart: Path::new("/c.tgz"),
+                values: &values,
+                create_namespace: create,
+                wait,
+                server_side,
+                timeout: Duration::from_secs(90),
+            };
+            let call = super::upgrade(&target(None), dialect, &upgrade);
+            assert_eq!(words(&call), format!("{start} {rest}"));
+        }
+        let rollback = Rollback {
+            revision: 4,
+            wait: Wait::Watch,
+            server_side: true,
+            timeout: Duration::from_millis(200),
+        };
+        assert_eq!(
+            words(&super::rollback(&target(None), Dialect::Four, &rollback)),
+            "rollback shop 4 --namespace=prod --wait=watcher --wait-for-jobs --timeout=1s --force-conflicts"
+        );
+    }
+}

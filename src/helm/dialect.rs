@@ -1,0 +1,190 @@
+//! Where Helm 3 and Helm 4 differ, and nothing else about helm.
+//!
+//! Pure. Sources: `helm.sh/helm/v3@v3.22.0/cmd/helm`, `helm.sh/helm/v4@v4.3.1/pkg/cmd`.
+
+use std::ffi::OsString;
+
+use crate::error::{Error, Kind, Result};
+use crate::text;
+
+/// The oldest helm that is supported: `--dry-run=server` and `--hide-secret`
+/// behave as needed from there on.
+pub const OLDEST: semver::Version = semver::Version::new(3, 14, 0);
+
+/// The first helm that is not known.
+pub const NEXT: semver::Version = semver::Version::new(5, 0, 0);
+
+/// How one helm wants to be spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Helm 3
+    Three,
+    /// Helm 4
+    Four,
+}
+
+/// How helm waits for a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// By watching, where the helm can; needs the verb `watch`.
+    Watch,
+    /// By asking again and again; needs `get` and `list` only.
+    Poll,
+}
+
+impl Dialect {
+    /// The dialect of a helm of that version; an error outside of what is
+    /// supported.
+    pub fn of(version: &semver::Version) -> Result<Self> {
+        // A pre-release counts as what it leads to.
+        let release = semver::Version::new(version.major, version.minor, version.patch);
+        if release < OLDEST || release >= NEXT {
+            return Err(Error::new(
+                Kind::Node,
+                format!("helm {version} is not supported: {OLDEST} or newer is, and every Helm 4"),
+            )
+            .hint(
+                "install a supported helm, or name one in deploy.toml: helm = \"/path/to/helm\"",
+            ));
+        }
+        Ok(if version.major == 3 {
+            Self::Three
+        } else {
+            Self::Four
+        })
+    }
+
+    /// The flags that make helm wait. Without them Helm 3 waits for nothing
+    /// and Helm 4 for hooks only.
+    pub fn wait(self, wait: Wait) -> [&'static str; 2] {
+        let strategy = match (self, wait) {
+            (Self::Three, _) => "--wait",
+            (Self::Four, Wait::Watch) => "--wait=watcher",
+            (Self::Four, Wait::Poll) => "--wait=legacy",
+        };
+        [strategy, "--wait-for-jobs"]
+    }
+
+    /// The flags that let helm take back what others changed. Helm 4 applies
+    /// on the server: a field that `kubectl scale` or `set image` has taken
+    /// over would block every later deploy. It refuses the flag for a release
+    /// that an earlier helm applied on the client (`pkg/kube/client.go`:
+    /// "forceConflicts enabled when serverSideApply disabled"). A first install
+    /// is always applied on the server.
+    pub const fn conflicts(self, server_side: bool) -> Option<&'static str> {
+        match self {
+            Self::Four if server_side => Some("--force-conflicts"),
+            _ => None,
+        }
+    }
+
+    /// Whether helm reads its waiting off watches when it waits with
+    /// [`Wait::Watch`].
+    pub const fn watches(self) -> bool {
+        matches!(self, Self::Four)
+    }
+}
+
+/// Reads the version that `helm version --template {{.Version}}` prints.
+pub fn version(printed: &str) -> Result<semver::Version> {
+    let word = printed.trim();
+    word.strip_prefix('v').unwrap_or(word).parse().map_err(|_| {
+        Error::new(
+            Kind::Node,
+            format!(
+                "helm does not tell its version: expected one such as v4.3.1, got {}",
+                text::quoted(word)
+            ),
+        )
+        .hint("see that the helm in PATH, or in deploy.toml, is Helm 3 or 4")
+    })
+}
+
+/// A value of a flag whose values are a list: helm reads them as a line of CSV
+/// (pflag's `StringSlice`), so that a comma in a path would part it in two.
+pub fn listed(value: &std::ffi::OsStr) -> OsString {
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+    let bytes = value.as_bytes();
+    if !bytes
+        .iter()
+        .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'))
+        && !bytes.starts_with(b" ")
+    {
+        return value.to_owned();
+    }
+    let mut quoted = vec![b'"'];
+    for byte in bytes {
+        if *byte == b'"' {
+            quoted.push(b'"');
+        }
+        quoted.push(*byte);
+    }
+    quoted.push(b'"');
+    OsString::from_vec(quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Dialect, Wait, listed, version};
+
+    #[test]
+    fn versions_are_read_and_judged() {
+        for (printed, dialect) in [
+            ("v3.22.0", Some(Dialect::Three)),
+            ("v3.14.0\n", Some(Dialect::Three)),
+            ("v4.3.1", Some(Dialect::Four)),
+            ("v4.0.0-rc.1", Some(Dialect::Four)),
+            ("3.18.4+unstable", Some(Dialect::Three)),
+            ("v3.13.3", None),
+            ("v2.17.0", None),
+            ("v5.0.0", None),
+            ("v5.0.0-alpha.1", None),
+        ] {
+            let found = Dialect::of(&version(printed).unwrap());
+            assert_eq!(found.as_ref().ok(), dialect.as_ref(), "{printed}");
+            if let Err(error) = found {
+                assert!(error.to_string().contains("3.14.0 or newer"), "{error}");
+            }
+        }
+        for printed in ["", "Client: v3", "\u{1b}[31m"] {
+            assert!(version(printed).unwrap_err().to_string().contains("v4.3.1"));
+        }
+    }
+
+    #[test]
+    fn the_differences() {
+        assert_eq!(
+            Dialect::Three.wait(Wait::Watch),
+            ["--wait", "--wait-for-jobs"]
+        );
+        assert_eq!(
+            Dialect::Three.wait(Wait::Poll),
+            ["--wait", "--wait-for-jobs"]
+        );
+        assert_eq!(
+            Dialect::Four.wait(Wait::Watch),
+            ["--wait=watcher", "--wait-for-jobs"]
+        );
+        assert_eq!(
+            Dialect::Four.wait(Wait::Poll),
+            ["--wait=legacy", "--wait-for-jobs"]
+        );
+        assert_eq!(Dialect::Three.conflicts(true), None);
+        assert_eq!(Dialect::Four.conflicts(false), None);
+        assert_eq!(Dialect::Four.conflicts(true), Some("--force-conflicts"));
+    }
+
+    #[test]
+    fn a_value_of_a_list_stays_one() {
+        for (value, shown) in [
+            ("/a/b.yaml", "/a/b.yaml"),
+            ("/a b/c", "/a b/c"),
+            ("/a,b", "\"/a,b\""),
+            ("/a\"b", "\"/a\"\"b\""),
+        ] {
+            assert_eq!(listed(value.as_ref()), shown);
+        }
+    }
+}
