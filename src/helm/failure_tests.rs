@@ -1,0 +1,256 @@
+//! What helm 3.22.0 and 4.3.1 said, word for word.
+
+use super::{Cause, Doing, read};
+use crate::error::Kind;
+
+/// Text, cause, kind while rendering, kind while upgrading, part of the message.
+type Case = (&'static str, Cause, Kind, Kind, &'static str);
+
+const CASES: &[Case] = &[
+    (
+        "Error: values don't meet the specifications of the schema(s) in the following chart(s):\nshop:\n- at '/api': got object, want string\n\n",
+        Cause::Schema,
+        Kind::Chart,
+        Kind::Chart,
+        "values.schema.json",
+    ),
+    (
+        "Error: execution error at (shop/templates/x.yaml:1:3): image is needed\n\nUse --debug flag to render out invalid YAML\n",
+        Cause::Template,
+        Kind::Chart,
+        Kind::Chart,
+        "does not render at shop/templates/x.yaml:1:3",
+    ),
+    (
+        "Error: template: shop/templates/x.yaml:1:10: executing \"shop/templates/x.yaml\" at <.Values.a.b.c>: nil pointer evaluating interface {}.b\n\nUse --debug flag to render out invalid YAML\n",
+        Cause::Template,
+        Kind::Chart,
+        Kind::Chart,
+        "at shop/templates/x.yaml:1:10",
+    ),
+    (
+        "Error: shop/templates/x.yaml:1:10\n  executing \"shop/templates/x.yaml\" at <.Values.a.b.c>:\n    nil pointer evaluating interface {}.b\n\nUse --debug flag to render out invalid YAML\n",
+        Cause::Template,
+        Kind::Chart,
+        Kind::Chart,
+        "at shop/templates/x.yaml:1:10",
+    ),
+    (
+        "Error: parse error at (shop/templates/x.yaml:1): missing value for if\n\nUse --debug flag to render out invalid YAML\n",
+        Cause::Template,
+        Kind::Chart,
+        Kind::Chart,
+        "at shop/templates/x.yaml:1",
+    ),
+    (
+        "Error: YAML parse error on shop/templates/x.yaml: error converting YAML to JSON: yaml: mapping values are not allowed in this context\n",
+        Cause::Template,
+        Kind::Chart,
+        Kind::Chart,
+        "at shop/templates/x.yaml",
+    ),
+    (
+        "Error: shop/templates/x.yaml:1:3\n  executing \"shop/templates/x.yaml\" at <include \"nope\" .>:\n    error calling include:\ntemplate: no template \"nope\" associated with template \"gotpl\"\n",
+        Cause::Template,
+        Kind::Chart,
+        Kind::Chart,
+        "at shop/templates/x.yaml:1:3",
+    ),
+    (
+        "Error: UPGRADE FAILED: chart requires kubeVersion: >=1.99 which is incompatible with Kubernetes v1.34.4\n",
+        Cause::KubeVersion,
+        Kind::Chart,
+        Kind::Chart,
+        "incompatible with Kubernetes v1.34.4",
+    ),
+    (
+        "Error: An error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies: found in Chart.yaml, but missing in charts/ directory: redis\n",
+        Cause::Dependency,
+        Kind::Chart,
+        Kind::Chart,
+        "lacks one of its dependencies",
+    ),
+    (
+        "Error: failed to parse /etc/deploy/shop.values.yaml: cannot unmarshal yaml document: error converting YAML to JSON: yaml: line 1: did not find expected node content\n",
+        Cause::Values,
+        Kind::Node,
+        Kind::Node,
+        "values file",
+    ),
+    (
+        "Error: open /nonexistent.yaml: no such file or directory\n",
+        Cause::Values,
+        Kind::Node,
+        Kind::Node,
+        "values file",
+    ),
+    (
+        "Error: Kubernetes cluster unreachable: Get \"https://127.0.0.1:1/version\": dial tcp 127.0.0.1:1: connect: connection refused\n",
+        Cause::Unreachable,
+        Kind::Node,
+        Kind::Node,
+        "cannot reach the cluster",
+    ),
+    (
+        "Error: kubernetes cluster unreachable: context \"zz\" does not exist\n",
+        Cause::Unreachable,
+        Kind::Node,
+        Kind::Node,
+        "cannot reach the cluster",
+    ),
+    (
+        "Error: kubernetes cluster unreachable: the server has asked for the client to provide credentials\n",
+        Cause::Unauthorized,
+        Kind::Node,
+        Kind::Node,
+        "does not accept the credentials",
+    ),
+    (
+        "Error: query: failed to query with labels: secrets is forbidden: User \"ci\" cannot list resource \"secrets\" in API group \"\" in the namespace \"prod\"\n",
+        Cause::Forbidden,
+        Kind::Node,
+        Kind::Broken,
+        "user ci may not list secrets in namespace prod",
+    ),
+    (
+        "Error: UPGRADE FAILED: deployments.apps \"api\" is forbidden: User \"system:serviceaccount:x:ci\" cannot patch resource \"deployments\" in API group \"apps\" in the namespace \"prod\"\n",
+        Cause::Forbidden,
+        Kind::Node,
+        Kind::Broken,
+        "may not patch deployments.apps in namespace prod",
+    ),
+    (
+        "Error: namespaces is forbidden: User \"ci\" cannot create resource \"namespaces\" in API group \"\" at the cluster scope\n",
+        Cause::Forbidden,
+        Kind::Node,
+        Kind::Broken,
+        "may not create namespaces in the whole cluster",
+    ),
+    (
+        "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress\n",
+        Cause::Pending,
+        Kind::Locked,
+        Kind::Locked,
+        "another helm",
+    ),
+    (
+        "coalesce.go:298: warning: x\nError: UPGRADE FAILED: pre-upgrade hooks failed: 1 error occurred:\n\t* job migrate failed: BackoffLimitExceeded\n\n",
+        Cause::Hook,
+        Kind::Chart,
+        Kind::Broken,
+        "a hook of the chart failed",
+    ),
+    (
+        "Error: failed pre-install: 1 error occurred:\n\t* timed out waiting for the condition\n\n",
+        Cause::Hook,
+        Kind::Chart,
+        Kind::Broken,
+        "a hook of the chart failed",
+    ),
+    (
+        "Error: UPGRADE FAILED: context deadline exceeded\n",
+        Cause::Timeout,
+        Kind::Chart,
+        Kind::Broken,
+        "in time",
+    ),
+    (
+        "Error: UPGRADE FAILED: resource Deployment/prod/api not ready. status: InProgress, message: Available: 0/1\ncontext deadline exceeded\n",
+        Cause::Timeout,
+        Kind::Chart,
+        Kind::Broken,
+        "in time",
+    ),
+    (
+        "Error: UPGRADE FAILED: Unable to continue with update: Service \"api\" in namespace \"prod\" exists and cannot be imported into the current release: invalid ownership metadata; label validation error: missing key \"app.kubernetes.io/managed-by\": must be set to \"Helm\"\n",
+        Cause::Ownership,
+        Kind::Chart,
+        Kind::Broken,
+        "belongs to something else",
+    ),
+    (
+        "Error: UPGRADE FAILED: cannot patch \"migrate\" with kind Job: Job.batch \"migrate\" is invalid: spec.template: Invalid value: core.PodTemplateSpec{}: field is immutable\n",
+        Cause::Immutable,
+        Kind::Chart,
+        Kind::Broken,
+        "cannot be changed",
+    ),
+    (
+        "Error: UPGRADE FAILED: conflict occurred while applying object prod/api apps/v1, Kind=Deployment: Apply failed with 1 conflict: conflict with \"kubectl\" using apps/v1: .spec.replicas\n",
+        Cause::Conflict,
+        Kind::Chart,
+        Kind::Broken,
+        "another manager",
+    ),
+    (
+        "Error: UPGRADE FAILED: unable to build kubernetes objects from new release manifest: resource mapping not found for name: \"x\" namespace: \"\" from \"\": no matches for kind \"Widget\" in version \"acme.io/v1\"\nensure CRDs are installed first\n",
+        Cause::UnknownKind,
+        Kind::Chart,
+        Kind::Broken,
+        "does not know",
+    ),
+    (
+        "Error: UPGRADE FAILED: failed to create resource: admission webhook \"v.acme.io\" denied the request: no\n",
+        Cause::Admission,
+        Kind::Chart,
+        Kind::Broken,
+        "admission control",
+    ),
+    (
+        "Error: create: failed to create: namespaces \"prod\" not found\n",
+        Cause::NoNamespace,
+        Kind::Node,
+        Kind::Broken,
+        "namespace is not there",
+    ),
+    (
+        "Error: UPGRADE FAILED: Get \"https://10.0.0.1:6443/apis/apps/v1/namespaces/prod/deployments/api\": dial tcp 10.0.0.1:6443: connect: connection refused\n",
+        Cause::Lost,
+        Kind::Node,
+        Kind::Broken,
+        "was lost",
+    ),
+    (
+        "Error: \u{1b}[31mnew\n",
+        Cause::Other,
+        Kind::Chart,
+        Kind::Broken,
+        "helm failed: \\x1b[31mnew",
+    ),
+    (
+        "",
+        Cause::Other,
+        Kind::Chart,
+        Kind::Broken,
+        "helm failed: nothing",
+    ),
+];
+
+#[test]
+fn helms_words_are_understood() {
+    for (said, cause, rendering, upgrading, message) in CASES {
+        for (doing, kind) in [(Doing::Render, rendering), (Doing::Upgrade, upgrading)] {
+            let failure = read(doing, said);
+            assert_eq!(failure.cause, *cause, "{said}");
+            assert_eq!(failure.error.kind(), *kind, "{said}");
+            assert!(
+                failure.error.to_string().contains(message),
+                "{said}: {}",
+                failure.error
+            );
+            assert!(
+                !failure
+                    .error
+                    .evidence()
+                    .iter()
+                    .any(|line| line.contains("--debug"))
+            );
+        }
+    }
+}
+
+#[test]
+fn every_pattern_compiles() {
+    assert_eq!(super::RULES.len(), 18);
+    assert!(super::PLACE.is_some() && super::RIGHT.is_some());
+}
