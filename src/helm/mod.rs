@@ -1,0 +1,183 @@
+//! Helm: found, run, understood; and the records it leaves.
+//!
+//! [`Helm`] is what the pipeline uses. It must never decide what a failed
+//! rollout means for the release: it tells how helm ended, the records tell
+//! the rest.
+
+pub mod cancel;
+mod capture;
+pub mod command;
+pub mod dialect;
+pub mod exec;
+pub mod failure;
+pub mod find;
+pub mod process;
+pub mod pull;
+pub mod records;
+pub mod render;
+
+use std::os::fd::BorrowedFd;
+
+use tokio::time::Instant;
+
+pub use cancel::Cancel;
+pub use command::{Capabilities, Render, Rollback, Target, Upgrade};
+pub use dialect::{Dialect, Wait};
+pub use failure::{Cause, Failure};
+pub use process::Stopped;
+pub use pull::Pulled;
+pub use render::Way;
+
+use crate::cluster::client::context;
+use crate::error::Result;
+use crate::plan::Plan;
+use crate::signal::{ChartRef, ChartVersion};
+use failure::Doing;
+use process::{Call, Runner};
+
+/// How an upgrade or rollback ended, as far as helm tells.
+#[derive(Debug)]
+pub enum Ended {
+    /// Helm is content.
+    Well,
+    /// Helm failed by itself.
+    Failed(Failure),
+    /// We stopped it. Where it had to be killed, or a rollback was stopped, the
+    /// last record is pending.
+    Stopped {
+        /// Why.
+        by: Stopped,
+        /// Whether it had to be killed.
+        killed: bool,
+    },
+}
+
+/// The node's helm, ready to work on the plan's release.
+#[derive(Debug)]
+pub struct Helm {
+    runner: Runner,
+    target: Target,
+    version: semver::Version,
+    dialect: Dialect,
+    cancel: Cancel,
+}
+
+impl Helm {
+    /// Finds helm and asks for its version (0.05 s). Every helm that is run
+    /// holds `lock` open for as long as it lives.
+    ///
+    /// Errors are [`crate::Kind::Node`]: no helm, none that is supported.
+    pub async fn new(plan: &Plan, lock: Option<BorrowedFd<'_>>, cancel: Cancel) -> Result<Self> {
+        let mut environment = plan.environment.clone();
+        match &plan.kubeconfig {
+            Some(paths) => environment.insert("KUBECONFIG".into(), paths.clone()),
+            None => environment.remove(std::ffi::OsStr::new("KUBECONFIG")),
+        };
+        let runner = Runner::new(find::locate(plan)?, &environment, lock)?;
+        Self::with(runner, plan, cancel).await
+    }
+
+    async fn with(runner: Runner, plan: &Plan, cancel: Cancel) -> Result<Self> {
+        let version = find::version(&runner, &cancel).await?;
+        let dialect = Dialect::of(&version)
+            .map_err(|error| error.detail(format!("found at {}", runner.helm().display())))?;
+        let target = Target {
+            release: plan.release.clone(),
+            namespace: plan.namespace.clone(),
+            context: context(plan),
+        };
+        Ok(Self {
+            runner,
+            target,
+            version,
+            dialect,
+            cancel,
+        })
+    }
+
+    /// The version of helm.
+    pub const fn version(&self) -> &semver::Version {
+        &self.version
+    }
+
+    /// How this helm is spoken to.
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// A directory of mode 0700 that lives as long as this: for the overrides
+    /// file.
+    pub fn private(&self) -> &std::path::Path {
+        self.runner.private()
+    }
+
+    /// Pulls the chart. Errors: [`crate::Kind::Registry`] where it is not there
+    /// or not for us, [`crate::Kind::Node`] where this node is the reason.
+    pub async fn pull(
+        &self,
+        chart: &ChartRef,
+        version: &ChartVersion,
+        deadline: Instant,
+    ) -> Result<Pulled> {
+        pull::pull(&self.runner, chart, version, &self.cancel, deadline).await
+    }
+
+    /// Renders the chart to one stream of YAML documents, hooks included.
+    pub async fn render(&self, way: Way, render: &Render<'_>, deadline: Instant) -> Result<String> {
+        render::render(
+            &self.runner,
+            &self.target,
+            way,
+            render,
+            &self.cancel,
+            deadline,
+        )
+        .await
+    }
+
+    /// Installs or upgrades the release. `stop` ends it early, as the deadline
+    /// and a cancel do. An error means that helm was never begun.
+    ///
+    /// Poll it to its end: dropping it leaves helm running.
+    pub async fn upgrade(
+        &self,
+        upgrade: &Upgrade<'_>,
+        deadline: Instant,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Ended> {
+        let call = command::upgrade(&self.target, self.dialect, upgrade);
+        self.apply(Doing::Upgrade, &call, deadline, stop).await
+    }
+
+    /// Goes back to a revision. As [`Self::upgrade`], but helm does not settle
+    /// the release when it is stopped: the record stays `pending-rollback`.
+    pub async fn rollback(
+        &self,
+        rollback: &Rollback,
+        deadline: Instant,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Ended> {
+        let call = command::rollback(&self.target, self.dialect, rollback);
+        self.apply(Doing::Rollback, &call, deadline, stop).await
+    }
+
+    async fn apply(
+        &self,
+        doing: Doing,
+        call: &Call,
+        deadline: Instant,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Ended> {
+        let ran = self.runner.run(call, &self.cancel, deadline, stop).await?;
+        if ran.status.success() {
+            return Ok(Ended::Well);
+        }
+        Ok(match ran.stopped {
+            Some(by) => Ended::Stopped {
+                by,
+                killed: ran.killed,
+            },
+            None => Ended::Failed(failure::read(doing, &ran.stderr)),
+        })
+    }
+}

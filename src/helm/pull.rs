@@ -1,0 +1,139 @@
+//! Pulls the chart, once, with the node's own credentials, and once more
+//! without them where they are dead.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use tokio::time::Instant;
+
+use super::cancel::{Cancel, cancelled};
+use super::command;
+use super::process::{Call, Ran, Runner, Stopped};
+use crate::error::{Error, Kind, Result};
+use crate::registry::answer::{self, Answer, Asked};
+use crate::registry::credentials::{self, Stored};
+use crate::signal::{ChartRef, ChartVersion, Digest, ImageRef};
+
+/// A chart that was pulled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulled {
+    /// The archive, absolute; it lies in the runner's private directory.
+    pub archive: PathBuf,
+    /// The digest of its manifest, as helm tells it.
+    pub digest: Option<Digest>,
+    /// What to tell: credentials that stood in the way.
+    pub warning: Option<String>,
+}
+
+/// Pulls one exact version into a fresh private directory.
+pub(super) async fn pull(
+    runner: &Runner,
+    chart: &ChartRef,
+    version: &ChartVersion,
+    cancel: &Cancel,
+    deadline: Instant,
+) -> Result<Pulled> {
+    let folder = runner.private().join("chart");
+    let call = command::pull(chart, version, &folder);
+    let ran = runner
+        .run(&call, cancel, deadline, std::future::pending())
+        .await?;
+    let Some((said, answer)) = refused(&ran, chart)? else {
+        return pulled(&folder, &ran, None);
+    };
+    let stored = match credentials::find(runner.environment(), ImageRef::REGISTRY).await {
+        Ok(stored) => stored,
+        // The words of a failed helper do not tell that they are its.
+        Err(error) if matches!(answer, Answer::Credentials | Answer::Unknown) => return Err(error),
+        Err(_) => None,
+    };
+    let mut asked = Asked {
+        what: format!("{chart} {version}"),
+        stored: None,
+        anonymous: false,
+    };
+    if let (Answer::Denied | Answer::NoRight, Some(Stored { file, .. })) = (answer, &stored) {
+        let again = anonymous(runner, call)?;
+        let ran = runner
+            .run(&again, cancel, deadline, std::future::pending())
+            .await?;
+        if refused(&ran, chart)?.is_none() {
+            return pulled(&folder, &ran, Some(answer::dead_credentials(file)));
+        }
+        asked.anonymous = true;
+    }
+    asked.stored = stored.map(|stored| stored.file);
+    Err(answer::error(answer, &asked, &said))
+}
+
+/// What helm said where it failed; an error where it was stopped.
+fn refused(ran: &Ran, chart: &ChartRef) -> Result<Option<(String, Answer)>> {
+    match ran.stopped {
+        Some(Stopped::Cancelled(signal)) => return Err(cancelled(signal)),
+        Some(_) => {
+            return Err(Error::new(
+                Kind::Registry,
+                format!("{chart}: ghcr.io did not give it in time"),
+            )
+            .hint(
+                "see githubstatus.com and the node's way to ghcr.io, then send the signal again",
+            ));
+        }
+        None => {}
+    }
+    Ok((!ran.status.success()).then(|| {
+        let said = ran.stderr.trim().trim_start_matches("Error: ").to_owned();
+        let answer = answer::read(&said);
+        (said, answer)
+    }))
+}
+
+/// The same call with no credentials in reach.
+fn anonymous(runner: &Runner, mut call: Call) -> Result<Call> {
+    let unable = |error: std::io::Error| {
+        Error::new(Kind::Node, "no private file can be written").because(error)
+    };
+    let file = runner.private().join("anonymous.json");
+    std::fs::write(&file, "{}").map_err(unable)?;
+    call.env.insert("HELM_REGISTRY_CONFIG".into(), file.into());
+    call.env.insert(
+        "DOCKER_CONFIG".into(),
+        OsString::from(runner.private().join("empty")),
+    );
+    Ok(call)
+}
+
+/// The one archive of the folder; its name is helm's matter.
+fn pulled(folder: &Path, ran: &Ran, warning: Option<String>) -> Result<Pulled> {
+    let unable = |error: std::io::Error| {
+        Error::new(Kind::Internal, "the pulled chart cannot be found").because(error)
+    };
+    let mut archives = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unable)? {
+        let path = entry.map_err(unable)?.path();
+        if path.extension().is_some_and(|end| end == "tgz") {
+            archives.push(path);
+        }
+    }
+    let [archive] = archives.as_slice() else {
+        return Err(Error::new(
+            Kind::Internal,
+            "helm pull did not leave exactly one archive",
+        ));
+    };
+    // Helm 3 tells it on standard error, Helm 4 on standard output.
+    let digest = ran
+        .stdout
+        .lines()
+        .chain(ran.stderr.lines())
+        .find_map(|line| line.strip_prefix("Digest: "));
+    Ok(Pulled {
+        archive: archive.clone(),
+        digest: digest.and_then(|digest| digest.trim().parse().ok()),
+        warning,
+    })
+}
+
+#[cfg(test)]
+#[path = "pull_tests.rs"]
+mod tests;

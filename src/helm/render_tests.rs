@@ -1,0 +1,115 @@
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::cancel::Cancel;
+use super::super::process::tests::{bare, script};
+use super::{Render, Target, Way, render};
+use crate::error::{Kind, Result};
+use crate::helm::command::{self, Capabilities};
+
+async fn rendered(body: &str, way: Way) -> Result<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let runner = bare(script(folder.path(), body), &[("PATH", "/usr/bin:/bin")]);
+    let (cancel, _trigger) = Cancel::manual();
+    let target = Target {
+        release: "shop".into(),
+        namespace: "prod".into(),
+        context: None,
+    };
+    let capabilities = Capabilities::default();
+    let wanted = Render {
+        chart: Path::new("/c.tgz"),
+        values: &[],
+        upgrade: true,
+        capabilities: &capabilities,
+    };
+    render(
+        &runner,
+        &target,
+        way,
+        &wanted,
+        &cancel,
+        Instant::now() + Duration::from_secs(30),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn what_helm_prints_is_the_rendering() {
+    assert_eq!(
+        rendered("echo '---'; echo 'a: 1'; echo 'warning' >&2", Way::Local)
+            .await
+            .unwrap(),
+        "---\na: 1\n"
+    );
+}
+
+#[tokio::test]
+async fn a_dry_run_is_joined_with_its_hooks_but_those_of_tests() {
+    let release = r#"{"name":"shop","version":2,"manifest":"---\na: 1\n","config":{"secret":"x"},"hooks":[
+        {"path":"shop/templates/h.yaml","manifest":"b: 2","events":["pre-upgrade"]},
+        {"path":"shop/templates/t.yaml","manifest":"c: 3","events":["test"]}]}"#;
+    let body = format!("cat <<'END'\nwarning: odd\n{release}\nEND");
+    let documents = rendered(&body, Way::Server).await.unwrap();
+    assert_eq!(
+        documents,
+        "---\na: 1\n---\n# Source: shop/templates/h.yaml\nb: 2\n"
+    );
+}
+
+#[tokio::test]
+async fn failures_are_the_charts_or_the_nodes() {
+    for (body, way, kind) in [
+        (
+            "echo 'Error: execution error at (shop/templates/x.yaml:1:3): no' >&2; exit 1",
+            Way::Local,
+            Kind::Chart,
+        ),
+        (
+            "echo 'Error: Kubernetes cluster unreachable: x' >&2; exit 1",
+            Way::Server,
+            Kind::Node,
+        ),
+        ("echo nonsense", Way::Server, Kind::Node),
+        ("head -c 70000000 /dev/zero", Way::Local, Kind::Chart),
+    ] {
+        assert_eq!(
+            rendered(body, way).await.unwrap_err().kind(),
+            kind,
+            "{body}"
+        );
+    }
+}
+
+/// The command lines are those that the real helms take: run by hand against
+/// both, here only their shape.
+#[test]
+fn nothing_is_ever_set_on_the_command_line() {
+    let target = Target {
+        release: "shop".into(),
+        namespace: "prod".into(),
+        context: None,
+    };
+    let capabilities = Capabilities::default();
+    let wanted = Render {
+        chart: Path::new("/c.tgz"),
+        values: &[],
+        upgrade: false,
+        capabilities: &capabilities,
+    };
+    for call in [
+        command::template(&target, &wanted),
+        command::server_render(&target, &wanted),
+    ] {
+        assert!(
+            !call
+                .args
+                .iter()
+                .any(|word| word.to_string_lossy().starts_with("--set"))
+        );
+    }
+}
