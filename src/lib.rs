@@ -6,11 +6,14 @@
 //! contents, `event` the only way from there to what people read.
 
 pub mod cli;
+pub mod cluster;
 pub mod error;
 pub mod event;
 pub mod exit;
+pub mod helm;
 pub mod node;
 pub mod plan;
+pub mod registry;
 pub mod report;
 pub mod signal;
 pub mod state;

@@ -1,0 +1,196 @@
+//! The client to the plan's cluster, and what its failures mean.
+//!
+//! Every request that is awaited here has a limit; the client itself has none
+//! on reading, since watches last. It must never take anything from the
+//! environment of this process.
+
+use std::time::Duration;
+
+use kube::Client;
+
+use super::kubeconfig;
+use crate::error::{Error, Kind, Result};
+use crate::plan::Plan;
+use crate::text;
+
+pub(crate) use super::kubeconfig::context;
+
+/// How long one request may take, from connecting to its last byte.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A client to the plan's cluster. Nothing is asked of it yet, but an exec
+/// plugin of the kubeconfig is run.
+pub async fn connect(plan: &Plan) -> Result<Client> {
+    crate::registry::tls();
+    let mut config = kubeconfig::load(plan).await?;
+    config.connect_timeout = Some(CONNECT);
+    // kube runs exec plugins on the spot and waits; this keeps signals alive.
+    let made = tokio::task::spawn_blocking(move || Client::try_from(config));
+    let made = within("the cluster's credentials", async {
+        made.await
+            .map_err(|error| Error::new(Kind::Internal, "the client was not made").because(error))
+    });
+    made.await?
+        .map_err(|error| failed("the cluster's client cannot be made", &error))
+}
+
+/// Waits for `work` for at most [`PATIENCE`].
+pub async fn within<T>(what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Error::new(
+                Kind::Node,
+                format!(
+                    "{what}: no answer from the cluster within {} s",
+                    PATIENCE.as_secs()
+                ),
+            )
+            .hint("see that the API server is well: `kubectl get --raw /readyz`"))
+        })
+}
+
+/// What a failed request means. `what` says what was to be done.
+pub fn failed(what: &str, error: &kube::Error) -> Error {
+    match error {
+        kube::Error::Api(status) => {
+            let said = text::line(&status.message, 400).into_owned();
+            match status.code {
+                401 => Error::new(Kind::Node, format!("{what}: the cluster does not accept our credentials (401)"))
+                    .detail(said)
+                    .hint("renew what the kubeconfig holds: its token or client certificate has expired"),
+                403 => Error::new(Kind::Node, format!("{what}: the cluster refuses it (403)"))
+                    .detail(said)
+                    .hint("grant the kubeconfig's user the right that is named, with a Role and a RoleBinding"),
+                code => Error::new(Kind::Node, format!("{what}: the cluster answers {code}: {said}")),
+            }
+        }
+        kube::Error::Auth(_) => Error::new(
+            Kind::Node,
+            format!("{what}: the kubeconfig's credentials cannot be had"),
+        )
+        .detail(text::line(&chain(error), 400).into_owned())
+        .hint("see that its exec plugin, token file or certificates are there and work"),
+        _ => unreached(what, error),
+    }
+}
+
+/// No answer at all: told by what stands at the end of the chain of causes.
+fn unreached(what: &str, error: &kube::Error) -> Error {
+    let said = chain(error);
+    let lower = said.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let (why, hint) = if has(&["certificate", "unknownissuer", "tls"]) {
+        (
+            "its certificate is not trusted",
+            "see that the kubeconfig's certificate-authority is this cluster's",
+        )
+    } else if has(&["dns error", "lookup", "name or service"]) {
+        (
+            "its name is not known",
+            "see the server's name in the kubeconfig, and the node's DNS",
+        )
+    } else if has(&["refused"]) {
+        (
+            "nothing listens at its address",
+            "see that the API server runs, and the server's address in the kubeconfig",
+        )
+    } else if has(&["proxy", "tunnel"]) {
+        (
+            "the proxy does not lead there",
+            "see HTTPS_PROXY and NO_PROXY in deploy.toml",
+        )
+    } else {
+        (
+            "no answer",
+            "see that the API server runs, and the server's address in the kubeconfig",
+        )
+    };
+    Error::new(
+        Kind::Node,
+        format!("{what}: the cluster cannot be reached: {why}"),
+    )
+    .detail(text::line(&said, 400).into_owned())
+    .hint(hint)
+}
+
+/// Every cause, the last one last, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            said.push_str(": ");
+            said.push_str(&text);
+        }
+        next = cause.source();
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use kube::core::Status;
+
+    use super::failed;
+    use crate::error::Kind;
+
+    #[test]
+    fn answers_are_told_apart() {
+        for (code, message, said) in [
+            (401, "Unauthorized", "does not accept our credentials"),
+            (
+                403,
+                "secrets is forbidden: User \"ci\" cannot list resource \"secrets\"",
+                "refuses it",
+            ),
+            (
+                500,
+                "etcdserver: request timed out",
+                "answers 500: etcdserver",
+            ),
+        ] {
+            let status = Status {
+                code,
+                message: message.into(),
+                ..Status::default()
+            };
+            let error = failed(
+                "records cannot be read",
+                &kube::Error::Api(Box::new(status)),
+            );
+            assert_eq!(error.kind(), Kind::Node);
+            assert!(error.to_string().contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn silence_is_told_apart() {
+        for (cause, said) in [
+            (
+                "tcp connect error: Connection refused (os error 111)",
+                "nothing listens",
+            ),
+            (
+                "invalid peer certificate: UnknownIssuer",
+                "certificate is not trusted",
+            ),
+            (
+                "dns error: failed to lookup address information",
+                "name is not known",
+            ),
+            ("proxy connect failed", "proxy does not lead there"),
+            ("deadline has elapsed", "no answer"),
+        ] {
+            let error = failed("x", &kube::Error::Service(cause.into()));
+            assert!(error.to_string().contains(said), "{error}");
+            assert!(error.evidence().join(" ").contains(cause));
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What the server can do: its version, its APIs, whether a namespace is there.
+
+use futures::future::try_join_all;
+use kube::api::Api;
+use kube::core::discovery::v2::APIGroupDiscoveryList;
+use kube::{Client, Error as KubeError};
+
+use k8s_openapi::api::core::v1::Namespace;
+
+use super::client::{failed, within};
+use crate::error::Result;
+use crate::helm::command::Capabilities;
+
+/// Whether a namespace is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there.
+    Present,
+    /// It is not there (404).
+    Absent,
+    /// We may not know (403): a namespaced Role has no right to ask.
+    Unknown,
+}
+
+/// The server's version and APIs as helm itself would find them
+/// (`helm.sh/helm/v4@v4.3.1/pkg/action/action.go`, `GetVersionSet`). Three
+/// requests on Kubernetes 1.26 and newer.
+pub async fn capabilities(client: &Client) -> Result<Capabilities> {
+    let what = "the cluster's APIs cannot be read";
+    within(what, async {
+        let (version, core, groups) = futures::try_join!(
+            client.apiserver_version(),
+            client.list_core_api_versions_aggregated(),
+            client.list_api_groups_aggregated(),
+        )
+        .map_err(|error| failed(what, &error))?;
+        let aggregated = !core.items.is_empty() && !groups.items.is_empty();
+        let apis = if aggregated {
+            apis(&[core, groups])
+        } else {
+            one_by_one(client)
+                .await
+                .map_err(|error| failed(what, &error))?
+        };
+        Ok(Capabilities {
+            version: version.git_version,
+            apis,
+        })
+    })
+    .await
+}
+
+/// Whether the namespace is there.
+pub async fn namespace(client: &Client, name: &str) -> Result<Presence> {
+    let what = "the release's namespace cannot be looked up";
+    let api: Api<Namespace> = Api::all(client.clone());
+    within(what, async {
+        match api.get_metadata(name).await {
+            Ok(_) => Ok(Presence::Present),
+            Err(KubeError::Api(status)) if status.code == 404 => Ok(Presence::Absent),
+            Err(KubeError::Api(status)) if status.code == 403 => Ok(Presence::Unknown),
+            Err(error) => Err(failed(what, &error)),
+        }
+    })
+    .await
+}
+
+/// What the rollout of any release is made of: group and resource.
+pub const WATCHED: [(&str, &str); 4] = [
+    ("apps", "deployments"),
+    ("apps", "replicasets"),
+    ("", "pods"),
+    ("batch", "jobs"),
+];
+
+/// Whether every one of these resources (group and plural) may be watched in
+/// the namespace: Helm 4's own way of waiting needs it for each kind that the
+/// release has, and [`WATCHED`] in any case.
+pub async fn may_watch(
+    client: &Client,
+    namespace: &str,
+    resources: &[(&str, &str)],
+) -> Result<bool> {
+    use k8s_openapi::api::authorization::v1::{
+        ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+    };
+    let what = "our rights cannot be asked for";
+    let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    let ask = |group: &str, resource: &str| SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                namespace: Some(namespace.to_owned()),
+                group: Some(group.to_owned()),
+                resource: Some(resource.to_owned()),
+                verb: Some("watch".to_owned()),
+                ..ResourceAttributes::default()
+            }),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let reviews: Vec<_> = resources
+        .iter()
+        .map(|(group, resource)| ask(group, resource))
+        .collect();
+    let parameters = kube::api::PostParams::default();
+    within(what, async {
+        let asked = reviews.iter().map(|review| api.create(&parameters, review));
+        let answers = try_join_all(asked)
+            .await
+            .map_err(|error| failed(what, &error))?;
+        Ok(answers
+            .iter()
+            .all(|answer| answer.status.as_ref().is_some_and(|status| status.allowed)))
+    })
+    .await
+}
+
+/// `group/version`, and `group/version/Kind` of each resource and subresource.
+fn apis(lists: &[APIGroupDiscoveryList]) -> Vec<String> {
+    let mut apis = Vec::new();
+    for group in lists.iter().flat_map(|list| &list.items) {
+        let name = group
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.name.as_deref())
+            .unwrap_or_default();
+        for version in &group.versions {
+            let Some(number) = &version.version else {
+                continue;
+            };
+            let version_of = if name.is_empty() {
+                number.clone()
+            } else {
+                format!("{name}/{number}")
+            };
+            for resource in &version.resources {
+                let kinds = resource.subresources.iter().map(|sub| &sub.response_kind);
+                let kinds = std::iter::once(&resource.response_kind)
+                    .chain(kinds)
+                    .flatten();
+                for kind in kinds.filter_map(|kind| kind.kind.as_ref()) {
+                    apis.push(format!("{version_of}/{kind}"));
+                }
+            }
+            apis.push(version_of);
+        }
+    }
+    finished(apis)
+}
+
+/// For servers that do not yet aggregate.
+async fn one_by_one(client: &Client) -> Result<Vec<String>, KubeError> {
+    let groups = client.list_api_groups().await?;
+    let versions = groups.groups.iter().flat_map(|group| &group.versions);
+    let lists = versions.map(|version| client.list_api_group_resources(&version.group_version));
+    let mut lists = try_join_all(lists).await?;
+    lists.push(client.list_core_api_resources("v1").await?);
+    let mut apis = Vec::new();
+    for list in lists {
+        apis.extend(
+            list.resources
+                .iter()
+                .map(|resource| format!("{}/{}", list.group_version, resource.kind)),
+        );
+        apis.push(list.group_version);
+    }
+    Ok(finished(apis))
+}
+
+/// Sorted, each once, and without what could not be a word of the list.
+fn finished(mut apis: Vec<String>) -> Vec<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"./-".contains(&byte);
+    apis.retain(|api| !api.ends_with('/') && api.bytes().all(plain));
+    apis.sort_unstable();
+    apis.dedup();
+    apis
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::apis;
+
+    #[test]
+    fn discovery_is_read_as_helm_reads_it() {
+        let list = serde_json::json!({ "items": [
+            { "metadata": { "name": "" }, "versions": [ { "version": "v1", "resources": [
+                { "resource": "pods", "responseKind": { "kind": "Pod" },
+                  "subresources": [ { "subresource": "eviction", "responseKind": { "kind": "Eviction" } } ] },
+                { "resource": "odd", "responseKind": { "kind": "a,b" } } ] } ] },
+            { "metadata": { "name": "apps" }, "versions": [ { "version": "v1", "resources": [
+                { "resource": "deployments", "responseKind": { "kind": "Deployment" } } ] } ] },
+        ] });
+        let list = serde_json::from_value(list).unwrap();
+        assert_eq!(
+            apis(&[list]),
+            [
+                "apps/v1",
+                "apps/v1/Deployment",
+                "v1",
+                "v1/Eviction",
+                "v1/Pod"
+            ]
+        );
+    }
+}

@@ -1,0 +1,74 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+
+use kube::config::{AuthInfo, ExecConfig, Kubeconfig};
+
+use super::{existing, server, settle_exec};
+
+const TWO: &str = r#"
+apiVersion: v1
+kind: Config
+clusters:
+- { name: a, cluster: { server: "https://a:6443", proxy-url: "http://p:1" } }
+- { name: b, cluster: { server: "https://b:6443" } }
+contexts:
+- { name: one, context: { cluster: a, user: u } }
+- { name: two, context: { cluster: b, user: u } }
+current-context: one
+users: [ { name: u, user: {} } ]
+"#;
+
+#[test]
+fn a_context_leads_to_its_cluster() {
+    let kubeconfig = Kubeconfig::from_yaml(TWO).unwrap();
+    for (context, address) in [
+        (None, "https://a:6443"),
+        (Some("two"), "https://b:6443"),
+        (Some("three"), ""),
+    ] {
+        assert_eq!(server(&kubeconfig, context), address);
+    }
+}
+
+#[test]
+fn a_list_of_files_may_name_missing_ones_but_not_only_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("there");
+    std::fs::write(&there, "").unwrap();
+    let list = |names: &[&str]| {
+        std::env::join_paths(names.iter().map(|name| folder.path().join(name))).unwrap()
+    };
+    assert_eq!(existing(&list(&["gone", "there"])).unwrap(), [there]);
+    let error = existing(&list(&["gone"])).unwrap_err();
+    assert!(error.to_string().contains("/gone"), "{error}");
+}
+
+#[test]
+fn an_exec_plugin_gets_the_plans_environment_alone() {
+    let plan: BTreeMap<OsString, OsString> = BTreeMap::from([("PATH".into(), "/usr/bin".into())]);
+    let own = HashMap::from([
+        ("name".to_owned(), "REGION".to_owned()),
+        ("value".to_owned(), "eu".to_owned()),
+    ]);
+    let exec = ExecConfig {
+        env: Some(vec![own]),
+        ..ExecConfig::default()
+    };
+    let mut user = AuthInfo {
+        exec: Some(exec),
+        ..AuthInfo::default()
+    };
+    let ours = ["PATH", "REGION", "SECRET_OF_THE_WORKFLOW"].map(OsString::from);
+    settle_exec(&mut user, &plan, ours.into_iter());
+    let exec = user.exec.unwrap();
+    let names: Vec<_> = exec
+        .env
+        .unwrap()
+        .iter()
+        .map(|variable| variable["name"].clone())
+        .collect();
+    assert_eq!(names, ["PATH", "REGION"]);
+    assert_eq!(exec.drop_env.unwrap(), ["SECRET_OF_THE_WORKFLOW"]);
+}

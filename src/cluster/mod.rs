@@ -1,0 +1,8 @@
+//! The cluster: a client made of the plan's own say, what the server can do,
+//! and what runs there.
+
+pub mod client;
+pub mod discovery;
+mod kubeconfig;
+mod proxy;
+pub mod verify;
