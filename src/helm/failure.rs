@@ -117,18 +117,27 @@ static RIGHT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
+/// `Job.batch "migrate" is invalid: spec.template: Invalid value: {…}: why`
+static INVALID: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"([A-Za-z]+)(?:\.[a-z0-9.-]+)? "([^"]*)" is invalid: ([\w.\[\]]+): "#).ok()
+});
+
+/// The longest value of a field that is shown.
+const SHOWN: usize = 60;
+
 /// Reads what helm wrote to standard error.
 pub fn read(doing: Doing, stderr: &str) -> Failure {
-    let said = last_words(stderr);
+    let said = &without_values(last_words(stderr));
     let cause = RULES
         .iter()
         .find(|(_, pattern)| pattern.is_match(said))
         .map_or(Cause::Other, |(cause, _)| *cause);
     let (message, hint) = tell(cause, said);
     // The first thing that helm does with a cluster is to ask for its version.
-    let untouched = said
-        .get(..30)
-        .is_some_and(|start| start.eq_ignore_ascii_case("kubernetes cluster unreachable"));
+    let untouched = said.get(..30).is_some_and(|start| {
+        start.eq_ignore_ascii_case("kubernetes cluster unreachable")
+            || start.starts_with("query: failed to query")
+    });
     let kind = if untouched {
         Kind::Node
     } else {
@@ -155,18 +164,40 @@ fn last_words(stderr: &str) -> &str {
         .trim_start_matches("INSTALLATION FAILED: ")
 }
 
-/// Whose matter it is. After an upgrade began only the records can tell what
+/// The API server quotes the whole field that it refuses: for a Job that is its
+/// pod template, with the values of its environment.
+fn without_values(said: &str) -> String {
+    const MARK: &str = "Invalid value: ";
+    let shorten = |line: &str| {
+        let (before, value, why) = line.split_once(MARK).and_then(|(before, rest)| {
+            rest.rsplit_once(": ")
+                .map(|(value, why)| (before, value, why))
+        })?;
+        (value.len() > SHOWN).then(|| format!("{before}{MARK}(left out): {why}"))
+    };
+    let lines = said
+        .lines()
+        .map(|line| shorten(line).unwrap_or_else(|| line.to_owned()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Whose matter it is. Some things helm finds out before it stores a record. After an upgrade began only the records can tell what
 /// came of it, so that everything which may have changed something is
 /// [`Kind::Broken`] until they were read.
 const fn kind(cause: Cause, doing: Doing) -> Kind {
     match (cause, doing) {
-        (
-            Cause::Lost | Cause::Unauthorized | Cause::Forbidden | Cause::NoNamespace,
-            Doing::Render,
-        )
-        | (Cause::Values | Cause::Unreachable, _) => Kind::Node,
+        (Cause::Lost | Cause::Unauthorized | Cause::Forbidden, Doing::Render)
+        | (Cause::Values | Cause::Unreachable | Cause::NoNamespace, _) => Kind::Node,
         (Cause::Pending, _) => Kind::Locked,
-        (Cause::Schema | Cause::KubeVersion | Cause::Template | Cause::Dependency, _)
+        (
+            Cause::Schema
+            | Cause::KubeVersion
+            | Cause::Template
+            | Cause::Dependency
+            | Cause::UnknownKind
+            | Cause::Ownership,
+            _,
+        )
         | (_, Doing::Render) => Kind::Chart,
         _ => Kind::Broken,
     }
@@ -229,9 +260,9 @@ fn tell(cause: Cause, said: &str) -> (String, Option<String>) {
             "an object of the chart is there already and belongs to something else",
             "remove it, rename it in the chart, or hand it over with helm's labels and annotations",
         ),
-        Cause::Immutable => plain(
-            "the chart changes a field that cannot be changed",
-            "delete the object first (a StatefulSet with --cascade=orphan), or give it a new name in the chart",
+        Cause::Immutable => (
+            immutable(said),
+            Some("delete the object first (a StatefulSet with --cascade=orphan), or give it a new name in the chart".to_owned()),
         ),
         Cause::Conflict => plain(
             "another manager owns a field that the chart sets",
@@ -277,6 +308,15 @@ fn forbidden(said: &str) -> (String, Option<String>) {
             "grant {user} the verb {verb} on {object}{place} with a Role and a RoleBinding"
         )),
     )
+}
+
+fn immutable(said: &str) -> String {
+    let found = INVALID.as_ref().and_then(|invalid| invalid.captures(said));
+    let Some(found) = found else {
+        return "the chart changes a field that cannot be changed".to_owned();
+    };
+    let [kind, name, field] = [1, 2, 3].map(|at| text::line(&found[at], text::VALUE));
+    format!("the chart changes {field} of {kind} {name}, which cannot be changed")
 }
 
 fn place(said: &str) -> Option<String> {

@@ -109,7 +109,7 @@ const CASES: &[Case] = &[
         "Error: query: failed to query with labels: secrets is forbidden: User \"ci\" cannot list resource \"secrets\" in API group \"\" in the namespace \"prod\"\n",
         Cause::Forbidden,
         Kind::Node,
-        Kind::Broken,
+        Kind::Node,
         "user ci may not list secrets in namespace prod",
     ),
     (
@@ -148,6 +148,27 @@ const CASES: &[Case] = &[
         "a hook of the chart failed",
     ),
     (
+        "level=WARN msg=\"upgrade failed\" name=shop error=\"pre-upgrade hooks failed: resource Job/prod/migrate not ready. status: Failed, message: Job Failed. failed: 1/1\"\nError: UPGRADE FAILED: pre-upgrade hooks failed: resource Job/prod/migrate not ready. status: Failed, message: Job Failed. failed: 1/1\n",
+        Cause::Hook,
+        Kind::Chart,
+        Kind::Broken,
+        "a hook of the chart failed",
+    ),
+    (
+        "Error: UPGRADE FAILED: server-side apply failed for object prod/api apps/v1, Kind=Deployment: Deployment.apps \"api\" is invalid: spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"b\"}}: field is immutable\n",
+        Cause::Immutable,
+        Kind::Chart,
+        Kind::Broken,
+        "changes spec.selector of Deployment api",
+    ),
+    (
+        "Error: UPGRADE FAILED: invalid client update option(s): forceConflicts enabled when serverSideApply disabled\n",
+        Cause::Other,
+        Kind::Chart,
+        Kind::Broken,
+        "forceConflicts enabled",
+    ),
+    (
         "Error: UPGRADE FAILED: context deadline exceeded\n",
         Cause::Timeout,
         Kind::Chart,
@@ -165,15 +186,15 @@ const CASES: &[Case] = &[
         "Error: UPGRADE FAILED: Unable to continue with update: Service \"api\" in namespace \"prod\" exists and cannot be imported into the current release: invalid ownership metadata; label validation error: missing key \"app.kubernetes.io/managed-by\": must be set to \"Helm\"\n",
         Cause::Ownership,
         Kind::Chart,
-        Kind::Broken,
+        Kind::Chart,
         "belongs to something else",
     ),
     (
-        "Error: UPGRADE FAILED: cannot patch \"migrate\" with kind Job: Job.batch \"migrate\" is invalid: spec.template: Invalid value: core.PodTemplateSpec{}: field is immutable\n",
+        "Error: UPGRADE FAILED: cannot patch \"migrate\" with kind Job: Job.batch \"migrate\" is invalid: spec.template: Invalid value: {\"labels\":{\"job-name\":\"migrate\"},\"Env\":[{\"Name\":\"PASSWORD\",\"Value\":\"s3cret: x\"}],\"HostnameOverride\":null}: field is immutable\n",
         Cause::Immutable,
         Kind::Chart,
         Kind::Broken,
-        "cannot be changed",
+        "changes spec.template of Job migrate",
     ),
     (
         "Error: UPGRADE FAILED: conflict occurred while applying object prod/api apps/v1, Kind=Deployment: Apply failed with 1 conflict: conflict with \"kubectl\" using apps/v1: .spec.replicas\n",
@@ -186,7 +207,7 @@ const CASES: &[Case] = &[
         "Error: UPGRADE FAILED: unable to build kubernetes objects from new release manifest: resource mapping not found for name: \"x\" namespace: \"\" from \"\": no matches for kind \"Widget\" in version \"acme.io/v1\"\nensure CRDs are installed first\n",
         Cause::UnknownKind,
         Kind::Chart,
-        Kind::Broken,
+        Kind::Chart,
         "does not know",
     ),
     (
@@ -200,7 +221,7 @@ const CASES: &[Case] = &[
         "Error: create: failed to create: namespaces \"prod\" not found\n",
         Cause::NoNamespace,
         Kind::Node,
-        Kind::Broken,
+        Kind::Node,
         "namespace is not there",
     ),
     (
@@ -238,6 +259,8 @@ fn helms_words_are_understood() {
                 "{said}: {}",
                 failure.error
             );
+            let evidence = failure.error.evidence().join("\n");
+            assert!(!evidence.contains("s3cret"), "{evidence}");
             assert!(
                 !failure
                     .error

@@ -52,13 +52,18 @@ pub(super) async fn pull(
         stored: None,
         anonymous: false,
     };
+    let (mut said, mut answer) = (said, answer);
     if let (Answer::Denied | Answer::NoRight, Some(Stored { file, .. })) = (answer, &stored) {
         let again = anonymous(runner, call)?;
         let ran = runner
             .run(&again, cancel, deadline, std::future::pending())
             .await?;
-        if refused(&ran, chart)?.is_none() {
-            return pulled(&folder, &ran, Some(answer::dead_credentials(file)));
+        match refused(&ran, chart)? {
+            None => return pulled(&folder, &ran, Some(answer::dead_credentials(file))),
+            // Refused both ways: the first words tell more.
+            Some((_, Answer::Denied)) => {}
+            // The package is public, so that this is the truth about it.
+            Some(truth) => (said, answer) = truth,
         }
         asked.anonymous = true;
     }

@@ -56,6 +56,15 @@ async fn dead_credentials_do_not_stand_in_the_way_of_a_public_chart() {
 }
 
 #[tokio::test]
+async fn a_missing_version_of_a_public_chart_is_told_despite_dead_credentials() {
+    let missing = "echo 'Error: failed to perform \"FetchReference\" on source: ghcr.io/acme/charts/shop:1.0.0: not found' >&2; exit 1";
+    let body = format!("if grep -q auths \"$HELM_REGISTRY_CONFIG\"; then {DENIED}; fi; {missing}");
+    let (pulled, _) = pulled(&body, r#"{"auths":{"ghcr.io":{"auth":"dTpw"}}}"#).await;
+    let error = pulled.unwrap_err();
+    assert!(error.to_string().contains("does not have it"), "{error}");
+}
+
+#[tokio::test]
 async fn a_denial_says_its_causes() {
     for (credentials, hints) in [("{}", 2), (r#"{"auths":{"ghcr.io":{"auth":"dTpw"}}}"#, 3)] {
         let (pulled, file) = pulled(DENIED, credentials).await;

@@ -50,6 +50,40 @@ fn a_record_is_read() {
     );
 }
 
+/// Stored by the real helms, for a first install with a hook and a test.
+#[test]
+fn records_of_both_helms_are_read() {
+    for (stored, server_side) in [
+        (include_str!("fixtures/record-helm3.txt"), false),
+        (include_str!("fixtures/record-helm4.txt"), true),
+    ] {
+        let stored: String = stored.lines().collect();
+        let record = read(decode(stored.as_bytes()).unwrap()).unwrap();
+        assert_eq!((record.revision, record.status), (1, Status::Deployed));
+        assert_eq!(
+            (record.chart.as_str(), record.chart_version.as_str()),
+            ("shop", "1.0.0")
+        );
+        assert_eq!(record.server_side, server_side);
+        assert_eq!(record.description, "fixture");
+        assert!(record.last_deployed.starts_with("2026-"));
+        let [before, test] = record.hooks.as_slice() else {
+            panic!("two hooks")
+        };
+        assert_eq!(
+            before.delete_policies,
+            ["before-hook-creation", "hook-succeeded"]
+        );
+        assert!(test.is_test() && !before.is_test());
+        let documents = record.documents();
+        assert!(
+            documents.contains("image: \"ghcr.io/acme/api:1\"")
+                && documents.contains("name: before")
+        );
+        assert!(!documents.contains("name: test"));
+    }
+}
+
 #[test]
 fn the_oldest_records_are_not_compressed() {
     let plain = STANDARD.encode(r#"{"version":1}"#);
