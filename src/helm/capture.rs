@@ -1,90 +1,88 @@
-//! What a program said, kept within bounds: the beginning and the end.
+//! What a program said, in memory: all of it is taken, its ends are kept.
 //!
-//! Pure. It never grows past its bound, however much is said.
+//! Not a pipe, for three reasons. Helm tells that it was cancelled before it
+//! settles the release, and a pipe whose reader is dead would kill it there
+//! (SIGPIPE), with the release pending. A pipe that nobody empties would stop
+//! it. And whatever else holds a pipe open would make us wait.
 
-use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt as _;
+use std::process::Stdio;
 
-/// Keeps the first `head` and the last `tail` bytes of a stream.
-#[derive(Debug)]
-pub(crate) struct Capture {
-    head: Vec<u8>,
-    head_max: usize,
-    tail: VecDeque<u8>,
-    tail_max: usize,
-    lost: u64,
+/// What is kept of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ends {
+    /// The first bytes.
+    pub(crate) head: u64,
+    /// The last bytes.
+    pub(crate) tail: u64,
 }
 
+/// An output that is taken into memory, and to be read afterwards.
+#[derive(Debug)]
+pub(crate) struct Capture(File);
+
 impl Capture {
-    /// A capture of at most `head` + `tail` bytes.
-    pub(crate) const fn new(head: usize, tail: usize) -> Self {
-        Self {
-            head: Vec::new(),
-            head_max: head,
-            tail: VecDeque::new(),
-            tail_max: tail,
-            lost: 0,
+    /// A new one, with nothing in it. The name is for people who look into /proc.
+    pub(crate) fn new(name: &str) -> io::Result<Self> {
+        let memory = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?;
+        Ok(Self(File::from(memory)))
+    }
+
+    /// The end to write to.
+    pub(crate) fn writer(&self) -> io::Result<Stdio> {
+        Ok(Stdio::from(self.0.as_fd().try_clone_to_owned()?))
+    }
+
+    /// The text, and whether something in its middle was left out. What is not
+    /// UTF-8 is replaced.
+    pub(crate) fn read(&self, ends: Ends) -> io::Result<(String, bool)> {
+        let length = self.0.metadata()?.len();
+        let lost = length.saturating_sub(ends.head.saturating_add(ends.tail));
+        if lost == 0 {
+            return Ok((text(self.part(0, length)?), false));
         }
+        let mut bytes = self.part(0, ends.head)?;
+        bytes.extend_from_slice(format!("\n… {lost} bytes left out …\n").as_bytes());
+        bytes.extend(self.part(length - ends.tail, ends.tail)?);
+        Ok((text(bytes), true))
     }
 
-    /// Takes what was said next.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let room = self.head_max - self.head.len();
-        let (first, rest) = bytes.split_at(room.min(bytes.len()));
-        self.head.extend_from_slice(first);
-        let skipped = rest.len().saturating_sub(self.tail_max);
-        let rest = &rest[skipped..];
-        let over = (self.tail.len() + rest.len()).saturating_sub(self.tail_max);
-        self.tail.drain(..over);
-        self.tail.extend(rest);
-        self.lost += (skipped + over) as u64;
+    fn part(&self, from: u64, length: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        self.0.read_exact_at(&mut bytes, from)?;
+        Ok(bytes)
     }
+}
 
-    /// How many bytes in the middle were dropped.
-    pub(crate) const fn lost(&self) -> u64 {
-        self.lost
-    }
-
-    /// The text; what is not UTF-8 is replaced, and a gap is told.
-    pub(crate) fn text(self) -> String {
-        let mut bytes = self.head;
-        if self.lost > 0 {
-            bytes.extend_from_slice(format!("\n… {} bytes left out …\n", self.lost).as_bytes());
-        }
-        bytes.extend(self.tail);
-        String::from_utf8(bytes)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-    }
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Capture;
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Write as _;
+
+    use super::{Capture, Ends};
 
     #[test]
     fn both_ends_are_kept() {
-        for (pieces, text, lost) in [
-            (vec!["abc"], "abc", 0),
-            (vec!["abcd", "efg"], "abcdefg", 0),
-            (vec!["abcdefgh"], "abcd\n… 1 bytes left out …\nfgh", 1),
-            (
-                vec!["ab", "cdef", "ghi", "j"],
-                "abcd\n… 3 bytes left out …\nhij",
-                3,
-            ),
+        for (said, text, cut) in [
+            (b"".as_slice(), "", false),
+            (b"abcdefg", "abcdefg", false),
+            (b"abcdefgh", "abcd\n… 1 bytes left out …\nfgh", true),
+            (b"abcdefghij", "abcd\n… 3 bytes left out …\nhij", true),
+            (b"a\xffb", "a\u{fffd}b", false),
         ] {
-            let mut capture = Capture::new(4, 3);
-            for piece in &pieces {
-                capture.push(piece.as_bytes());
-            }
-            assert_eq!(capture.lost(), lost, "{pieces:?}");
-            assert_eq!(capture.text(), text, "{pieces:?}");
+            let mut capture = Capture::new("test").unwrap();
+            capture.0.write_all(said).unwrap();
+            let ends = Ends { head: 4, tail: 3 };
+            assert_eq!(capture.read(ends).unwrap(), (text.to_owned(), cut));
         }
-    }
-
-    #[test]
-    fn what_is_not_text_does_not_fail() {
-        let mut capture = Capture::new(10, 0);
-        capture.push(b"a\xffb");
-        assert_eq!(capture.text(), "a\u{fffd}b");
     }
 }

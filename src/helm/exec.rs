@@ -11,7 +11,9 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Resource, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
+};
 
 /// The first argument that asks for this entry.
 pub const ENTRY: &str = "__exec-helm";
@@ -22,6 +24,9 @@ pub const ORPHANED: u8 = 125;
 pub const NOT_EXECUTABLE: u8 = 126;
 /// Helm is not there. (The shell's codes; helm itself ends with 0 or 1.)
 pub const NOT_FOUND: u8 = 127;
+
+/// The most that helm may write to one file, in bytes.
+const FILE_MAX: u64 = 256 << 20;
 
 /// Becomes helm; returns the exit code only where that failed. `arguments` are
 /// those after [`ENTRY`].
@@ -54,12 +59,26 @@ fn become_helm(arguments: impl IntoIterator<Item = OsString>) -> Result<Infallib
     if getppid() != Some(parent) {
         return Err((ORPHANED, "deploy ended before helm began".to_owned()));
     }
+    limit_files();
     let error = Command::new(&helm).arg0("helm").args(arguments).exec();
     let code = match error.kind() {
         std::io::ErrorKind::NotFound => NOT_FOUND,
         _ => NOT_EXECUTABLE,
     };
     Err((code, error.to_string()))
+}
+
+/// Bounds what helm and its plugins can write to each file, their output (which
+/// is kept in memory) among them.
+fn limit_files() {
+    let mut limit = getrlimit(Resource::Fsize);
+    limit.current = Some(
+        limit
+            .current
+            .map_or(FILE_MAX, |current| current.min(FILE_MAX)),
+    );
+    // Only lowered, which nobody can be refused.
+    let _ = setrlimit(Resource::Fsize, limit);
 }
 
 fn pid(text: &OsStr) -> Option<Pid> {

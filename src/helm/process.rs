@@ -13,12 +13,11 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal as Kill};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until};
 
 use super::cancel::Cancel;
-use super::capture::Capture;
+use super::capture::{Capture, Ends};
 use super::exec;
 use crate::error::{Error, Kind, Result, Signal};
 
@@ -29,15 +28,20 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The same once somebody is in a hurry.
 const HURRY: Duration = Duration::from_secs(1);
 
-/// How long output is waited for after helm ended: a program that helm started
-/// may still hold its pipes.
-const DRAIN: Duration = Duration::from_millis(500);
-
-/// The most that is kept of each end of helm's output, in bytes.
-const END: usize = 2 << 20;
+/// The most that is kept of what helm says, in bytes.
+const WORDS: Ends = Ends {
+    head: 2 << 20,
+    tail: 2 << 20,
+};
 
 /// The most that a rendered chart may be, in bytes.
-pub const RENDER_MAX: usize = 64 << 20;
+pub const RENDER_MAX: u64 = 64 << 20;
+
+/// A document is whole or of no use.
+const DOCUMENT: Ends = Ends {
+    head: RENDER_MAX,
+    tail: 0,
+};
 
 /// One call of helm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -179,70 +183,57 @@ impl Runner {
         deadline: Instant,
         stop: impl Future<Output = ()>,
     ) -> Result<Ran> {
-        let mut child = self.spawn(call)?;
-        let mut stdout = child.stdout.take();
-        let mut stderr = child.stderr.take();
-        let (head, tail) = if call.document {
-            (RENDER_MAX, 0)
-        } else {
-            (END, END)
+        let unable = |error: std::io::Error| {
+            Error::new(Kind::Internal, "helm's output cannot be captured").because(error)
         };
-        let (mut said, mut complained) = (Capture::new(head, tail), Capture::new(END, END));
-        let (mut out, mut err) = (vec![0; 64 << 10], vec![0; 16 << 10]);
+        let stdout = Capture::new("helm-stdout").map_err(unable)?;
+        let stderr = Capture::new("helm-stderr").map_err(unable)?;
+        let mut child = self.spawn(
+            call,
+            stdout.writer().map_err(unable)?,
+            stderr.writer().map_err(unable)?,
+        )?;
 
         let mut stopped = None;
         let mut killed = false;
-        let mut status = None;
-        // When the next thing happens by itself: SIGTERM, SIGKILL, no more output.
+        // When the next thing happens by itself: SIGTERM, then SIGKILL.
         let mut next = deadline;
         tokio::pin!(stop);
-        while status.is_none() || stdout.is_some() || stderr.is_some() {
+        let status = loop {
             tokio::select! {
-                read = read(&mut stdout, &mut out), if stdout.is_some() => match read {
-                    0 => stdout = None,
-                    length => said.push(&out[..length]),
-                },
-                read = read(&mut stderr, &mut err), if stderr.is_some() => match read {
-                    0 => stderr = None,
-                    length => complained.push(&err[..length]),
-                },
-                ended = child.wait(), if status.is_none() => {
-                    let lost = |error: std::io::Error| Error::new(Kind::Internal, "helm's end was not told").because(error);
-                    status = Some(ended.map_err(lost)?);
-                    next = Instant::now() + DRAIN;
-                }
-                signal = cancel.cancelled(), if stopped.is_none() && status.is_none() => {
+                ended = child.wait() => break ended,
+                signal = cancel.cancelled(), if stopped.is_none() => {
                     stopped = Some(Stopped::Cancelled(signal));
                     next = terminate(&child);
                 }
-                () = &mut stop, if stopped.is_none() && status.is_none() => {
+                () = &mut stop, if stopped.is_none() => {
                     stopped = Some(Stopped::Asked);
                     next = terminate(&child);
                 }
-                _ = cancel.hurried(), if stopped.is_some() && status.is_none()
-                    && next > Instant::now() + HURRY => next = Instant::now() + HURRY,
-                () = sleep_until(next) => match (status, stopped) {
-                    (Some(_), _) => (stdout, stderr) = (None, None),
-                    (None, None) => {
-                        stopped = Some(Stopped::Deadline);
-                        next = terminate(&child);
-                    }
-                    (None, Some(_)) => {
-                        killed = true;
-                        kill(&child);
-                        next = Instant::now() + GRACE;
-                    }
-                },
+                _ = cancel.hurried(), if stopped.is_some() && next > Instant::now() + HURRY => {
+                    next = Instant::now() + HURRY;
+                }
+                () = sleep_until(next) => if stopped.is_none() {
+                    stopped = Some(Stopped::Deadline);
+                    next = terminate(&child);
+                } else {
+                    killed = true;
+                    kill(&child);
+                    next = Instant::now() + GRACE;
+                }
             }
-        }
-        let Some(status) = status else {
-            return Err(Error::new(Kind::Internal, "helm's end was not told"));
         };
-        let cut = call.document && said.lost() > 0;
+        let status = status.map_err(|error| {
+            Error::new(Kind::Internal, "helm's end was not told").because(error)
+        })?;
+        let ends = if call.document { DOCUMENT } else { WORDS };
+        let (stdout, cut) = stdout.read(ends).map_err(unable)?;
+        let (stderr, _) = stderr.read(WORDS).map_err(unable)?;
+        let cut = call.document && cut;
         let ran = Ran {
             status,
-            stdout: said.text(),
-            stderr: complained.text(),
+            stdout,
+            stderr,
             stopped,
             killed,
             cut,
@@ -273,7 +264,7 @@ impl Runner {
         }
     }
 
-    fn spawn(&self, call: &Call) -> Result<Child> {
+    fn spawn(&self, call: &Call, stdout: Stdio, stderr: Stdio) -> Result<Child> {
         let unable =
             |error: std::io::Error| Error::new(Kind::Node, "helm cannot be started").because(error);
         // The lock travels as standard input, which helm never reads: then no
@@ -292,8 +283,8 @@ impl Runner {
             // for the chart (helm's LocateChart looks at files first).
             .current_dir(self.private.path().join("empty"))
             .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(stdout)
+            .stderr(stderr)
             // A terminal's Ctrl-C goes to its foreground group; we decide what
             // helm gets.
             .process_group(0)
@@ -314,15 +305,6 @@ impl Runner {
             #[cfg(test)]
             Start::Bare => Command::new(&self.helm),
         }
-    }
-}
-
-/// The next bytes, how many of them there are; 0 at the end. A pipe that
-/// cannot be read has ended too.
-async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> usize {
-    match pipe {
-        Some(pipe) => pipe.read(buffer).await.unwrap_or(0),
-        None => 0,
     }
 }
 
