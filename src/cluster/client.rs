@@ -25,7 +25,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// plugin of the kubeconfig is run.
 pub async fn connect(plan: &Plan) -> Result<Client> {
     crate::registry::tls();
-    let mut config = kubeconfig::load(plan).await?;
+    let mut config = kubeconfig::load(plan)?;
     config.connect_timeout = Some(CONNECT);
     // kube runs exec plugins on the spot and waits; this keeps signals alive.
     let made = tokio::task::spawn_blocking(move || Client::try_from(config));

@@ -7,18 +7,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use kube::config::{AuthInfo, Config, ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
+use kube::config::{
+    AuthInfo, Cluster, Config, ExecAuthCluster, ExecInteractiveMode, Kubeconfig, KubeconfigError,
+};
 
 use super::proxy;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Plan;
 use crate::registry;
 use crate::text;
-
-/// Keeps kube from looking into the environment for a proxy; never connected to.
-const NO_PROXY_HERE: &str = "http://unused.invalid";
 
 /// What would send helm to another cluster than the kubeconfig names
 /// (`helm.sh/helm/v4@v4.3.1/pkg/cli/environment.go`).
@@ -42,7 +41,7 @@ pub(crate) fn context(plan: &Plan) -> Option<String> {
 }
 
 /// The configuration that leads to the plan's cluster.
-pub(super) async fn load(plan: &Plan) -> Result<Config> {
+pub(super) fn load(plan: &Plan) -> Result<Config> {
     let set = |name: &&&str| {
         plan.environment
             .get(OsStr::new(name))
@@ -58,7 +57,7 @@ pub(super) async fn load(plan: &Plan) -> Result<Config> {
         )));
     }
     let (mut config, own) = match &plan.kubeconfig {
-        Some(paths) => from_files(plan, paths).await?,
+        Some(paths) => from_files(plan, paths)?,
         None => (in_cluster(&plan.environment)?, None),
     };
     let proxy = own.or_else(|| {
@@ -94,72 +93,119 @@ pub(super) async fn load(plan: &Plan) -> Result<Config> {
 }
 
 /// The configuration of the files, and the proxy that they name for its cluster.
-async fn from_files(plan: &Plan, paths: &OsStr) -> Result<(Config, Option<String>)> {
+///
+/// Put together here and not by `Config::from_custom_kubeconfig`, which would
+/// look into the environment for a proxy, and fail where `NO_PROXY` has a word
+/// that it does not know.
+fn from_files(plan: &Plan, paths: &OsStr) -> Result<(Config, Option<String>)> {
     let files = existing(paths)?;
     let mut merged = Kubeconfig::default();
     for file in &files {
         merged = Kubeconfig::read_from(file)
             .and_then(|next| merged.merge(next))
-            .map_err(|error| {
-                Error::new(
-                    Kind::Node,
-                    format!("the kubeconfig {} cannot be read", file.display()),
-                )
-                .because(error)
-                .hint("see that it is a kubeconfig and that this user may read it")
-            })?;
+            .map_err(|error| unreadable(file, error))?;
     }
-    let mut own = HashMap::new();
-    for named in &mut merged.clusters {
-        let Some(cluster) = &mut named.cluster else {
-            continue;
-        };
-        let proxy = cluster.proxy_url.take().filter(|url| !url.is_empty());
-        own.insert(cluster.server.clone().unwrap_or_default(), proxy);
-        cluster.proxy_url = Some(NO_PROXY_HERE.to_owned());
-    }
-    let options = KubeConfigOptions {
-        context: context(plan),
-        ..KubeConfigOptions::default()
+    let context = context(plan);
+    let (cluster, user) = chosen(&merged, context.as_deref()).map_err(|why| {
+        let files: Vec<_> = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        Error::new(
+            Kind::Node,
+            format!("the kubeconfig {} leads nowhere: {why}", files.join(":")),
+        )
+        .hint("see `kubectl config get-contexts`")
+    })?;
+    let incomplete = |why: &str| {
+        Error::new(
+            Kind::Node,
+            format!("the kubeconfig's cluster cannot be used: {why}"),
+        )
+        .hint("see `kubectl config view --minify`")
     };
-    let shown: Vec<_> = files
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
-    let server = server(&merged, options.context.as_deref());
-    let config = Config::from_custom_kubeconfig(merged, &options)
-        .await
-        .map_err(|error| {
-            let context = options.context.as_deref().unwrap_or("its current context");
-            Error::new(
-                Kind::Node,
-                format!(
-                    "the kubeconfig {} leads nowhere with {}",
-                    shown.join(":"),
-                    text::line(context, text::VALUE)
-                ),
-            )
-            .because(error)
-            .hint("see `kubectl config get-contexts`")
-        })?;
-    Ok((config, own.remove(&server).flatten()))
+    let server = cluster.server.as_deref().unwrap_or_default();
+    let url = server
+        .parse()
+        .map_err(|_| incomplete("its server is not a URL"))?;
+    let mut config = Config::new(url);
+    // This reads the authority for the plugin, from where it lies.
+    let described = ExecAuthCluster::try_from(cluster)
+        .map_err(|error| incomplete("its certificate authority cannot be read").because(error))?;
+    if let Some(pem) = &described.certificate_authority_data {
+        let parsed = registry::certificates(pem);
+        config.root_cert =
+            Some(parsed.ok_or_else(|| incomplete("its certificate authority is not PEM"))?);
+    }
+    config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
+    config.disable_compression = cluster.disable_compression.unwrap_or(false);
+    config.tls_server_name.clone_from(&cluster.tls_server_name);
+    config.auth_info = user;
+    if let Some(exec) = config
+        .auth_info
+        .exec
+        .as_mut()
+        .filter(|exec| exec.provide_cluster_info)
+    {
+        exec.cluster = Some(described);
+    }
+    Ok((
+        config,
+        cluster.proxy_url.clone().filter(|url| !url.is_empty()),
+    ))
 }
 
-/// The address of the cluster that `context` leads to.
-fn server(kubeconfig: &Kubeconfig, context: Option<&str>) -> String {
-    let context = context.or(kubeconfig.current_context.as_deref());
-    let cluster = kubeconfig
+/// The cluster and the user that `context`, or else the current one, names. As
+/// in client-go a user may be missing.
+fn chosen<'a>(
+    kubeconfig: &'a Kubeconfig,
+    context: Option<&str>,
+) -> std::result::Result<(&'a Cluster, AuthInfo), String> {
+    let shown = |name: &str| text::quoted(name);
+    let name = context
+        .or(kubeconfig.current_context.as_deref())
+        .filter(|name| !name.is_empty())
+        .ok_or("it has no current context, and none was named")?;
+    let context = kubeconfig
         .contexts
         .iter()
-        .find(|named| Some(named.name.as_str()) == context)
+        .find(|named| named.name == name)
         .and_then(|named| named.context.as_ref())
-        .map(|context| context.cluster.as_str());
+        .ok_or_else(|| format!("it has no context {}", shown(name)))?;
     let cluster = kubeconfig
         .clusters
         .iter()
-        .find(|named| Some(named.name.as_str()) == cluster);
-    let server = cluster.and_then(|named| named.cluster.as_ref()?.server.clone());
-    server.unwrap_or_default()
+        .find(|named| named.name == context.cluster)
+        .and_then(|named| named.cluster.as_ref())
+        .ok_or_else(|| format!("its context {} names no cluster", shown(name)))?;
+    let user = kubeconfig
+        .auth_infos
+        .iter()
+        .find(|named| Some(&named.name) == context.user.as_ref())
+        .and_then(|named| named.auth_info.clone());
+    Ok((cluster, user.unwrap_or_default()))
+}
+
+/// A parser's message quotes the text around the mistake, which may be a
+/// token: only the place is told.
+fn unreadable(file: &Path, error: KubeconfigError) -> Error {
+    let new = Error::new(
+        Kind::Node,
+        format!("the kubeconfig {} cannot be read", file.display()),
+    )
+    .hint("see that it is a kubeconfig and that this user may read it");
+    if let KubeconfigError::ReadConfig(cause, _) = error {
+        return new.because(cause);
+    }
+    let said = error.to_string();
+    let place = said.find("line ").map(|at| &said[at..]).unwrap_or_default();
+    let place: Vec<_> = place.split([' ', ':', ',']).take(4).collect();
+    match place.as_slice() {
+        ["line", line, "column", column] => new.detail(format!(
+            "it is no YAML from line {line}, column {column} on"
+        )),
+        _ => new,
+    }
 }
 
 /// Those of the files that exist: as kubectl, a list may name missing ones, but

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use kube::config::{AuthInfo, ExecConfig, Kubeconfig};
 
-use super::{existing, server, settle_exec};
+use super::{chosen, existing, settle_exec, unreadable};
 
 const TWO: &str = r#"
 apiVersion: v1
@@ -16,6 +16,7 @@ clusters:
 contexts:
 - { name: one, context: { cluster: a, user: u } }
 - { name: two, context: { cluster: b, user: u } }
+- { name: four, context: { cluster: d, user: u } }
 current-context: one
 users: [ { name: u, user: {} } ]
 "#;
@@ -23,12 +24,36 @@ users: [ { name: u, user: {} } ]
 #[test]
 fn a_context_leads_to_its_cluster() {
     let kubeconfig = Kubeconfig::from_yaml(TWO).unwrap();
-    for (context, address) in [
-        (None, "https://a:6443"),
-        (Some("two"), "https://b:6443"),
-        (Some("three"), ""),
+    for (context, address) in [(None, "https://a:6443"), (Some("two"), "https://b:6443")] {
+        let (cluster, _) = chosen(&kubeconfig, context).unwrap();
+        assert_eq!(cluster.server.as_deref(), Some(address));
+    }
+    for (context, why) in [
+        ("three", "no context 'three'"),
+        ("four", "'four' names no cluster"),
+        ("", "no current context"),
     ] {
-        assert_eq!(server(&kubeconfig, context), address);
+        let said = chosen(&kubeconfig, Some(context)).unwrap_err();
+        assert!(said.contains(why), "{said}");
+    }
+}
+
+#[test]
+fn a_broken_file_is_told_without_its_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    for content in [
+        "users:\n- name: a\n  user: { token: s3cret\n",
+        "users: s3cret\n",
+        "users: [ { name: a, user: { token: [s3cret] } } ]",
+    ] {
+        std::fs::write(&file, content).unwrap();
+        let error = unreadable(&file, Kubeconfig::read_from(&file).unwrap_err());
+        let said = format!("{error} {}", error.evidence().join("\n"));
+        assert!(
+            said.contains("cannot be read") && !said.contains("s3cret"),
+            "{said}"
+        );
     }
 }
 

@@ -21,23 +21,22 @@ pub(crate) fn tls() {
 /// Libraries would look into the environment of this process instead, which
 /// inside Actions is the workflow's.
 pub(crate) fn roots(environment: &BTreeMap<OsString, OsString>) -> Result<Option<Vec<Vec<u8>>>> {
-    let Some(file) = environment
-        .get(OsStr::new("SSL_CERT_FILE"))
-        .filter(|file| !file.is_empty())
-    else {
+    let file = environment.get(OsStr::new("SSL_CERT_FILE"));
+    let Some(file) = file.filter(|file| !file.is_empty()) else {
         return Ok(None);
     };
-    let unreadable = |error: rustls::pki_types::pem::Error| {
-        Error::new(
-            Kind::Node,
-            format!("SSL_CERT_FILE {} cannot be read", file.display()),
-        )
-        .because(error)
-        .hint("see that it holds certificates in PEM and that this user may read it")
+    let unreadable = || {
+        let message = format!("SSL_CERT_FILE {} cannot be read", file.display());
+        Error::new(Kind::Node, message)
+            .hint("see that it holds certificates in PEM and that this user may read it")
     };
-    let mut roots = Vec::new();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
-        roots.push(certificate.map_err(unreadable)?.to_vec());
-    }
-    Ok(Some(roots))
+    let pem = std::fs::read(file).map_err(|error| unreadable().because(error))?;
+    certificates(&pem).ok_or_else(unreadable).map(Some)
+}
+
+/// The certificates (DER) of a bundle in PEM; none where it is not such.
+pub(crate) fn certificates(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let found = CertificateDer::pem_slice_iter(pem).map(|found| found.map(|found| found.to_vec()));
+    let found = found.collect::<std::result::Result<Vec<_>, _>>().ok()?;
+    (!found.is_empty()).then_some(found)
 }
