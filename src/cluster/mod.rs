@@ -4,5 +4,5 @@
 pub mod client;
 pub mod discovery;
 mod kubeconfig;
-mod proxy;
+pub(crate) mod proxy;
 pub mod verify;

@@ -181,3 +181,6 @@ impl Helm {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -332,4 +332,4 @@ fn pid(child: &Child) -> Option<Pid> {
 
 #[cfg(test)]
 #[path = "process_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

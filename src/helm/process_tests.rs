@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,12 +15,27 @@ use super::super::cancel::Cancel;
 use super::{Call, Ran, Runner, Start, Stopped};
 use crate::error::{Kind, Signal};
 
-/// An executable script.
+/// An executable script named `helm`.
 pub(crate) fn script(folder: &Path, body: &str) -> PathBuf {
     let path = folder.join("helm");
-    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    executable(&path, body);
     path
+}
+
+/// An executable script. It is written by another process: were it written
+/// here, a program that another test starts at this moment could hold it open,
+/// and running it would fail (ETXTBSY).
+pub(crate) fn executable(path: &Path, body: &str) {
+    let mut shell = std::process::Command::new("/bin/sh")
+        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+        .arg(path)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = shell.stdin.take().unwrap();
+    write!(stdin, "#!/bin/sh\n{body}\n").unwrap();
+    drop(stdin);
+    assert!(shell.wait().unwrap().success());
 }
 
 /// A runner that starts helm without the guard.

@@ -88,6 +88,9 @@ pub fn read(said: &str) -> Answer {
             "timed out",
             "deadline exceeded",
             "connection reset",
+            "closed connection",
+            "unexpected-eof",
+            "incomplete message",
         ])
     {
         Answer::Unavailable
@@ -246,6 +249,10 @@ mod tests {
                 Answer::Credentials,
             ),
             ("net/http: TLS handshake timeout", Answer::Unavailable),
+            (
+                "client error (SendRequest): connection error: peer closed connection without sending TLS close_notify",
+                Answer::Unavailable,
+            ),
             (
                 "tls: failed to verify certificate: x509: certificate signed by unknown authority",
                 Answer::Untrusted,

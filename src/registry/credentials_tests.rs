@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::{Credential, Environment, Said, files, find, look_up};
+use crate::helm::process::tests::executable;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
     pairs
@@ -113,9 +113,7 @@ fn a_broken_file_is_told_without_its_content() {
 }
 
 fn helper(folder: &Path, body: &str) {
-    let path = folder.join("docker-credential-test");
-    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    executable(&folder.join("docker-credential-test"), body);
     std::fs::write(folder.join("config.json"), r#"{"credsStore":"test"}"#).unwrap();
 }
 

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod credentials;
+pub mod preflight;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

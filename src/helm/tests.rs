@@ -1,0 +1,166 @@
+//! Helm as the pipeline uses it, played by scripts.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::process::tests::{bare, script};
+use super::{Cancel, Cause, Ended, Helm, Rollback, Stopped, Upgrade, Wait, find};
+use crate::error::{Kind, Signal};
+use crate::plan::{ImageRules, OnFailure, Plan, Retention};
+use crate::signal::Request;
+
+fn plan(path: &str) -> Plan {
+    let minute = Duration::from_secs(60);
+    Plan {
+        request: Request {
+            app: "shop".parse().unwrap(),
+            chart: "oci://ghcr.io/acme/charts/shop".parse().unwrap(),
+            version: "1.0.0".parse().unwrap(),
+            images: BTreeMap::new(),
+        },
+        release: "shop".into(),
+        namespace: "prod".into(),
+        values: Vec::new(),
+        images: ImageRules::default(),
+        budget: minute,
+        rollback_budget: minute,
+        on_failure: OnFailure::Keep,
+        lock_timeout: minute,
+        stale_after: minute,
+        helm: None,
+        kubeconfig: None,
+        kube_context: None,
+        environment: BTreeMap::from([("PATH".into(), path.into())]),
+        state: "/nowhere".into(),
+        evidence: Retention {
+            keep: minute,
+            max: 0,
+        },
+        dry_run: false,
+    }
+}
+
+#[test]
+fn helm_is_looked_for_only_where_the_plan_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let helm = script(folder.path(), "");
+    let here = folder.path().to_str().unwrap();
+    assert_eq!(
+        find::locate(&plan(&format!("/nowhere:{here}"))).unwrap(),
+        helm
+    );
+    for path in ["/nowhere", ".", ""] {
+        let error = find::locate(&plan(path)).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string()),
+            (Kind::Node, "helm is not in PATH".into())
+        );
+    }
+    let named = Plan {
+        helm: Some(helm.clone()),
+        ..plan("")
+    };
+    assert_eq!(find::locate(&named).unwrap(), helm);
+    let missing = Plan {
+        helm: Some("/nowhere/helm".into()),
+        ..plan(here)
+    };
+    assert!(
+        find::locate(&missing)
+            .unwrap_err()
+            .to_string()
+            .contains("/nowhere/helm")
+    );
+}
+
+async fn helm(folder: &Path, body: &str, cancel: &Cancel) -> crate::Result<Helm> {
+    let body = format!("if [ $1 = version ]; then printf v4.3.1; exit; fi; {body}");
+    let runner = bare(script(folder, &body), &[("PATH", "/usr/bin:/bin")]);
+    Helm::with(runner, &plan(""), cancel.clone()).await
+}
+
+fn upgrade() -> Upgrade<'static> {
+    Upgrade {
+        chart: Path::new("/c.tgz"),
+        values: &[],
+        create_namespace: false,
+        wait: Wait::Watch,
+        server_side: true,
+        timeout: Duration::from_secs(60),
+    }
+}
+
+#[tokio::test]
+async fn an_unsupported_helm_is_refused_with_its_place() {
+    for (says, said) in [
+        ("printf v3.10.0; exit", "helm 3.10.0 is not supported"),
+        ("exit 1", "cannot tell its version"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let runner = bare(script(folder.path(), says), &[]);
+        let (cancel, _trigger) = Cancel::manual();
+        let error = Helm::with(runner, &plan(""), cancel).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Node);
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn helms_ends_are_told_apart() {
+    let deadline = || Instant::now() + Duration::from_secs(30);
+    let (cancel, trigger) = Cancel::manual();
+    let folder = tempfile::tempdir().unwrap();
+    let well = helm(folder.path(), "exit 0", &cancel).await.unwrap();
+    assert_eq!(well.version().to_string(), "4.3.1");
+    let ended = well
+        .upgrade(&upgrade(), deadline(), std::future::pending())
+        .await
+        .unwrap();
+    assert!(matches!(ended, Ended::Well));
+
+    let folder = tempfile::tempdir().unwrap();
+    let said = "echo 'Error: UPGRADE FAILED: context deadline exceeded' >&2; exit 1";
+    let failed = helm(folder.path(), said, &cancel).await.unwrap();
+    let ended = failed
+        .upgrade(&upgrade(), deadline(), std::future::pending())
+        .await
+        .unwrap();
+    assert!(matches!(ended, Ended::Failed(failure) if failure.cause == Cause::Timeout));
+
+    let folder = tempfile::tempdir().unwrap();
+    let slow = helm(folder.path(), "exec sleep 60", &cancel).await.unwrap();
+    let ended = slow
+        .upgrade(&upgrade(), deadline(), async {})
+        .await
+        .unwrap();
+    assert!(matches!(
+        ended,
+        Ended::Stopped {
+            by: Stopped::Asked,
+            killed: false
+        }
+    ));
+    trigger.fire(Signal::Hangup);
+    let rollback = Rollback {
+        revision: 1,
+        wait: Wait::Poll,
+        server_side: false,
+        timeout: Duration::from_secs(60),
+    };
+    let ended = slow
+        .rollback(&rollback, deadline(), std::future::pending())
+        .await
+        .unwrap();
+    assert!(matches!(
+        ended,
+        Ended::Stopped {
+            by: Stopped::Cancelled(Signal::Hangup),
+            killed: false
+        }
+    ));
+}

@@ -1,0 +1,303 @@
+//! Asks GHCR whether the requested images are there, before anything is
+//! touched.
+//!
+//! With the node's own credentials, and once more without them where they are
+//! refused. Only a definite "not found" stops a deploy: the cluster may hold
+//! other credentials than the node, so that a refusal is no proof. Nothing is
+//! pulled but manifests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::time::Duration;
+
+use futures::future::join_all;
+use oci_client::Reference;
+use oci_client::client::{Certificate, CertificateEncoding, Client, ClientConfig};
+use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
+use oci_client::manifest::OciManifest;
+use oci_client::secrets::RegistryAuth;
+
+use super::answer::{self, Answer, Asked};
+use super::credentials::{self, Credential, Stored};
+use crate::cluster::proxy::either;
+use crate::error::{Error, Kind, Result};
+use crate::signal::{Digest, ImageKey, ImageRef};
+use crate::text;
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long all of it may take for one image.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Keeps the client from looking into the environment of this process for a
+/// proxy, which it does where it is given none. Only for plain HTTP, which is
+/// never spoken, and never connected to.
+const NO_HTTP_PROXY: &str = "http://unused.invalid";
+
+/// What is known of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is there.
+    Found {
+        /// The digest of its manifest or index.
+        digest: Option<Digest>,
+        /// `os/architecture` of each platform of an index; empty where it is
+        /// a single image, whose platform its manifest does not tell.
+        platforms: BTreeSet<String>,
+    },
+    /// It is definitely not there.
+    NotFound,
+    /// Nothing certain: what the answer was, and its words.
+    Unknown(Answer, String),
+}
+
+/// What is known of the images.
+#[derive(Debug, Default)]
+pub struct Preflight {
+    /// Each image's verdict.
+    pub verdicts: Vec<(ImageKey, ImageRef, Verdict)>,
+    /// To be told as warnings: dead credentials, unreadable ones.
+    pub warnings: Vec<String>,
+    stored: Option<Stored>,
+}
+
+impl Preflight {
+    /// The error of the images that are definitely not there: one for all.
+    pub fn check(&self) -> Result<()> {
+        let missing = self
+            .verdicts
+            .iter()
+            .filter(|(_, _, verdict)| *verdict == Verdict::NotFound);
+        let missing: Vec<_> = missing
+            .map(|(key, image, _)| format!("{key}: {image}"))
+            .collect();
+        match missing.as_slice() {
+            [] => Ok(()),
+            [one] => Err(not_found(&format!(
+                "ghcr.io does not have the image of {one}"
+            ))),
+            several => Err(not_found(&format!(
+                "ghcr.io does not have {} of the images",
+                several.len()
+            ))
+            .details(several.iter().cloned())),
+        }
+    }
+
+    /// What is worth a note: images that could not be asked for.
+    pub fn notes(&self) -> Vec<String> {
+        let unknown = self
+            .verdicts
+            .iter()
+            .filter_map(|(key, image, verdict)| match verdict {
+                Verdict::Unknown(answer, said) => Some((key, image, *answer, said)),
+                _ => None,
+            });
+        unknown
+            .map(|(key, image, answer, said)| {
+                let asked = Asked {
+                    what: format!("{key}: {image}"),
+                    stored: self.stored.as_ref().map(|stored| stored.file.clone()),
+                    anonymous: self.stored.is_some(),
+                };
+                let error = answer::error(answer, &asked, said);
+                format!("{error}; the cluster may still have access, so the deploy goes on")
+            })
+            .collect()
+    }
+}
+
+fn not_found(message: &str) -> Error {
+    Error::new(Kind::Registry, message)
+        .hint("push it before the deploy job runs, and see that the signal's tag or digest is the one that was pushed")
+}
+
+/// Asks for every image at once. Errors are [`Kind::Node`]: no client can be
+/// made of the node's settings. What the registry answers is in the verdicts.
+pub async fn preflight(
+    environment: &BTreeMap<OsString, OsString>,
+    images: &BTreeMap<ImageKey, ImageRef>,
+) -> Result<Preflight> {
+    super::tls();
+    let mut found = Preflight::default();
+    match credentials::find(environment, ImageRef::REGISTRY).await {
+        Ok(stored) => found.stored = stored,
+        Err(error) => found
+            .warnings
+            .push(format!("images are asked for without credentials: {error}")),
+    }
+    let auth = found
+        .stored
+        .as_ref()
+        .map_or(RegistryAuth::Anonymous, |stored| auth(&stored.credential));
+    let client = client(environment)?;
+    let asked = images.values().map(|image| ask(&client, image, &auth));
+    let mut verdicts = join_all(asked).await;
+    if let Some(stored) = &found.stored {
+        let refused = |verdict: &Verdict| {
+            matches!(
+                verdict,
+                Verdict::Unknown(Answer::Denied | Answer::NoRight, _)
+            )
+        };
+        // Another client, since one keeps the credentials that it saw first.
+        let client = self::client(environment)?;
+        let again = images
+            .values()
+            .zip(&verdicts)
+            .map(async |(image, verdict)| {
+                let again = ask(&client, image, &RegistryAuth::Anonymous);
+                if refused(verdict) {
+                    Some(again.await)
+                } else {
+                    None
+                }
+            });
+        let again = join_all(again).await;
+        let mut dead = false;
+        for (verdict, again) in verdicts.iter_mut().zip(again) {
+            if let Some(again @ (Verdict::Found { .. } | Verdict::NotFound)) = again {
+                dead = true;
+                *verdict = again;
+            }
+        }
+        if dead {
+            found.warnings.push(answer::dead_credentials(&stored.file));
+        }
+    }
+    let named = images
+        .iter()
+        .map(|(key, image)| (key.clone(), image.clone()));
+    found.verdicts = named
+        .zip(verdicts)
+        .map(|((key, image), verdict)| (key, image, verdict))
+        .collect();
+    Ok(found)
+}
+
+fn auth(credential: &Credential) -> RegistryAuth {
+    match credential {
+        Credential::Basic { user, secret } => RegistryAuth::Basic(user.clone(), secret.clone()),
+        Credential::Token(token) => RegistryAuth::Bearer(token.clone()),
+    }
+}
+
+fn client(environment: &BTreeMap<OsString, OsString>) -> Result<Client> {
+    let roots = super::roots(environment)?.unwrap_or_default();
+    let roots = roots.into_iter().map(|data| Certificate {
+        encoding: CertificateEncoding::Der,
+        data,
+    });
+    let config = ClientConfig {
+        tls_certs_only: roots.collect(),
+        connect_timeout: Some(CONNECT),
+        read_timeout: Some(PATIENCE),
+        https_proxy: either(environment, "HTTPS_PROXY", "https_proxy"),
+        http_proxy: Some(NO_HTTP_PROXY.to_owned()),
+        no_proxy: either(environment, "NO_PROXY", "no_proxy"),
+        ..ClientConfig::default()
+    };
+    // Not the cause: it may quote the proxy, with its password.
+    Client::try_from(config).map_err(|_| {
+        Error::new(
+            Kind::Node,
+            "no client for ghcr.io can be made of the node's settings",
+        )
+        .hint("see HTTPS_PROXY and SSL_CERT_FILE in deploy.toml, [env]")
+    })
+}
+
+async fn ask(client: &Client, image: &ImageRef, auth: &RegistryAuth) -> Verdict {
+    let (registry, repository) = (ImageRef::REGISTRY.to_owned(), image.repository());
+    // The digest counts where there are both, as for the kubelet.
+    let reference = match (image.digest(), image.tag()) {
+        (Some(digest), _) => Reference::with_digest(registry, repository, digest.to_string()),
+        (None, Some(tag)) => Reference::with_tag(registry, repository, tag.to_string()),
+        (None, None) => {
+            return Verdict::Unknown(Answer::Unknown, "no tag and no digest".to_owned());
+        }
+    };
+    match tokio::time::timeout(PATIENCE, client.pull_manifest(&reference, auth)).await {
+        Ok(Ok((manifest, digest))) => Verdict::Found {
+            digest: digest.parse().ok(),
+            platforms: platforms(&manifest),
+        },
+        Ok(Err(error)) => match judge(&error) {
+            Answer::NotFound => Verdict::NotFound,
+            answer => Verdict::Unknown(answer, words(&error)),
+        },
+        Err(_) => Verdict::Unknown(
+            Answer::Unavailable,
+            format!("no answer within {} s", PATIENCE.as_secs()),
+        ),
+    }
+}
+
+fn platforms(manifest: &OciManifest) -> BTreeSet<String> {
+    let OciManifest::ImageIndex(index) = manifest else {
+        return BTreeSet::new();
+    };
+    let named = index
+        .manifests
+        .iter()
+        .filter_map(|entry| entry.platform.as_ref());
+    named
+        .map(|platform| format!("{}/{}", platform.os, platform.architecture))
+        // Attestations are listed as if they were images.
+        .filter(|platform| !platform.contains("unknown"))
+        .collect()
+}
+
+/// What a failure means. Only the registry's own word counts as "not found":
+/// a proxy may answer 404 too.
+fn judge(error: &OciDistributionError) -> Answer {
+    match error {
+        OciDistributionError::RegistryError { envelope, .. } => word(envelope),
+        OciDistributionError::UnauthorizedError { .. } => Answer::Denied,
+        // The token was refused; this is the body of the answer.
+        OciDistributionError::AuthenticationFailure(body) => {
+            serde_json::from_str(body).map_or(Answer::Unavailable, |envelope| word(&envelope))
+        }
+        OciDistributionError::ServerError { code, .. } => match code {
+            401 | 403 => Answer::Denied,
+            407 => Answer::Proxy,
+            429 => Answer::Throttled,
+            500.. => Answer::Unavailable,
+            _ => Answer::Unknown,
+        },
+        OciDistributionError::RequestError(_) => answer::read(&words(error)),
+        _ => Answer::Unknown,
+    }
+}
+
+fn word(envelope: &OciEnvelope) -> Answer {
+    let Some(first) = envelope.errors.first() else {
+        return Answer::Unknown;
+    };
+    match first.code {
+        OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound => {
+            Answer::NotFound
+        }
+        OciErrorCode::Denied if first.message.contains("read_package") => Answer::NoRight,
+        OciErrorCode::Denied | OciErrorCode::Unauthorized => Answer::Denied,
+        OciErrorCode::Toomanyrequests => Answer::Throttled,
+        _ => Answer::Unknown,
+    }
+}
+
+/// The chain of causes in one line.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        words.push_str(": ");
+        words.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text::line(&words, 400).into_owned()
+}
+
+#[cfg(test)]
+#[path = "preflight_tests.rs"]
+mod tests;
