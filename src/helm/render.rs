@@ -1,11 +1,14 @@
 //! Renders the chart: without the cluster where that is the truth, with it
 //! where the chart looks things up there.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::cancel::{Cancel, cancelled};
-use super::command::{self, Render, Target};
+use super::command::{self, Capabilities, Render, Target};
 use super::failure::{self, Doing};
 use super::process::{Ran, Runner, Stopped};
 use super::records;
@@ -21,6 +24,50 @@ pub enum Way {
     /// `.Release.Revision`.
     Server,
 }
+
+impl Way {
+    /// The cheapest way that is true for a chart with these templates.
+    ///
+    /// `helm template` has no cluster to look things up in and no revision. It
+    /// also believes in every API that helm itself was built with, whatever
+    /// `--api-versions` says (`DefaultVersionSet` in `pkg/chartutil`), so that
+    /// a chart which asks for an old one that this server no longer has would
+    /// render otherwise than it is applied.
+    pub fn of<'a>(
+        templates: impl IntoIterator<Item = &'a str>,
+        capabilities: &Capabilities,
+    ) -> Self {
+        let cluster = |template: &str| {
+            LOOKS_UP
+                .as_ref()
+                .is_none_or(|looks_up| looks_up.is_match(template))
+                || (template.contains("APIVersions")
+                    && APIS.as_ref().is_none_or(|apis| {
+                        let asked = apis
+                            .captures_iter(template)
+                            .map(|api| api.extract::<1>().1[0]);
+                        asked
+                            .into_iter()
+                            .any(|api| !capabilities.apis.iter().any(|known| known == api))
+                    }))
+        };
+        if templates.into_iter().any(cluster) {
+            Self::Server
+        } else {
+            Self::Local
+        }
+    }
+}
+
+/// What needs the cluster. Found in a comment too, which only costs time.
+static LOOKS_UP: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\blookup\b|\.Release\.Revision\b").ok());
+
+/// An API of Kubernetes itself in quotes: `policy/v1beta1`, with or without a
+/// kind. Other groups helm was not built with.
+static APIS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"["`]((?:[a-z]+|[a-z.]+\.k8s\.io)/v[0-9][a-z0-9]*(?:/[A-Za-z]+)?)["`]"#).ok()
+});
 
 /// One stream of YAML documents: manifest and hooks, without those of tests.
 pub(super) async fn render(

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::super::cancel::Cancel;
 use super::super::process::tests::{bare, script};
-use super::{Render, Target, Way, render};
+use super::{Capabilities, Render, Target, Way, render};
 use crate::error::{Kind, Result};
-use crate::helm::command::{self, Capabilities};
+use crate::helm::command;
 
 async fn rendered(body: &str, way: Way) -> Result<String> {
     let folder = tempfile::tempdir().unwrap();
@@ -111,5 +111,51 @@ fn nothing_is_ever_set_on_the_command_line() {
                 .iter()
                 .any(|word| word.to_string_lossy().starts_with("--set"))
         );
+    }
+}
+
+#[test]
+fn charts_that_ask_the_cluster_are_rendered_there() {
+    let apis = [
+        "v1",
+        "apps/v1",
+        "apps/v1/Deployment",
+        "networking.k8s.io/v1/Ingress",
+    ];
+    let capabilities = Capabilities {
+        apis: apis.map(Into::into).to_vec(),
+        ..Capabilities::default()
+    };
+    for (template, way) in [
+        ("image: {{ .Values.image }}", Way::Local),
+        (
+            "{{ (lookup \"v1\" \"Secret\" .Release.Namespace \"x\").data }}",
+            Way::Server,
+        ),
+        ("{{ include \"lookups\" . }}", Way::Local),
+        ("rev: {{ .Release.Revision }}", Way::Server),
+        (
+            "{{ if .Capabilities.APIVersions.Has \"apps/v1/Deployment\" }}",
+            Way::Local,
+        ),
+        (
+            "{{ if .Capabilities.APIVersions.Has \"policy/v1beta1\" }}",
+            Way::Server,
+        ),
+        (
+            "{{ if $.Capabilities.APIVersions.Has `networking.k8s.io/v1beta1/Ingress` }}",
+            Way::Server,
+        ),
+        (
+            "{{ if .Capabilities.APIVersions.Has \"networking.k8s.io/v1/Ingress\" }}",
+            Way::Local,
+        ),
+        (
+            "{{ if .Capabilities.APIVersions.Has \"monitoring.coreos.com/v1\" }}",
+            Way::Local,
+        ),
+        ("apiVersion: \"policy/v1beta1\"", Way::Local),
+    ] {
+        assert_eq!(Way::of(["", template], &capabilities), way, "{template}");
     }
 }
