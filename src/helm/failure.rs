@@ -5,10 +5,12 @@
 //! behind them; what is not known stays helm's own words. It must never judge
 //! whether the release serves: that is what records and workloads tell.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::process::Ran;
 use crate::error::{Error, Kind};
 use crate::text;
 
@@ -62,6 +64,8 @@ pub enum Cause {
     Hook,
     /// The rollout took too long.
     Timeout,
+    /// Helm was killed, and not by us.
+    Killed,
     /// Something else.
     Other,
 }
@@ -124,6 +128,27 @@ static INVALID: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// The longest value of a field that is shown.
 const SHOWN: usize = 60;
+
+/// What the end of a call that failed means.
+pub fn of(doing: Doing, ran: &Ran) -> Failure {
+    let Some(signal) = ran.status.signal() else {
+        return read(doing, &ran.stderr);
+    };
+    let kind = match doing {
+        Doing::Render => Kind::Node,
+        Doing::Upgrade | Doing::Rollback => Kind::Broken,
+    };
+    let error = Error::new(
+        kind,
+        format!("helm was killed by signal {signal}, not by deploy"),
+    )
+    .details(text::tail(&ran.stderr, 5))
+    .hint("see the node's memory: the kernel's log tells whether it ran out of it (dmesg)");
+    Failure {
+        cause: Cause::Killed,
+        error,
+    }
+}
 
 /// Reads what helm wrote to standard error.
 pub fn read(doing: Doing, stderr: &str) -> Failure {
@@ -277,7 +302,7 @@ fn tell(cause: Cause, said: &str) -> (String, Option<String>) {
             "the rollout did not become ready in time",
             "see the pods of the release",
         ),
-        Cause::Other => (format!("helm failed: {first}"), None),
+        Cause::Killed | Cause::Other => (format!("helm failed: {first}"), None),
     }
 }
 

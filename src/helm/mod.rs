@@ -177,7 +177,7 @@ impl Helm {
                 by,
                 killed: ran.killed,
             },
-            None => Ended::Failed(failure::read(doing, &ran.stderr)),
+            None => Ended::Failed(failure::of(doing, &ran)),
         })
     }
 }

@@ -19,7 +19,7 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 
-use crate::cluster::client::failed;
+use crate::cluster::client::{failed, within};
 use crate::error::{Error, Kind, Result};
 use crate::text;
 
@@ -205,8 +205,12 @@ pub async fn list(
     let api: Api<DynamicObject> =
         Api::namespaced_with(client.clone(), namespace, &driver.resource());
     let wanted = ListParams::default().labels(&format!("owner=helm,name={release}"));
-    let found = api.list(&wanted).await;
-    let found = found.map_err(|error| failed("the release's records cannot be read", &error))?;
+    let what = "the release's records cannot be read";
+    let listed = async {
+        let listed = api.list(&wanted).await;
+        listed.map_err(|error| failed(what, &error))
+    };
+    let found = within(what, listed).await?;
     let mut records = Vec::new();
     for object in &found.items {
         let unreadable =

@@ -94,7 +94,7 @@ pub(super) async fn render(
         None => {}
     }
     if !ran.status.success() {
-        return Err(failure::read(Doing::Render, &ran.stderr).error);
+        return Err(failure::of(Doing::Render, &ran).error);
     }
     if ran.cut {
         return Err(Error::new(

@@ -133,6 +133,14 @@ async fn helms_ends_are_told_apart() {
     assert!(matches!(ended, Ended::Failed(failure) if failure.cause == Cause::Timeout));
 
     let folder = tempfile::tempdir().unwrap();
+    let killed = helm(folder.path(), "kill -9 $$", &cancel).await.unwrap();
+    let ended = killed
+        .upgrade(&upgrade(), deadline(), std::future::pending())
+        .await
+        .unwrap();
+    assert!(matches!(ended, Ended::Failed(failure) if failure.cause == Cause::Killed));
+
+    let folder = tempfile::tempdir().unwrap();
     let slow = helm(folder.path(), "exec sleep 60", &cancel).await.unwrap();
     let ended = slow
         .upgrade(&upgrade(), deadline(), async {})
