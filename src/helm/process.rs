@@ -174,6 +174,8 @@ impl Runner {
     /// completes it is sent SIGTERM, and is killed where it does not end soon
     /// after; either way its end is waited for.
     ///
+    /// A run that is cancelled already begins no helm: [`Kind::Cancelled`].
+    ///
     /// The future has to be polled to its end: dropping it leaves helm running
     /// (with the lock, and until this process ends).
     pub async fn run(
@@ -183,6 +185,7 @@ impl Runner {
         deadline: Instant,
         stop: impl Future<Output = ()>,
     ) -> Result<Ran> {
+        cancel.check()?;
         let unable = |error: std::io::Error| {
             Error::new(Kind::Internal, "helm's output cannot be captured").because(error)
         };
