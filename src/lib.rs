@@ -5,6 +5,7 @@
 //! (`helm`, `registry`, `cluster`, `state`); `pipeline` is its table of
 //! contents, `event` the only way from there to what people read.
 
+pub mod chart;
 pub mod cli;
 pub mod cluster;
 pub mod error;

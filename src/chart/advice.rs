@@ -1,0 +1,420 @@
+//! What to tell where an image would not take effect: what was looked at, what
+//! was rendered instead, and the line to put into deploy.toml.
+
+use serde_json::Value;
+
+use super::judge::{component, swapped};
+use super::manifest::{Container, Object};
+use super::proof::{Need, Want};
+use super::reference::Reference;
+use super::search::Search;
+use super::trial::{Candidate, Outcome, State};
+use crate::plan::{ImageRules, ValuePath};
+use crate::signal::ImageKey;
+use crate::{Error, Kind, Result, text};
+
+/// The most places suggested.
+const MAX_PLACES: usize = 6;
+
+/// All that is known when a trial is over.
+pub(super) struct Advice<'a> {
+    pub(super) values: &'a Value,
+    pub(super) outcome: &'a Outcome,
+    pub(super) wants: &'a [Want],
+    pub(super) rules: &'a ImageRules,
+}
+
+/// Why a key would not take effect.
+struct Problem {
+    message: String,
+    details: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Advice<'_> {
+    /// Whether each key has exactly one place (or those that the node names);
+    /// notes where one has none and need not. Fails with all problems at once.
+    pub(super) fn settle(&self) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        let mut problems = Vec::new();
+        for want in self.wants {
+            match self.key(want) {
+                Ok(note) => notes.extend(note),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() {
+            problems.extend(self.swap());
+        }
+        let mut problems = problems.into_iter();
+        let Some(first) = problems.next() else {
+            return Ok(notes);
+        };
+        let mut error = Error::new(Kind::Chart, first.message).details(first.details);
+        let mut hints = first.hints;
+        for problem in problems {
+            error = error.detail(problem.message).details(problem.details);
+            hints.extend(problem.hints);
+        }
+        for hint in hints {
+            error = error.hint(hint);
+        }
+        Err(error)
+    }
+
+    /// The error for what the real render showed.
+    pub(super) fn refused(&self, mut problems: Vec<String>) -> Error {
+        problems.dedup();
+        let mut problems = problems.into_iter();
+        let first = problems.next().unwrap_or_default();
+        let mut error = Error::new(Kind::Chart, first).details(problems);
+        for want in self.wants {
+            let tried = self.tried(&want.key);
+            let mut places = self.places(&want.key, &[]);
+            places.retain(|place| !tried.contains(place));
+            if !places.is_empty() && want.need != Need::Follows {
+                let all: Vec<String> = self
+                    .live(&want.key)
+                    .map(|c| c.spot.at.to_string())
+                    .chain(places)
+                    .collect();
+                error = error.hint(line(&want.key, &all));
+            }
+        }
+        error.hint("let every container of these repositories take its image from the values, or allow one by name in deploy.toml: allow_images = [\"…\"]")
+    }
+
+    fn of<'s>(&'s self, key: &'s ImageKey) -> impl Iterator<Item = &'s Candidate> {
+        self.outcome
+            .candidates
+            .iter()
+            .filter(move |candidate| candidate.spot.key == *key)
+    }
+
+    fn live<'s>(&'s self, key: &'s ImageKey) -> impl Iterator<Item = &'s Candidate> {
+        self.of(key)
+            .filter(|candidate| candidate.state != State::Dead)
+    }
+
+    fn tried(&self, key: &ImageKey) -> Vec<String> {
+        self.of(key)
+            .map(|candidate| candidate.spot.at.to_string())
+            .collect()
+    }
+
+    fn key(&self, want: &Want) -> Result<Option<String>, Problem> {
+        let key = &want.key;
+        let live: Vec<&Candidate> = self.live(key).collect();
+        let bent: Vec<&&Candidate> = live
+            .iter()
+            .filter(|candidate| candidate.state != State::Exact)
+            .collect();
+        if !bent.is_empty() {
+            return Err(self.bent(key, &bent));
+        }
+        let named = self.rules.layouts.contains_key(key);
+        if live.len() > 1 && !named {
+            let places: Vec<String> = live
+                .iter()
+                .map(|candidate| candidate.spot.at.to_string())
+                .collect();
+            return Err(Problem {
+                message: format!(
+                    "{key}: {} places in the chart's values set its image: {}",
+                    places.len(),
+                    places.join(", ")
+                ),
+                details: self.slots_of(key),
+                hints: vec![format!(
+                    "{}, or the one of them that is meant",
+                    line(key, &places)
+                )],
+            });
+        }
+        if named
+            && let Some(dead) = self
+                .of(key)
+                .find(|candidate| candidate.state == State::Dead)
+        {
+            if want.need == Need::Must || !live.is_empty() {
+                return Err(self.ignored(key, &[dead.spot.at.to_string()]));
+            }
+        }
+        if !live.is_empty() {
+            return Ok(None);
+        }
+        match want.need {
+            Need::Must => Err(self.missing(key)),
+            Need::Absent => Ok((!self.follows(want)).then(|| {
+                format!("{key}: its image is not used; this node's values switch it off")
+            })),
+            Need::IfRendered | Need::Follows => self.unreached(want),
+        }
+    }
+
+    fn follows(&self, want: &Want) -> bool {
+        want.need == Need::Follows
+            || !self.outcome.slots.is_empty() && self.of(&want.key).next().is_none()
+    }
+
+    /// A worker without a place of its own: fine where none is rendered, or
+    /// where it shares an image that is the requested one.
+    fn unreached(&self, want: &Want) -> Result<Option<String>, Problem> {
+        let rendered: Vec<(&Object, &Container)> = self.rendered(&want.key);
+        if rendered.is_empty() {
+            let note = || {
+                format!(
+                    "{}: the chart renders none; its image is not used",
+                    want.key
+                )
+            };
+            return Ok((want.need == Need::IfRendered).then(note));
+        }
+        let shares = |(object, container): &&(&Object, &Container)| {
+            self.outcome.slots.iter().any(|slot| {
+                slot.object.id() == object.id()
+                    && slot.container.path == container.path
+                    && self
+                        .wants
+                        .iter()
+                        .any(|other| other.key == slot.key && other.image == want.image)
+            })
+        };
+        if rendered.iter().any(|place| shares(&place)) {
+            return Ok(None);
+        }
+        let mut problem = self.missing(&want.key);
+        problem.hints.push(format!(
+            "or, where this worker is not meant: absent = [\"{}\"] in deploy.toml",
+            want.key
+        ));
+        Err(problem)
+    }
+
+    /// The containers that are `key`'s by their names.
+    fn rendered(&self, key: &ImageKey) -> Vec<(&Object, &Container)> {
+        let keys: Vec<&ImageKey> = self.wants.iter().map(|want| &want.key).collect();
+        let objects = self
+            .outcome
+            .objects
+            .iter()
+            .filter(|object| !object.is_test());
+        objects
+            .flat_map(|object| {
+                object
+                    .containers
+                    .iter()
+                    .map(move |container| (object, container))
+            })
+            .filter(|(object, container)| {
+                component(object, container, keys.iter().copied()) == Some(key)
+            })
+            .collect()
+    }
+
+    fn bent(&self, key: &ImageKey, bent: &[&&Candidate]) -> Problem {
+        let mut details: Vec<String> = Vec::new();
+        for candidate in bent {
+            if let State::Bent(told) = &candidate.state {
+                details.extend(told.iter().cloned());
+            }
+        }
+        details.dedup();
+        let at = bent
+            .iter()
+            .map(|candidate| candidate.spot.at.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let message = match details.first() {
+            Some(first) => format!("{key}: {first}"),
+            None => format!("{key}: the chart reads {at}, but not as an image"),
+        };
+        Problem {
+            message,
+            details: details.into_iter().skip(1).collect(),
+            hints: vec![self.hint(key, &format!("the chart must render {at} as it is given"))],
+        }
+    }
+
+    /// No place works: the chart has none, or reads none of those it has.
+    fn missing(&self, key: &ImageKey) -> Problem {
+        let tried = self.tried(key);
+        if !tried.is_empty() {
+            return self.ignored(key, &tried);
+        }
+        Problem {
+            message: format!(
+                "{key}: the chart's values have no place for its image (looked for {})",
+                Search::looked_at(key)
+            ),
+            details: self.instead(key),
+            hints: vec![self.hint(key, "give the chart such a value")],
+        }
+    }
+
+    fn ignored(&self, key: &ImageKey, at: &[String]) -> Problem {
+        let at = at.join(", ");
+        let instead = self.instead(key);
+        let message = match instead.first() {
+            Some(first) => format!("{key}: the chart ignores {at}: {first}"),
+            None => {
+                format!("{key}: the chart ignores {at}: no container takes its image from there")
+            }
+        };
+        Problem {
+            message,
+            details: instead.into_iter().skip(1).collect(),
+            hints: vec![self.hint(key, &format!("let the template take the image from {at}"))],
+        }
+    }
+
+    /// What the containers that look like `key`'s carry instead.
+    fn instead(&self, key: &ImageKey) -> Vec<String> {
+        let wanted = self.wants.iter().find(|want| want.key == *key);
+        let expected = wanted
+            .map(|want| text::quoted(&want.image.to_string()))
+            .unwrap_or_default();
+        self.rendered(key)
+            .into_iter()
+            .map(|(object, container)| {
+                let slot = self.outcome.slots.iter().find(|slot| {
+                    slot.object.id() == object.id() && slot.container.path == container.path
+                });
+                let rendered = match slot {
+                    Some(slot) => format!("takes the image of {}", slot.key),
+                    None => format!("rendered {}", text::quoted(&container.image)),
+                };
+                format!("{object}, {container}: {rendered}, expected {expected}")
+            })
+            .collect()
+    }
+
+    fn slots_of(&self, key: &ImageKey) -> Vec<String> {
+        let slots = self.outcome.slots.iter().filter(|slot| slot.key == *key);
+        slots
+            .map(|slot| format!("{}, {}", slot.object, slot.container))
+            .collect()
+    }
+
+    fn swap(&self) -> Option<Problem> {
+        let free = |key: &&ImageKey| !self.rules.layouts.contains_key(*key);
+        let keys: Vec<&ImageKey> = self
+            .wants
+            .iter()
+            .map(|want| &want.key)
+            .filter(free)
+            .collect();
+        let (first, second, details) = swapped(&self.outcome.slots, &keys)?;
+        let place = |key: &ImageKey| {
+            self.live(key)
+                .map(|candidate| candidate.spot.at.to_string())
+                .collect::<Vec<_>>()
+        };
+        Some(Problem {
+            message: format!(
+                "{first} and {second} are swapped in the chart: each carries the other's image"
+            ),
+            details,
+            hints: vec![
+                "fix the templates".to_owned(),
+                format!(
+                    "or, where it is meant: {} and {}",
+                    line(&first, &place(&second)),
+                    line(&second, &place(&first))
+                ),
+            ],
+        })
+    }
+
+    /// The line for deploy.toml, or what to change in the chart where no other
+    /// value looks like an image.
+    fn hint(&self, key: &ImageKey, otherwise: &str) -> String {
+        let images: Vec<&str> = self
+            .rendered(key)
+            .iter()
+            .map(|(_, container)| container.image.as_str())
+            .collect();
+        let mut places = self.places(key, &images);
+        let tried = self.tried(key);
+        places.retain(|place| !tried.contains(place));
+        if places.is_empty() {
+            return format!(
+                "{otherwise}, or name the place in deploy.toml: images.{key} = [\"<path>\"]"
+            );
+        }
+        if places.len() == 1 {
+            return format!("in deploy.toml: {}", line(key, &places));
+        }
+        format!(
+            "in deploy.toml, the one that is meant of {}: {}",
+            places.join(", "),
+            line(key, &places[..1])
+        )
+    }
+
+    /// Values that look like an image: those first that a container carries
+    /// now. Places of other keys do not count.
+    fn places(&self, key: &ImageKey, carried: &[&str]) -> Vec<String> {
+        let mut found = Vec::new();
+        image_like(self.values, None, &mut found);
+        let foreign = |at: &ValuePath| {
+            self.outcome.candidates.iter().any(|candidate| {
+                candidate.spot.key != *key
+                    && candidate.spot.at == *at
+                    && candidate.state == State::Exact
+            })
+        };
+        found.retain(|(at, _)| !foreign(at));
+        found.sort_by_key(|(_, repository)| {
+            !carried
+                .iter()
+                .any(|image| !repository.is_empty() && image.contains(repository.as_str()))
+        });
+        found
+            .iter()
+            .take(MAX_PLACES)
+            .map(|(at, _)| text::line(&at.to_string(), 120).into_owned())
+            .collect()
+    }
+}
+
+/// `images.api = ["api.image"]`
+fn line(key: &ImageKey, places: &[String]) -> String {
+    let quoted: Vec<String> = places
+        .iter()
+        .map(|place| format!("\"{}\"", place.replace('\\', "\\\\")))
+        .collect();
+    format!("images.{key} = [{}]", quoted.join(", "))
+}
+
+/// Maps with a repository, and strings under an image's name that can be one.
+fn image_like(value: &Value, at: Option<&ValuePath>, found: &mut Vec<(ValuePath, String)>) {
+    let Value::Object(map) = value else { return };
+    if found.len() > 100 {
+        return;
+    }
+    if let (Some(at), Some(Value::String(repository))) = (at, map.get("repository")) {
+        found.push((at.clone(), repository.clone()));
+    }
+    for (key, below) in map {
+        if key == "global" && at.is_some() {
+            continue;
+        }
+        let path = match at {
+            Some(at) => at.child(key),
+            None => match key.replace('\\', "\\\\").replace('.', "\\.").parse() {
+                Ok(path) => path,
+                Err(_) => continue,
+            },
+        };
+        match below {
+            Value::String(image)
+                if (key == "image" || key.ends_with("Image"))
+                    && Reference::parse(image).is_some() =>
+            {
+                found.push((path, image.clone()));
+            }
+            _ => image_like(below, Some(&path), found),
+        }
+    }
+}

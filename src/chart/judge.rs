@@ -1,0 +1,221 @@
+//! Judges a render: does each container carry what was asked for, and does
+//! nothing else of a requested repository stand beside it?
+//!
+//! Used before a deploy on the render and after it on the stored record.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::manifest::{Container, Object};
+use super::proof::Placed;
+use super::reference::Reference;
+use super::trial::Slot;
+use crate::signal::{ImageKey, ImageRef};
+use crate::text;
+
+/// A container that ought to carry an image.
+#[derive(Clone, Debug)]
+pub(super) struct Expected<'a> {
+    pub(super) key: &'a ImageKey,
+    pub(super) image: &'a ImageRef,
+    /// Namespace, kind and name.
+    pub(super) id: (&'a str, &'a str, &'a str),
+    pub(super) source: &'a str,
+    pub(super) path: &'a str,
+    /// What people call it.
+    pub(super) shown: String,
+    /// The values that it comes from.
+    pub(super) values: &'a str,
+}
+
+/// What a manifest shows.
+#[derive(Default)]
+pub(super) struct Judgement {
+    pub(super) placed: Vec<Placed>,
+    pub(super) problems: Vec<String>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Compares `objects` with what is expected.
+pub(super) fn judge(
+    objects: &[Object],
+    expected: &[Expected<'_>],
+    images: &BTreeMap<ImageKey, ImageRef>,
+    allowed: &BTreeSet<ImageRef>,
+) -> Judgement {
+    let mut judgement = Judgement::default();
+    let mut taken: BTreeSet<(usize, usize)> = BTreeSet::new();
+    for wanted in expected {
+        let Some((object_at, container_at)) = find(objects, wanted, &taken) else {
+            judgement.problems.push(format!(
+                "{}: not there any more with {}",
+                wanted.shown, wanted.image
+            ));
+            continue;
+        };
+        taken.insert((object_at, container_at));
+        let object = &objects[object_at];
+        let container = &object.containers[container_at];
+        if Reference::parse(&container.image).is_some_and(|found| found.is(wanted.image)) {
+            judgement.placed.push(Placed {
+                key: wanted.key.clone(),
+                image: wanted.image.clone(),
+                object: object.to_string(),
+                container: container.to_string(),
+                namespace: object.namespace.clone(),
+                kind: object.kind.clone(),
+                name: object.name.clone(),
+                source: object.source.clone(),
+                path: container.path.clone(),
+                values: wanted.values.to_owned(),
+            });
+        } else {
+            judgement.problems.push(format!(
+                "{object}, {container}: rendered {}, expected {} from {}",
+                text::quoted(&container.image),
+                text::quoted(&wanted.image.to_string()),
+                wanted.values,
+            ));
+        }
+    }
+    for (object_at, object) in objects
+        .iter()
+        .enumerate()
+        .filter(|(_, object)| !object.is_test())
+    {
+        for (container_at, container) in object.containers.iter().enumerate() {
+            if !taken.contains(&(object_at, container_at)) {
+                beside(object, container, images, allowed, &mut judgement);
+            }
+        }
+    }
+    judgement
+}
+
+/// The container with that identity; where the name differs (it may hold the
+/// tag or a random part), one of the same template and path.
+fn find(
+    objects: &[Object],
+    wanted: &Expected<'_>,
+    taken: &BTreeSet<(usize, usize)>,
+) -> Option<(usize, usize)> {
+    let places = || {
+        objects.iter().enumerate().flat_map(|(object_at, object)| {
+            let containers = object.containers.iter().enumerate();
+            containers.map(move |(container_at, container)| {
+                ((object_at, container_at), object, container)
+            })
+        })
+    };
+    let same = places().find(|(at, object, container)| {
+        object.id() == wanted.id && container.path == wanted.path && !taken.contains(at)
+    });
+    let like = || {
+        places().find(|(at, object, container)| {
+            object.kind == wanted.id.1
+                && object.source == wanted.source
+                && container.path == wanted.path
+                && !taken.contains(at)
+                && Reference::parse(&container.image).is_some_and(|found| found.is(wanted.image))
+        })
+    };
+    same.or_else(like).map(|(at, ..)| at)
+}
+
+/// A container that no requested image was assigned to.
+fn beside(
+    object: &Object,
+    container: &Container,
+    images: &BTreeMap<ImageKey, ImageRef>,
+    allowed: &BTreeSet<ImageRef>,
+    judgement: &mut Judgement,
+) {
+    let Some(found) = Reference::parse(&container.image) else {
+        return;
+    };
+    let shown = text::quoted(&container.image);
+    if let Some((key, _)) = images.iter().find(|(_, image)| found.is(image)) {
+        judgement.notes.push(format!(
+            "{object}, {container}: carries {shown} by itself; no value sets it, and the next image for {key} will not reach it"
+        ));
+        return;
+    }
+    if allowed.iter().any(|image| found.is(image)) {
+        return;
+    }
+    let of: Vec<&str> = images
+        .iter()
+        .filter(|(_, image)| image.name() == found.name)
+        .map(|(key, _)| key.as_str())
+        .collect();
+    if !of.is_empty() {
+        judgement.problems.push(format!(
+            "{object}, {container}: rendered {shown}, another image of {}'s repository; no value found sets it",
+            of.join(" and "),
+        ));
+    }
+}
+
+/// Which component a container belongs to by its names: none where they say
+/// nothing, or do not agree.
+pub(super) fn component<'k>(
+    object: &Object,
+    container: &Container,
+    keys: impl IntoIterator<Item = &'k ImageKey> + Clone,
+) -> Option<&'k ImageKey> {
+    let label = [
+        "/spec/template/metadata/labels",
+        "/spec/jobTemplate/spec/template/metadata/labels",
+        "/metadata/labels",
+    ]
+    .iter()
+    .find_map(|at| {
+        object
+            .value
+            .pointer(at)?
+            .get("app.kubernetes.io/component")?
+            .as_str()
+    });
+    let ends = |text: &str, key: &ImageKey| {
+        text == key.as_str()
+            || text
+                .strip_suffix(key.as_str())
+                .is_some_and(|rest| rest.ends_with('-'))
+    };
+    let names = [
+        label,
+        Some(object.name.as_str()),
+        Some(container.name.as_str()),
+    ];
+    let mut votes = names
+        .into_iter()
+        .flatten()
+        .filter_map(|name| keys.clone().into_iter().find(|key| ends(name, key)));
+    let first = votes.next()?;
+    votes.all(|vote| vote == first).then_some(first)
+}
+
+/// Two components that carry each other's images, told once.
+pub(super) fn swapped(
+    slots: &[Slot],
+    keys: &[&ImageKey],
+) -> Option<(ImageKey, ImageKey, Vec<String>)> {
+    let wrong: Vec<(&ImageKey, &Slot)> = slots
+        .iter()
+        .filter_map(|slot| {
+            let is = component(&slot.object, &slot.container, keys.iter().copied())?;
+            (*is != slot.key).then_some((is, slot))
+        })
+        .collect();
+    let (first, slot) = wrong.iter().find(|(is, slot)| {
+        wrong
+            .iter()
+            .any(|(other, back)| **other == slot.key && back.key == **is)
+    })?;
+    let told = wrong.iter().map(|(is, slot)| {
+        format!(
+            "{}, {}: {is} by its names, carries the image of {}",
+            slot.object, slot.container, slot.key
+        )
+    });
+    Some(((*first).clone(), slot.key.clone(), told.collect()))
+}

@@ -1,0 +1,200 @@
+//! How a chart's values spell one image, and the overrides that set it.
+//!
+//! A layout names every field that has a say in the reference; an override
+//! sets all of them, or an old digest would outrank a new tag.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::values;
+use crate::plan::ValuePath;
+use crate::signal::{ImageKey, ImageRef};
+
+/// How an image is spelt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Whose image it is.
+    pub key: ImageKey,
+    /// The place, as deploy.toml names it: `api.image`.
+    pub at: ValuePath,
+    /// Where the registry stands.
+    pub prefix: Prefix,
+    /// Where the repository stands; none where the chart's templates fix it.
+    pub repository: Option<ValuePath>,
+    /// Where the tag stands; none where it is part of the repository's field.
+    pub tag: Option<ValuePath>,
+    /// Where the digest stands.
+    pub digest: Option<ValuePath>,
+    /// How a digest is spelt.
+    pub spelling: Spelling,
+}
+
+/// Where the registry of a reference stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prefix {
+    /// In front of the repository, in the same field.
+    Inside,
+    /// In a field of its own.
+    Field(ValuePath),
+    /// In a field that others read too, which already says this; it stays.
+    Given(String),
+    /// In a field that others read too, which must say another thing.
+    Shared(ValuePath),
+}
+
+/// How a digest is spelt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// In its own field, or at the end of a field that holds the whole.
+    Own,
+    /// With the tag: repository `path@sha256` and tag `<hex>`, or tag
+    /// `<tag>@sha256:<hex>`.
+    WithTag,
+}
+
+impl Layout {
+    /// What each field is set to for `image`. A field without a part is
+    /// emptied, so that nothing of the image before stays in it.
+    pub fn assignments(&self, image: &ImageRef) -> Vec<(ValuePath, String)> {
+        let tag = image.tag().map(|tag| tag.as_str().to_owned());
+        let digest = image.digest().map(|digest| digest.as_str().to_owned());
+        let mut fields = Vec::new();
+        let mut name = match &self.prefix {
+            Prefix::Inside => image.name(),
+            Prefix::Given(given) => {
+                let name = image.name();
+                match name
+                    .strip_prefix(given.as_str())
+                    .and_then(|rest| rest.strip_prefix('/'))
+                {
+                    Some(rest) => rest.to_owned(),
+                    None => name,
+                }
+            }
+            Prefix::Field(path) | Prefix::Shared(path) => {
+                fields.push((path.clone(), ImageRef::REGISTRY.to_owned()));
+                image.repository()
+            }
+        };
+        let (mut tag_field, mut digest_field) = (tag.clone(), digest.clone());
+        if self.spelling == Spelling::WithTag
+            && self.tag.is_some()
+            && let Some(digest) = digest
+        {
+            digest_field = None;
+            tag_field = Some(match tag {
+                Some(tag) => format!("{tag}@{digest}"),
+                None => {
+                    name.push_str("@sha256");
+                    digest["sha256:".len()..].to_owned()
+                }
+            });
+        }
+        // What has no field of its own goes to the repository's end.
+        if self.tag.is_none()
+            && let Some(tag) = tag_field.take()
+        {
+            name = format!("{name}:{tag}");
+        }
+        if self.digest.is_none()
+            && let Some(digest) = digest_field.take()
+        {
+            match (&self.tag, tag_field.take()) {
+                (Some(_), tag) => tag_field = Some(format!("{}@{digest}", tag.unwrap_or_default())),
+                (None, _) => name = format!("{name}@{digest}"),
+            }
+        }
+        fields.extend(self.repository.clone().map(|path| (path, name)));
+        fields.extend(
+            self.tag
+                .clone()
+                .map(|path| (path, tag_field.unwrap_or_default())),
+        );
+        fields.extend(
+            self.digest
+                .clone()
+                .map(|path| (path, digest_field.unwrap_or_default())),
+        );
+        fields
+    }
+
+    /// The fields that an override of it sets.
+    pub fn paths(&self) -> Vec<&ValuePath> {
+        let prefix = match &self.prefix {
+            Prefix::Field(path) | Prefix::Shared(path) => Some(path),
+            Prefix::Inside | Prefix::Given(_) => None,
+        };
+        let fields = [
+            prefix,
+            self.repository.as_ref(),
+            self.tag.as_ref(),
+            self.digest.as_ref(),
+        ];
+        fields.into_iter().flatten().collect()
+    }
+
+    /// The shared field that an override of it changes.
+    pub fn shared(&self) -> Option<&ValuePath> {
+        match &self.prefix {
+            Prefix::Shared(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// `api.image.repository, api.image.tag`
+impl std::fmt::Display for Layout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let paths: Vec<String> = self.paths().iter().map(ToString::to_string).collect();
+        f.write_str(&crate::text::line(&paths.join(", "), 400))
+    }
+}
+
+/// Two layouts that want another value in one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clash {
+    /// The field.
+    pub path: ValuePath,
+    /// Who set it first, and to what.
+    pub first: (ImageKey, String),
+    /// Who wants another value.
+    pub second: (ImageKey, String),
+}
+
+/// One values file that sets every field of `layout` to `image`.
+pub fn overrides(layout: &Layout, image: &ImageRef) -> Value {
+    let mut overrides = Value::Object(serde_json::Map::new());
+    for (path, text) in layout.assignments(image) {
+        values::set(&mut overrides, &path, Value::String(text));
+    }
+    overrides
+}
+
+/// One values file for all of `layouts`. Fails where two of them share a field
+/// and differ.
+pub(super) fn joined<'a>(
+    layouts: impl IntoIterator<Item = (&'a Layout, &'a ImageRef)>,
+) -> Result<Value, Clash> {
+    let mut all: BTreeMap<ValuePath, (ImageKey, String)> = BTreeMap::new();
+    for (layout, image) in layouts {
+        for (path, text) in layout.assignments(image) {
+            let entry = (layout.key.clone(), text);
+            match all.get(&path) {
+                Some(first) if first.1 != entry.1 => {
+                    return Err(Clash {
+                        path,
+                        first: first.clone(),
+                        second: entry,
+                    });
+                }
+                _ => all.insert(path, entry),
+            };
+        }
+    }
+    let mut overrides = Value::Object(serde_json::Map::new());
+    for (path, (_, text)) in all {
+        values::set(&mut overrides, &path, Value::String(text));
+    }
+    Ok(overrides)
+}

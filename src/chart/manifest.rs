@@ -1,0 +1,416 @@
+//! What a chart renders, read: objects, and every place that names an image.
+//!
+//! Kubernetes' own kinds carry images in their pod templates; a custom
+//! resource may carry them anywhere, under a key `image`.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::yaml;
+use crate::{Error, Kind, Result, text};
+
+/// The most objects of one manifest.
+const MAX_OBJECTS: usize = 10_000;
+
+/// One rendered object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// `apps/v1`
+    pub api_version: String,
+    /// `Deployment`
+    pub kind: String,
+    /// The namespace it names itself; else it is the release's.
+    pub namespace: Option<String>,
+    /// Its name; empty where it only has a `generateName`.
+    pub name: String,
+    /// The events of a hook (`pre-upgrade`, …); empty for all else.
+    pub hooks: Vec<String>,
+    /// The template it came from, where the manifest says it.
+    pub source: String,
+    /// Every place in it that names an image.
+    pub containers: Vec<Container>,
+    /// The whole of it.
+    pub value: Value,
+}
+
+/// A place that names an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// `spec.template.spec.containers[0]`
+    pub path: String,
+    /// The container's name; empty where there is none.
+    pub name: String,
+    /// The image as rendered.
+    pub image: String,
+}
+
+impl Object {
+    /// The objects of a manifest. Fails with [`Kind::Chart`] where a document
+    /// is no object; `helm template` itself may let such a thing pass.
+    pub fn parse(manifest: &str) -> Result<Vec<Self>> {
+        if manifest.len() > yaml::MAX_BYTES {
+            return Err(too_large(format!(
+                "more than {} MiB",
+                yaml::MAX_BYTES >> 20
+            )));
+        }
+        let mut objects = Vec::new();
+        for document in documents(manifest) {
+            let source = document
+                .lines()
+                .find_map(|line| line.strip_prefix("# Source: "))
+                .unwrap_or_default();
+            let value = yaml::parse(document).map_err(|cause| {
+                let at = if source.is_empty() {
+                    "a document"
+                } else {
+                    source
+                };
+                Error::new(
+                    Kind::Chart,
+                    format!("{} renders no valid YAML: {cause}", text::line(at, 200)),
+                )
+                .hint("render it with 'helm template --debug' and fix the template")
+            })?;
+            gather(value, source, &mut objects);
+            if objects.len() > MAX_OBJECTS {
+                return Err(too_large(format!("more than {MAX_OBJECTS} objects")));
+            }
+        }
+        Ok(objects)
+    }
+
+    /// Whether it runs on `helm test` only.
+    pub fn is_test(&self) -> bool {
+        !self.hooks.is_empty() && self.hooks.iter().all(|hook| hook.starts_with("test"))
+    }
+
+    /// Namespace, kind and name: what tells it from the manifest's others.
+    pub(super) fn id(&self) -> (&str, &str, &str) {
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        (namespace, &self.kind, &self.name)
+    }
+}
+
+/// `Deployment shop-api`, as people name it.
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {}",
+            text::line(&self.kind, 80),
+            text::line(&self.name, 80)
+        )?;
+        if !self.hooks.is_empty() {
+            write!(f, " ({} hook)", text::line(&self.hooks.join(","), 80))?;
+        }
+        Ok(())
+    }
+}
+
+/// `container api`, or its path where it has no name.
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            f.write_str(&text::line(&self.path, 120))
+        } else {
+            write!(f, "container {}", text::line(&self.name, 80))
+        }
+    }
+}
+
+fn too_large(what: String) -> Error {
+    Error::new(Kind::Chart, format!("the chart renders {what}"))
+}
+
+/// The stream cut at lines that are a document's start, as Helm cuts it
+/// (`pkg/releaseutil/manifest.go`).
+fn documents(manifest: &str) -> impl Iterator<Item = &str> {
+    let starts = std::iter::once(0)
+        .chain(manifest.match_indices("\n---").map(|(at, _)| at + 1))
+        .filter(|at| {
+            let rest = manifest[*at..].strip_prefix("---").unwrap_or("");
+            *at == 0 || rest.is_empty() || rest.starts_with(['\n', '\r', ' ', '\t'])
+        });
+    let mut starts = starts.peekable();
+    std::iter::from_fn(move || {
+        let from = starts.next()?;
+        let to = starts.peek().copied().unwrap_or(manifest.len());
+        Some(&manifest[from..to])
+    })
+    .filter(|document| !document.trim().is_empty())
+}
+
+fn gather(value: Value, source: &str, objects: &mut Vec<Object>) {
+    let word = |key: &str| {
+        value
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let kind = word("kind");
+    if kind.is_empty() {
+        return;
+    }
+    if kind.ends_with("List") && value.get("items").is_some_and(Value::is_array) {
+        let mut value = value;
+        if let Some(Value::Array(items)) = value.get_mut("items").map(Value::take) {
+            for item in items {
+                gather(item, source, objects);
+            }
+        }
+        return;
+    }
+    let metadata = &value["metadata"];
+    let text_of = |key: &str| metadata.get(key).and_then(Value::as_str);
+    let hooks = metadata
+        .get("annotations")
+        .and_then(|annotations| annotations.get("helm.sh/hook")?.as_str())
+        .map(|hooks| {
+            hooks
+                .split(',')
+                .map(|hook| hook.trim().to_owned())
+                .collect()
+        })
+        .unwrap_or_default();
+    let api_version = word("apiVersion");
+    objects.push(Object {
+        containers: containers(&api_version, &kind, &value),
+        namespace: text_of("namespace")
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned),
+        name: text_of("name").unwrap_or_default().to_owned(),
+        source: source.to_owned(),
+        api_version,
+        kind,
+        hooks,
+        value,
+    });
+}
+
+/// Where the pod's spec stands in a kind of Kubernetes' own.
+fn pod_spec(kind: &str) -> Option<&'static [&'static str]> {
+    match kind {
+        "Pod" => Some(&["spec"]),
+        "Deployment"
+        | "StatefulSet"
+        | "DaemonSet"
+        | "ReplicaSet"
+        | "ReplicationController"
+        | "Job" => Some(&["spec", "template", "spec"]),
+        "PodTemplate" => Some(&["template", "spec"]),
+        "CronJob" => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
+        _ => None,
+    }
+}
+
+/// Groups of Kubernetes' own have no dot, or end in `.k8s.io` and are served
+/// by the apiserver itself; all else is a custom resource.
+fn is_custom(api_version: &str) -> bool {
+    match api_version.split_once('/') {
+        Some((group, _)) => {
+            group.contains('.')
+                && !matches!(
+                    group,
+                    "rbac.authorization.k8s.io"
+                        | "networking.k8s.io"
+                        | "storage.k8s.io"
+                        | "scheduling.k8s.io"
+                        | "apiextensions.k8s.io"
+                        | "admissionregistration.k8s.io"
+                        | "apiregistration.k8s.io"
+                        | "coordination.k8s.io"
+                        | "discovery.k8s.io"
+                        | "events.k8s.io"
+                        | "node.k8s.io"
+                        | "certificates.k8s.io"
+                        | "flowcontrol.apiserver.k8s.io"
+                        | "resource.k8s.io"
+                )
+        }
+        None => false,
+    }
+}
+
+fn containers(api_version: &str, kind: &str, value: &Value) -> Vec<Container> {
+    let mut found = Vec::new();
+    if is_custom(api_version) {
+        anywhere(value, &mut String::new(), &mut found);
+        return found;
+    }
+    let Some(keys) = pod_spec(kind) else {
+        return found;
+    };
+    let Some(spec) = keys.iter().try_fold(value, |value, key| value.get(key)) else {
+        return found;
+    };
+    for list in ["initContainers", "containers", "ephemeralContainers"] {
+        let items = spec.get(list).and_then(Value::as_array);
+        for (at, item) in items.into_iter().flatten().enumerate() {
+            let word = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
+            found.push(Container {
+                path: format!("{}.{list}[{at}]", keys.join(".")),
+                name: word("name").to_owned(),
+                image: word("image").to_owned(),
+            });
+        }
+    }
+    // Images mounted as volumes are pulled like any other.
+    let volumes = spec.get("volumes").and_then(Value::as_array);
+    for (at, volume) in volumes.into_iter().flatten().enumerate() {
+        if let Some(image) = volume.pointer("/image/reference").and_then(Value::as_str) {
+            found.push(Container {
+                path: format!("{}.volumes[{at}].image.reference", keys.join(".")),
+                name: String::new(),
+                image: image.to_owned(),
+            });
+        }
+    }
+    found
+}
+
+/// Strings under a key `image`, and maps that spell a reference in parts.
+fn anywhere(value: &Value, path: &mut String, found: &mut Vec<Container>) {
+    let before = path.len();
+    match value {
+        Value::Object(map) => {
+            let name = map.get("name").and_then(Value::as_str).unwrap_or_default();
+            for (key, below) in map {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(key);
+                let image = match below {
+                    Value::String(image) if is_image_key(key) => Some(image.clone()),
+                    Value::Object(parts) if is_image_key(key) => spelt(parts),
+                    _ => None,
+                };
+                if let Some(image) = image {
+                    found.push(Container {
+                        path: path.strip_suffix(".image").unwrap_or(path).to_owned(),
+                        name: name.to_owned(),
+                        image,
+                    });
+                } else {
+                    anywhere(below, path, found);
+                }
+                path.truncate(before);
+            }
+        }
+        Value::Array(items) => {
+            for (at, below) in items.iter().enumerate() {
+                path.push_str(&format!("[{at}]"));
+                anywhere(below, path, found);
+                path.truncate(before);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_image_key(key: &str) -> bool {
+    key == "image" || key.ends_with("Image")
+}
+
+/// `{registry, repository, tag, digest}` as one reference.
+fn spelt(parts: &serde_json::Map<String, Value>) -> Option<String> {
+    let part = |key: &str| match parts.get(key) {
+        Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let mut image = part("repository").or_else(|| part("name"))?;
+    if let Some(registry) = part("registry") {
+        image = format!("{registry}/{image}");
+    }
+    if let Some(tag) = part("tag") {
+        image = format!("{image}:{tag}");
+    }
+    if let Some(digest) = part("digest") {
+        image = format!("{image}@{digest}");
+    }
+    Some(image)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::Object;
+
+    fn images(manifest: &str) -> Vec<String> {
+        Object::parse(manifest)
+            .unwrap()
+            .iter()
+            .flat_map(|object| {
+                object
+                    .containers
+                    .iter()
+                    .map(move |c| format!("{object} {} {} {}", c.path, c.name, c.image))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_place_that_names_an_image_is_found() {
+        let manifest = "---
+# Source: shop/templates/all.yaml
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api}
+spec:
+  template:
+    spec:
+      initContainers: [{name: i, image: a:1}]
+      containers: [{name: c, image: b:1}]
+      volumes: [{name: v, image: {reference: 'v:1'}}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: cron}
+spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: c:1}]}}}}}
+--- # a comment
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Pod, metadata: {name: p, annotations: {helm.sh/hook: 'pre-upgrade, post-install'}}, spec: {containers: [{image: d:1}]}}
+---
+apiVersion: acme.example/v1
+kind: Runner
+metadata: {name: r}
+spec: {image: e:1, sidecar: {image: {registry: r.io, repository: s, tag: 2}}, steps: [{name: step, image: f:1}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: m}
+data: {image: 'no:1', text: \"a\\n---\\nb\"}
+";
+        assert_eq!(
+            images(manifest),
+            [
+                "Deployment api spec.template.spec.initContainers[0] i a:1",
+                "Deployment api spec.template.spec.containers[0] c b:1",
+                "Deployment api spec.template.spec.volumes[0].image.reference  v:1",
+                "CronJob cron spec.jobTemplate.spec.template.spec.containers[0] c c:1",
+                "Pod p (pre-upgrade,post-install hook) spec.containers[0]  d:1",
+                "Runner r spec  e:1",
+                "Runner r spec.sidecar  r.io/s:2",
+                "Runner r spec.steps[0] step f:1",
+            ]
+        );
+        let objects = Object::parse(manifest).unwrap();
+        assert_eq!(objects[0].source, "shop/templates/all.yaml");
+        assert_eq!(objects[2].hooks, ["pre-upgrade", "post-install"]);
+    }
+
+    #[test]
+    fn what_is_no_yaml_names_its_template() {
+        let error = Object::parse("---\n# Source: shop/templates/a.yaml\na: [\n").unwrap_err();
+        assert!(
+            error.to_string().contains("shop/templates/a.yaml"),
+            "{error}"
+        );
+        assert!(Object::parse("---\n---\n# empty\n").unwrap().is_empty());
+    }
+}

@@ -1,0 +1,380 @@
+//! The proof that the requested images take effect, before anything is touched.
+//!
+//! Sentinels show which container takes which value ([`super::trial`]); the
+//! render with the real overrides must then carry exactly the requested
+//! references ([`super::judge`]). A value that the chart ignores is the
+//! classic silent failure of a deploy; here it is an error that names the
+//! container and the line for deploy.toml.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::archive::Chart;
+use super::judge::{self, Expected, Judgement};
+use super::layout::{self, Layout};
+use super::manifest::Object;
+use super::search::Search;
+use super::trial::{self, Candidate, Outcome, Slot, State};
+use super::{Render, advice, values};
+use crate::plan::{ImageRules, ValuePath};
+use crate::signal::{ImageKey, ImageRef};
+use crate::{Error, Kind, Result};
+
+/// The images will take effect; where, and by which values.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// How the chart spells each image.
+    pub layouts: Vec<Layout>,
+    /// The values file that sets them, the last one that helm is given.
+    pub overrides: Value,
+    /// Every container that carries a requested image.
+    pub placed: Vec<Placed>,
+    /// Worth knowing, nothing to do.
+    pub notes: Vec<String>,
+    /// What is going to be applied.
+    pub objects: Vec<Object>,
+    allowed: BTreeSet<ImageRef>,
+    images: BTreeMap<ImageKey, ImageRef>,
+}
+
+/// A container that carries a requested image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Whose image.
+    pub key: ImageKey,
+    /// Which image.
+    pub image: ImageRef,
+    /// `Deployment shop-api`, for people.
+    pub object: String,
+    /// `container api`, for people.
+    pub container: String,
+    /// The namespace that the object names itself.
+    pub namespace: Option<String>,
+    /// The object's kind.
+    pub kind: String,
+    /// The object's name.
+    pub name: String,
+    /// The template it came from.
+    pub source: String,
+    /// Where in the object it stands.
+    pub path: String,
+    /// The values that set it, for people.
+    pub values: String,
+}
+
+/// What is wanted of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It must take effect.
+    Must,
+    /// It must where the chart renders such a component: `worker`.
+    IfRendered,
+    /// It may be missing: the node's values switch it off.
+    Absent,
+    /// Not asked for: the api's image, where the chart has a worker.
+    Follows,
+}
+
+/// One key of the deploy.
+pub(super) struct Want {
+    pub(super) key: ImageKey,
+    pub(super) image: ImageRef,
+    pub(super) need: Need,
+}
+
+/// Finds how `chart` spells the images with the node's values, and proves that
+/// the requested ones take effect; usually two renders. Fails with
+/// [`Kind::Chart`] where they would not, with all reasons at once, and with
+/// the renderer's error where the chart does not render.
+pub async fn prove<R: Render>(
+    chart: &Chart,
+    node_values: &[Value],
+    rules: &ImageRules,
+    images: &BTreeMap<ImageKey, ImageRef>,
+    render: &R,
+) -> Result<Proof> {
+    let coalesced = values::coalesce(chart, node_values);
+    let subcharts = values::subcharts(chart, node_values);
+    let wants = wants(rules, images)?;
+    let mut candidates = Vec::new();
+    for want in &wants {
+        let search = Search {
+            values: &coalesced,
+            subcharts: &subcharts,
+            image: &want.image,
+        };
+        let spots = match rules.layouts.get(&want.key) {
+            Some(paths) => named(&search, want, paths)?,
+            None => search.spots(&want.key),
+        };
+        candidates.extend(
+            spots
+                .into_iter()
+                .map(|spot| Candidate::new(spot, want.image.clone())),
+        );
+    }
+    let outcome = match trial::run(candidates, render).await {
+        Ok(outcome) => outcome,
+        Err(error) => return Err(with_values(error, render).await),
+    };
+    let advice = advice::Advice {
+        values: &coalesced,
+        outcome: &outcome,
+        wants: &wants,
+        rules,
+    };
+    let mut notes = advice.settle()?;
+    notes.extend(outcome.notes.iter().cloned());
+
+    let chosen: Vec<(&Layout, &ImageRef)> = outcome
+        .candidates
+        .iter()
+        .filter(|candidate| candidate.state == State::Exact)
+        .map(|candidate| (candidate.layout(), &candidate.image))
+        .collect();
+    let overrides = layout::joined(chosen.iter().copied()).map_err(|clash| clashing(&clash))?;
+    let objects = Object::parse(&render.render(&overrides).await?)?;
+    let shown: BTreeMap<&ImageKey, String> = wants
+        .iter()
+        .map(|want| (&want.key, spelt(&chosen, &want.key)))
+        .collect();
+    let expected = expected(&outcome, &wants, &shown);
+    let all: BTreeMap<ImageKey, ImageRef> = wants
+        .iter()
+        .map(|want| (want.key.clone(), want.image.clone()))
+        .collect();
+    let mut judgement = judge::judge(&objects, &expected, &all, &rules.allowed);
+    for (layout, _) in &chosen {
+        if let Some(path) = layout.shared() {
+            untouched(path, &overrides, &objects, &judgement, render).await?;
+        }
+    }
+    if !judgement.problems.is_empty() {
+        return Err(advice.refused(std::mem::take(&mut judgement.problems)));
+    }
+    notes.extend(judgement.notes);
+    Ok(Proof {
+        layouts: chosen.iter().map(|(layout, _)| (*layout).clone()).collect(),
+        overrides,
+        placed: judgement.placed,
+        notes,
+        objects,
+        allowed: rules.allowed.clone(),
+        images: all,
+    })
+}
+
+/// Compares the stored record of a release (its manifest, and the manifest of
+/// each hook) with the proof: what differs, one line each; nothing where the
+/// requested images are what the cluster was given. Fails with [`Kind::Chart`]
+/// where the record is no manifest.
+pub fn verify_record<S: AsRef<str>>(
+    manifest: &str,
+    hooks: &[S],
+    proof: &Proof,
+) -> Result<Vec<String>> {
+    let mut objects = Object::parse(manifest)?;
+    for hook in hooks {
+        objects.extend(Object::parse(hook.as_ref())?);
+    }
+    let expected: Vec<Expected<'_>> = proof
+        .placed
+        .iter()
+        .map(|placed| Expected {
+            key: &placed.key,
+            image: &placed.image,
+            id: (
+                placed.namespace.as_deref().unwrap_or_default(),
+                &placed.kind,
+                &placed.name,
+            ),
+            source: &placed.source,
+            path: &placed.path,
+            shown: format!("{}, {}", placed.object, placed.container),
+            values: &placed.values,
+        })
+        .collect();
+    Ok(judge::judge(&objects, &expected, &proof.images, &proof.allowed).problems)
+}
+
+/// The keys, and what is wanted of each. A worker that was not asked for takes
+/// the api's image (the contract: `worker` is optional).
+fn wants(rules: &ImageRules, images: &BTreeMap<ImageKey, ImageRef>) -> Result<Vec<Want>> {
+    let internal = |cause| Error::new(Kind::Internal, format!("a key of our own is none: {cause}"));
+    let worker: ImageKey = "worker".parse().map_err(internal)?;
+    let api: ImageKey = "api".parse().map_err(internal)?;
+    let mut wants: Vec<Want> = images
+        .iter()
+        .map(|(key, image)| Want {
+            key: key.clone(),
+            image: image.clone(),
+            need: match key {
+                key if rules.absent.contains(key) => Need::Absent,
+                key if *key == worker => Need::IfRendered,
+                _ => Need::Must,
+            },
+        })
+        .collect();
+    if let Some(image) = images.get(&api).filter(|_| !images.contains_key(&worker)) {
+        let need = if rules.absent.contains(&worker) {
+            Need::Absent
+        } else {
+            Need::Follows
+        };
+        wants.push(Want {
+            key: worker,
+            image: image.clone(),
+            need,
+        });
+    }
+    Ok(wants)
+}
+
+fn named(
+    search: &Search<'_>,
+    want: &Want,
+    paths: &[ValuePath],
+) -> Result<Vec<super::search::Spot>> {
+    paths
+        .iter()
+        .map(|path| {
+            search.named(&want.key, path).ok_or_else(|| {
+                Error::new(
+                    Kind::Chart,
+                    format!("{}: deploy.toml names {path}, a map without repository, registry, tag or digest", want.key),
+                )
+                .hint(format!("name the map or the string that is the image: images.{} = [\"{path}.image\"]", want.key))
+            })
+        })
+        .collect()
+}
+
+/// The renderer's error, with whether the chart renders without the images.
+async fn with_values<R: Render>(error: Error, render: &R) -> Error {
+    if error.kind() != Kind::Chart {
+        return error;
+    }
+    match render.render(&Value::Object(serde_json::Map::new())).await {
+        // Its own error is the simpler one: no made-up references in it.
+        Err(plain) => plain,
+        Ok(_) => error
+            .detail("the chart renders with its own images, but not with others in their places"),
+    }
+}
+
+fn clashing(clash: &layout::Clash) -> Error {
+    let (first, second) = (&clash.first, &clash.second);
+    Error::new(
+        Kind::Chart,
+        format!(
+            "{} and {} share {} in the chart's values, but the request differs in it",
+            first.0, second.0, clash.path
+        ),
+    )
+    .detail(format!(
+        "{} for {}, {} for {}",
+        first.1, first.0, second.1, second.0
+    ))
+    .hint("request the same there for both, or give each its own field in the chart")
+}
+
+fn spelt(chosen: &[(&Layout, &ImageRef)], key: &ImageKey) -> String {
+    let layouts: Vec<String> = chosen
+        .iter()
+        .filter(|(layout, _)| layout.key == *key)
+        .map(|(layout, _)| layout.to_string())
+        .collect();
+    layouts.join(", ")
+}
+
+fn expected<'a>(
+    outcome: &'a Outcome,
+    wants: &'a [Want],
+    shown: &'a BTreeMap<&ImageKey, String>,
+) -> Vec<Expected<'a>> {
+    let image = |slot: &Slot| wants.iter().find(|want| want.key == slot.key);
+    outcome
+        .slots
+        .iter()
+        .filter_map(|slot| {
+            let want = image(slot)?;
+            Some(Expected {
+                key: &want.key,
+                image: &want.image,
+                id: slot.object.id(),
+                source: &slot.object.source,
+                path: &slot.container.path,
+                shown: format!("{}, {}", slot.object, slot.container),
+                values: shown.get(&want.key).map_or("", String::as_str),
+            })
+        })
+        .collect()
+}
+
+/// A field that others read too was set: nothing but the requested images may
+/// change with it.
+async fn untouched<R: Render>(
+    path: &ValuePath,
+    overrides: &Value,
+    objects: &[Object],
+    judgement: &Judgement,
+    render: &R,
+) -> Result<()> {
+    let mut without = overrides.clone();
+    values::remove(&mut without, path);
+    let before = Object::parse(&render.render(&without).await?)?;
+    let others = |objects: &[Object]| -> BTreeMap<(String, String), String> {
+        objects
+            .iter()
+            .flat_map(|object| {
+                object
+                    .containers
+                    .iter()
+                    .map(move |container| (object, container))
+            })
+            .filter(|(object, container)| {
+                judgement.placed.iter().all(|placed| {
+                    (
+                        placed.kind.as_str(),
+                        placed.name.as_str(),
+                        placed.path.as_str(),
+                    ) != (
+                        object.kind.as_str(),
+                        object.name.as_str(),
+                        container.path.as_str(),
+                    )
+                })
+            })
+            .map(|(object, container)| {
+                (
+                    (object.to_string(), container.to_string()),
+                    container.image.clone(),
+                )
+            })
+            .collect()
+    };
+    let (before, after) = (others(&before), others(objects));
+    let changed: Vec<String> = before
+        .iter()
+        .filter_map(|((object, container), old)| {
+            let new = after.get(&(object.clone(), container.clone()))?;
+            (old != new).then(|| {
+                format!(
+                    "{object}, {container}: {} would become {}",
+                    crate::text::quoted(old),
+                    crate::text::quoted(new)
+                )
+            })
+        })
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Chart,
+        format!("the images need {path} = \"{}\", which would change other images too", ImageRef::REGISTRY),
+    )
+    .details(changed)
+    .hint(format!("give the requested images a registry of their own in the chart, or leave {path} empty on this node")))
+}

@@ -1,0 +1,408 @@
+//! Where a chart's values may spell the image of a key.
+//!
+//! Only candidates: which of them the templates read is shown by a render
+//! ([`super::trial`]), never guessed here.
+
+use serde_json::Value;
+
+use super::layout::{Layout, Prefix, Spelling};
+use super::values::get;
+use crate::plan::ValuePath;
+use crate::signal::{ImageKey, ImageRef};
+
+/// One place, and the ways in which a template may read it, likeliest first.
+#[derive(Clone, Debug)]
+pub(super) struct Spot {
+    pub(super) key: ImageKey,
+    pub(super) at: ValuePath,
+    pub(super) ways: Vec<Layout>,
+}
+
+/// The most ways tried for one place.
+const MAX_WAYS: usize = 16;
+
+/// The fields of a place before it is known how they are read.
+struct Shape {
+    at: ValuePath,
+    registry: Option<ValuePath>,
+    /// In order of likelihood; none: fixed by the templates.
+    repositories: Vec<Option<ValuePath>>,
+    /// In order of likelihood; none: at the repository's end.
+    tags: Vec<Option<ValuePath>>,
+    digest: Option<ValuePath>,
+}
+
+/// The names that each field may have: repository, tag, digest, registry.
+type Names = [&'static [&'static str]; 4];
+
+/// Looks through coalesced values.
+pub(super) struct Search<'a> {
+    pub(super) values: &'a Value,
+    /// Under which paths an enabled subchart's values lie.
+    pub(super) subcharts: &'a [ValuePath],
+    /// Whether a template anywhere may read a digest.
+    pub(super) image: &'a ImageRef,
+}
+
+/// A path in a scope: the top (none) or a subchart's values.
+fn below(scope: Option<&ValuePath>, keys: &[&str]) -> Option<ValuePath> {
+    let mut keys = keys.iter();
+    let mut path = match scope {
+        Some(scope) => scope.clone(),
+        None => {
+            let first = keys.next()?.replace('\\', "\\\\").replace('.', "\\.");
+            first.parse().ok()?
+        }
+    };
+    for key in keys {
+        path = path.child(*key);
+    }
+    Some(path)
+}
+
+impl Search<'_> {
+    /// Every place for `key` that the values have; where there is none, those
+    /// among the globals.
+    pub(super) fn spots(&self, key: &ImageKey) -> Vec<Spot> {
+        let mut spots = Vec::new();
+        let scopes = std::iter::once(None).chain(self.subcharts.iter().map(Some));
+        for scope in scopes {
+            spots.extend(self.in_scope(key, scope));
+        }
+        if spots.is_empty() {
+            let global = below(None, &["global"]);
+            spots.extend(self.in_scope(key, global.as_ref()));
+        }
+        spots
+    }
+
+    /// The place that the node names.
+    pub(super) fn named(&self, key: &ImageKey, at: &ValuePath) -> Option<Spot> {
+        // The longest subchart path above it: its shared fields are that chart's.
+        let scope = self
+            .subcharts
+            .iter()
+            .filter(|scope| {
+                at.keys().starts_with(scope.keys()) && scope.keys().len() < at.keys().len()
+            })
+            .max_by_key(|scope| scope.keys().len());
+        let shape = match get(self.values, at) {
+            Some(Value::Object(_)) => self.map(at.clone(), scope, MAP_FIELDS)?,
+            _ => self.string(at.clone(), scope),
+        };
+        Some(self.spot(key, scope, shape))
+    }
+
+    /// What was looked for, for a person.
+    pub(super) fn looked_at(key: &ImageKey) -> String {
+        format!("{key}.image, {key}.repository, images.{key}, image.{key}, {key}Image")
+    }
+
+    fn in_scope(&self, key: &ImageKey, scope: Option<&ValuePath>) -> Vec<Spot> {
+        let key_image = format!("{key}Image");
+        let places: [(&[&str], &Names); 5] = [
+            (&[key.as_str(), "image"], MAP_FIELDS),
+            (&[key.as_str()], OWNER_FIELDS),
+            (&["images", key.as_str()], MAP_FIELDS),
+            (&["image", key.as_str()], MAP_FIELDS),
+            (&[&key_image], MAP_FIELDS),
+        ];
+        let mut spots = Vec::new();
+        for (keys, fields) in places {
+            let Some(at) = below(scope, keys) else {
+                continue;
+            };
+            let shape = match get(self.values, &at) {
+                Some(Value::Object(_)) => self.map(at, scope, fields),
+                Some(Value::String(_) | Value::Null) if fields == MAP_FIELDS => {
+                    Some(self.string(at, scope))
+                }
+                _ => None,
+            };
+            spots.extend(shape.map(|shape| self.spot(key, scope, shape)));
+        }
+        spots
+    }
+
+    /// The first of `names` that stands beneath `at` as a scalar.
+    fn field(&self, at: &ValuePath, names: &[&str]) -> Option<ValuePath> {
+        names
+            .iter()
+            .map(|name| at.child(*name))
+            .find(|path| get(self.values, path).is_some_and(is_scalar))
+    }
+
+    /// Fields that the components of a scope share, then globals.
+    fn shared(
+        &self,
+        scope: Option<&ValuePath>,
+        at: &ValuePath,
+        places: &[&[&str]],
+    ) -> Vec<ValuePath> {
+        let mut found = Vec::new();
+        for keys in places {
+            let global: Vec<&str> = std::iter::once("global")
+                .chain(keys.iter().copied())
+                .collect();
+            let own = below(scope, keys);
+            let seen = [own.clone(), below(scope, &global), below(None, &global)];
+            // A subchart sees the parent's globals; they are set at the top.
+            let set = [own, below(None, &global), below(None, &global)];
+            for (seen, set) in seen.into_iter().zip(set) {
+                let (Some(seen), Some(set)) = (seen, set) else {
+                    continue;
+                };
+                let own_field = seen.keys().starts_with(at.keys());
+                if !own_field
+                    && !found.contains(&set)
+                    && get(self.values, &seen).is_some_and(is_scalar)
+                {
+                    found.push(set);
+                }
+            }
+        }
+        found
+    }
+
+    fn map(&self, at: ValuePath, scope: Option<&ValuePath>, fields: &Names) -> Option<Shape> {
+        let [repository, tag, digest, registry] = fields.map(|names| self.field(&at, names));
+        let owner = fields == OWNER_FIELDS;
+        if owner && repository.is_none() && (tag.is_none() || self.has_image(&at)) {
+            return None;
+        }
+        if [&repository, &tag, &digest, &registry]
+            .iter()
+            .all(|field| field.is_none())
+        {
+            return None;
+        }
+        let repositories = match repository {
+            Some(path) => vec![Some(path)],
+            None => {
+                let shared = self.shared(scope, &at, &[&["image", "repository"], &["repository"]]);
+                let own = (!owner).then(|| at.child("repository"));
+                shared
+                    .into_iter()
+                    .chain(own)
+                    .map(Some)
+                    .chain([None])
+                    .collect()
+            }
+        };
+        let tags = match tag {
+            Some(path) => vec![Some(path)],
+            None => {
+                let beside = parent(&at).and_then(|above| self.field(&above, &["tag", "imageTag"]));
+                let shared = self.shared(scope, &at, SHARED_TAGS);
+                let found: Vec<_> = beside.into_iter().chain(shared).map(Some).collect();
+                found
+                    .into_iter()
+                    .chain([Some(at.child("tag")), None])
+                    .collect()
+            }
+        };
+        Some(Shape {
+            at,
+            registry,
+            repositories,
+            tags,
+            digest,
+        })
+    }
+
+    /// Whether the map at `at` has an `image` of its own, which is looked at by itself.
+    fn has_image(&self, at: &ValuePath) -> bool {
+        get(self.values, &at.child("image")).is_some()
+    }
+
+    /// A string with the fields beside it that may complete it.
+    fn string(&self, at: ValuePath, scope: Option<&ValuePath>) -> Shape {
+        let (above, last) = (parent(&at), at.keys().last().cloned().unwrap_or_default());
+        if matches!(last.as_str(), "tag" | "imageTag") {
+            return Shape {
+                registry: None,
+                repositories: self
+                    .shared(scope, &at, &[&["image", "repository"], &["repository"]])
+                    .into_iter()
+                    .map(Some)
+                    .chain([None])
+                    .collect(),
+                tags: vec![Some(at.clone())],
+                digest: None,
+                at,
+            };
+        }
+        let mut names: Vec<[String; 3]> =
+            vec![["Registry", "Tag", "Digest"].map(|part| format!("{last}{part}"))];
+        if last == "image" {
+            names.push(["registry", "tag", "digest"].map(str::to_owned));
+        } else if let Some(stem) = last.strip_suffix("Image") {
+            names.push(["Registry", "Tag", "Digest"].map(|part| format!("{stem}{part}")));
+        }
+        let beside = |part: usize| {
+            let names: Vec<&str> = names.iter().map(|names| names[part].as_str()).collect();
+            match &above {
+                Some(above) => self.field(above, &names),
+                None => names
+                    .iter()
+                    .filter_map(|name| below(None, &[name]))
+                    .find(|path| get(self.values, path).is_some_and(is_scalar)),
+            }
+        };
+        let mut tags: Vec<Option<ValuePath>> = beside(1).into_iter().map(Some).collect();
+        let tables: [&[&str]; 2] = [&["tags", &last], &["imageTags", &last]];
+        tags.extend(self.shared(scope, &at, &tables).into_iter().map(Some));
+        tags.extend(self.shared(scope, &at, SHARED_TAGS).into_iter().map(Some));
+        let given = get(self.values, &at)
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let whole = given.contains('@')
+            || given
+                .rsplit('/')
+                .next()
+                .is_some_and(|last| last.contains(':'));
+        if whole {
+            tags.insert(0, None);
+        } else {
+            tags.push(None);
+        }
+        Shape {
+            registry: beside(0),
+            repositories: vec![Some(at.clone())],
+            tags,
+            digest: beside(2),
+            at,
+        }
+    }
+
+    /// Every way to read the shape, likeliest first.
+    fn spot(&self, key: &ImageKey, scope: Option<&ValuePath>, shape: Shape) -> Spot {
+        let prefixes = self.prefixes(scope, &shape);
+        let mut ways = Vec::new();
+        for repository in &shape.repositories {
+            for tag in &shape.tags {
+                for (digest, spelling) in self.spellings(&shape, tag.as_ref(), repository.is_some())
+                {
+                    for prefix in &prefixes {
+                        // A registry is set together with a repository only.
+                        if repository.is_none() && *prefix != prefixes[0] {
+                            continue;
+                        }
+                        let fixed = repository.is_none() && shape.registry.is_none();
+                        ways.push(Layout {
+                            key: key.clone(),
+                            at: shape.at.clone(),
+                            prefix: if fixed {
+                                Prefix::Inside
+                            } else {
+                                prefix.clone()
+                            },
+                            repository: repository.clone(),
+                            tag: tag.clone(),
+                            digest: digest.clone(),
+                            spelling,
+                        });
+                    }
+                }
+            }
+        }
+        ways.retain(|way| way.repository.is_some() || way.tag.is_some());
+        ways.truncate(MAX_WAYS);
+        Spot {
+            key: key.clone(),
+            at: shape.at,
+            ways,
+        }
+    }
+
+    fn spellings(
+        &self,
+        shape: &Shape,
+        tag: Option<&ValuePath>,
+        named: bool,
+    ) -> Vec<(Option<ValuePath>, Spelling)> {
+        let digest = shape.digest.clone();
+        if self.image.digest().is_none() || (tag.is_none() && digest.is_none()) {
+            return vec![(digest, Spelling::Own)];
+        }
+        // Without a repository of its own there is nothing to put `@sha256` on.
+        let with_tag = tag.is_some() && (named || self.image.tag().is_some());
+        let with_tag = with_tag.then_some((digest.clone(), Spelling::WithTag));
+        let own = digest.map(|digest| (Some(digest), Spelling::Own));
+        // A template may read a digest that the values leave out.
+        let unsaid = (own.is_none() && is_map(self.values, &shape.at))
+            .then(|| (Some(shape.at.child("digest")), Spelling::Own));
+        own.into_iter().chain(with_tag).chain(unsaid).collect()
+    }
+
+    fn prefixes(&self, scope: Option<&ValuePath>, shape: &Shape) -> Vec<Prefix> {
+        let shared = self.shared(
+            scope,
+            &shape.at,
+            &[
+                &["imageRegistry"],
+                &["image", "registry"],
+                &["images", "registry"],
+                &["registry"],
+            ],
+        );
+        let name = self.image.name();
+        let mut given = Vec::new();
+        for path in &shared {
+            let says = get(self.values, path)
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let says = says.trim_end_matches('/');
+            if !says.is_empty()
+                && name
+                    .strip_prefix(says)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            {
+                given.push(Prefix::Given(says.to_owned()));
+            }
+        }
+        let own = shape.registry.clone().map(Prefix::Field);
+        own.into_iter()
+            .chain(given)
+            .chain([Prefix::Inside])
+            .chain(shared.into_iter().map(Prefix::Shared))
+            .collect()
+    }
+}
+
+/// Names of repository, tag, digest and registry in a map that is an image.
+const MAP_FIELDS: &Names = &[
+    &["repository", "name", "repo", "image"],
+    &["tag", "imageTag"],
+    &["digest", "sha256", "sha"],
+    &["registry", "imageRegistry"],
+];
+
+/// The same in a map that is a component, with other things in it.
+const OWNER_FIELDS: &Names = &[
+    &["repository", "imageRepository", "imageName"],
+    &["tag", "imageTag"],
+    &["digest", "imageDigest"],
+    &["registry", "imageRegistry"],
+];
+
+const SHARED_TAGS: &[&[&str]] = &[
+    &["image", "tag"],
+    &["images", "tag"],
+    &["imageTag"],
+    &["tag"],
+];
+
+fn is_scalar(value: &Value) -> bool {
+    !value.is_object() && !value.is_array()
+}
+
+fn is_map(values: &Value, at: &ValuePath) -> bool {
+    get(values, at).is_some_and(Value::is_object)
+}
+
+fn parent(path: &ValuePath) -> Option<ValuePath> {
+    let keys: Vec<&str> = path.keys().iter().map(String::as_str).collect();
+    let (_, above) = keys.split_last()?;
+    below(None, above)
+}
