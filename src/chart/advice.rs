@@ -145,16 +145,11 @@ impl Advice<'_> {
         }
         match want.need {
             Need::Must => Err(self.missing(key)),
-            Need::Absent => Ok((!self.follows(want)).then(|| {
-                format!("{key}: its image is not used; this node's values switch it off")
-            })),
+            Need::Absent => Ok(Some(format!(
+                "{key}: its image is not used; this node's values switch it off"
+            ))),
             Need::IfRendered | Need::Follows => self.unreached(want),
         }
-    }
-
-    fn follows(&self, want: &Want) -> bool {
-        want.need == Need::Follows
-            || !self.outcome.slots.is_empty() && self.of(&want.key).next().is_none()
     }
 
     /// A worker without a place of its own: fine where none is rendered, or

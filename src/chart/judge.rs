@@ -211,11 +211,14 @@ pub(super) fn swapped(
             .iter()
             .any(|(other, back)| **other == slot.key && back.key == **is)
     })?;
+    let mut pair = [(*first).clone(), slot.key.clone()];
+    pair.sort();
     let told = wrong.iter().map(|(is, slot)| {
         format!(
             "{}, {}: {is} by its names, carries the image of {}",
             slot.object, slot.container, slot.key
         )
     });
-    Some(((*first).clone(), slot.key.clone(), told.collect()))
+    let [first, second] = pair;
+    Some((first, second, told.collect()))
 }

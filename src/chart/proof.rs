@@ -77,6 +77,7 @@ pub(super) enum Need {
 }
 
 /// One key of the deploy.
+#[derive(Clone)]
 pub(super) struct Want {
     pub(super) key: ImageKey,
     pub(super) image: ImageRef,
@@ -98,6 +99,7 @@ pub async fn prove<R: Render>(
     let subcharts = values::subcharts(chart, node_values);
     let wants = wants(rules, images)?;
     let mut candidates = Vec::new();
+    let mut placeless: Vec<Want> = Vec::new();
     for want in &wants {
         let search = Search {
             values: &coalesced,
@@ -108,6 +110,9 @@ pub async fn prove<R: Render>(
             Some(paths) => named(&search, want, paths)?,
             None => search.spots(&want.key),
         };
+        if spots.is_empty() && want.need == Need::Must {
+            placeless.push(want.clone());
+        }
         candidates.extend(
             spots
                 .into_iter()
@@ -116,7 +121,10 @@ pub async fn prove<R: Render>(
     }
     let outcome = match trial::run(candidates, render).await {
         Ok(outcome) => outcome,
-        Err(error) => return Err(with_values(error, render).await),
+        Err(error) => {
+            let error = with_values(error, render).await;
+            return Err(without_places(&coalesced, &placeless, rules, error));
+        }
     };
     let advice = advice::Advice {
         values: &coalesced,
@@ -145,10 +153,12 @@ pub async fn prove<R: Render>(
         .map(|want| (want.key.clone(), want.image.clone()))
         .collect();
     let mut judgement = judge::judge(&objects, &expected, &all, &rules.allowed);
-    for (layout, _) in &chosen {
-        if let Some(path) = layout.shared() {
-            untouched(path, &overrides, &objects, &judgement, render).await?;
-        }
+    let shared: BTreeSet<&ValuePath> = chosen
+        .iter()
+        .filter_map(|(layout, _)| layout.shared())
+        .collect();
+    if !shared.is_empty() {
+        untouched(&shared, &overrides, &objects, &judgement, render).await?;
     }
     if !judgement.problems.is_empty() {
         return Err(advice.refused(std::mem::take(&mut judgement.problems)));
@@ -216,16 +226,12 @@ fn wants(rules: &ImageRules, images: &BTreeMap<ImageKey, ImageRef>) -> Result<Ve
             },
         })
         .collect();
-    if let Some(image) = images.get(&api).filter(|_| !images.contains_key(&worker)) {
-        let need = if rules.absent.contains(&worker) {
-            Need::Absent
-        } else {
-            Need::Follows
-        };
+    let asked = images.contains_key(&worker) || rules.absent.contains(&worker);
+    if let Some(image) = images.get(&api).filter(|_| !asked) {
         wants.push(Want {
             key: worker,
             image: image.clone(),
-            need,
+            need: Need::Follows,
         });
     }
     Ok(wants)
@@ -248,6 +254,24 @@ fn named(
             })
         })
         .collect()
+}
+
+/// The chart does not render; where it has no place for some images, that is
+/// the likelier cause.
+fn without_places(values: &Value, wants: &[Want], rules: &ImageRules, error: Error) -> Error {
+    let outcome = Outcome::default();
+    let advice = advice::Advice {
+        values,
+        outcome: &outcome,
+        wants,
+        rules,
+    };
+    match advice.settle() {
+        Err(missing) if error.kind() == Kind::Chart => {
+            missing.detail(error.to_string()).details(error.evidence())
+        }
+        _ => error,
+    }
 }
 
 /// The renderer's error, with whether the chart renders without the images.
@@ -315,15 +339,12 @@ fn expected<'a>(
 /// A field that others read too was set: nothing but the requested images may
 /// change with it.
 async fn untouched<R: Render>(
-    path: &ValuePath,
+    shared: &BTreeSet<&ValuePath>,
     overrides: &Value,
     objects: &[Object],
     judgement: &Judgement,
     render: &R,
 ) -> Result<()> {
-    let mut without = overrides.clone();
-    values::remove(&mut without, path);
-    let before = Object::parse(&render.render(&without).await?)?;
     let others = |objects: &[Object]| -> BTreeMap<(String, String), String> {
         objects
             .iter()
@@ -354,7 +375,16 @@ async fn untouched<R: Render>(
             })
             .collect()
     };
-    let (before, after) = (others(&before), others(objects));
+    let after = others(objects);
+    if after.is_empty() {
+        return Ok(());
+    }
+    let mut without = overrides.clone();
+    for path in shared {
+        values::remove(&mut without, path);
+    }
+    let before = Object::parse(&render.render(&without).await?)?;
+    let before = others(&before);
     let changed: Vec<String> = before
         .iter()
         .filter_map(|((object, container), old)| {
@@ -371,6 +401,8 @@ async fn untouched<R: Render>(
     if changed.is_empty() {
         return Ok(());
     }
+    let paths: Vec<String> = shared.iter().map(ToString::to_string).collect();
+    let path = paths.join(" and ");
     Err(Error::new(
         Kind::Chart,
         format!("the images need {path} = \"{}\", which would change other images too", ImageRef::REGISTRY),

@@ -361,11 +361,21 @@ impl Search<'_> {
                 given.push(Prefix::Given(says.to_owned()));
             }
         }
+        // What a scope's own images share is likely read; a global is the last resort.
+        let says = |path: &ValuePath| {
+            get(self.values, path)
+                .and_then(Value::as_str)
+                .is_some_and(|text| !text.is_empty())
+        };
+        let (near, far): (Vec<_>, Vec<_>) = shared
+            .into_iter()
+            .partition(|path| path.keys().first().is_some_and(|key| key != "global") && says(path));
         let own = shape.registry.clone().map(Prefix::Field);
         own.into_iter()
             .chain(given)
+            .chain(near.into_iter().map(Prefix::Shared))
             .chain([Prefix::Inside])
-            .chain(shared.into_iter().map(Prefix::Shared))
+            .chain(far.into_iter().map(Prefix::Shared))
             .collect()
     }
 }

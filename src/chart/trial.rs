@@ -23,6 +23,7 @@ pub(super) struct Candidate {
     pub(super) spot: Spot,
     pub(super) image: ImageRef,
     way: usize,
+    tried: Vec<usize>,
     pub(super) state: State,
 }
 
@@ -47,6 +48,7 @@ pub(super) struct Slot {
 }
 
 /// What the trial found out.
+#[derive(Default)]
 pub(super) struct Outcome {
     pub(super) candidates: Vec<Candidate>,
     pub(super) slots: Vec<Slot>,
@@ -61,6 +63,7 @@ impl Candidate {
             spot,
             image,
             way: 0,
+            tried: Vec::new(),
             state: State::Untried,
         }
     }
@@ -68,6 +71,24 @@ impl Candidate {
     /// The way it is read, as far as known.
     pub(super) fn layout(&self) -> &Layout {
         &self.spot.ways[self.way]
+    }
+
+    /// Goes on to a way not tried yet, first to one that keeps what came out
+    /// right: the name, or the tag and digest. Whether there is one.
+    fn turn(&mut self, name: bool, end: bool) -> bool {
+        self.tried.push(self.way);
+        let now = self.layout();
+        let left = || (0..self.spot.ways.len()).filter(|way| !self.tried.contains(way));
+        let keeps = |way: &usize| {
+            let other = &self.spot.ways[*way];
+            let same_name = other.prefix == now.prefix && other.repository == now.repository;
+            let same_end = (&other.tag, &other.digest, other.spelling)
+                == (&now.tag, &now.digest, now.spelling);
+            (!name || same_name) && (!end || same_end)
+        };
+        let next = left().find(keeps).or_else(|| left().next());
+        self.way = next.unwrap_or(self.way);
+        next.is_some()
     }
 }
 
@@ -117,8 +138,7 @@ pub(super) async fn run<R: Render>(mut candidates: Vec<Candidate>, render: &R) -
             let told = if labels.is_empty() { seen.bent } else { labels };
             let told = first[*at].get_or_insert(told).clone();
             candidate.state = State::Bent(told);
-            if candidate.way + 1 < candidate.spot.ways.len() {
-                candidate.way += 1;
+            if candidate.turn(seen.name, seen.end) {
                 candidate.state = State::Untried;
                 again = true;
             }
@@ -152,6 +172,10 @@ struct Seen {
     /// Images that carry a part of the sentinel, as people read them.
     bent: Vec<String>,
     notes: Vec<String>,
+    /// Whether one of them has the whole name right.
+    name: bool,
+    /// Whether one of them has tag and digest right.
+    end: bool,
 }
 
 fn look(objects: &[Object], candidate: &Candidate, sentinel: &Sentinel, shared: &[&str]) -> Seen {
@@ -160,7 +184,11 @@ fn look(objects: &[Object], candidate: &Candidate, sentinel: &Sentinel, shared: 
     let own = |mark: &str| !shared.contains(&mark);
     for object in objects.iter().filter(|object| !object.is_test()) {
         for container in &object.containers {
-            if Reference::parse(&container.image).is_some_and(|found| found.is(&sentinel.image)) {
+            let found = Reference::parse(&container.image);
+            if found
+                .as_ref()
+                .is_some_and(|found| found.is(&sentinel.image))
+            {
                 seen.slots.push(Slot {
                     key: candidate.spot.key.clone(),
                     object: object.clone(),
@@ -170,6 +198,10 @@ fn look(objects: &[Object], candidate: &Candidate, sentinel: &Sentinel, shared: 
             }
             let carries = |(_, mark): &&(_, String)| own(mark) && carries(&container.image, mark);
             if sentinel.marks.iter().any(|mark| carries(&mark)) {
+                let name = sentinel.image.name();
+                let end = &sentinel.image.to_string()[name.len()..];
+                seen.name |= found.is_some_and(|found| found.name == name);
+                seen.end |= container.image.ends_with(end);
                 let shown = sentinel.unmask(&container.image, &candidate.image);
                 seen.bent.push(format!(
                     "{object}, {container}: rendered {}, expected {} from {layout}",

@@ -1,0 +1,3 @@
+{{- define "image" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ .repository }}:{{ .tag }}{{ end -}}
+{{- end -}}
