@@ -3,12 +3,12 @@
 
 use serde_json::Value;
 
-use super::judge::{component, swapped};
+use super::judge::{Judgement, component, swapped};
 use super::manifest::{Container, Object};
 use super::proof::{Need, Want};
 use super::reference::Reference;
 use super::search::Search;
-use super::trial::{Candidate, Outcome, State};
+use super::trial::{Candidate, Outcome, State, Why};
 use crate::plan::{ImageRules, ValuePath};
 use crate::signal::ImageKey;
 use crate::{Error, Kind, Result, text};
@@ -63,25 +63,41 @@ impl Advice<'_> {
     }
 
     /// The error for what the real render showed.
-    pub(super) fn refused(&self, mut problems: Vec<String>) -> Error {
-        problems.dedup();
-        let mut problems = problems.into_iter();
+    pub(super) fn refused(&self, judgement: Judgement) -> Error {
+        let mut problems = judgement.problems.into_iter();
         let first = problems.next().unwrap_or_default();
         let mut error = Error::new(Kind::Chart, first).details(problems);
-        for want in self.wants {
-            let tried = self.tried(&want.key);
-            let mut places = self.places(&want.key, &[]);
-            places.retain(|place| !tried.contains(place));
-            if !places.is_empty() && want.need != Need::Follows {
-                let all: Vec<String> = self
-                    .live(&want.key)
-                    .map(|c| c.spot.at.to_string())
-                    .chain(places)
+        for (keys, stray) in &judgement.strays {
+            // Values that hold the stray image now are the ones to name.
+            let mut found = Vec::new();
+            image_like(self.values, None, &mut found);
+            found.retain(|(at, repository)| {
+                !self.is_spot(at)
+                    && Reference::parse(repository).is_some_and(|of| of.name == stray.name)
+            });
+            for key in keys.iter().filter(|_| !found.is_empty()) {
+                let places = self
+                    .live(key)
+                    .map(|candidate| candidate.spot.at.to_string());
+                let places: Vec<String> = places
+                    .chain(found.iter().map(|(at, _)| at.to_string()))
                     .collect();
-                error = error.hint(line(&want.key, &all));
+                error = error.hint(line(key, &places));
             }
+            error = error.hint(format!(
+                "or let it pass, in deploy.toml under the app: allow_images = [\"{}\"]",
+                text::line(&stray.to_string(), 300)
+            ));
         }
-        error.hint("let every container of these repositories take its image from the values, or allow one by name in deploy.toml: allow_images = [\"…\"]")
+        error
+    }
+
+    /// Whether a place belongs to a key by its name.
+    fn is_spot(&self, at: &ValuePath) -> bool {
+        self.outcome
+            .candidates
+            .iter()
+            .any(|candidate| candidate.spot.at == *at)
     }
 
     fn of<'s>(&'s self, key: &'s ImageKey) -> impl Iterator<Item = &'s Candidate> {
@@ -105,8 +121,9 @@ impl Advice<'_> {
     fn key(&self, want: &Want) -> Result<Option<String>, Problem> {
         let key = &want.key;
         let live: Vec<&Candidate> = self.live(key).collect();
-        let bent: Vec<&&Candidate> = live
+        let bent: Vec<&Candidate> = live
             .iter()
+            .copied()
             .filter(|candidate| candidate.state != State::Exact)
             .collect();
         if !bent.is_empty() {
@@ -165,17 +182,13 @@ impl Advice<'_> {
             };
             return Ok((want.need == Need::IfRendered).then(note));
         }
-        let shares = |(object, container): &&(&Object, &Container)| {
-            self.outcome.slots.iter().any(|slot| {
-                slot.object.id() == object.id()
-                    && slot.container.path == container.path
-                    && self
-                        .wants
-                        .iter()
-                        .any(|other| other.key == slot.key && other.image == want.image)
+        let shares = |(object, container): &(&Object, &Container)| {
+            self.outcome.slot(object, container).is_some_and(|slot| {
+                let same = |other: &&Want| other.key == slot.key && other.image == want.image;
+                self.wants.iter().any(|other| same(&other))
             })
         };
-        if rendered.iter().any(|place| shares(&place)) {
+        if rendered.iter().any(shares) {
             return Ok(None);
         }
         let mut problem = self.missing(&want.key);
@@ -207,27 +220,39 @@ impl Advice<'_> {
             .collect()
     }
 
-    fn bent(&self, key: &ImageKey, bent: &[&&Candidate]) -> Problem {
-        let mut details: Vec<String> = Vec::new();
+    /// It is read, but comes out wrong.
+    fn bent(&self, key: &ImageKey, bent: &[&Candidate]) -> Problem {
+        let mut told: Vec<String> = Vec::new();
+        let mut why = Why::Image;
         for candidate in bent {
-            if let State::Bent(told) = &candidate.state {
-                details.extend(told.iter().cloned());
+            if let State::Bent(bent) = &candidate.state {
+                why = bent.why;
+                told.extend(bent.told.iter().cloned());
             }
         }
-        details.dedup();
-        let at = bent
+        told.dedup();
+        let at: Vec<String> = bent
             .iter()
             .map(|candidate| candidate.spot.at.to_string())
-            .collect::<Vec<_>>()
-            .join(", ");
-        let message = match details.first() {
-            Some(first) => format!("{key}: {first}"),
-            None => format!("{key}: the chart reads {at}, but not as an image"),
+            .collect();
+        let at = at.join(", ");
+        let mut told = told.into_iter();
+        let first = told
+            .next()
+            .unwrap_or_else(|| format!("the chart reads {at}, but not as an image"));
+        let hint = match why {
+            Why::Image => self.hint(key, &format!("let the template render {at} as it is given")),
+            Why::Name => format!(
+                "cut it in the template (trunc 63), or read {at} with a digest field of its own; or request a tag that fits"
+            ),
+            Why::Render => {
+                format!("let the template and its schema take the requested form at {at}")
+            }
         };
         Problem {
-            message,
-            details: details.into_iter().skip(1).collect(),
-            hints: vec![self.hint(key, &format!("the chart must render {at} as it is given"))],
+            message: format!("{key}: {first}"),
+            details: told.collect(),
+            hints: vec![hint],
         }
     }
 
@@ -272,9 +297,7 @@ impl Advice<'_> {
         self.rendered(key)
             .into_iter()
             .map(|(object, container)| {
-                let slot = self.outcome.slots.iter().find(|slot| {
-                    slot.object.id() == object.id() && slot.container.path == container.path
-                });
+                let slot = self.outcome.slot(object, container);
                 let rendered = match slot {
                     Some(slot) => format!("takes the image of {}", slot.key),
                     None => format!("rendered {}", text::quoted(&container.image)),
@@ -287,7 +310,10 @@ impl Advice<'_> {
     fn slots_of(&self, key: &ImageKey) -> Vec<String> {
         let slots = self.outcome.slots.iter().filter(|slot| slot.key == *key);
         slots
-            .map(|slot| format!("{}, {}", slot.object, slot.container))
+            .map(|slot| {
+                let (object, container) = self.outcome.place(slot);
+                format!("{object}, {container}")
+            })
             .collect()
     }
 
@@ -299,7 +325,7 @@ impl Advice<'_> {
             .map(|want| &want.key)
             .filter(free)
             .collect();
-        let (first, second, details) = swapped(&self.outcome.slots, &keys)?;
+        let (first, second, details) = swapped(self.outcome, &keys)?;
         let place = |key: &ImageKey| {
             self.live(key)
                 .map(|candidate| candidate.spot.at.to_string())
@@ -329,37 +355,28 @@ impl Advice<'_> {
             .iter()
             .map(|(_, container)| container.image.as_str())
             .collect();
-        let mut places = self.places(key, &images);
-        let tried = self.tried(key);
-        places.retain(|place| !tried.contains(place));
+        let places = self.places(&images);
         if places.is_empty() {
             return format!(
-                "{otherwise}, or name the place in deploy.toml: images.{key} = [\"<path>\"]"
+                "{otherwise}, or name the place in deploy.toml, under the app: images.{key} = [\"<path>\"]"
             );
         }
         if places.len() == 1 {
-            return format!("in deploy.toml: {}", line(key, &places));
+            return format!("in deploy.toml, under the app: {}", line(key, &places));
         }
         format!(
-            "in deploy.toml, the one that is meant of {}: {}",
+            "in deploy.toml, under the app, the one that is meant of {}: {}",
             places.join(", "),
             line(key, &places[..1])
         )
     }
 
     /// Values that look like an image: those first that a container carries
-    /// now. Places of other keys do not count.
-    fn places(&self, key: &ImageKey, carried: &[&str]) -> Vec<String> {
+    /// now. Places that were looked at do not count.
+    fn places(&self, carried: &[&str]) -> Vec<String> {
         let mut found = Vec::new();
         image_like(self.values, None, &mut found);
-        let foreign = |at: &ValuePath| {
-            self.outcome.candidates.iter().any(|candidate| {
-                candidate.spot.key != *key
-                    && candidate.spot.at == *at
-                    && candidate.state == State::Exact
-            })
-        };
-        found.retain(|(at, _)| !foreign(at));
+        found.retain(|(at, _)| !self.is_spot(at));
         found.sort_by_key(|(_, repository)| {
             !carried
                 .iter()

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::manifest::{Container, Object};
 use super::proof::Placed;
 use super::reference::Reference;
-use super::trial::Slot;
+use super::trial::{Outcome, Slot};
 use crate::signal::{ImageKey, ImageRef};
 use crate::text;
 
@@ -32,6 +32,8 @@ pub(super) struct Expected<'a> {
 pub(super) struct Judgement {
     pub(super) placed: Vec<Placed>,
     pub(super) problems: Vec<String>,
+    /// Images beside the requested ones: of which keys' repository, and which.
+    pub(super) strays: Vec<(Vec<ImageKey>, Reference)>,
     pub(super) notes: Vec<String>,
 }
 
@@ -142,16 +144,17 @@ fn beside(
     if allowed.iter().any(|image| found.is(image)) {
         return;
     }
-    let of: Vec<&str> = images
+    let of: Vec<ImageKey> = images
         .iter()
         .filter(|(_, image)| image.name() == found.name)
-        .map(|(key, _)| key.as_str())
+        .map(|(key, _)| key.clone())
         .collect();
     if !of.is_empty() {
         judgement.problems.push(format!(
             "{object}, {container}: rendered {shown}, another image of {}'s repository; no value found sets it",
-            of.join(" and "),
+            joined(&of),
         ));
+        judgement.strays.push((of, found));
     }
 }
 
@@ -194,29 +197,37 @@ pub(super) fn component<'k>(
     votes.all(|vote| vote == first).then_some(first)
 }
 
+/// `api and web`
+fn joined(keys: &[ImageKey]) -> String {
+    let keys: Vec<&str> = keys.iter().map(ImageKey::as_str).collect();
+    keys.join(" and ")
+}
+
 /// Two components that carry each other's images, told once.
 pub(super) fn swapped(
-    slots: &[Slot],
+    outcome: &Outcome,
     keys: &[&ImageKey],
 ) -> Option<(ImageKey, ImageKey, Vec<String>)> {
-    let wrong: Vec<(&ImageKey, &Slot)> = slots
+    let wrong: Vec<(&ImageKey, &Slot)> = outcome
+        .slots
         .iter()
         .filter_map(|slot| {
-            let is = component(&slot.object, &slot.container, keys.iter().copied())?;
+            let (object, container) = outcome.place(slot);
+            let is = component(object, container, keys.iter().copied())?;
             (*is != slot.key).then_some((is, slot))
         })
         .collect();
     let (first, slot) = wrong.iter().find(|(is, slot)| {
-        wrong
-            .iter()
-            .any(|(other, back)| **other == slot.key && back.key == **is)
+        let back = |(other, back): &(&ImageKey, &Slot)| **other == slot.key && back.key == **is;
+        wrong.iter().any(back)
     })?;
     let mut pair = [(*first).clone(), slot.key.clone()];
     pair.sort();
     let told = wrong.iter().map(|(is, slot)| {
+        let (object, container) = outcome.place(slot);
         format!(
-            "{}, {}: {is} by its names, carries the image of {}",
-            slot.object, slot.container, slot.key
+            "{object}, {container}: {is} by its names, carries the image of {}",
+            slot.key
         )
     });
     let [first, second] = pair;

@@ -15,8 +15,10 @@ pub mod values;
 
 mod advice;
 mod judge;
+mod names;
 mod search;
 mod sentinel;
+mod sight;
 mod trial;
 mod yaml;
 

@@ -121,10 +121,7 @@ pub async fn prove<R: Render>(
     }
     let outcome = match trial::run(candidates, render).await {
         Ok(outcome) => outcome,
-        Err(error) => {
-            let error = with_values(error, render).await;
-            return Err(without_places(&coalesced, &placeless, rules, error));
-        }
+        Err(error) => return Err(without_places(&coalesced, &placeless, rules, error)),
     };
     let advice = advice::Advice {
         values: &coalesced,
@@ -148,11 +145,7 @@ pub async fn prove<R: Render>(
         .map(|want| (&want.key, spelt(&chosen, &want.key)))
         .collect();
     let expected = expected(&outcome, &wants, &shown);
-    let all: BTreeMap<ImageKey, ImageRef> = wants
-        .iter()
-        .map(|want| (want.key.clone(), want.image.clone()))
-        .collect();
-    let mut judgement = judge::judge(&objects, &expected, &all, &rules.allowed);
+    let judgement = judge::judge(&objects, &expected, images, &rules.allowed);
     let shared: BTreeSet<&ValuePath> = chosen
         .iter()
         .filter_map(|(layout, _)| layout.shared())
@@ -161,7 +154,7 @@ pub async fn prove<R: Render>(
         untouched(&shared, &overrides, &objects, &judgement, render).await?;
     }
     if !judgement.problems.is_empty() {
-        return Err(advice.refused(std::mem::take(&mut judgement.problems)));
+        return Err(advice.refused(judgement));
     }
     notes.extend(judgement.notes);
     Ok(Proof {
@@ -171,7 +164,7 @@ pub async fn prove<R: Render>(
         notes,
         objects,
         allowed: rules.allowed.clone(),
-        images: all,
+        images: images.clone(),
     })
 }
 
@@ -274,19 +267,6 @@ fn without_places(values: &Value, wants: &[Want], rules: &ImageRules, error: Err
     }
 }
 
-/// The renderer's error, with whether the chart renders without the images.
-async fn with_values<R: Render>(error: Error, render: &R) -> Error {
-    if error.kind() != Kind::Chart {
-        return error;
-    }
-    match render.render(&Value::Object(serde_json::Map::new())).await {
-        // Its own error is the simpler one: no made-up references in it.
-        Err(plain) => plain,
-        Ok(_) => error
-            .detail("the chart renders with its own images, but not with others in their places"),
-    }
-}
-
 fn clashing(clash: &layout::Clash) -> Error {
     let (first, second) = (&clash.first, &clash.second);
     Error::new(
@@ -300,7 +280,7 @@ fn clashing(clash: &layout::Clash) -> Error {
         "{} for {}, {} for {}",
         first.1, first.0, second.1, second.0
     ))
-    .hint("request the same there for both, or give each its own field in the chart")
+    .hint("request the same for both there, or give each its own field in the chart")
 }
 
 fn spelt(chosen: &[(&Layout, &ImageRef)], key: &ImageKey) -> String {
@@ -317,19 +297,20 @@ fn expected<'a>(
     wants: &'a [Want],
     shown: &'a BTreeMap<&ImageKey, String>,
 ) -> Vec<Expected<'a>> {
-    let image = |slot: &Slot| wants.iter().find(|want| want.key == slot.key);
+    let wanted = |slot: &Slot| wants.iter().find(|want| want.key == slot.key);
     outcome
         .slots
         .iter()
         .filter_map(|slot| {
-            let want = image(slot)?;
+            let want = wanted(slot)?;
+            let (object, container) = outcome.place(slot);
             Some(Expected {
                 key: &want.key,
                 image: &want.image,
-                id: slot.object.id(),
-                source: &slot.object.source,
-                path: &slot.container.path,
-                shown: format!("{}, {}", slot.object, slot.container),
+                id: object.id(),
+                source: &object.source,
+                path: &container.path,
+                shown: format!("{object}, {container}"),
                 values: shown.get(&want.key).map_or("", String::as_str),
             })
         })

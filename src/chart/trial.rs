@@ -5,15 +5,13 @@
 
 use serde_json::Value;
 
-use super::Render;
 use super::layout::Layout;
 use super::manifest::{Container, Object};
-use super::reference::Reference;
 use super::search::Spot;
 use super::sentinel::{Sentinel, Sentinels};
-use super::values;
+use super::{Render, names, sight, values};
 use crate::signal::{ImageKey, ImageRef};
-use crate::{Result, text};
+use crate::{Error, Kind, Result, text};
 
 /// The most renders spent on finding out.
 const MAX_ROUNDS: usize = 24;
@@ -24,6 +22,8 @@ pub(super) struct Candidate {
     pub(super) image: ImageRef,
     way: usize,
     tried: Vec<usize>,
+    /// What the likeliest way gave, where it was not right.
+    first: Option<Bent>,
     pub(super) state: State,
 }
 
@@ -35,16 +35,44 @@ pub(super) enum State {
     Dead,
     /// A container carries its sentinel, whole.
     Exact,
-    /// It is read, but in none of the ways known; with what its likeliest way gave.
-    Bent(Vec<String>),
+    /// It is read, but in none of the ways known.
+    Bent(Bent),
+}
+
+/// How a place came out wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Bent {
+    pub(super) why: Why,
+    pub(super) told: Vec<String>,
+}
+
+/// What was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The image.
+    Image,
+    /// A label or a name that has the tag in it.
+    Name,
+    /// The chart does not render with it.
+    Render,
 }
 
 /// A container that carries a candidate's image.
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub(super) key: ImageKey,
-    pub(super) object: Object,
-    pub(super) container: Container,
+    object: usize,
+    container: usize,
+}
+
+impl Slot {
+    pub(super) fn new(key: &ImageKey, object: usize, container: usize) -> Self {
+        Self {
+            key: key.clone(),
+            object,
+            container,
+        }
+    }
 }
 
 /// What the trial found out.
@@ -57,6 +85,22 @@ pub(super) struct Outcome {
     pub(super) notes: Vec<String>,
 }
 
+impl Outcome {
+    /// Where a slot is.
+    pub(super) fn place(&self, slot: &Slot) -> (&Object, &Container) {
+        let object = &self.objects[slot.object];
+        (object, &object.containers[slot.container])
+    }
+
+    /// The slot of a container.
+    pub(super) fn slot(&self, object: &Object, container: &Container) -> Option<&Slot> {
+        self.slots.iter().find(|slot| {
+            let (other, place) = self.place(slot);
+            std::ptr::eq(other, object) && std::ptr::eq(place, container)
+        })
+    }
+}
+
 impl Candidate {
     pub(super) fn new(spot: Spot, image: ImageRef) -> Self {
         Self {
@@ -64,6 +108,7 @@ impl Candidate {
             image,
             way: 0,
             tried: Vec::new(),
+            first: None,
             state: State::Untried,
         }
     }
@@ -73,9 +118,14 @@ impl Candidate {
         &self.spot.ways[self.way]
     }
 
-    /// Goes on to a way not tried yet, first to one that keeps what came out
-    /// right: the name, or the tag and digest. Whether there is one.
-    fn turn(&mut self, name: bool, end: bool) -> bool {
+    fn active(&self) -> bool {
+        matches!(self.state, State::Untried | State::Exact)
+    }
+
+    /// It came out wrong: goes on to a way not tried yet, first to one that
+    /// keeps what was right, the name or the tag and digest. Whether there is one.
+    fn turn(&mut self, bent: Bent, name: bool, end: bool) -> bool {
+        let bent = self.first.get_or_insert(bent).clone();
         self.tried.push(self.way);
         let now = self.layout();
         let left = || (0..self.spot.ways.len()).filter(|way| !self.tried.contains(way));
@@ -87,7 +137,13 @@ impl Candidate {
             (!name || same_name) && (!end || same_end)
         };
         let next = left().find(keeps).or_else(|| left().next());
-        self.way = next.unwrap_or(self.way);
+        match next {
+            Some(way) => {
+                self.way = way;
+                self.state = State::Untried;
+            }
+            None => self.state = State::Bent(bent),
+        }
         next.is_some()
     }
 }
@@ -95,193 +151,133 @@ impl Candidate {
 /// Renders until every candidate is judged.
 pub(super) async fn run<R: Render>(mut candidates: Vec<Candidate>, render: &R) -> Result<Outcome> {
     let mut sentinels = Sentinels::default();
-    let mut first: Vec<Option<Vec<String>>> = vec![None; candidates.len()];
     candidates.retain(|candidate| !candidate.spot.ways.is_empty());
     for _ in 0..MAX_ROUNDS {
-        let active = active(&candidates);
         let mut made: Vec<(usize, Sentinel)> = Vec::new();
-        let mut overrides = Value::Object(serde_json::Map::new());
-        for at in active {
-            let candidate = &candidates[at];
-            let sentinel = sentinels.make(candidate.layout(), &candidate.image)?;
-            for (path, text) in candidate.layout().assignments(&sentinel.image) {
-                values::set(&mut overrides, &path, Value::String(text));
+        for (at, candidate) in candidates.iter().enumerate() {
+            if candidate.active() {
+                made.push((at, sentinels.make(candidate.layout(), &candidate.image)?));
             }
-            made.push((at, sentinel));
         }
-        let objects = Object::parse(&render.render(&overrides).await?)?;
-        let mut slots = Vec::new();
-        let mut notes = Vec::new();
-        let mut again = false;
-        for (index, (at, sentinel)) in made.iter().enumerate() {
-            let others = made.iter().enumerate().filter(|(other, _)| *other != index);
-            let shared: Vec<&str> = others
-                .flat_map(|(_, (_, other))| &other.marks)
-                .map(|(_, mark)| mark.as_str())
-                .collect();
-            let seen = look(&objects, &candidates[*at], sentinel, &shared);
-            notes.extend(seen.notes);
-            let candidate = &mut candidates[*at];
-            let labels = broken_labels(&objects, &sentinel.image, &candidate.image, sentinel);
-            if !seen.slots.is_empty() && labels.is_empty() {
-                candidate.state = State::Exact;
-                slots.extend(seen.slots);
+        let manifest = match render.render(&overrides(&candidates, &made)).await {
+            Ok(manifest) => manifest,
+            Err(error) if error.kind() == Kind::Chart => {
+                without_culprits(error, &mut candidates, &made, render).await?;
                 continue;
             }
-            if seen.slots.is_empty() && seen.bent.is_empty() {
-                // A way that reaches nothing after one that did is a wrong way, not a dead place.
-                candidate.state = State::Dead;
-                if first[*at].is_none() {
-                    continue;
-                }
-            }
-            let told = if labels.is_empty() { seen.bent } else { labels };
-            let told = first[*at].get_or_insert(told).clone();
-            candidate.state = State::Bent(told);
-            if candidate.turn(seen.name, seen.end) {
-                candidate.state = State::Untried;
-                again = true;
-            }
+            Err(error) => return Err(error),
+        };
+        let objects = Object::parse(&manifest)?;
+        let mut outcome = Outcome::default();
+        let mut again = false;
+        for (at, sentinel) in &made {
+            let shared = marks_of_others(&made, *at);
+            let candidate = &mut candidates[*at];
+            again |= judge(candidate, sentinel, &shared, &objects, &mut outcome);
         }
         if !again {
-            return Ok(Outcome {
-                candidates,
-                slots,
-                objects,
-                notes,
-            });
+            outcome.candidates = candidates;
+            outcome.objects = objects;
+            return Ok(outcome);
         }
     }
-    Err(crate::Error::new(
-        crate::Kind::Chart,
+    Err(Error::new(
+        Kind::Chart,
         format!("how the chart reads its images did not show in {MAX_ROUNDS} renders"),
     )
-    .hint("name their places in deploy.toml: images.<key> = [\"…\"]"))
+    .hint("name their places in deploy.toml, under the app: images.<key> = [\"…\"]"))
 }
 
-fn active(candidates: &[Candidate]) -> Vec<usize> {
-    let live = |candidate: &Candidate| matches!(candidate.state, State::Untried | State::Exact);
-    (0..candidates.len())
-        .filter(|at| live(&candidates[*at]))
-        .collect()
-}
-
-#[derive(Default)]
-struct Seen {
-    slots: Vec<Slot>,
-    /// Images that carry a part of the sentinel, as people read them.
-    bent: Vec<String>,
-    notes: Vec<String>,
-    /// Whether one of them has the whole name right.
-    name: bool,
-    /// Whether one of them has tag and digest right.
-    end: bool,
-}
-
-fn look(objects: &[Object], candidate: &Candidate, sentinel: &Sentinel, shared: &[&str]) -> Seen {
-    let mut seen = Seen::default();
-    let layout = candidate.layout();
-    let own = |mark: &str| !shared.contains(&mark);
-    for object in objects.iter().filter(|object| !object.is_test()) {
-        for container in &object.containers {
-            let found = Reference::parse(&container.image);
-            if found
-                .as_ref()
-                .is_some_and(|found| found.is(&sentinel.image))
-            {
-                seen.slots.push(Slot {
-                    key: candidate.spot.key.clone(),
-                    object: object.clone(),
-                    container: container.clone(),
-                });
-                continue;
-            }
-            let carries = |(_, mark): &&(_, String)| own(mark) && carries(&container.image, mark);
-            if sentinel.marks.iter().any(|mark| carries(&mark)) {
-                let name = sentinel.image.name();
-                let end = &sentinel.image.to_string()[name.len()..];
-                seen.name |= found.is_some_and(|found| found.name == name);
-                seen.end |= container.image.ends_with(end);
-                let shown = sentinel.unmask(&container.image, &candidate.image);
-                seen.bent.push(format!(
-                    "{object}, {container}: rendered {}, expected {} from {layout}",
-                    text::quoted(&shown),
-                    text::quoted(&candidate.image.to_string()),
-                ));
-            }
+fn overrides(candidates: &[Candidate], made: &[(usize, Sentinel)]) -> Value {
+    let mut overrides = Value::Object(serde_json::Map::new());
+    for (at, sentinel) in made {
+        for (path, text) in candidates[*at].layout().assignments(&sentinel.image) {
+            values::set(&mut overrides, &path, Value::String(text));
         }
     }
-    if !seen.slots.is_empty() {
-        let key = &candidate.spot.key;
-        seen.notes = seen
-            .bent
-            .iter()
-            .map(|bent| format!("a part of {key}'s image stands in another one: {bent}"))
-            .collect();
-    }
-    seen
+    overrides
 }
 
-/// Whether `image` has `mark` in it; a name counts without its registry, too.
-fn carries(image: &str, mark: &str) -> bool {
-    let bare = mark.strip_prefix("ghcr.io/").unwrap_or(mark);
-    image.contains(bare)
+fn marks_of_others(made: &[(usize, Sentinel)], at: usize) -> Vec<String> {
+    let others = made.iter().filter(|(other, _)| *other != at);
+    let marks = others.flat_map(|(_, other)| other.marks.iter());
+    marks.map(|(_, mark)| mark.clone()).collect()
 }
 
-/// Labels that no apiserver would take because of the image's tag or digest
-/// (`apimachinery`, `IsValidLabelValue`). `helm template` lets them pass.
-fn broken_labels(
-    objects: &[Object],
-    fake: &ImageRef,
-    image: &ImageRef,
+/// What a render shows of one candidate; whether another round must follow.
+fn judge(
+    candidate: &mut Candidate,
     sentinel: &Sentinel,
-) -> Vec<String> {
-    let mut parts: Vec<&str> = Vec::new();
-    parts.extend(fake.tag().map(|tag| tag.as_str()));
-    parts.extend(fake.digest().map(|digest| digest.hex()));
-    let mut told = Vec::new();
-    for object in objects {
-        each_label(&object.value, &mut |name, value| {
-            let ours = parts.iter().any(|part| value.contains(part));
-            if ours && !is_label_value(value) && told.len() < 8 {
-                let shown = sentinel.unmask(value, image);
-                told.push(format!(
-                    "{object}: the label {} would be {} ({} characters; a label takes 63 letters, digits, '-', '_' and '.')",
-                    text::line(name, 100),
-                    text::quoted(&shown),
-                    shown.chars().count(),
-                ));
-            }
-        });
+    shared: &[String],
+    objects: &[Object],
+    outcome: &mut Outcome,
+) -> bool {
+    let seen = sight::look(objects, candidate, sentinel, shared);
+    let names = names::refused(objects, sentinel, &candidate.image);
+    if !seen.slots.is_empty() && names.is_empty() {
+        candidate.state = State::Exact;
+        let key = &candidate.spot.key;
+        outcome.notes.extend(
+            seen.bent
+                .iter()
+                .map(|bent| format!("a part of {key}'s image stands in another one: {bent}")),
+        );
+        outcome.slots.extend(seen.slots);
+        return false;
     }
-    told
-}
-
-fn each_label(value: &Value, tell: &mut impl FnMut(&str, &str)) {
-    match value {
-        Value::Object(map) => {
-            for (key, below) in map {
-                if matches!(key.as_str(), "labels" | "matchLabels")
-                    && let Value::Object(labels) = below
-                {
-                    for (name, value) in labels {
-                        tell(name, value.as_str().unwrap_or_default());
-                    }
-                }
-                each_label(below, tell);
-            }
+    // A way that reaches nothing after one that did is a wrong way, not a dead place.
+    if seen.slots.is_empty() && seen.bent.is_empty() && candidate.first.is_none() {
+        candidate.state = State::Dead;
+        return false;
+    }
+    let bent = if seen.slots.is_empty() {
+        Bent {
+            why: Why::Image,
+            told: seen.bent,
         }
-        Value::Array(items) => items.iter().for_each(|item| each_label(item, tell)),
-        _ => {}
-    }
+    } else {
+        Bent {
+            why: Why::Name,
+            told: names,
+        }
+    };
+    candidate.turn(bent, seen.name, seen.end)
 }
 
-fn is_label_value(text: &str) -> bool {
-    let ends = |byte: Option<u8>| byte.is_none_or(|byte| byte.is_ascii_alphanumeric());
-    text.len() <= 63
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        && ends(text.bytes().next())
-        && ends(text.bytes().last())
+/// The chart does not render with these sentinels. Where it renders without
+/// them, each candidate is tried by itself, and the one that it does not take
+/// (a schema that knows no such field, a template that wants a tag or a digest
+/// but not both) goes on to its next way. Fails where that cannot help.
+async fn without_culprits<R: Render>(
+    error: Error,
+    candidates: &mut [Candidate],
+    made: &[(usize, Sentinel)],
+    render: &R,
+) -> Result<()> {
+    // Its own error is the simpler one: no made-up references in it.
+    render
+        .render(&Value::Object(serde_json::Map::new()))
+        .await?;
+    let mut again = false;
+    for one in made {
+        let alone = std::slice::from_ref(one);
+        let Err(cause) = render.render(&overrides(candidates, alone)).await else {
+            continue;
+        };
+        let candidate = &mut candidates[one.0];
+        let said = std::iter::once(cause.to_string()).chain(cause.evidence());
+        let told = said.map(|line| {
+            text::line(&one.1.unmask(&line, &candidate.image), text::LINE).into_owned()
+        });
+        let bent = Bent {
+            why: Why::Render,
+            told: told.filter(|line| !line.trim().is_empty()).collect(),
+        };
+        candidate.turn(bent, false, false);
+        again = true;
+    }
+    if again {
+        return Ok(());
+    }
+    Err(error.detail("the chart renders with its own images, but not with others in their places"))
 }
