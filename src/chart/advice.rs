@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::judge::{Judgement, component, swapped};
 use super::manifest::{Container, Object};
+use super::places::{image_like, line};
 use super::proof::{Need, Want};
 use super::reference::Reference;
 use super::search::Search;
@@ -152,10 +153,9 @@ impl Advice<'_> {
             && let Some(dead) = self
                 .of(key)
                 .find(|candidate| candidate.state == State::Dead)
+            && (want.need == Need::Must || !live.is_empty())
         {
-            if want.need == Need::Must || !live.is_empty() {
-                return Err(self.ignored(key, &[dead.spot.at.to_string()]));
-            }
+            return Err(self.ignored(key, &[dead.spot.at.to_string()]));
         }
         if !live.is_empty() {
             return Ok(None);
@@ -214,9 +214,7 @@ impl Advice<'_> {
                     .iter()
                     .map(move |container| (object, container))
             })
-            .filter(|(object, container)| {
-                component(object, container, keys.iter().copied()) == Some(key)
-            })
+            .filter(|(object, container)| component(object, container, &keys) == Some(key))
             .collect()
     }
 
@@ -387,46 +385,5 @@ impl Advice<'_> {
             .take(MAX_PLACES)
             .map(|(at, _)| text::line(&at.to_string(), 120).into_owned())
             .collect()
-    }
-}
-
-/// `images.api = ["api.image"]`
-fn line(key: &ImageKey, places: &[String]) -> String {
-    let quoted: Vec<String> = places
-        .iter()
-        .map(|place| format!("\"{}\"", place.replace('\\', "\\\\")))
-        .collect();
-    format!("images.{key} = [{}]", quoted.join(", "))
-}
-
-/// Maps with a repository, and strings under an image's name that can be one.
-fn image_like(value: &Value, at: Option<&ValuePath>, found: &mut Vec<(ValuePath, String)>) {
-    let Value::Object(map) = value else { return };
-    if found.len() > 100 {
-        return;
-    }
-    if let (Some(at), Some(Value::String(repository))) = (at, map.get("repository")) {
-        found.push((at.clone(), repository.clone()));
-    }
-    for (key, below) in map {
-        if key == "global" && at.is_some() {
-            continue;
-        }
-        let path = match at {
-            Some(at) => at.child(key),
-            None => match key.replace('\\', "\\\\").replace('.', "\\.").parse() {
-                Ok(path) => path,
-                Err(_) => continue,
-            },
-        };
-        match below {
-            Value::String(image)
-                if (key == "image" || key.ends_with("Image"))
-                    && Reference::parse(image).is_some() =>
-            {
-                found.push((path, image.clone()));
-            }
-            _ => image_like(below, Some(&path), found),
-        }
     }
 }

@@ -163,7 +163,7 @@ fn beside(
 pub(super) fn component<'k>(
     object: &Object,
     container: &Container,
-    keys: impl IntoIterator<Item = &'k ImageKey> + Clone,
+    keys: &[&'k ImageKey],
 ) -> Option<&'k ImageKey> {
     let label = [
         "/spec/template/metadata/labels",
@@ -192,7 +192,7 @@ pub(super) fn component<'k>(
     let mut votes = names
         .into_iter()
         .flatten()
-        .filter_map(|name| keys.clone().into_iter().find(|key| ends(name, key)));
+        .filter_map(|name| keys.iter().copied().find(|key| ends(name, key)));
     let first = votes.next()?;
     votes.all(|vote| vote == first).then_some(first)
 }
@@ -213,7 +213,7 @@ pub(super) fn swapped(
         .iter()
         .filter_map(|slot| {
             let (object, container) = outcome.place(slot);
-            let is = component(object, container, keys.iter().copied())?;
+            let is = component(object, container, keys)?;
             (*is != slot.key).then_some((is, slot))
         })
         .collect();

@@ -83,12 +83,11 @@ impl Layout {
             && let Some(digest) = digest
         {
             digest_field = None;
-            tag_field = Some(match tag {
-                Some(tag) => format!("{tag}@{digest}"),
-                None => {
-                    name.push_str("@sha256");
-                    digest["sha256:".len()..].to_owned()
-                }
+            tag_field = Some(if let Some(tag) = tag {
+                format!("{tag}@{digest}")
+            } else {
+                name.push_str("@sha256");
+                digest["sha256:".len()..].to_owned()
             });
         }
         // What has no field of its own goes to the repository's end.

@@ -14,12 +14,16 @@ pub mod reference;
 pub mod values;
 
 mod advice;
+mod dependencies;
+mod images;
 mod judge;
 mod names;
+mod places;
 mod search;
 mod sentinel;
 mod sight;
 mod trial;
+mod ways;
 mod yaml;
 
 use std::future::Future;

@@ -84,7 +84,7 @@ fn is_label_value(value: &str) -> bool {
         && ends(value.bytes().last())
 }
 
-/// A job's name becomes a label of its pods; a CronJob appends 11 characters.
+/// A job's name becomes a label of its pods; a `CronJob` appends 11 characters.
 fn longest_name(kind: &str) -> usize {
     match kind {
         "Job" | "Service" => 63,

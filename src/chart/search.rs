@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::layout::{Layout, Prefix, Spelling};
+use super::layout::Layout;
 use super::values::get;
 use crate::plan::ValuePath;
 use crate::signal::{ImageKey, ImageRef};
@@ -18,18 +18,15 @@ pub(super) struct Spot {
     pub(super) ways: Vec<Layout>,
 }
 
-/// The most ways tried for one place.
-const MAX_WAYS: usize = 16;
-
 /// The fields of a place before it is known how they are read.
-struct Shape {
-    at: ValuePath,
-    registry: Option<ValuePath>,
+pub(super) struct Shape {
+    pub(super) at: ValuePath,
+    pub(super) registry: Option<ValuePath>,
     /// In order of likelihood; none: fixed by the templates.
-    repositories: Vec<Option<ValuePath>>,
+    pub(super) repositories: Vec<Option<ValuePath>>,
     /// In order of likelihood; none: at the repository's end.
-    tags: Vec<Option<ValuePath>>,
-    digest: Option<ValuePath>,
+    pub(super) tags: Vec<Option<ValuePath>>,
+    pub(super) digest: Option<ValuePath>,
 }
 
 /// The names that each field may have: repository, tag, digest, registry.
@@ -40,19 +37,18 @@ pub(super) struct Search<'a> {
     pub(super) values: &'a Value,
     /// Under which paths an enabled subchart's values lie.
     pub(super) subcharts: &'a [ValuePath],
-    /// Whether a template anywhere may read a digest.
+    /// What shall stand there.
     pub(super) image: &'a ImageRef,
 }
 
 /// A path in a scope: the top (none) or a subchart's values.
 fn below(scope: Option<&ValuePath>, keys: &[&str]) -> Option<ValuePath> {
     let mut keys = keys.iter();
-    let mut path = match scope {
-        Some(scope) => scope.clone(),
-        None => {
-            let first = keys.next()?.replace('\\', "\\\\").replace('.', "\\.");
-            first.parse().ok()?
-        }
+    let mut path = if let Some(scope) = scope {
+        scope.clone()
+    } else {
+        let first = keys.next()?.replace('\\', "\\\\").replace('.', "\\.");
+        first.parse().ok()?
     };
     for key in keys {
         path = path.child(*key);
@@ -133,7 +129,7 @@ impl Search<'_> {
     }
 
     /// Fields that the components of a scope share, then globals.
-    fn shared(
+    pub(super) fn shared(
         &self,
         scope: Option<&ValuePath>,
         at: &ValuePath,
@@ -176,30 +172,28 @@ impl Search<'_> {
         {
             return None;
         }
-        let repositories = match repository {
-            Some(path) => vec![Some(path)],
-            None => {
-                let shared = self.shared(scope, &at, &[&["image", "repository"], &["repository"]]);
-                let own = (!owner).then(|| at.child("repository"));
-                shared
-                    .into_iter()
-                    .chain(own)
-                    .map(Some)
-                    .chain([None])
-                    .collect()
-            }
+        let repositories = if let Some(path) = repository {
+            vec![Some(path)]
+        } else {
+            let shared = self.shared(scope, &at, &[&["image", "repository"], &["repository"]]);
+            let own = (!owner).then(|| at.child("repository"));
+            shared
+                .into_iter()
+                .chain(own)
+                .map(Some)
+                .chain([None])
+                .collect()
         };
-        let tags = match tag {
-            Some(path) => vec![Some(path)],
-            None => {
-                let beside = parent(&at).and_then(|above| self.field(&above, &["tag", "imageTag"]));
-                let shared = self.shared(scope, &at, SHARED_TAGS);
-                let found: Vec<_> = beside.into_iter().chain(shared).map(Some).collect();
-                found
-                    .into_iter()
-                    .chain([Some(at.child("tag")), None])
-                    .collect()
-            }
+        let tags = if let Some(path) = tag {
+            vec![Some(path)]
+        } else {
+            let beside = parent(&at).and_then(|above| self.field(&above, &["tag", "imageTag"]));
+            let shared = self.shared(scope, &at, SHARED_TAGS);
+            let found: Vec<_> = beside.into_iter().chain(shared).map(Some).collect();
+            found
+                .into_iter()
+                .chain([Some(at.child("tag")), None])
+                .collect()
         };
         Some(Shape {
             at,
@@ -274,110 +268,6 @@ impl Search<'_> {
             at,
         }
     }
-
-    /// Every way to read the shape, likeliest first.
-    fn spot(&self, key: &ImageKey, scope: Option<&ValuePath>, shape: Shape) -> Spot {
-        let prefixes = self.prefixes(scope, &shape);
-        let mut ways = Vec::new();
-        for repository in &shape.repositories {
-            for tag in &shape.tags {
-                for (digest, spelling) in self.spellings(&shape, tag.as_ref(), repository.is_some())
-                {
-                    for prefix in &prefixes {
-                        // A registry is set together with a repository only.
-                        if repository.is_none() && *prefix != prefixes[0] {
-                            continue;
-                        }
-                        let fixed = repository.is_none() && shape.registry.is_none();
-                        ways.push(Layout {
-                            key: key.clone(),
-                            at: shape.at.clone(),
-                            prefix: if fixed {
-                                Prefix::Inside
-                            } else {
-                                prefix.clone()
-                            },
-                            repository: repository.clone(),
-                            tag: tag.clone(),
-                            digest: digest.clone(),
-                            spelling,
-                        });
-                    }
-                }
-            }
-        }
-        ways.retain(|way| way.repository.is_some() || way.tag.is_some());
-        ways.truncate(MAX_WAYS);
-        Spot {
-            key: key.clone(),
-            at: shape.at,
-            ways,
-        }
-    }
-
-    fn spellings(
-        &self,
-        shape: &Shape,
-        tag: Option<&ValuePath>,
-        named: bool,
-    ) -> Vec<(Option<ValuePath>, Spelling)> {
-        let digest = shape.digest.clone();
-        if self.image.digest().is_none() || (tag.is_none() && digest.is_none()) {
-            return vec![(digest, Spelling::Own)];
-        }
-        // Without a repository of its own there is nothing to put `@sha256` on.
-        let with_tag = tag.is_some() && (named || self.image.tag().is_some());
-        let with_tag = with_tag.then_some((digest.clone(), Spelling::WithTag));
-        let own = digest.map(|digest| (Some(digest), Spelling::Own));
-        // A template may read a digest that the values leave out.
-        let unsaid = (own.is_none() && is_map(self.values, &shape.at))
-            .then(|| (Some(shape.at.child("digest")), Spelling::Own));
-        own.into_iter().chain(with_tag).chain(unsaid).collect()
-    }
-
-    fn prefixes(&self, scope: Option<&ValuePath>, shape: &Shape) -> Vec<Prefix> {
-        let shared = self.shared(
-            scope,
-            &shape.at,
-            &[
-                &["imageRegistry"],
-                &["image", "registry"],
-                &["images", "registry"],
-                &["registry"],
-            ],
-        );
-        let name = self.image.name();
-        let mut given = Vec::new();
-        for path in &shared {
-            let says = get(self.values, path)
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let says = says.trim_end_matches('/');
-            if !says.is_empty()
-                && name
-                    .strip_prefix(says)
-                    .is_some_and(|rest| rest.starts_with('/'))
-            {
-                given.push(Prefix::Given(says.to_owned()));
-            }
-        }
-        // What a scope's own images share is likely read; a global is the last resort.
-        let says = |path: &ValuePath| {
-            get(self.values, path)
-                .and_then(Value::as_str)
-                .is_some_and(|text| !text.is_empty())
-        };
-        let (near, far): (Vec<_>, Vec<_>) = shared
-            .into_iter()
-            .partition(|path| path.keys().first().is_some_and(|key| key != "global") && says(path));
-        let own = shape.registry.clone().map(Prefix::Field);
-        own.into_iter()
-            .chain(given)
-            .chain(near.into_iter().map(Prefix::Shared))
-            .chain([Prefix::Inside])
-            .chain(far.into_iter().map(Prefix::Shared))
-            .collect()
-    }
 }
 
 /// Names of repository, tag, digest and registry in a map that is an image.
@@ -405,10 +295,6 @@ const SHARED_TAGS: &[&[&str]] = &[
 
 fn is_scalar(value: &Value) -> bool {
     !value.is_object() && !value.is_array()
-}
-
-fn is_map(values: &Value, at: &ValuePath) -> bool {
-    get(values, at).is_some_and(Value::is_object)
 }
 
 fn parent(path: &ValuePath) -> Option<ValuePath> {

@@ -8,12 +8,13 @@
 
 use serde_json::{Map, Value};
 
-use super::archive::{Chart, Dependency};
+use super::archive::Chart;
+use super::dependencies::{Resolved, resolve};
 use super::yaml;
 use crate::plan::ValuePath;
 use crate::{Error, Kind, Result};
 
-type Table = Map<String, Value>;
+pub(super) type Table = Map<String, Value>;
 
 /// A values file's content: a map, empty where the file is. `name` is what the
 /// error calls it.
@@ -110,128 +111,11 @@ fn merge(values: &mut Table, above: &Table) {
     }
 }
 
-/// `chart` with aliases applied and disabled subcharts gone.
-struct Resolved {
-    values: Table,
-    subcharts: Vec<(String, Resolved)>,
-}
-
-/// Also the coalesced values, with which the levels below decide.
-fn resolve(chart: &Chart, given: &Table) -> (Resolved, Table) {
-    let mut all: Vec<(String, &Chart, Option<&Dependency>)> = Vec::new();
-    for subchart in &chart.subcharts {
-        let named = || {
-            chart
-                .dependencies
-                .iter()
-                .filter(|d| d.name == subchart.name)
-        };
-        if named().next().is_none() {
-            all.push((subchart.name.clone(), subchart, None));
-        }
-        for dependency in named() {
-            let alias = dependency.alias.as_ref().filter(|alias| !alias.is_empty());
-            let name = alias.unwrap_or(&subchart.name).clone();
-            if all.iter().all(|(other, ..)| *other != name) {
-                all.push((name, subchart, Some(dependency)));
-            }
-        }
-    }
-    // Conditions are read with every subchart's defaults in place.
-    let plain = |chart: &Chart| Resolved {
-        values: table(&chart.values),
-        subcharts: Vec::new(),
-    };
-    let mut seen = given.clone();
-    let flat = Resolved {
-        values: table(&chart.values),
-        subcharts: all
-            .iter()
-            .map(|(name, below, _)| (name.clone(), plain(below)))
-            .collect(),
-    };
-    coalesce_chart(&flat, &mut seen);
-
-    let mut values = table(&chart.values);
-    let mut subcharts = Vec::new();
-    for (name, below, dependency) in all {
-        if dependency.is_some_and(|dependency| !enabled(dependency, &seen)) {
-            continue;
-        }
-        let given = table(seen.get(&name).unwrap_or(&Value::Null));
-        let (below, mut inside) = resolve(below, &given);
-        coalesce_chart(&below, &mut inside);
-        for import in dependency
-            .iter()
-            .flat_map(|dependency| &dependency.import_values)
-        {
-            take_over(import, &inside, &mut values);
-        }
-        subcharts.push((name, below));
-    }
-    (Resolved { values, subcharts }, seen)
-}
-
-/// Tags first, then the first boolean among the conditions.
-fn enabled(dependency: &Dependency, values: &Table) -> bool {
-    let tags: Vec<bool> = values
-        .get("tags")
-        .map(|tags| {
-            dependency
-                .tags
-                .iter()
-                .filter_map(|tag| tags.get(tag)?.as_bool())
-                .collect()
-        })
-        .unwrap_or_default();
-    let by_tags = tags.is_empty() || tags.contains(&true);
-    let condition = dependency.condition.as_deref().unwrap_or_default();
-    condition
-        .split(',')
-        .find_map(|path| {
-            let mut keys = path.trim().split('.');
-            let first = values.get(keys.next()?)?;
-            keys.try_fold(first, |value, key| value.get(key))?.as_bool()
-        })
-        .unwrap_or(by_tags)
-}
-
-/// `import-values`: a string names a key of `exports`, a map a child's path and
-/// where it goes. What the chart says itself counts more.
-fn take_over(import: &Value, inside: &Table, values: &mut Table) {
-    let (child, parent) = match import {
-        Value::String(name) => (format!("exports.{name}"), "."),
-        Value::Object(map) => match (map.get("child"), map.get("parent")) {
-            (Some(Value::String(child)), Some(Value::String(parent))) => {
-                (child.clone(), parent.as_str())
-            }
-            _ => return,
-        },
-        _ => return,
-    };
-    let mut keys = child.split('.');
-    let found = keys
-        .next()
-        .and_then(|first| inside.get(first))
-        .and_then(|first| keys.try_fold(first, |value, key| value.get(key)));
-    let Some(Value::Object(found)) = found else {
-        return;
-    };
-    let mut wrapped = found.clone();
-    if parent != "." {
-        for key in parent.split('.').rev() {
-            let below = std::mem::take(&mut wrapped);
-            wrapped.insert(key.to_owned(), Value::Object(below));
-        }
-    }
-    beneath(values, &wrapped, false);
-}
-
-fn table(value: &Value) -> Table {
+pub(super) fn table(value: &Value) -> Table {
     value.as_object().cloned().unwrap_or_default()
 }
 
-fn coalesce_chart(chart: &Resolved, values: &mut Table) {
+pub(super) fn coalesce_chart(chart: &Resolved, values: &mut Table) {
     for (key, own) in &chart.values {
         match values.get_mut(key) {
             None => {
@@ -274,7 +158,7 @@ fn hand_down(inside: &mut Table, globals: Option<Value>) {
 
 /// `default` under `values`; a null in `values` deletes the default's key, or
 /// stays with `keep`, where a subchart's own default is yet to come.
-fn beneath(values: &mut Table, default: &Table, keep: bool) {
+pub(super) fn beneath(values: &mut Table, default: &Table, keep: bool) {
     for (key, own) in default {
         match values.get_mut(key) {
             None => {
