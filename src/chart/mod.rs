@@ -22,6 +22,8 @@ mod places;
 mod search;
 mod sentinel;
 mod sight;
+#[cfg(test)]
+mod tests;
 mod trial;
 mod ways;
 mod yaml;
