@@ -15,8 +15,8 @@ pub(super) struct Resolved {
     pub(super) subcharts: Vec<(String, Resolved)>,
 }
 
-/// Decides by the coalesced values, which are given back too.
-pub(super) fn resolve(chart: &Chart, given: &Table) -> (Resolved, Table) {
+/// What is left of `chart` with the values `given` from above.
+pub(super) fn resolve(chart: &Chart, given: &Table) -> Resolved {
     let mut all: Vec<(String, &Chart, Option<&Dependency>)> = Vec::new();
     for subchart in &chart.subcharts {
         let named = || {
@@ -51,24 +51,40 @@ pub(super) fn resolve(chart: &Chart, given: &Table) -> (Resolved, Table) {
     };
     coalesce_chart(&flat, &mut seen);
 
-    let mut values = table(&chart.values);
     let mut subcharts = Vec::new();
+    let mut imports = Vec::new();
     for (name, below, dependency) in all {
         if dependency.is_some_and(|dependency| !enabled(dependency, &seen)) {
             continue;
         }
-        let given = table(seen.get(&name).unwrap_or(&Value::Null));
-        let (below, mut inside) = resolve(below, &given);
-        coalesce_chart(&below, &mut inside);
-        for import in dependency
+        let mut given = table(seen.get(&name).unwrap_or(&Value::Null));
+        // Tags are those of the top, however deep the chart lies.
+        if let Some(tags) = seen.get("tags") {
+            given.insert("tags".to_owned(), tags.clone());
+        }
+        let taken = dependency
             .iter()
-            .flat_map(|dependency| &dependency.import_values)
-        {
+            .flat_map(|dependency| &dependency.import_values);
+        imports.extend(taken.map(|import| (name.clone(), import)));
+        subcharts.push((name, resolve(below, &given)));
+    }
+    let mut resolved = Resolved {
+        values: table(&chart.values),
+        subcharts,
+    };
+    // With entries, what the chart says of its subcharts is settled before the
+    // node's values come: imports see the defaults only, and a default global
+    // stays below even where the node takes it away at the top.
+    if !chart.dependencies.is_empty() {
+        let mut values = Table::new();
+        coalesce_chart(&resolved, &mut values);
+        for (name, import) in imports {
+            let inside = table(values.get(&name).unwrap_or(&Value::Null));
             take_over(import, &inside, &mut values);
         }
-        subcharts.push((name, below));
+        resolved.values = values;
     }
-    (Resolved { values, subcharts }, seen)
+    resolved
 }
 
 /// Tags first, then the first boolean among the conditions.

@@ -36,7 +36,7 @@ pub fn coalesce(chart: &Chart, node: &[Value]) -> Value {
     for file in node.iter().filter_map(Value::as_object) {
         merge(&mut values, file);
     }
-    let (chart, _) = resolve(chart, &values);
+    let chart = resolve(chart, &values);
     coalesce_chart(&chart, &mut values);
     Value::Object(values)
 }
@@ -47,7 +47,7 @@ pub fn subcharts(chart: &Chart, node: &[Value]) -> Vec<ValuePath> {
     for file in node.iter().filter_map(Value::as_object) {
         merge(&mut values, file);
     }
-    let (chart, _) = resolve(chart, &values);
+    let chart = resolve(chart, &values);
     let mut paths = Vec::new();
     collect(&chart, None, &mut paths);
     paths
