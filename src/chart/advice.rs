@@ -68,6 +68,9 @@ impl Advice<'_> {
         let mut problems = judgement.problems.into_iter();
         let first = problems.next().unwrap_or_default();
         let mut error = Error::new(Kind::Chart, first).details(problems);
+        if judgement.strays.is_empty() {
+            error = error.hint("the templates took made-up references as they were given, but not these: look for a condition on the tag or the repository");
+        }
         for (keys, stray) in &judgement.strays {
             // Values that hold the stray image now are the ones to name.
             let mut found = Vec::new();

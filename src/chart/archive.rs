@@ -9,6 +9,7 @@ use std::io::Read;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::manifest::Object;
 use super::yaml;
 use crate::signal::{ChartRef, ChartVersion};
 use crate::{Error, Kind, Result, text};
@@ -35,6 +36,8 @@ pub struct Chart {
     pub dependencies: Vec<Dependency>,
     /// The charts in `charts/`, by the name of their file or folder.
     pub subcharts: Vec<Chart>,
+    /// Group and kind of each definition in `crds/`, here and in subcharts.
+    pub crds: Vec<(String, String)>,
     /// Whether a template, here or in a subchart, asks the cluster or the
     /// revision: then only a server-side dry run renders it truly.
     pub uses_lookup: bool,
@@ -80,6 +83,13 @@ impl Chart {
                 )
                 .hint("package it with 'helm package' and push it again")
             })
+    }
+
+    /// Whether its `crds/` define that kind.
+    pub fn brings(&self, group: &str, kind: &str) -> bool {
+        self.crds
+            .iter()
+            .any(|(own_group, own_kind)| own_group == group && own_kind == kind)
     }
 
     /// Fails with [`Kind::Chart`] where `Chart.yaml` names another chart or
@@ -164,6 +174,12 @@ fn load(mut files: Files, left: &mut u64, depth: usize) -> Result<Chart, String>
         Some(_) => return Err("values.yaml is not a map".into()),
     };
     let subcharts = subcharts(&mut files, left, depth)?;
+    let mut crds = definitions(&files);
+    crds.extend(
+        subcharts
+            .iter()
+            .flat_map(|chart| chart.crds.iter().cloned()),
+    );
     let own = files
         .iter()
         .filter(|(path, _)| path.starts_with("templates/"))
@@ -176,6 +192,7 @@ fn load(mut files: Files, left: &mut u64, depth: usize) -> Result<Chart, String>
         },
         values,
         dependencies,
+        crds,
         uses_lookup: own || subcharts.iter().any(|chart| chart.uses_lookup),
         subcharts,
     })
@@ -234,6 +251,20 @@ fn read_as<T: serde::de::DeserializeOwned>(files: &Files, path: &str) -> Result<
         .map(serde_json::from_value)
         .transpose()
         .map_err(|error| format!("{path}: {}", text::line(&error.to_string(), 200)))
+}
+
+/// What `crds/` defines. A file that is no manifest defines nothing; helm says
+/// so itself when it installs.
+fn definitions(files: &Files) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (_, data) in files.iter().filter(|(path, _)| path.starts_with("crds/")) {
+        let objects = Object::parse(&String::from_utf8_lossy(data)).unwrap_or_default();
+        for object in objects {
+            let word = |pointer: &str| object.value.pointer(pointer)?.as_str().map(str::to_owned);
+            found.extend(word("/spec/group").zip(word("/spec/names/kind")));
+        }
+    }
+    found
 }
 
 /// Whether an action of a template calls `lookup` or reads the revision.
@@ -299,6 +330,7 @@ mod tests {
                 ("shop/charts/front/Chart.yaml", b"name: front\nversion: 1.0.0"),
                 ("shop/charts/_ignored/Chart.yaml", b"name: ["),
                 ("shop/charts/README.md", b"none"),
+                ("shop/crds/a.yaml", b"kind: CustomResourceDefinition\nspec: {group: a.example, names: {kind: Runner}}"),
             ])
             .as_slice(),
         )
@@ -319,6 +351,7 @@ mod tests {
             .collect();
         assert_eq!(names, ["db", "front"]);
         assert!(chart.uses_lookup);
+        assert!(chart.brings("a.example", "Runner") && !chart.brings("b.example", "Runner"));
 
         let verify = |reference: &str, version: &str| {
             chart.verify(&reference.parse().unwrap(), &version.parse().unwrap())

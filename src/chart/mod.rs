@@ -8,6 +8,7 @@
 
 pub mod archive;
 pub mod layout;
+pub mod live;
 pub mod manifest;
 pub mod proof;
 pub mod reference;

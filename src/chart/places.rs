@@ -10,7 +10,7 @@ use crate::signal::ImageKey;
 pub(super) fn line(key: &ImageKey, places: &[String]) -> String {
     let quoted: Vec<String> = places
         .iter()
-        .map(|place| format!("\"{}\"", place.replace('\\', "\\\\")))
+        .map(|place| format!("\"{}\"", place.replace('\\', "\\\\").replace('"', "\\\"")))
         .collect();
     format!("images.{key} = [{}]", quoted.join(", "))
 }

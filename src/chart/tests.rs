@@ -229,6 +229,10 @@ fn an_image_beside_the_requested_ones_is_refused_unless_allowed() {
 }
 
 /// How the made-up charts below spell an image.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each field is there or not, by itself"
+)]
 #[derive(Clone, Copy, Debug)]
 struct Spelling {
     registry: bool,
@@ -263,7 +267,8 @@ impl Spelling {
         } else {
             String::new()
         };
-        if self.tag && !part("tag").is_empty() && !(self.digest_outranks && !digest.is_empty()) {
+        let outranked = self.digest_outranks && !digest.is_empty();
+        if self.tag && !part("tag").is_empty() && !outranked {
             whole = format!("{whole}:{}", part("tag"));
         }
         if !digest.is_empty() {

@@ -40,6 +40,8 @@ pub(super) fn parse(input: &str) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fmt::Write as _;
+
     use serde_json::json;
 
     use super::parse;
@@ -78,7 +80,7 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for level in 1..12 {
             let below = format!("*a{},", level - 1).repeat(10);
-            bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+            let _ = writeln!(bomb, "a{level}: &a{level} [{below}]");
         }
         for text in [
             bomb,

@@ -3,7 +3,10 @@
 //!
 //! Whoever includes this chooses the helm and reports; nothing here prints.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -18,74 +21,74 @@ use tokio::io::AsyncWriteExt as _;
 /// `expect.toml`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Expect {
+pub(crate) struct Expect {
     /// Whether only the server renders it truly.
     #[serde(default)]
-    pub uses_lookup: bool,
+    pub(crate) uses_lookup: bool,
     /// What helm is told of a server it cannot ask.
     #[serde(default)]
-    pub api_versions: Vec<String>,
+    pub(crate) api_versions: Vec<String>,
     /// The same for its version.
-    pub kube_version: Option<String>,
+    pub(crate) kube_version: Option<String>,
     /// The cases.
     #[serde(rename = "case")]
-    pub cases: Vec<Case>,
+    pub(crate) cases: Vec<Case>,
 }
 
 /// One request against one node, and what must come of it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Case {
+pub(crate) struct Case {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// The keys of the request.
     #[serde(default = "keys")]
-    pub keys: Vec<String>,
+    pub(crate) keys: Vec<String>,
     /// The forms of the references: tag, digest, both.
     #[serde(default = "forms")]
-    pub forms: Vec<String>,
+    pub(crate) forms: Vec<String>,
     /// The owner, where the chart depends on it.
-    pub owner: Option<String>,
+    pub(crate) owner: Option<String>,
     /// The images, where the forms' own do not do; then `forms` does not count.
     #[serde(default)]
-    pub images: BTreeMap<String, String>,
+    pub(crate) images: BTreeMap<String, String>,
     /// The node's values.
     #[serde(default)]
-    pub values: String,
+    pub(crate) values: String,
     /// `images.<key>` of deploy.toml.
     #[serde(default)]
-    pub layouts: BTreeMap<String, Vec<String>>,
+    pub(crate) layouts: BTreeMap<String, Vec<String>>,
     /// `absent` of deploy.toml.
     #[serde(default)]
-    pub absent: Vec<String>,
+    pub(crate) absent: Vec<String>,
     /// `allow_images` of deploy.toml.
     #[serde(default)]
-    pub allow: Vec<String>,
+    pub(crate) allow: Vec<String>,
     /// What helm is told of the server's version, here only.
-    pub kube_version: Option<String>,
+    pub(crate) kube_version: Option<String>,
     /// `ok`, `refused` (exit 6 by the proof) or `fails` (helm does not render it).
     #[serde(default = "ok")]
-    pub verdict: String,
+    pub(crate) verdict: String,
     /// Pieces of the error, its details or its hints.
     #[serde(default)]
-    pub message: Vec<String>,
+    pub(crate) message: Vec<String>,
     /// The fields that set an image: those of one place by commas, places by semicolons.
     #[serde(default)]
-    pub layout: BTreeMap<String, String>,
+    pub(crate) layout: BTreeMap<String, String>,
     /// All containers that carry an image.
     #[serde(default)]
-    pub placed: BTreeMap<String, Vec<String>>,
+    pub(crate) placed: BTreeMap<String, Vec<String>>,
     /// A piece of each note, in any order.
-    pub notes: Option<Vec<String>>,
+    pub(crate) notes: Option<Vec<String>>,
     /// By form: override paths that change nothing (`*` is any first key).
     #[serde(default)]
-    pub redundant: BTreeMap<String, Vec<String>>,
+    pub(crate) redundant: BTreeMap<String, Vec<String>>,
     /// Names of objects that no override may change.
     #[serde(default)]
-    pub unchanged: Vec<String>,
+    pub(crate) unchanged: Vec<String>,
     /// Whether it can be deployed for real where the verdict is ok.
     #[serde(default = "yes")]
-    pub deploy: bool,
+    pub(crate) deploy: bool,
 }
 
 fn keys() -> Vec<String> {
@@ -105,7 +108,7 @@ fn yes() -> bool {
 }
 
 /// Every chart of the corpus with its expectations.
-pub fn load(corpus: &Path) -> Result<Vec<(PathBuf, Expect)>, String> {
+pub(crate) fn load(corpus: &Path) -> Result<Vec<(PathBuf, Expect)>, String> {
     let mut charts = Vec::new();
     let folders = std::fs::read_dir(corpus).map_err(|error| error.to_string())?;
     for folder in folders.flatten().map(|entry| entry.path()) {
@@ -122,7 +125,7 @@ pub fn load(corpus: &Path) -> Result<Vec<(PathBuf, Expect)>, String> {
 }
 
 /// The chart folder as the archive that `helm package` makes of it.
-pub fn package(folder: &Path) -> std::io::Result<Vec<u8>> {
+pub(crate) fn package(folder: &Path) -> std::io::Result<Vec<u8>> {
     let name = folder.file_name().unwrap_or_default();
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gzip);
@@ -132,7 +135,7 @@ pub fn package(folder: &Path) -> std::io::Result<Vec<u8>> {
 
 impl Case {
     /// The images of the request in a form.
-    pub fn images(&self, form: &str) -> BTreeMap<ImageKey, ImageRef> {
+    pub(crate) fn images(&self, form: &str) -> BTreeMap<ImageKey, ImageRef> {
         let owner = self.owner.as_deref().unwrap_or("acme");
         let whole = |(at, key): (usize, &String)| {
             let digest = format!("@sha256:{}", format!("{:02x}", 0xa0 + at).repeat(32));
@@ -146,9 +149,10 @@ impl Case {
                 format!("ghcr.io/{owner}/shop/{key}{tag}{digest}"),
             )
         };
-        let images = match self.images.is_empty() {
-            true => self.keys.iter().enumerate().map(whole).collect(),
-            false => self.images.clone(),
+        let images = if self.images.is_empty() {
+            self.keys.iter().enumerate().map(whole).collect()
+        } else {
+            self.images.clone()
         };
         images
             .iter()
@@ -157,15 +161,16 @@ impl Case {
     }
 
     /// The forms to try.
-    pub fn forms(&self) -> &[String] {
-        match self.images.is_empty() {
-            true => &self.forms,
-            false => &self.forms[..1],
+    pub(crate) fn forms(&self) -> &[String] {
+        if self.images.is_empty() {
+            &self.forms
+        } else {
+            &self.forms[..1]
         }
     }
 
     /// What deploy.toml says.
-    pub fn rules(&self) -> ImageRules {
+    pub(crate) fn rules(&self) -> ImageRules {
         let path = |path: &String| path.parse::<ValuePath>().unwrap();
         let layouts = self.layouts.iter();
         ImageRules {
@@ -187,19 +192,19 @@ impl Case {
 }
 
 /// `helm template` on a chart's folder.
-pub struct Helm<'a> {
+pub(crate) struct Helm<'a> {
     /// The program.
-    pub program: &'a Path,
+    pub(crate) program: &'a Path,
     /// The chart's folder.
-    pub folder: &'a Path,
+    pub(crate) folder: &'a Path,
     /// The node's values.
-    pub values: &'a str,
+    pub(crate) values: &'a str,
     /// The chart's expectations.
-    pub expect: &'a Expect,
+    pub(crate) expect: &'a Expect,
     /// The case.
-    pub case: &'a Case,
+    pub(crate) case: &'a Case,
     /// How often it was run.
-    pub count: std::sync::atomic::AtomicUsize,
+    pub(crate) count: std::sync::atomic::AtomicUsize,
 }
 
 impl Render for Helm<'_> {
@@ -252,7 +257,7 @@ impl Render for Helm<'_> {
 
 /// Proves one case and compares: what differs, one line each, and how many
 /// renders it took.
-pub async fn check(
+pub(crate) async fn check(
     program: &Path,
     folder: &Path,
     expect: &Expect,
@@ -292,13 +297,13 @@ pub async fn check(
 }
 
 /// The error as people read it.
-pub fn told(error: &Error) -> String {
+pub(crate) fn told(error: &Error) -> String {
     let mut text = format!("{error}\n");
     for line in error.evidence() {
-        text.push_str(&format!("    {line}\n"));
+        let _ = writeln!(text, "    {line}");
     }
     for hint in error.hints() {
-        text.push_str(&format!("    hint: {hint}\n"));
+        let _ = writeln!(text, "    hint: {hint}");
     }
     text
 }

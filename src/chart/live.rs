@@ -1,0 +1,293 @@
+//! What the apiserver would refuse because of what is there already: fields
+//! that cannot change, and kinds that it does not serve.
+//!
+//! Pure: the caller reads the live objects and asks which kinds are served.
+//! When in doubt nothing is said: a deploy that would pass is never refused.
+
+use serde_json::Value;
+
+use super::archive::Chart;
+use super::manifest::Object;
+use crate::text;
+
+/// A change that the apiserver would refuse, with its cure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// `Job shop-migrate`, for people.
+    pub object: String,
+    /// What is wrong, in one line.
+    pub problem: String,
+    /// What to do about it.
+    pub cure: String,
+}
+
+/// Fields of a kind that cannot change (`kubernetes/pkg/apis/*/validation`).
+fn fixed(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "Job" => &["/spec/template", "/spec/selector", "/spec/completionMode"],
+        "StatefulSet" => &[
+            "/spec/volumeClaimTemplates",
+            "/spec/serviceName",
+            "/spec/podManagementPolicy",
+            "/spec/selector",
+        ],
+        "Deployment" | "DaemonSet" | "ReplicaSet" => &["/spec/selector"],
+        "RoleBinding" | "ClusterRoleBinding" => &["/roleRef"],
+        "PersistentVolumeClaim" => &["/spec/storageClassName", "/spec/accessModes"],
+        _ => &[],
+    }
+}
+
+/// Objects of the render that would change a fixed field of their live self.
+/// `live` are objects as the apiserver gives them; `namespace` is the
+/// release's. Hooks are left out: helm deletes them before it makes them.
+pub fn immutable(objects: &[Object], live: &[Value], namespace: &str) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    for object in objects.iter().filter(|object| object.hooks.is_empty()) {
+        let is_same = |other: &&Value| {
+            let word = |pointer: &str| other.pointer(pointer).and_then(Value::as_str);
+            let own = object.namespace.as_deref().unwrap_or(namespace);
+            word("/kind") == Some(&object.kind)
+                && word("/metadata/name") == Some(&object.name)
+                && word("/metadata/namespace").is_none_or(|other| other == own)
+        };
+        let Some(other) = live.iter().find(is_same) else {
+            continue;
+        };
+        let changed = fixed(&object.kind).iter().find(|field| {
+            let (new, old) = (object.value.pointer(field), other.pointer(field));
+            new.is_some_and(|new| old.is_some_and(|old| !covers(old, new)))
+        });
+        if let Some(field) = changed {
+            let field = field.trim_start_matches('/').replace('/', ".");
+            found.push(Obstacle {
+                object: object.to_string(),
+                problem: format!("{object}: the render changes {field}, which cannot change"),
+                cure: cure(object),
+            });
+        }
+    }
+    found
+}
+
+fn cure(object: &Object) -> String {
+    let kind = object.kind.to_lowercase();
+    let name = text::line(&object.name, 80);
+    match kind.as_str() {
+        "job" => format!(
+            "make it a hook (helm.sh/hook: pre-upgrade), or give it a name that changes with its image; once: kubectl delete job {name}"
+        ),
+        "statefulset" => format!(
+            "once: kubectl delete statefulset {name} --cascade=orphan (its pods and volumes stay), then deploy again"
+        ),
+        _ => format!("keep the field in the chart, or once: kubectl delete {kind} {name}"),
+    }
+}
+
+/// Whether `live` says all that `wanted` says. The apiserver fills in what a
+/// manifest leaves out and writes quantities its own way.
+fn covers(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (_, Value::Null) => true,
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| match live.get(key) {
+                Some(live) => covers(live, wanted),
+                None => is_empty(wanted),
+            })
+        }
+        (Value::Array(live), Value::Array(wanted)) => {
+            live.len() == wanted.len()
+                && live
+                    .iter()
+                    .zip(wanted)
+                    .all(|(live, wanted)| covers(live, wanted))
+        }
+        _ => live == wanted || quantity(live).is_some_and(|live| Some(live) == quantity(wanted)),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Object(map) => map.values().all(is_empty),
+        Value::Array(items) => items.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Bool(true) => false,
+    }
+}
+
+/// A quantity in thousandths (`apimachinery/pkg/api/resource`); none where it
+/// is no number, or a fraction of a thousandth.
+fn quantity(value: &Value) -> Option<i128> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor: i128 = match unit {
+        "m" => 1,
+        "" => 1000,
+        "k" => 1_000_000,
+        "M" => 1_000_000_000,
+        "G" => 1_000_000_000_000,
+        "T" => 1_000_000_000_000_000,
+        "Ki" => 1000 << 10,
+        "Mi" => 1000 << 20,
+        "Gi" => 1000 << 30,
+        "Ti" => 1000 << 40,
+        _ => return None,
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    if part.len() > 9 || whole.len() > 18 {
+        return None;
+    }
+    let digits: i128 = format!("{whole}{part}").parse().ok()?;
+    let scaled = digits.checked_mul(factor)?;
+    let divisor = 10_i128.pow(u32::try_from(part.len()).ok()?);
+    (scaled % divisor == 0).then_some(scaled / divisor)
+}
+
+/// Custom resources of the render whose kind is not served. On a first
+/// install helm brings the chart's `crds/` itself; on an upgrade it does not.
+pub fn unserved(
+    objects: &[Object],
+    chart: &Chart,
+    is_upgrade: bool,
+    served: impl Fn(&str, &str) -> bool,
+) -> Vec<Obstacle> {
+    let mut found: Vec<Obstacle> = Vec::new();
+    for object in objects.iter().filter(|object| !object.is_test()) {
+        let group = object
+            .api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group);
+        let brought = chart.brings(group, &object.kind);
+        if served(&object.api_version, &object.kind) || (brought && !is_upgrade) {
+            continue;
+        }
+        let kind = text::line(&object.kind, 80).into_owned();
+        let version = text::line(&object.api_version, 120).into_owned();
+        let cure = if brought {
+            format!(
+                "helm brings crds/ with a first install only: kubectl apply -f the chart's crds/ for {kind} first"
+            )
+        } else {
+            format!(
+                "install the CustomResourceDefinition of {kind} ({version}) first, or switch the object off in the values"
+            )
+        };
+        found.push(Obstacle {
+            object: object.to_string(),
+            problem: format!("{object}: the cluster does not serve {version} {kind}"),
+            cure,
+        });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
+    use super::{immutable, quantity, unserved};
+    use crate::chart::{Chart, Object};
+
+    fn rendered(value: &Value) -> Vec<Object> {
+        Object::parse(&value.to_string()).unwrap()
+    }
+
+    fn job(image: &str, cpu: &str) -> Value {
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"}, "spec": {"template": {"spec": {
+            "restartPolicy": "Never", "initContainers": [], "nodeSelector": null,
+            "containers": [{"name": "m", "image": image, "resources": {"requests": {"cpu": cpu}}}],
+        }}}})
+    }
+
+    fn live() -> Value {
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate", "namespace": "shop"}, "spec": {
+            "completionMode": "NonIndexed", "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": "1"}},
+            "template": {"metadata": {"labels": {"job-name": "migrate"}}, "spec": {
+                "restartPolicy": "Never", "dnsPolicy": "ClusterFirst",
+                "containers": [{"name": "m", "image": "a:1", "imagePullPolicy": "IfNotPresent", "resources": {"requests": {"cpu": "1"}}}],
+            }},
+        }})
+    }
+
+    #[test]
+    fn only_a_real_change_of_a_fixed_field_is_told() {
+        let namespace = "shop";
+        assert!(immutable(&rendered(&job("a:1", "1000m")), &[live()], namespace).is_empty());
+        let found = immutable(&rendered(&job("a:2", "1")), &[live()], namespace);
+        assert_eq!(found[0].object, "Job migrate");
+        assert!(found[0].problem.contains("spec.template"), "{found:?}");
+        assert!(found[0].cure.contains("kubectl delete job migrate"));
+        assert!(immutable(&rendered(&job("a:2", "1")), &[live()], "other").is_empty());
+        let mut hook = job("a:2", "1");
+        hook["metadata"]["annotations"] = json!({"helm.sh/hook": "pre-upgrade"});
+        assert!(immutable(&rendered(&hook), &[live()], namespace).is_empty());
+
+        let set = |size: &str| {
+            json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": {
+            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": size}}}}]}})
+        };
+        let mut old = set("1Gi");
+        old["spec"]["volumeClaimTemplates"][0]["spec"]["volumeMode"] = json!("Filesystem");
+        assert!(
+            immutable(
+                &rendered(&set("1024Mi")),
+                std::slice::from_ref(&old),
+                namespace
+            )
+            .is_empty()
+        );
+        let found = immutable(&rendered(&set("2Gi")), &[old], namespace);
+        assert!(found[0].cure.contains("--cascade=orphan"));
+    }
+
+    #[test]
+    fn quantities_are_compared_by_value() {
+        for (one, other) in [
+            ("1", "1000m"),
+            ("0.5", "500m"),
+            ("1Gi", "1024Mi"),
+            ("1.5Gi", "1536Mi"),
+            ("1k", "1000"),
+        ] {
+            assert_eq!(quantity(&json!(one)), quantity(&json!(other)), "{one}");
+            assert!(quantity(&json!(one)).is_some());
+        }
+        for none in ["", "a", "1x", "1.0000000001", "-1"] {
+            assert_eq!(quantity(&json!(none)), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_kind_that_is_not_served_is_told_with_its_cure() {
+        let objects = rendered(
+            &json!({"apiVersion": "a.example/v1", "kind": "Runner", "metadata": {"name": "r"}}),
+        );
+        let bare = Chart::default();
+        let with_crd = Chart {
+            crds: vec![("a.example".into(), "Runner".into())],
+            ..Chart::default()
+        };
+        let count = |chart: &Chart, upgrade: bool, served: bool| {
+            unserved(&objects, chart, upgrade, |_, _| served).len()
+        };
+        assert_eq!(count(&bare, false, true), 0);
+        assert_eq!(count(&bare, false, false), 1);
+        assert_eq!(count(&with_crd, false, false), 0);
+        assert_eq!(count(&with_crd, true, false), 1);
+        let told = &unserved(&objects, &with_crd, true, |_, _| false)[0];
+        assert!(
+            told.problem.contains("a.example/v1 Runner") && told.cure.contains("crds/"),
+            "{told:?}"
+        );
+    }
+}
