@@ -16,6 +16,7 @@ pub mod node;
 pub mod plan;
 pub mod registry;
 pub mod report;
+pub mod rollout;
 pub mod signal;
 pub mod state;
 pub mod text;

@@ -1,0 +1,202 @@
+//! What was before helm started, and what is known besides the release.
+//!
+//! A verdict is always about what happened *since*: the baseline holds what it
+//! is compared with. Pure data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::model::{Id, Kind};
+use super::quantity::Amounts;
+use super::readiness;
+use super::world::World;
+
+/// A rendered object that the rollout waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Which object.
+    pub id: Id,
+    /// Whether the render changes its pod template; true where it is new.
+    pub template_changed: bool,
+    /// Whether it is a hook.
+    pub hook: bool,
+}
+
+impl Target {
+    /// A target, where the kind is one that a rollout waits for.
+    pub fn new(
+        namespace: &str,
+        kind: &str,
+        name: &str,
+        template_changed: bool,
+        hook: bool,
+    ) -> Option<Self> {
+        let kind = kind.parse::<Kind>().ok()?;
+        let id = Id {
+            namespace: namespace.to_owned(),
+            kind,
+            name: name.to_owned(),
+        };
+        Some(Self {
+            id,
+            template_changed,
+            hook,
+        })
+    }
+}
+
+/// A workload as it was before helm started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// The object's uid.
+    pub uid: String,
+    /// Its generation.
+    pub generation: i64,
+    /// Whether it was ready.
+    pub ready: bool,
+    /// Whether it had failed: a Job, or a Deployment past its deadline.
+    pub failed: bool,
+}
+
+/// What was before helm started.
+#[derive(Clone, Debug, Default)]
+pub struct Baseline {
+    /// The whole budget of the rollout, from the watch's start.
+    pub budget: Duration,
+    /// Images that the request names: their containers are what is deployed.
+    pub requested: BTreeSet<String>,
+    /// Names of Secrets and the like that something in the render makes later
+    /// (see [`promises`]).
+    pub promised: BTreeSet<String>,
+    /// What is known besides the release.
+    pub facts: Facts,
+    pub(super) workloads: BTreeMap<Id, Before>,
+    pub(super) pods: BTreeMap<String, BTreeMap<String, u32>>,
+    pub(super) events: BTreeMap<String, u32>,
+}
+
+impl Baseline {
+    /// The baseline that this world is.
+    pub fn of(world: &World, budget: Duration) -> Self {
+        let workloads = world.workloads.values().map(|workload| {
+            let before = Before {
+                uid: workload.uid.clone(),
+                generation: workload.generation,
+                ready: readiness::of(workload).is_ready(),
+                failed: readiness::has_failed(workload).is_some(),
+            };
+            (workload.id.clone(), before)
+        });
+        let pods = world.pods.values().map(|pod| {
+            let restarts = pod
+                .containers
+                .iter()
+                .map(|container| (container.name.clone(), container.restarts));
+            (pod.uid.clone(), restarts.collect())
+        });
+        Self {
+            budget,
+            workloads: workloads.collect(),
+            pods: pods.collect(),
+            events: world
+                .events
+                .values()
+                .flatten()
+                .map(|event| (event.uid.clone(), event.count))
+                .collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A node, as far as pods ask for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// What pods can have of it.
+    pub allocatable: Amounts,
+    /// Whether it carries a taint that goes by itself: cordoned, not ready,
+    /// under pressure, not initialised yet.
+    pub passing_taint: bool,
+}
+
+/// What is known of the cluster besides the release. None: it could not be
+/// asked for, and nothing is doomed by it.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// All nodes.
+    pub nodes: Option<Vec<Node>>,
+    /// Storage classes and whether each is the default.
+    pub classes: Option<BTreeMap<String, bool>>,
+    /// Class and, where it is meant for one, claim of each volume that is not
+    /// in use: `(class, Some("namespace/claim"))`.
+    pub volumes: Option<Vec<(String, Option<String>)>>,
+    /// Whether something in the cluster adds nodes.
+    pub autoscaler: bool,
+    /// Objects (`Secret/name`) that were seen to exist after all.
+    pub present: BTreeSet<String>,
+}
+
+/// The names that a render's custom resources and annotations speak of: a Secret of
+/// such a name may be made by a controller after helm has applied its order
+/// (`ExternalSecret`, `SealedSecret`, cert-manager's `Certificate`, and whatever
+/// comes next: the kinds are not listed, their words are). Objects of
+/// Kubernetes' own groups are not searched, except an Ingress's TLS Secrets, which
+/// cert-manager makes.
+pub fn promises<'a>(rendered: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for object in rendered {
+        let version = object["apiVersion"].as_str().unwrap_or_default();
+        let group = version.split_once('/').map_or("", |(group, _)| group);
+        let own = !group.contains('.') || group.ends_with(".k8s.io");
+        if !own {
+            names.extend(object["metadata"]["name"].as_str().map(str::to_owned));
+            words(&object["spec"], &mut names);
+        } else if object["kind"] == "Ingress" {
+            words(&object["spec"]["tls"], &mut names);
+        }
+    }
+    names
+}
+
+/// Every string in a value that could name an object.
+fn words(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            let plain = |character: char| {
+                character.is_ascii_lowercase()
+                    || character.is_ascii_digit()
+                    || matches!(character, '-' | '.')
+            };
+            if (1..=253).contains(&text.len()) && text.chars().all(plain) {
+                into.insert(text.clone());
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| words(item, into)),
+        Value::Object(fields) => fields.values().for_each(|field| words(field, into)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::promises;
+
+    #[test]
+    fn only_what_a_controller_will_make_is_promised() {
+        let render = [
+            serde_json::json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret",
+                "metadata": {"name": "shop-db"}, "spec": {"target": {"name": "db-login"}}}),
+            serde_json::json!({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "metadata": {"name": "sealed"}}),
+            serde_json::json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+                "metadata": {"name": "web"}, "spec": {"tls": [{"secretName": "web-tls"}]}}),
+            serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api"},
+                "spec": {"template": {"spec": {"secret": "forgotten"}}}}),
+        ];
+        let names: Vec<String> = promises(&render).into_iter().collect();
+        assert_eq!(names, ["db-login", "sealed", "shop-db", "web-tls"]);
+    }
+}

@@ -1,0 +1,31 @@
+//! The rollout: what the release's objects do while helm works, and whether
+//! they can still come right.
+//!
+//! `model` keeps what was last seen, `verdict` judges it with the `rules`,
+//! `progress` puts it into words: all three are pure. `observe` holds the
+//! watches, `confirm` asks once more before a verdict that rests on something
+//! missing, `evidence` gathers what is lost when things are undone.
+//!
+//! Nothing here may change the cluster, poll it, or fail a deploy because it
+//! could not look: what cannot be watched is said once and then left to helm.
+
+pub mod baseline;
+pub mod cause;
+mod convert;
+pub mod model;
+pub mod progress;
+pub mod quantity;
+pub mod readiness;
+pub mod rules;
+pub mod verdict;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use baseline::{Baseline, Facts, Target, promises};
+pub use cause::{Cause, Doom};
+pub use model::{Change, Kind, Moment};
+pub use progress::{explain_timeout, progress};
+pub use verdict::{Standing, Verdict, judge, most_telling};
+pub use world::World;

@@ -1,0 +1,389 @@
+//! A release's objects, trimmed to what is judged.
+//!
+//! Every object is cut down at arrival, so that thousands of pods stay cheap.
+//! Messages are kept as they came, but cut; who shows one escapes it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::quantity::Amounts;
+
+/// The longest message kept of an object, in characters.
+pub(super) const MESSAGE: usize = 2000;
+
+/// A point in time: what has passed since the watch began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub Duration);
+
+impl Moment {
+    /// What has passed from `earlier` to here; zero where it lies ahead.
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// The kinds of workload that are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// apps/v1
+    Deployment,
+    /// apps/v1
+    StatefulSet,
+    /// apps/v1
+    DaemonSet,
+    /// batch/v1
+    Job,
+    /// A pod of its own, as some hooks are.
+    Pod,
+    /// A claim that the chart renders.
+    PersistentVolumeClaim,
+}
+
+impl Kind {
+    /// The kind as the API writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::Job => "Job",
+            Self::Pod => "Pod",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "Deployment" => Ok(Self::Deployment),
+            "StatefulSet" => Ok(Self::StatefulSet),
+            "DaemonSet" => Ok(Self::DaemonSet),
+            "Job" => Ok(Self::Job),
+            "Pod" => Ok(Self::Pod),
+            "PersistentVolumeClaim" => Ok(Self::PersistentVolumeClaim),
+            _ => Err(
+                "a kind that a rollout waits for: Deployment, StatefulSet, DaemonSet, Job, Pod or PersistentVolumeClaim",
+            ),
+        }
+    }
+}
+
+/// Which workload.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.name(), self.name)
+    }
+}
+
+/// A namespace and a name in it.
+pub type Place = (String, String);
+
+/// A condition of an object's status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Its type: `Progressing`, `Failed`, …
+    pub kind: String,
+    /// Whether it holds; none for `Unknown`.
+    pub holds: Option<bool>,
+    /// One word.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// How a workload replaces its pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// Old pods leave as new ones come; at most this many may be missing.
+    Rolling {
+        /// How many pods may be missing meanwhile.
+        missing: i32,
+    },
+    /// All old pods leave first.
+    Recreate,
+    /// Somebody deletes the old pods.
+    OnDelete,
+}
+
+/// A Deployment, `StatefulSet`, `DaemonSet` or Job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// Which one.
+    pub id: Id,
+    /// The object's uid.
+    pub uid: String,
+    /// The generation of its spec.
+    pub generation: i64,
+    /// The generation that its controller has dealt with.
+    pub observed: i64,
+    /// Which of its pods are current: a Deployment's revision, a
+    /// `StatefulSet`'s update revision, a `DaemonSet`'s template generation.
+    pub revision: Option<String>,
+    /// How many pods it wants (a Job: how many must succeed).
+    pub wanted: i32,
+    /// How many it has, old ones too.
+    pub total: i32,
+    /// How many of the current template it has (a Job: how many succeeded).
+    pub updated: i32,
+    /// How many are ready.
+    pub ready: i32,
+    /// How many have been ready for long enough.
+    pub available: i32,
+    /// Whether all pods are of the current template (a `StatefulSet`'s revisions agree).
+    pub settled: bool,
+    /// Paused or suspended: nothing will happen.
+    pub paused: bool,
+    /// How pods are replaced.
+    pub strategy: Strategy,
+    /// A `StatefulSet`'s pods below this ordinal stay as they are.
+    pub partition: i32,
+    /// Its conditions.
+    pub conditions: Vec<Condition>,
+}
+
+impl Workload {
+    /// The condition of this type, where it holds.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions
+            .iter()
+            .find(|condition| condition.kind == kind && condition.holds == Some(true))
+    }
+}
+
+/// A Deployment's `ReplicaSet`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplicaSet {
+    /// Where it is.
+    pub place: Place,
+    /// The object's uid.
+    pub uid: String,
+    /// Its Deployment's name.
+    pub owner: String,
+    /// Its Deployment's uid.
+    pub owner_uid: String,
+    /// `deployment.kubernetes.io/revision`
+    pub revision: u64,
+    /// How many pods it wants.
+    pub wanted: i32,
+    /// How many it has.
+    pub total: i32,
+    /// What its condition `ReplicaFailure` says, where it holds.
+    pub failure: Option<String>,
+}
+
+/// Who controls a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// `ReplicaSet`, `Job`, …
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The exit code.
+    pub code: i32,
+    /// One word: `Error`, `OOMKilled`, `StartError`, …
+    pub reason: String,
+    /// What the runtime says.
+    pub message: String,
+}
+
+/// What a container does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It does not run.
+    Waiting {
+        /// One word: `ImagePullBackOff`, …; may be empty.
+        reason: String,
+        /// What the kubelet says.
+        message: String,
+    },
+    /// It runs.
+    Running,
+    /// It has ended.
+    Ended(Ended),
+}
+
+/// What sort of container it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// An init container that must end well.
+    Init,
+    /// An init container that stays (`restartPolicy: Always`).
+    Sidecar,
+    /// One of the pod's containers.
+    Main,
+}
+
+/// A container of a pod, its status joined with its spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// The image its spec asks for.
+    pub image: String,
+    /// What sort it is.
+    pub role: Role,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// What it does.
+    pub state: State,
+    /// How it ended the last time.
+    pub last: Option<Ended>,
+    /// Its readiness probe in words: `GET :8080/healthz`.
+    pub probe: Option<String>,
+}
+
+/// A pod's phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not all of it runs yet, or the phase is not known.
+    Pending,
+    /// It runs.
+    Running,
+    /// All of it ended well.
+    Succeeded,
+    /// It ended, and not well.
+    Failed,
+}
+
+/// A pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pod {
+    /// Where it is.
+    pub place: Place,
+    /// The object's uid.
+    pub uid: String,
+    /// Who controls it.
+    pub owner: Option<Owner>,
+    /// `controller-revision-hash`
+    pub revision: Option<String>,
+    /// `pod-template-generation`
+    pub template_generation: Option<String>,
+    /// The node it runs on.
+    pub node: Option<String>,
+    /// Its phase.
+    pub phase: Phase,
+    /// Why it is in that phase: `Evicted`, …; may be empty.
+    pub reason: String,
+    /// The same in a sentence.
+    pub message: String,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether it is gone already (kept for hooks, whose pods helm deletes).
+    pub gone: bool,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Whether ended containers are started again, whatever their exit code.
+    pub restarts_always: bool,
+    /// What the scheduler says where it finds no node: reason and message.
+    pub unscheduled: Option<(String, String)>,
+    /// Its containers, init containers first.
+    pub containers: Vec<Container>,
+    /// The container that people mean (`kubectl.kubernetes.io/default-container`).
+    pub default_container: Option<String>,
+    /// The Secrets its images are pulled with.
+    pub pull_secrets: Vec<String>,
+    /// The claims it mounts.
+    pub claims: Vec<String>,
+    /// What it asks of a node.
+    pub requests: Amounts,
+}
+
+/// An Event on one of the objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// The event's own uid.
+    pub uid: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The kind of the object it is about.
+    pub kind: String,
+    /// The name of that object.
+    pub name: String,
+    /// The uid of that object; may be empty.
+    pub object: String,
+    /// One word: `FailedScheduling`, …
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+    /// How often it was seen.
+    pub count: u32,
+    /// When it was last seen, in seconds since 1970.
+    pub at: i64,
+    /// Which part of the object: `spec.containers{api}`; may be empty.
+    pub field: String,
+    /// When a watch told of it.
+    pub seen: Moment,
+}
+
+/// A `PersistentVolumeClaim`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Where it is.
+    pub place: Place,
+    /// The object's uid.
+    pub uid: String,
+    /// Whether it has its volume.
+    pub bound: bool,
+    /// The class it names; empty means none at all, nothing means the default.
+    pub class: Option<String>,
+    /// The volume it names.
+    pub volume: Option<String>,
+}
+
+/// What sort of object a change is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum What {
+    /// A workload other than a bare pod.
+    Workload(Kind),
+    /// A `ReplicaSet`.
+    ReplicaSet,
+    /// A pod.
+    Pod,
+    /// An Event.
+    Event,
+    /// A claim.
+    Claim,
+}
+
+/// Something a watch has told.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A workload came or changed.
+    Workload(Workload),
+    /// A `ReplicaSet` came or changed.
+    ReplicaSet(ReplicaSet),
+    /// A pod came or changed.
+    Pod(Box<Pod>),
+    /// An Event came or was counted up.
+    Event(Happened),
+    /// A claim came or changed.
+    Claim(Claim),
+    /// An object is gone.
+    Gone(What, Place),
+    /// These are all objects of that sort in that namespace; others are gone.
+    Listed(What, String, BTreeSet<String>),
+}

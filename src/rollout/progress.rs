@@ -1,0 +1,294 @@
+//! What the release waits for, in words: while it rolls out, and when time is up.
+//!
+//! Pure. A line changes only when something changes; no ages, no counts that
+//! tick.
+
+use std::fmt;
+
+use super::baseline::Target;
+use super::model::{Container, Id, Kind, Phase, Pod, Role, State};
+use super::readiness::{self, Readiness};
+use super::world::World;
+use crate::text;
+
+/// The longest reason shown in a line of progress, in characters.
+const REASON: usize = 160;
+
+/// How many pods of a workload are explained.
+const PODS: usize = 3;
+
+/// Where one workload stands, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Which workload.
+    pub workload: Id,
+    /// How many of its pods are ready (a Job: done).
+    pub ready: i32,
+    /// How many it wants.
+    pub wanted: i32,
+    /// What it waits for; none where it need not wait.
+    pub waits_for: Option<String>,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = if self.workload.kind == Kind::Job {
+            "done"
+        } else {
+            "ready"
+        };
+        write!(
+            f,
+            "{} {}/{} {done}",
+            text::line(&self.workload.name, text::VALUE),
+            self.ready,
+            self.wanted
+        )?;
+        match &self.waits_for {
+            Some(what) => write!(f, " – waiting for {what}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A line for each workload that has been applied, hooks too while they run.
+pub fn progress(world: &World) -> Vec<Line> {
+    world
+        .targets()
+        .filter_map(|target| line(world, target))
+        .collect()
+}
+
+fn line(world: &World, target: &Target) -> Option<Line> {
+    let readiness = readiness::of_target(world, target);
+    let current = current_pods(world, target);
+    let (ready, wanted) = match (target.id.kind, world.workload(&target.id)) {
+        (Kind::PersistentVolumeClaim, _) => return None,
+        (Kind::Pod, _) => (i32::from(readiness.is_ready()), current.first().map(|_| 1)?),
+        (Kind::Job, Some(job)) => (job.updated, job.wanted),
+        (_, Some(workload)) => (
+            i32::try_from(current.iter().filter(|pod| pod.ready).count())
+                .unwrap_or(i32::MAX)
+                .min(workload.wanted),
+            workload.wanted,
+        ),
+        (_, None) => return None,
+    };
+    let waits_for = match readiness {
+        Readiness::Ready | Readiness::Exempt(_) => None,
+        Readiness::Missing(what) => Some(
+            current
+                .iter()
+                .filter(|pod| !pod.ready)
+                .find_map(|pod| need(world, pod))
+                .unwrap_or(what),
+        ),
+    };
+    Some(Line {
+        workload: target.id.clone(),
+        ready,
+        wanted,
+        waits_for,
+    })
+}
+
+fn current_pods<'a>(world: &'a World, target: &Target) -> Vec<&'a Pod> {
+    let workload = world.workload(&target.id);
+    let mut pods = world.pods_of(&target.id);
+    pods.retain(|pod| {
+        !pod.deleting
+            && !pod.gone
+            && workload.is_none_or(|workload| world.is_current(workload, pod))
+    });
+    pods
+}
+
+/// What a pod waits for, in a few words.
+fn need(world: &World, pod: &Pod) -> Option<String> {
+    if let Some((_, message)) = &pod.unscheduled {
+        return Some(format!("a node ({})", short(message)));
+    }
+    if let Some(event) = world
+        .events_on("Pod", &pod.place, &pod.uid)
+        .into_iter()
+        .rfind(|event| event.reason == "FailedMount")
+        && pod.containers.iter().all(|container| {
+            container.last.is_none() && matches!(container.state, State::Waiting { .. })
+        })
+    {
+        return Some(format!("a volume ({})", short(&event.message)));
+    }
+    pod.containers
+        .iter()
+        .find_map(|container| need_of(world, pod, container))
+}
+
+fn need_of(world: &World, pod: &Pod, container: &Container) -> Option<String> {
+    let name = text::line(&container.name, text::VALUE);
+    match &container.state {
+        State::Waiting { reason, .. } if reason == "CrashLoopBackOff" => Some(format!(
+            "container {name} to start again{}",
+            ending(container)
+        )),
+        State::Waiting { reason, .. }
+            if matches!(
+                reason.as_str(),
+                "" | "ContainerCreating" | "PodInitializing"
+            ) =>
+        {
+            let events = world.events_on("Pod", &pod.place, &pod.uid);
+            let of_it = events
+                .iter()
+                .rfind(|event| event.field.contains(&format!("{{{}}}", container.name)));
+            Some(match of_it.map(|event| event.reason.as_str()) {
+                Some("Pulling") => format!("container {name} to get its image"),
+                _ if reason == "PodInitializing" => "its init containers".to_owned(),
+                _ => format!("container {name} to start"),
+            })
+        }
+        State::Waiting { reason, .. } => Some(format!("container {name}: {}", short(reason))),
+        State::Ended(_) if container.role == Role::Main && pod.phase != Phase::Succeeded => Some(
+            format!("container {name} to start again{}", ending(container)),
+        ),
+        State::Running if container.role == Role::Init => {
+            Some(format!("init container {name} to end"))
+        }
+        State::Running if !container.ready => Some(match last_answer(world, pod, container) {
+            Some(answer) => format!("container {name} to be ready ({})", short(&answer)),
+            None => format!("container {name} to be ready"),
+        }),
+        State::Running | State::Ended(_) => None,
+    }
+}
+
+fn ending(container: &Container) -> String {
+    let end = match &container.state {
+        State::Ended(end) => Some(end),
+        _ => container.last.as_ref(),
+    };
+    end.map(|end| {
+        format!(
+            " (restarts: {}, last exit code {})",
+            container.restarts, end.code
+        )
+    })
+    .unwrap_or_default()
+}
+
+/// What the container's probe last said.
+fn last_answer(world: &World, pod: &Pod, container: &Container) -> Option<String> {
+    let field = format!("{{{}}}", container.name);
+    let events = world.events_on("Pod", &pod.place, &pod.uid);
+    events
+        .into_iter()
+        .rfind(|event| {
+            event.reason == "Unhealthy" && (event.field.is_empty() || event.field.contains(&field))
+        })
+        .map(|event| event.message.clone())
+}
+
+fn short(message: &str) -> String {
+    text::line(message, REASON).into_owned()
+}
+
+/// What stood in the way when time was up: a line for each workload that is not
+/// ready, and lines about its pods, with the probe and its last answer. Safe to show.
+pub fn explain_timeout(world: &World) -> Vec<String> {
+    let mut lines = Vec::new();
+    for target in world.targets().filter(|target| {
+        !target.hook || world.workload(&target.id).is_some() || target.id.kind == Kind::Pod
+    }) {
+        let Readiness::Missing(what) = readiness::of_target(world, target) else {
+            continue;
+        };
+        lines.push(format!(
+            "{} {}: {}",
+            target.id.kind.name(),
+            text::line(&target.id.name, text::VALUE),
+            short(&what)
+        ));
+        let current = current_pods(world, target);
+        let stuck: Vec<&&Pod> = current.iter().filter(|pod| !pod.ready).collect();
+        lines.extend(
+            stuck
+                .iter()
+                .take(PODS)
+                .flat_map(|pod| explain_pod(world, pod)),
+        );
+        if stuck.len() > PODS {
+            lines.push(format!("  and {} more pods like these", stuck.len() - PODS));
+        }
+        if stuck.is_empty()
+            && target.id.kind == Kind::StatefulSet
+            && !world.pods_of(&target.id).is_empty()
+        {
+            lines.push("  a StatefulSet replaces no pod while one of the old revision is not ready: delete that pod".to_owned());
+        }
+    }
+    lines
+}
+
+fn explain_pod(world: &World, pod: &Pod) -> Vec<String> {
+    let name = text::line(&pod.place.1, text::VALUE);
+    let mut lines = Vec::new();
+    if let Some((_, message)) = &pod.unscheduled {
+        lines.push(format!(
+            "  pod {name}: no node: {}",
+            text::line(message, text::LINE)
+        ));
+    }
+    for container in &pod.containers {
+        let who = format!(
+            "  container {} of {name}",
+            text::line(&container.name, text::VALUE)
+        );
+        match &container.state {
+            State::Running if !container.ready && container.role != Role::Init => {
+                let probe = container
+                    .probe
+                    .as_ref()
+                    .map(|probe| format!(" its readiness probe ({})", short(probe)))
+                    .unwrap_or_default();
+                let answer = last_answer(world, pod, container).map_or_else(
+                    || " has not answered yet".to_owned(),
+                    |answer| format!(" last said: {}", text::line(&answer, text::LINE)),
+                );
+                lines.push(format!("{who} runs and is not ready:{probe}{answer}"));
+            }
+            State::Running if container.role == Role::Init => {
+                lines.push(format!("{who} (init) still runs"))
+            }
+            State::Waiting { reason, message }
+                if !matches!(reason.as_str(), "" | "PodInitializing") =>
+            {
+                let message = if message.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", text::line(message, text::LINE))
+                };
+                lines.push(format!(
+                    "{who} waits: {}{message}{}",
+                    short(reason),
+                    ending(container)
+                ));
+            }
+            State::Ended(end) if end.code != 0 => {
+                lines.push(format!("{who} ended{}", ending(container)))
+            }
+            _ => {}
+        }
+    }
+    let events = world.events_on("Pod", &pod.place, &pod.uid);
+    if let Some(event) = events.into_iter().rfind(|event| {
+        matches!(
+            event.reason.as_str(),
+            "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox"
+        )
+    }) {
+        lines.push(format!(
+            "  pod {name}: {}",
+            text::line(&event.message, text::LINE)
+        ));
+    }
+    lines
+}

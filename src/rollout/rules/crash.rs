@@ -1,0 +1,121 @@
+//! Containers that end again and again.
+
+use super::{Rule, Scene};
+use crate::rollout::cause::{Cause, Doom};
+use crate::rollout::model::{Container, Ended, Kind, Pod, Role, State};
+
+pub(super) const CRASH: Rule = Rule {
+    name: "crash",
+    catches: "a container that ends again and again: at its second end where the workload was ready at the last good revision, all else of the release is ready and no pod of the new template is; else after four restarts, or when half of the budget is gone",
+    tolerates: "a first restart, restarts of before, a container that runs right now, a reboot of the node; a sidecar, unless it has restarted four times and half of the budget is gone; Jobs, which have a limit of their own",
+    source: "kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go (doBackOff, 10 s doubled to 5 min); Shopify/krane#819 (flapping sidecars)",
+    check,
+};
+
+/// So many restarts are too many wherever a container may wait for another.
+const RESTARTS: u32 = 4;
+
+fn check(scene: &Scene<'_>) -> Option<Doom> {
+    if matches!(scene.target.id.kind, Kind::Job | Kind::Pod) {
+        return None;
+    }
+    let before = scene
+        .baseline
+        .workloads
+        .get(&scene.target.id)
+        .is_some_and(|before| before.ready);
+    let fast = before && scene.rest_ready && !scene.pods.iter().any(|pod| pod.ready);
+    scene.pods.iter().find_map(|pod| {
+        pod.containers
+            .iter()
+            .find_map(|container| judge(scene, pod, container, fast))
+    })
+}
+
+fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container, fast: bool) -> Option<Doom> {
+    let end = down(container)?;
+    let base = scene
+        .baseline
+        .pods
+        .get(&pod.uid)
+        .and_then(|containers| containers.get(&container.name))
+        .copied()
+        .unwrap_or(0);
+    let restarts = container
+        .restarts
+        .saturating_sub(base)
+        .saturating_sub(u32::from(is_reboot(container)));
+    let crashes = restarts + 1;
+    let doomed = if is_primary(scene, pod, container) {
+        restarts >= RESTARTS || (crashes >= 2 && (fast || scene.is_late()))
+    } else {
+        restarts >= RESTARTS && scene.is_late()
+    };
+    if !doomed {
+        return None;
+    }
+    let cause = if end.reason == "OOMKilled" {
+        Cause::OomLoop { crashes }
+    } else {
+        Cause::CrashLoop {
+            crashes,
+            code: end.code,
+        }
+    };
+    let mut doom = scene
+        .doom_of_container(CRASH.name, cause, pod, container)
+        .saying(end.message.as_str());
+    if let Some(kill) = scene.news_of(pod).into_iter().rfind(|event| {
+        event.reason == "Killing" && event.field.contains(&format!("{{{}}}", container.name))
+    }) {
+        doom = doom.saying(kill.message.as_str());
+    }
+    Some(doom)
+}
+
+/// How the container ended, where it is down because it ended.
+fn down(container: &Container) -> Option<&Ended> {
+    match &container.state {
+        State::Ended(end) if container.role != Role::Init || end.code != 0 => Some(end),
+        State::Waiting { reason, .. } if reason == "CrashLoopBackOff" => container.last.as_ref(),
+        _ => None,
+    }
+}
+
+/// Whether the last restart was the node's: containerd does not know how a
+/// container of before the reboot ended.
+fn is_reboot(container: &Container) -> bool {
+    container
+        .last
+        .as_ref()
+        .is_some_and(|last| matches!(last.reason.as_str(), "Unknown" | "ContainerStatusUnknown"))
+}
+
+/// Whether the container is the one that its pod is for: named by
+/// `kubectl.kubernetes.io/default-container`, else the first that carries a
+/// requested image, else the first. Init containers count, too: nothing runs before
+/// they end.
+fn is_primary(scene: &Scene<'_>, pod: &Pod, container: &Container) -> bool {
+    match container.role {
+        Role::Init => true,
+        Role::Sidecar => false,
+        Role::Main => {
+            let mut mains = pod
+                .containers
+                .iter()
+                .filter(|other| other.role == Role::Main);
+            let named = pod
+                .default_container
+                .as_ref()
+                .filter(|name| mains.clone().any(|other| other.name == **name));
+            let requested = mains
+                .clone()
+                .find(|other| scene.baseline.requested.contains(&other.image));
+            match (named, requested.or_else(|| mains.next())) {
+                (Some(name), _) => *name == container.name,
+                (None, Some(primary)) => primary.name == container.name,
+                (None, None) => true,
+            }
+        }
+    }
+}

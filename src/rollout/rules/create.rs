@@ -1,0 +1,278 @@
+//! Pods that cannot be created at all.
+
+use super::{Rule, Scene, any, quoted_after};
+use crate::rollout::baseline::Target;
+use crate::rollout::cause::{Cause, Doom};
+use crate::rollout::model::{Happened, Kind, Moment, Place, Pod, Strategy, Workload};
+use crate::rollout::readiness::{self, Readiness};
+
+pub(super) const CREATE: Rule = Rule {
+    name: "create",
+    catches: "pods that a quota, an admission webhook or policy, Pod Security or a limit range refuses, or whose ServiceAccount, PriorityClass or RuntimeClass does not exist",
+    tolerates: "a webhook that cannot be called; a quota that is not counted yet, and one that pods of the release free when they leave; a ServiceAccount `default`, which comes a moment after its namespace",
+    source: "controllers: pkg/controller/controller_utils.go (FailedCreate), statefulset/stateful_pod_control.go; admission: resourcequota/controller.go, plugin/webhook/errors, podsecurity",
+    check,
+};
+
+fn check(scene: &Scene<'_>) -> Option<Doom> {
+    let workload = scene.workload?;
+    let (message, seen) = refusal(scene, workload)?;
+    let cause = classify(&message)?;
+    match &cause {
+        Cause::Missing { kind, name, .. } if scene.may_come(kind, name) => return None,
+        Cause::Quota
+            if !scene.is_late()
+                && (frees(scene) || scene.world.freed.is_some_and(|freed| seen < later(freed))) =>
+        {
+            return None;
+        }
+        _ => {}
+    }
+    let said = message
+        .split_once(" is forbidden: ")
+        .map_or(message.as_str(), |(_, why)| why);
+    Some(
+        scene
+            .doom(CREATE.name, cause)
+            .saying(said)
+            .saying(message.as_str()),
+    )
+}
+
+/// The quota is counted anew a moment after a pod has left; only a refusal after
+/// that is about what is left.
+fn later(freed: Moment) -> Moment {
+    Moment(freed.0 + std::time::Duration::from_secs(1))
+}
+
+/// Why pods are missing, and when that was last told.
+fn refusal(scene: &Scene<'_>, workload: &Workload) -> Option<(String, Moment)> {
+    let place: Place = (workload.id.namespace.clone(), workload.id.name.clone());
+    let last = |kind: &str, place: &Place, uid: &str| -> Option<Happened> {
+        scene
+            .news(kind, place, uid)
+            .into_iter()
+            .rfind(|event| event.reason == "FailedCreate")
+            .cloned()
+    };
+    match workload.id.kind {
+        Kind::Deployment => {
+            // The condition says whether it still is so.
+            let set = scene.world.current_replica_set(workload)?;
+            let message = set.failure.clone().filter(|_| set.total < set.wanted)?;
+            let event = last("ReplicaSet", &set.place, &set.uid)?;
+            Some((message, event.seen))
+        }
+        Kind::StatefulSet | Kind::DaemonSet if workload.total < workload.wanted => {
+            let event = last(workload.id.kind.name(), &place, &workload.uid)?;
+            Some((event.message, event.seen))
+        }
+        Kind::Job
+            if workload.total == 0
+                && workload.updated < workload.wanted
+                && scene.world.pods_of(&workload.id).is_empty() =>
+        {
+            let event = last("Job", &place, &workload.uid)?;
+            Some((event.message, event.seen))
+        }
+        _ => None,
+    }
+}
+
+/// What a refusal means; none where it may pass.
+pub(super) fn classify(message: &str) -> Option<Cause> {
+    let text = message.to_lowercase();
+    if any(
+        &text,
+        &[
+            "failed calling webhook",
+            "failed to call webhook",
+            "status unknown for quota",
+            "not yet ready to handle request",
+            "timed out",
+            "timeout",
+            "deadline exceeded",
+            "etcdserver",
+            "connection refused",
+        ],
+    ) {
+        return None;
+    }
+    for (kind, word) in [
+        ("ServiceAccount", "serviceaccount "),
+        ("RuntimeClass", "RuntimeClass "),
+        ("RuntimeClass", "runtimeclass.node.k8s.io "),
+    ] {
+        if let Some(name) = quoted_after(message, word)
+            && text.contains("not found")
+        {
+            return Some(Cause::Missing {
+                kind,
+                name: name.to_owned(),
+                key: None,
+            });
+        }
+    }
+    if let Some((_, rest)) = message.split_once("no PriorityClass with name ") {
+        let name = rest.split_whitespace().next()?.to_owned();
+        return Some(Cause::Missing {
+            kind: "PriorityClass",
+            name,
+            key: None,
+        });
+    }
+    if text.contains("exceeded quota") {
+        return Some(Cause::Quota);
+    }
+    let refused = any(
+        &text,
+        &[
+            "denied the request",
+            "denied request",
+            "violates podsecurity",
+            "failed quota",
+            "usage per container",
+            "usage per pod",
+            "limit to request ratio",
+            " is invalid: ",
+        ],
+    );
+    refused.then_some(Cause::Admission)
+}
+
+/// Whether pods of the release may still leave and make room.
+fn frees(scene: &Scene<'_>) -> bool {
+    let namespace = &scene.target.id.namespace;
+    let leaving = |pod: &Pod| pod.deleting && !pod.gone && pod.place.0 == *namespace;
+    scene.world.pods.values().any(leaving)
+        || scene
+            .world
+            .targets()
+            .filter(|target| target.id.namespace == *namespace)
+            .any(|target| moves(scene, target))
+}
+
+/// Whether a workload may still let old pods go.
+fn moves(scene: &Scene<'_>, target: &Target) -> bool {
+    let Some(workload) = scene.world.workload(&target.id) else {
+        return false;
+    };
+    if matches!(readiness::of(workload), Readiness::Exempt(_)) {
+        return false;
+    }
+    if target.id.kind != Kind::Job
+        && target.id != scene.target.id
+        && !readiness::is_judged(scene.world, scene.baseline, target)
+    {
+        return true;
+    }
+    let pods = scene.world.pods_of(&target.id);
+    let (current, old): (Vec<&Pod>, Vec<&Pod>) = pods
+        .into_iter()
+        .filter(|pod| super::is_alive(pod))
+        .partition(|pod| scene.world.is_current(workload, pod));
+    match workload.id.kind {
+        Kind::Job => workload.total > 0 && target.id != scene.target.id,
+        Kind::Deployment if old.is_empty() => false,
+        Kind::Deployment => match workload.strategy {
+            Strategy::Recreate | Strategy::OnDelete => true,
+            Strategy::Rolling { missing } => {
+                current.iter().any(|pod| !pod.ready)
+                    || spare(
+                        scene,
+                        workload,
+                        current.iter().filter(|pod| pod.ready).count(),
+                    ) > workload.wanted - missing
+            }
+        },
+        Kind::StatefulSet | Kind::DaemonSet => !old.is_empty() && workload.total >= workload.wanted,
+        Kind::Pod | Kind::PersistentVolumeClaim => false,
+    }
+}
+
+/// The pods that the Deployment's controller counts before it lets old ones go: what
+/// the old `ReplicaSet`s are to have, and the new ones that are ready
+/// (`maxScaledDown` of pkg/controller/deployment/rolling.go).
+fn spare(scene: &Scene<'_>, workload: &Workload, ready: usize) -> i32 {
+    let current = scene
+        .world
+        .current_replica_set(workload)
+        .map(|set| set.uid.as_str());
+    let old: i32 = scene
+        .world
+        .replica_sets_of(workload)
+        .filter(|set| Some(set.uid.as_str()) != current)
+        .map(|set| set.wanted)
+        .sum();
+    old.saturating_add(i32::try_from(ready).unwrap_or(i32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::classify;
+    use crate::rollout::cause::Cause;
+
+    #[test]
+    fn only_definite_refusals_doom() {
+        let missing = |kind, name: &str| {
+            Some(Cause::Missing {
+                kind,
+                name: name.to_owned(),
+                key: None,
+            })
+        };
+        for (message, cause) in [
+            (
+                r#"pods "api-1" is forbidden: exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2"#,
+                Some(Cause::Quota),
+            ),
+            (
+                r#"Error creating: pods "api-1" is forbidden: failed quota: small: must specify limits.cpu for: api"#,
+                Some(Cause::Admission),
+            ),
+            (
+                r#"admission webhook "policy.acme.io" denied the request: no latest tags"#,
+                Some(Cause::Admission),
+            ),
+            (
+                r#"pods "api-1" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true"#,
+                Some(Cause::Admission),
+            ),
+            (
+                "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+                Some(Cause::Admission),
+            ),
+            (
+                r#"pods "api-1" is forbidden: maximum cpu usage per Container is 1, but limit is 2"#,
+                Some(Cause::Admission),
+            ),
+            (
+                r#"pods "api-1" is forbidden: error looking up service account shop/deployer: serviceaccount "deployer" not found"#,
+                missing("ServiceAccount", "deployer"),
+            ),
+            (
+                r#"pods "api-1" is forbidden: no PriorityClass with name high was found"#,
+                missing("PriorityClass", "high"),
+            ),
+            (
+                r#"Internal error occurred: failed calling webhook "x": failed to call webhook: Post "https://x": dial tcp: connect: connection refused"#,
+                None,
+            ),
+            (
+                r#"pods "api-1" is forbidden: status unknown for quota: small, resources: pods"#,
+                None,
+            ),
+            (
+                r#"pods "api-1" is forbidden: not yet ready to handle request"#,
+                None,
+            ),
+            (
+                "the server was unable to return a response in the time allotted",
+                None,
+            ),
+            ("", None),
+        ] {
+            assert_eq!(classify(message), cause, "{message}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Images that cannot be had.
+
+use super::{Rule, Scene, any, waiting, words};
+use crate::rollout::cause::{Cause, Doom};
+use crate::rollout::model::{Container, Pod};
+
+pub(super) const PULL: Rule = Rule {
+    name: "image",
+    catches: "an image that the registry does not have or denies, that is not built for the node's platform, whose name is invalid, or that may never be pulled and is not there",
+    tolerates: "time-outs, refused and broken connections, 429, 5xx and everything else that may pass; a denial while a pull secret is still to be made; old ReplicaSets; pods of before",
+    source: "kubelet: pkg/kubelet/images/types.go (reasons), image_manager.go (messages); containerd: remotes/docker",
+    check,
+};
+
+fn check(scene: &Scene<'_>) -> Option<Doom> {
+    scene.fresh_pods().find_map(|pod| {
+        pod.containers
+            .iter()
+            .find_map(|container| judge(scene, pod, container))
+    })
+}
+
+fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Doom> {
+    let (reason, message) = waiting(container)?;
+    let (cause, said) = match reason {
+        "InvalidImageName" => (Cause::ImageInvalid, message.to_owned()),
+        "ErrImageNeverPull" => (Cause::ImageNeverPulled, message.to_owned()),
+        "SignatureValidationFailed" => (Cause::ImageDenied, message.to_owned()),
+        "ErrImagePull" | "ImagePullBackOff" => {
+            let said = what_was_said(scene, pod, container, message)?;
+            (classify(&said, &container.image)?, said)
+        }
+        _ => return None,
+    };
+    if cause == Cause::ImageDenied
+        && pod
+            .pull_secrets
+            .iter()
+            .any(|name| scene.baseline.promised.contains(name))
+    {
+        return None;
+    }
+    Some(
+        scene
+            .doom_of_container(PULL.name, cause, pod, container)
+            .saying(said),
+    )
+}
+
+/// The registry's answer: in the container's state, or, before Kubernetes 1.32
+/// and while backing off, only in an event.
+fn what_was_said(
+    scene: &Scene<'_>,
+    pod: &Pod,
+    container: &Container,
+    message: &str,
+) -> Option<String> {
+    let bare = format!("Back-off pulling image \"{}\"", container.image);
+    if !message.is_empty() && message != bare {
+        return Some(message.to_owned());
+    }
+    let mut events = scene.news_of(pod);
+    events.retain(|event| event.reason == "Failed" && event.message.contains(&container.image));
+    events.last().map(|event| event.message.clone())
+}
+
+/// What the answer means; none where it may pass. References and addresses are
+/// left out first: an image may be called `not-found:503`.
+pub(super) fn classify(message: &str, image: &str) -> Option<Cause> {
+    let text: String = message
+        .replace(image, " ")
+        .split_whitespace()
+        .filter(|word| !word.contains('/'))
+        .collect::<Vec<_>>()
+        .join(" ")
+        .to_lowercase();
+    let words = words(&text);
+    let status = |codes: &[&str]| codes.iter().any(|code| words.contains(*code));
+    let passing = [
+        "timeout",
+        "timed out",
+        "deadline exceeded",
+        "connection refused",
+        "connection reset",
+        "no such host",
+        "server misbehaving",
+        "temporary failure",
+        "too many requests",
+        "toomanyrequests",
+        "unreachable",
+        "no route to host",
+        "tls handshake",
+        "broken pipe",
+        "canceled",
+        "internal server error",
+        "bad gateway",
+        "service unavailable",
+        "unavailable",
+        "unexpected eof",
+    ];
+    if any(&text, &passing) || status(&["429", "500", "502", "503", "504", "eof"]) {
+        return None;
+    }
+    if any(
+        &text,
+        &[
+            "no match for platform",
+            "no matching manifest for",
+            "does not match the specified platform",
+            "exec format error",
+        ],
+    ) {
+        return Some(Cause::WrongPlatform);
+    }
+    if any(
+        &text,
+        &[
+            "denied",
+            "forbidden",
+            "unauthorized",
+            "authentication required",
+            "authorization failed",
+            "insufficient_scope",
+        ],
+    ) || status(&["401", "403"])
+    {
+        return Some(Cause::ImageDenied);
+    }
+    let gone = any(
+        &text,
+        &[
+            "not found",
+            "manifest unknown",
+            "manifest_unknown",
+            "name unknown",
+            "name_unknown",
+            "does not exist",
+        ],
+    );
+    (gone || status(&["404"])).then_some(Cause::ImageNotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::classify;
+    use crate::rollout::cause::Cause;
+
+    #[test]
+    fn only_definite_answers_doom() {
+        let image = "ghcr.io/acme/not-found/503/denied:timeout";
+        for (message, cause) in [
+            (
+                r#"failed to pull and unpack image "IMAGE": failed to resolve reference "IMAGE": IMAGE: not found"#,
+                Some(Cause::ImageNotFound),
+            ),
+            (
+                r#"Back-off pulling image "IMAGE": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image "IMAGE": IMAGE: not found"#,
+                Some(Cause::ImageNotFound),
+            ),
+            (
+                r#"failed to resolve reference "IMAGE": unexpected status from HEAD request to https://ghcr.io/v2/acme/x/manifests/1: 404 Not Found"#,
+                Some(Cause::ImageNotFound),
+            ),
+            (
+                r#"failed to pull image "IMAGE": no match for platform in manifest: not found"#,
+                Some(Cause::WrongPlatform),
+            ),
+            (
+                r#"failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token?scope=a: 401 Unauthorized"#,
+                Some(Cause::ImageDenied),
+            ),
+            (
+                r#"failed to resolve reference "IMAGE": unexpected status from HEAD request to https://ghcr.io/v2/: 403 Forbidden"#,
+                Some(Cause::ImageDenied),
+            ),
+            (
+                "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
+                Some(Cause::ImageDenied),
+            ),
+            (
+                r#"failed to do request: Head "https://ghcr.io/v2/": dial tcp: lookup ghcr.io: i/o timeout"#,
+                None,
+            ),
+            (
+                r#"failed to do request: Head "https://ghcr.io/v2/": dial tcp 1.2.3.4:443: connect: connection refused"#,
+                None,
+            ),
+            (
+                r#"failed to do request: Head "https://ghcr.io/v2/": net/http: TLS handshake timeout"#,
+                None,
+            ),
+            (
+                "unexpected status from HEAD request to https://ghcr.io/v2/: 503 Service Unavailable",
+                None,
+            ),
+            (
+                "unexpected status from GET request to https://ghcr.io/token: 429 Too Many Requests",
+                None,
+            ),
+            (
+                r#"failed to do request: Head "https://ghcr.io/v2/": EOF"#,
+                None,
+            ),
+            (
+                r#"failed to copy: httpReadSeeker: failed open: unexpected status code https://ghcr.io/v2/blobs/sha256:40: 502 Bad Gateway"#,
+                None,
+            ),
+            (r#"pulling image "IMAGE""#, None),
+            ("", None),
+        ] {
+            assert_eq!(
+                classify(&message.replace("IMAGE", image), image),
+                cause,
+                "{message}"
+            );
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The objects of one release as last seen.
+//!
+//! What does not belong to the release is dropped at arrival. Nothing here
+//! judges, and nothing here asks the cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::baseline::Target;
+use super::model::{
+    Change, Claim, Happened, Id, Kind, Moment, Place, Pod, ReplicaSet, What, Workload,
+};
+
+/// How many events are kept of one object, and of how many objects.
+const EVENTS: usize = 30;
+const EVENTFUL: usize = 10_000;
+
+/// Generated names keep this much of what they are made from
+/// (`maxGeneratedNameLength` of `k8s.io/apiserver/pkg/storage/names`).
+const GENERATED: usize = 58;
+
+/// The objects of one release as last seen.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    targets: BTreeMap<Id, Target>,
+    pub(super) workloads: BTreeMap<Id, Workload>,
+    pub(super) replica_sets: BTreeMap<Place, ReplicaSet>,
+    pub(super) pods: BTreeMap<Place, Pod>,
+    /// By the object they are about.
+    pub(super) events: BTreeMap<Place, Vec<Happened>>,
+    pub(super) claims: BTreeMap<Place, Claim>,
+    /// When a pod of the release last left.
+    pub(super) freed: Option<Moment>,
+}
+
+impl World {
+    /// An empty world for these targets: what does not belong to them is dropped
+    /// at arrival.
+    pub fn of(targets: &[Target]) -> Self {
+        Self {
+            targets: targets
+                .iter()
+                .map(|target| (target.id.clone(), target.clone()))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// What the release renders.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.targets.values()
+    }
+
+    /// Takes in what a watch has told; says what sort of object of the release
+    /// changed by it, if any did.
+    pub fn apply(&mut self, change: Change, now: Moment) -> Option<What> {
+        match change {
+            Change::Workload(workload) => {
+                let what = What::Workload(workload.id.kind);
+                (self.targets.contains_key(&workload.id)
+                    && put(&mut self.workloads, workload.id.clone(), workload))
+                .then_some(what)
+            }
+            Change::ReplicaSet(set) => {
+                let owner = Id {
+                    namespace: set.place.0.clone(),
+                    kind: Kind::Deployment,
+                    name: set.owner.clone(),
+                };
+                (self.targets.contains_key(&owner)
+                    && put(&mut self.replica_sets, set.place.clone(), set))
+                .then_some(What::ReplicaSet)
+            }
+            Change::Pod(pod) => {
+                if !self.owns(&pod) {
+                    return None;
+                }
+                let before = self.pods.get(&pod.place);
+                if before.is_some_and(|before| before.uid != pod.uid) {
+                    self.freed = Some(now);
+                }
+                put(&mut self.pods, pod.place.clone(), *pod).then_some(What::Pod)
+            }
+            Change::Event(event) => {
+                if !self.concerns(&event) {
+                    return None;
+                }
+                self.note(Happened { seen: now, ..event })
+                    .then_some(What::Event)
+            }
+            Change::Claim(claim) => {
+                put(&mut self.claims, claim.place.clone(), claim).then_some(What::Claim)
+            }
+            Change::Gone(what, place) => self.remove(what, &place, now).then_some(what),
+            Change::Listed(what, namespace, names) => {
+                let gone: Vec<Place> = self
+                    .places(what)
+                    .into_iter()
+                    .filter(|place| place.0 == namespace && !names.contains(&place.1))
+                    .collect();
+                let mut changed = false;
+                for place in gone {
+                    changed |= self.remove(what, &place, now);
+                }
+                changed.then_some(what)
+            }
+        }
+    }
+
+    /// The workload itself; a bare pod and a claim have none.
+    pub fn workload(&self, id: &Id) -> Option<&Workload> {
+        self.workloads.get(id)
+    }
+
+    /// The Deployment's current `ReplicaSet`: the one of the highest revision. Not
+    /// the newest by age: after a rollback the serving one is older.
+    pub fn current_replica_set<'a>(&'a self, workload: &'a Workload) -> Option<&'a ReplicaSet> {
+        self.replica_sets_of(workload)
+            .max_by_key(|set| set.revision)
+    }
+
+    /// All of a Deployment's `ReplicaSet`s.
+    pub fn replica_sets_of<'a>(
+        &'a self,
+        workload: &'a Workload,
+    ) -> impl Iterator<Item = &'a ReplicaSet> {
+        self.replica_sets
+            .values()
+            .filter(|set| set.owner_uid == workload.uid)
+    }
+
+    /// All pods of a workload, old and current.
+    pub fn pods_of(&self, id: &Id) -> Vec<&Pod> {
+        let start = id.name.get(..GENERATED).unwrap_or(&id.name);
+        let first = (id.namespace.clone(), start.to_owned());
+        let near = self
+            .pods
+            .range(first..)
+            .map(|(_, pod)| pod)
+            .take_while(|pod| pod.place.0 == id.namespace && pod.place.1.starts_with(start))
+            .filter(|pod| made_from(&pod.place.1, &id.name));
+        match id.kind {
+            Kind::Pod => near.filter(|pod| pod.place.1 == id.name).collect(),
+            Kind::PersistentVolumeClaim => Vec::new(),
+            Kind::Deployment => {
+                let sets: BTreeSet<&str> = self
+                    .workload(id)
+                    .map(|workload| {
+                        self.replica_sets_of(workload)
+                            .map(|set| set.uid.as_str())
+                            .collect()
+                    })
+                    .unwrap_or_default();
+                near.filter(|pod| {
+                    pod.owner
+                        .as_ref()
+                        .is_some_and(|owner| sets.contains(owner.uid.as_str()))
+                })
+                .collect()
+            }
+            Kind::StatefulSet | Kind::DaemonSet | Kind::Job => {
+                let uid = self.workload(id).map(|workload| workload.uid.as_str());
+                near.filter(|pod| {
+                    pod.owner.as_ref().is_some_and(|owner| {
+                        uid.is_none_or(|uid| uid == owner.uid)
+                            && owner.kind == id.kind.name()
+                            && owner.name == id.name
+                    })
+                })
+                .collect()
+            }
+        }
+    }
+
+    /// Whether a pod is one of the workload's current template.
+    pub fn is_current(&self, workload: &Workload, pod: &Pod) -> bool {
+        match workload.id.kind {
+            Kind::Deployment => self
+                .current_replica_set(workload)
+                .is_some_and(|set| pod.owner.as_ref().is_some_and(|owner| owner.uid == set.uid)),
+            Kind::StatefulSet => workload.revision.is_some() && pod.revision == workload.revision,
+            Kind::DaemonSet => {
+                workload.revision.is_none() || pod.template_generation == workload.revision
+            }
+            Kind::Job | Kind::Pod | Kind::PersistentVolumeClaim => true,
+        }
+    }
+
+    /// The events on one object, oldest first.
+    pub fn events_on(&self, kind: &str, place: &Place, uid: &str) -> Vec<&Happened> {
+        let mut events: Vec<&Happened> = self
+            .events
+            .get(place)
+            .into_iter()
+            .flatten()
+            .filter(|event| event.kind == kind)
+            .filter(|event| event.object.is_empty() || uid.is_empty() || event.object == uid)
+            .collect();
+        events.sort_by_key(|event| event.at);
+        events
+    }
+
+    /// Whether a pod belongs to a target, as far as its owner's name tells.
+    fn owns(&self, pod: &Pod) -> bool {
+        let (kind, name) = match &pod.owner {
+            None => (Kind::Pod, pod.place.1.as_str()),
+            Some(owner) => match (owner.kind.as_str(), owner.name.rsplit_once('-')) {
+                ("ReplicaSet", Some((deployment, _hash))) => (Kind::Deployment, deployment),
+                ("StatefulSet", _) => (Kind::StatefulSet, owner.name.as_str()),
+                ("DaemonSet", _) => (Kind::DaemonSet, owner.name.as_str()),
+                ("Job", _) => (Kind::Job, owner.name.as_str()),
+                _ => return false,
+            },
+        };
+        self.targets.contains_key(&Id {
+            namespace: pod.place.0.clone(),
+            kind,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Whether an event may be about an object of the release. Its object may
+    /// arrive later, so only the name is compared; who reads it compares uids.
+    fn concerns(&self, event: &Happened) -> bool {
+        matches!(
+            event.kind.as_str(),
+            "Pod"
+                | "ReplicaSet"
+                | "Deployment"
+                | "StatefulSet"
+                | "DaemonSet"
+                | "Job"
+                | "PersistentVolumeClaim"
+        ) && self.targets.keys().any(|id| {
+            id.namespace == event.namespace
+                && (event.kind == "PersistentVolumeClaim" || made_from(&event.name, &id.name))
+        })
+    }
+
+    fn is_hook(&self, pod: &Pod) -> bool {
+        let job = pod
+            .owner
+            .as_ref()
+            .map(|owner| (Kind::Job, owner.name.clone()));
+        let (kind, name) = job.unwrap_or_else(|| (Kind::Pod, pod.place.1.clone()));
+        self.targets
+            .get(&Id {
+                namespace: pod.place.0.clone(),
+                kind,
+                name,
+            })
+            .is_some_and(|target| target.hook)
+    }
+
+    fn places(&self, what: What) -> Vec<Place> {
+        match what {
+            What::Workload(kind) => self
+                .workloads
+                .keys()
+                .filter(|id| id.kind == kind)
+                .map(|id| (id.namespace.clone(), id.name.clone()))
+                .collect(),
+            What::ReplicaSet => self.replica_sets.keys().cloned().collect(),
+            What::Pod => self.pods.keys().cloned().collect(),
+            What::Event => Vec::new(),
+            What::Claim => self.claims.keys().cloned().collect(),
+        }
+    }
+
+    fn remove(&mut self, what: What, place: &Place, now: Moment) -> bool {
+        match what {
+            What::Workload(kind) => self
+                .workloads
+                .remove(&Id {
+                    namespace: place.0.clone(),
+                    kind,
+                    name: place.1.clone(),
+                })
+                .is_some(),
+            What::ReplicaSet => self.replica_sets.remove(place).is_some(),
+            What::Claim => self.claims.remove(place).is_some(),
+            // An expired event did happen.
+            What::Event => false,
+            What::Pod => {
+                let hook = self.pods.get(place).is_some_and(|pod| self.is_hook(pod));
+                match self.pods.get_mut(place) {
+                    Some(pod) if pod.gone => return false,
+                    Some(pod) if hook => pod.gone = true,
+                    Some(_) => {
+                        self.pods.remove(place);
+                    }
+                    None => return false,
+                }
+                self.freed = Some(now);
+                true
+            }
+        }
+    }
+
+    fn note(&mut self, event: Happened) -> bool {
+        let place = (event.namespace.clone(), event.name.clone());
+        if self.events.len() >= EVENTFUL && !self.events.contains_key(&place) {
+            return false;
+        }
+        let known = self.events.entry(place).or_default();
+        match known.iter_mut().find(|known| known.uid == event.uid) {
+            Some(same)
+                if *same
+                    == (Happened {
+                        seen: same.seen,
+                        ..event.clone()
+                    }) =>
+            {
+                return false;
+            }
+            Some(same) => *same = event,
+            None => known.push(event),
+        }
+        if known.len() > EVENTS
+            && let Some(oldest) = known
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, event)| event.at)
+                .map(|(at, _)| at)
+        {
+            known.remove(oldest);
+        }
+        true
+    }
+}
+
+/// Whether a name may have been made from a workload's.
+fn made_from(name: &str, workload: &str) -> bool {
+    match workload.get(..GENERATED) {
+        Some(cut) if workload.len() > GENERATED => name.starts_with(cut),
+        _ => name
+            .strip_prefix(workload)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
+    }
+}
+
+/// Puts a value and says whether anything changed.
+fn put<K: Ord, V: PartialEq>(map: &mut BTreeMap<K, V>, key: K, value: V) -> bool {
+    if map.get(&key) == Some(&value) {
+        return false;
+    }
+    map.insert(key, value);
+    true
+}
