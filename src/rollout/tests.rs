@@ -1,1 +1,244 @@
+//! Every rule against recorded and written objects: its fast case and its false
+//! alarm. A recording is a file of `tests/data/rollout`: what was before, then
+//! steps, each with the objects that came and what must be said then.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::baseline::{Baseline, Node, Target};
+use super::model::{Change, Kind, Moment, What};
+use super::rules::RULES;
+use super::{Standing, World, explain_timeout, judge, progress, quantity};
+
+#[derive(Deserialize)]
+struct Recording {
+    about: String,
+    targets: Vec<Wanted>,
+    #[serde(default)]
+    promised: Vec<String>,
+    #[serde(default)]
+    facts: Given,
+    before: Vec<Value>,
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    kind: String,
+    name: String,
+    changed: bool,
+    hook: bool,
+}
+
+#[derive(Default, Deserialize)]
+struct Given {
+    nodes: Option<Vec<BTreeMap<String, String>>>,
+    classes: Option<BTreeMap<String, bool>>,
+    volumes: Option<Vec<(String, Option<String>)>>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    at: u64,
+    about: String,
+    objects: Vec<Value>,
+    gone: Vec<BTreeMap<String, String>>,
+    expect: BTreeMap<String, String>,
+}
+
+fn read() -> Vec<(String, Recording)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/rollout");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files
+        .into_iter()
+        .map(|file| {
+            let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+            let recording = serde_json::from_slice(&fs::read(&file).unwrap())
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            (name, recording)
+        })
+        .collect()
+}
+
+fn change(object: &Value) -> Change {
+    let object = object.clone();
+    match object["kind"].as_str().unwrap() {
+        "Deployment" => Change::Workload(
+            serde_json::from_value::<k8s_openapi::api::apps::v1::Deployment>(object)
+                .unwrap()
+                .into(),
+        ),
+        "StatefulSet" => Change::Workload(
+            serde_json::from_value::<k8s_openapi::api::apps::v1::StatefulSet>(object)
+                .unwrap()
+                .into(),
+        ),
+        "DaemonSet" => Change::Workload(
+            serde_json::from_value::<k8s_openapi::api::apps::v1::DaemonSet>(object)
+                .unwrap()
+                .into(),
+        ),
+        "Job" => Change::Workload(
+            serde_json::from_value::<k8s_openapi::api::batch::v1::Job>(object)
+                .unwrap()
+                .into(),
+        ),
+        "ReplicaSet" => Change::ReplicaSet(
+            serde_json::from_value::<k8s_openapi::api::apps::v1::ReplicaSet>(object)
+                .unwrap()
+                .try_into()
+                .unwrap(),
+        ),
+        "Pod" => Change::Pod(Box::new(
+            serde_json::from_value::<k8s_openapi::api::core::v1::Pod>(object)
+                .unwrap()
+                .into(),
+        )),
+        "Event" => Change::Event(
+            serde_json::from_value::<k8s_openapi::api::core::v1::Event>(object)
+                .unwrap()
+                .into(),
+        ),
+        "PersistentVolumeClaim" => Change::Claim(
+            serde_json::from_value::<k8s_openapi::api::core::v1::PersistentVolumeClaim>(object)
+                .unwrap()
+                .into(),
+        ),
+        kind => panic!("{kind} is not watched"),
+    }
+}
+
+fn namespace(recording: &Recording) -> String {
+    let mut objects = recording
+        .before
+        .iter()
+        .chain(recording.steps.iter().flat_map(|step| &step.objects));
+    objects.next().unwrap()["metadata"]["namespace"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn world_of(recording: &Recording) -> (World, Baseline) {
+    let namespace = namespace(recording);
+    let targets: Vec<Target> = recording
+        .targets
+        .iter()
+        .map(|one| Target::new(&namespace, &one.kind, &one.name, one.changed, one.hook).unwrap())
+        .collect();
+    let mut world = World::of(&targets);
+    for object in &recording.before {
+        world.apply(change(object), Moment::default());
+    }
+    let mut baseline = Baseline::of(&world, Duration::from_secs(300));
+    baseline.promised.extend(recording.promised.iter().cloned());
+    baseline.facts.nodes = recording.facts.nodes.as_ref().map(|nodes| {
+        nodes
+            .iter()
+            .map(|node| Node {
+                allocatable: node
+                    .iter()
+                    .map(|(name, amount)| (name.clone(), quantity::milli(amount).unwrap()))
+                    .collect(),
+                ..Node::default()
+            })
+            .collect()
+    });
+    baseline.facts.classes.clone_from(&recording.facts.classes);
+    baseline.facts.volumes.clone_from(&recording.facts.volumes);
+    (world, baseline)
+}
+
+fn word(standing: &Standing) -> &str {
+    match standing {
+        Standing::Ready => "ready",
+        Standing::Exempt(_) => "exempt",
+        Standing::Waiting(_) => "waiting",
+        Standing::Doomed(doom) => doom.cause.word(),
+    }
+}
+
+#[test]
+fn recordings_are_judged_as_they_say() {
+    let mut wrong = Vec::new();
+    for (name, recording) in read() {
+        let namespace = namespace(&recording);
+        let (mut world, baseline) = world_of(&recording);
+        for step in &recording.steps {
+            let now = Moment(Duration::from_secs(step.at));
+            for object in &step.objects {
+                world.apply(change(object), now);
+            }
+            for gone in &step.gone {
+                let what = if gone["kind"] == "Pod" {
+                    What::Pod
+                } else {
+                    What::Workload(gone["kind"].parse::<Kind>().unwrap())
+                };
+                world.apply(
+                    Change::Gone(what, (namespace.clone(), gone["name"].clone())),
+                    now,
+                );
+            }
+            let verdicts = judge(&world, &baseline, now);
+            for (workload, expected) in &step.expect {
+                let verdict = verdicts
+                    .iter()
+                    .find(|verdict| verdict.workload.name == *workload)
+                    .unwrap();
+                if word(&verdict.standing) != expected {
+                    wrong.push(format!(
+                        "{name} ({}), at {} s, {}: {workload} must be {expected}, is {:?}",
+                        recording.about, step.at, step.about, verdict.standing
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_rule_dooms_somewhere() {
+    let mut seen: Vec<&str> = Vec::new();
+    for (_, recording) in read() {
+        let (mut world, baseline) = world_of(&recording);
+        for step in &recording.steps {
+            let now = Moment(Duration::from_secs(step.at));
+            for object in &step.objects {
+                world.apply(change(object), now);
+            }
+            seen.extend(
+                judge(&world, &baseline, now)
+                    .into_iter()
+                    .filter_map(|verdict| match verdict.standing {
+                        Standing::Doomed(doom) => Some(doom.rule),
+                        _ => None,
+                    }),
+            );
+            // Neither may fail on anything, and neither may let a control character through.
+            let lines = progress(&world)
+                .iter()
+                .map(ToString::to_string)
+                .chain(explain_timeout(&world))
+                .collect::<Vec<_>>();
+            assert!(
+                lines.iter().all(|line| !line.chars().any(char::is_control)),
+                "{lines:?}"
+            );
+        }
+    }
+    for rule in RULES {
+        assert!(seen.contains(&rule.name), "{} dooms nowhere", rule.name);
+    }
+}
