@@ -11,13 +11,18 @@
 
 pub mod baseline;
 pub mod cause;
+mod confirm;
 mod convert;
+pub mod evidence;
+pub mod logs;
 pub mod model;
+pub mod observe;
 pub mod progress;
 pub mod quantity;
 pub mod readiness;
 pub mod rules;
 pub mod verdict;
+mod watches;
 mod world;
 
 #[cfg(test)]
@@ -25,7 +30,9 @@ mod tests;
 
 pub use baseline::{Baseline, Facts, Target, promises};
 pub use cause::{Cause, Doom};
+pub use evidence::{Evidence, gather};
 pub use model::{Change, Kind, Moment};
+pub use observe::{Known, Watch};
 pub use progress::{explain_timeout, progress};
 pub use verdict::{Standing, Verdict, judge, most_telling};
 pub use world::World;

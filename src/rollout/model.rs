@@ -269,6 +269,17 @@ pub enum Phase {
     Failed,
 }
 
+/// Whether a pod is there to stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is.
+    Here,
+    /// It is being deleted.
+    Leaving,
+    /// It is gone (kept for hooks, whose pods helm deletes).
+    Gone,
+}
+
 /// A pod.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pod {
@@ -290,10 +301,8 @@ pub struct Pod {
     pub reason: String,
     /// The same in a sentence.
     pub message: String,
-    /// Whether it is being deleted.
-    pub deleting: bool,
-    /// Whether it is gone already (kept for hooks, whose pods helm deletes).
-    pub gone: bool,
+    /// Whether it is there to stay.
+    pub presence: Presence,
     /// Whether it is ready.
     pub ready: bool,
     /// Whether ended containers are started again, whatever their exit code.

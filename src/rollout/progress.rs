@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::baseline::Target;
-use super::model::{Container, Id, Kind, Phase, Pod, Role, State};
+use super::model::{Container, Id, Kind, Phase, Pod, Presence, Role, State};
 use super::readiness::{self, Readiness};
 use super::world::World;
 use crate::text;
@@ -96,8 +96,7 @@ fn current_pods<'a>(world: &'a World, target: &Target) -> Vec<&'a Pod> {
     let workload = world.workload(&target.id);
     let mut pods = world.pods_of(&target.id);
     pods.retain(|pod| {
-        !pod.deleting
-            && !pod.gone
+        pod.presence == Presence::Here
             && workload.is_none_or(|workload| world.is_current(workload, pod))
     });
     pods
@@ -256,7 +255,7 @@ fn explain_pod(world: &World, pod: &Pod) -> Vec<String> {
                 lines.push(format!("{who} runs and is not ready:{probe}{answer}"));
             }
             State::Running if container.role == Role::Init => {
-                lines.push(format!("{who} (init) still runs"))
+                lines.push(format!("{who} (init) still runs"));
             }
             State::Waiting { reason, message }
                 if !matches!(reason.as_str(), "" | "PodInitializing") =>
@@ -273,7 +272,7 @@ fn explain_pod(world: &World, pod: &Pod) -> Vec<String> {
                 ));
             }
             State::Ended(end) if end.code != 0 => {
-                lines.push(format!("{who} ended{}", ending(container)))
+                lines.push(format!("{who} ended{}", ending(container)));
             }
             _ => {}
         }

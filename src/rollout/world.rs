@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::baseline::Target;
 use super::model::{
-    Change, Claim, Happened, Id, Kind, Moment, Place, Pod, ReplicaSet, What, Workload,
+    Change, Claim, Happened, Id, Kind, Moment, Place, Pod, Presence, ReplicaSet, What, Workload,
 };
 
 /// How many events are kept of one object, and of how many objects.
@@ -283,8 +283,8 @@ impl World {
             What::Pod => {
                 let hook = self.pods.get(place).is_some_and(|pod| self.is_hook(pod));
                 match self.pods.get_mut(place) {
-                    Some(pod) if pod.gone => return false,
-                    Some(pod) if hook => pod.gone = true,
+                    Some(pod) if pod.presence == Presence::Gone => return false,
+                    Some(pod) if hook => pod.presence = Presence::Gone,
                     Some(_) => {
                         self.pods.remove(place);
                     }

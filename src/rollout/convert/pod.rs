@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{annotation, controller, cut, kept, label, place};
-use crate::rollout::model::{Container, Ended, Phase, Pod, Role, State};
+use crate::rollout::model::{Container, Ended, Phase, Pod, Presence, Role, State};
 use crate::rollout::quantity::{Amounts, amounts};
 
 impl From<core::Pod> for Pod {
@@ -32,8 +32,11 @@ impl From<core::Pod> for Pod {
             template_generation: label(&meta, "pod-template-generation"),
             default_container: annotation(&meta, "kubectl.kubernetes.io/default-container")
                 .cloned(),
-            deleting: meta.deletion_timestamp.is_some(),
-            gone: false,
+            presence: if meta.deletion_timestamp.is_some() {
+                Presence::Leaving
+            } else {
+                Presence::Here
+            },
             uid: meta.uid.unwrap_or_default(),
             phase: match status.phase.as_deref() {
                 Some("Running") => Phase::Running,

@@ -3,7 +3,7 @@
 use super::{Rule, Scene, any, quoted_after};
 use crate::rollout::baseline::Target;
 use crate::rollout::cause::{Cause, Doom};
-use crate::rollout::model::{Happened, Kind, Moment, Place, Pod, Strategy, Workload};
+use crate::rollout::model::{Happened, Kind, Moment, Place, Pod, Presence, Strategy, Workload};
 use crate::rollout::readiness::{self, Readiness};
 
 pub(super) const CREATE: Rule = Rule {
@@ -143,7 +143,7 @@ pub(super) fn classify(message: &str) -> Option<Cause> {
 /// Whether pods of the release may still leave and make room.
 fn frees(scene: &Scene<'_>) -> bool {
     let namespace = &scene.target.id.namespace;
-    let leaving = |pod: &Pod| pod.deleting && !pod.gone && pod.place.0 == *namespace;
+    let leaving = |pod: &Pod| pod.presence == Presence::Leaving && pod.place.0 == *namespace;
     scene.world.pods.values().any(leaving)
         || scene
             .world

@@ -166,7 +166,7 @@ mod tests {
                 Some(Cause::WrongPlatform),
             ),
             (
-                r#"failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token?scope=a: 401 Unauthorized"#,
+                "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token?scope=a: 401 Unauthorized",
                 Some(Cause::ImageDenied),
             ),
             (
@@ -202,7 +202,7 @@ mod tests {
                 None,
             ),
             (
-                r#"failed to copy: httpReadSeeker: failed open: unexpected status code https://ghcr.io/v2/blobs/sha256:40: 502 Bad Gateway"#,
+                "failed to copy: httpReadSeeker: failed open: unexpected status code https://ghcr.io/v2/blobs/sha256:40: 502 Bad Gateway",
                 None,
             ),
             (r#"pulling image "IMAGE""#, None),

@@ -14,11 +14,14 @@ mod schedule;
 mod start;
 mod volume;
 
+pub(super) use schedule::is_passing_taint;
+pub(super) use start::FORMAT as START_FORMAT;
+
 use std::collections::BTreeSet;
 
 use super::baseline::{Baseline, Target};
 use super::cause::Doom;
-use super::model::{Container, Happened, Kind, Moment, Phase, Pod, State, Workload};
+use super::model::{Container, Happened, Kind, Moment, Phase, Pod, Presence, State, Workload};
 use super::readiness;
 use super::world::World;
 
@@ -183,7 +186,7 @@ impl<'a> Scene<'a> {
 /// Whether a pod counts: not on its way out, and not one that its node gave up
 /// (evicted, node shut down) and that its controller replaces.
 fn is_alive(pod: &Pod) -> bool {
-    !pod.deleting && !pod.gone && !matches!(pod.phase, Phase::Failed | Phase::Succeeded)
+    pod.presence == Presence::Here && !matches!(pod.phase, Phase::Failed | Phase::Succeeded)
 }
 
 /// A waiting container's reason and message.

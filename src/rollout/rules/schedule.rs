@@ -104,7 +104,7 @@ fn is_lasting(reason: &str, pod: &Pod, facts: &Facts) -> bool {
 
 /// Whether a taint is one that goes by itself: Kubernetes' own node conditions, a node
 /// that is being set up or taken away.
-pub(crate) fn is_passing_taint(taint: &str) -> bool {
+pub(in crate::rollout) fn is_passing_taint(taint: &str) -> bool {
     [
         "node.kubernetes.io/",
         "node.cloudprovider.kubernetes.io/",

@@ -4,6 +4,9 @@ use super::{Rule, Scene, any};
 use crate::rollout::cause::{Cause, Doom};
 use crate::rollout::model::{Container, Pod, State};
 
+/// The kernel's word for a program of another platform.
+pub(in crate::rollout) const FORMAT: &str = "exec format error";
+
 pub(super) const START: Rule = Rule {
     name: "start",
     catches: "a program that is not in the image or may not be run, a user or working directory that does not exist, a program for another platform",
@@ -59,7 +62,7 @@ fn refusal(container: &Container) -> Option<&str> {
 /// What it means; none where it may pass.
 pub(super) fn classify(message: &str) -> Option<Cause> {
     let text = message.to_lowercase();
-    if text.contains("exec format error") {
+    if text.contains(FORMAT) {
         return Some(Cause::WrongPlatform);
     }
     if any(

@@ -1,0 +1,208 @@
+//! A second look before a verdict that rests on something missing.
+//!
+//! The kubelet and the scheduler say what they last saw; an object may have come
+//! since. Only reads, each bounded in time; of a Secret no value is kept.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Node as ClusterNode, PersistentVolume, PersistentVolumeClaim, Secret, ServiceAccount,
+};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::ListParams;
+use kube::{Api, Client};
+use tokio::time::timeout;
+
+use super::baseline::{Facts, Node};
+use super::quantity::amounts;
+use super::rules::is_passing_taint;
+use super::world::World;
+
+/// How long one look may take.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Whether an object (and its key, where one is named) exists. None: not known
+/// right now. Where it may not be read, the kubelet's word counts.
+pub(super) async fn exists(
+    client: &Client,
+    namespace: &str,
+    kind: &str,
+    name: &str,
+    key: Option<&str>,
+) -> Option<bool> {
+    let client = client.clone();
+    let found = match kind {
+        "Secret" => look(Api::<Secret>::namespaced(client, namespace).get_opt(name))
+            .await
+            .map(|found| {
+                found.is_some_and(|object| {
+                    key.is_none_or(|key| object.data.is_some_and(|data| data.contains_key(key)))
+                })
+            }),
+        "ConfigMap" => look(Api::<ConfigMap>::namespaced(client, namespace).get_opt(name))
+            .await
+            .map(|found| {
+                found.is_some_and(|object| {
+                    key.is_none_or(|key| {
+                        object.data.is_some_and(|data| data.contains_key(key))
+                            || object
+                                .binary_data
+                                .is_some_and(|data| data.contains_key(key))
+                    })
+                })
+            }),
+        "ServiceAccount" => {
+            look(Api::<ServiceAccount>::namespaced(client, namespace).get_opt(name))
+                .await
+                .map(|found| found.is_some())
+        }
+        "PersistentVolumeClaim" => {
+            look(Api::<PersistentVolumeClaim>::namespaced(client, namespace).get_opt(name))
+                .await
+                .map(|found| found.is_some())
+        }
+        _ => return Some(false),
+    };
+    match found {
+        Ok(found) => Some(found),
+        Err(Refused::Forbidden) => Some(false),
+        Err(Refused::Unknown) => None,
+    }
+}
+
+enum Refused {
+    Forbidden,
+    Unknown,
+}
+
+async fn look<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Refused> {
+    match timeout(LOOK, call).await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 401 | 403) => {
+            Err(Refused::Forbidden)
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a second look failed");
+            Err(Refused::Unknown)
+        }
+        Err(_) => Err(Refused::Unknown),
+    }
+}
+
+/// Whether a verdict may hang on nodes, classes or volumes.
+pub(super) fn needs_facts(world: &World) -> bool {
+    world.pods.values().any(|pod| pod.unscheduled.is_some())
+        || world.claims.values().any(|claim| {
+            !claim.bound
+                && world
+                    .events_on("PersistentVolumeClaim", &claim.place, &claim.uid)
+                    .iter()
+                    .any(|event| {
+                        matches!(
+                            event.reason.as_str(),
+                            "FailedBinding" | "ProvisioningFailed"
+                        )
+                    })
+        })
+}
+
+/// What is known of the cluster besides the release.
+pub(super) async fn facts(client: &Client) -> Facts {
+    let everything = ListParams::default();
+    let (nodes, classes, volumes) = (
+        Api::<ClusterNode>::all(client.clone()),
+        Api::<StorageClass>::all(client.clone()),
+        Api::<PersistentVolume>::all(client.clone()),
+    );
+    let (nodes, classes, volumes, autoscaler) = tokio::join!(
+        look(nodes.list(&everything)),
+        look(classes.list(&everything)),
+        look(volumes.list(&everything)),
+        has_autoscaler(client)
+    );
+    Facts {
+        nodes: nodes
+            .ok()
+            .map(|list| list.items.into_iter().map(node).collect()),
+        classes: classes
+            .ok()
+            .map(|list| list.items.into_iter().map(class).collect()),
+        volumes: volumes
+            .ok()
+            .map(|list| list.items.into_iter().filter_map(volume).collect()),
+        autoscaler,
+        ..Facts::default()
+    }
+}
+
+fn node(object: ClusterNode) -> Node {
+    let spec = object.spec.unwrap_or_default();
+    let status = object.status.unwrap_or_default();
+    let is_ready = status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|one| one.type_ == "Ready" && one.status == "True");
+    let passing = spec
+        .taints
+        .iter()
+        .flatten()
+        .any(|taint| is_passing_taint(&taint.key));
+    Node {
+        name: object.metadata.name.unwrap_or_default(),
+        allocatable: status.allocatable.as_ref().map(amounts).unwrap_or_default(),
+        passing_taint: passing || spec.unschedulable == Some(true) || !is_ready,
+    }
+}
+
+fn class(object: StorageClass) -> (String, bool) {
+    let annotations = object.metadata.annotations.unwrap_or_default();
+    let default = [
+        "storageclass.kubernetes.io/is-default-class",
+        "storageclass.beta.kubernetes.io/is-default-class",
+    ]
+    .iter()
+    .any(|name| annotations.get(*name).is_some_and(|value| value == "true"));
+    (object.metadata.name.unwrap_or_default(), default)
+}
+
+/// A volume that a claim may still get: its class, and the claim that it is meant for.
+fn volume(object: PersistentVolume) -> Option<(String, Option<String>)> {
+    let phase = object
+        .status
+        .and_then(|status| status.phase)
+        .unwrap_or_default();
+    let spec = object.spec.unwrap_or_default();
+    if !matches!(phase.as_str(), "" | "Pending" | "Available" | "Bound") {
+        return None;
+    }
+    let meant = spec.claim_ref.map(|claim| {
+        format!(
+            "{}/{}",
+            claim.namespace.unwrap_or_default(),
+            claim.name.unwrap_or_default()
+        )
+    });
+    Some((spec.storage_class_name.unwrap_or_default(), meant))
+}
+
+/// Whether something adds nodes: Karpenter's or the cluster autoscaler's API groups,
+/// or the latter's status (`kube-system/cluster-autoscaler-status`).
+async fn has_autoscaler(client: &Client) -> bool {
+    let groups = look(client.list_api_groups())
+        .await
+        .map(|list| list.groups)
+        .unwrap_or_default();
+    if groups
+        .iter()
+        .any(|group| matches!(group.name.as_str(), "karpenter.sh" | "autoscaling.x-k8s.io"))
+    {
+        return true;
+    }
+    let status = look(
+        Api::<ConfigMap>::namespaced(client.clone(), "kube-system")
+            .get_opt("cluster-autoscaler-status"),
+    )
+    .await;
+    status.is_ok_and(|found| found.is_some())
+}

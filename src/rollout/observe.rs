@@ -1,0 +1,288 @@
+//! The watches: what the release's objects do while helm works.
+//!
+//! Each kind is listed once and then watched; nothing is polled. A watch that
+//! breaks (410, a restarted apiserver) is taken up again where it was. One that
+//! may not be had is said once, and the rollout is judged without it. Nothing
+//! here changes the cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use kube::Client;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::baseline::{Baseline, Target};
+use super::cause::{Cause, Doom};
+use super::confirm;
+use super::logs::Logs;
+use super::model::{Id, Moment};
+use super::progress::{Line, progress};
+use super::verdict::{judge, most_telling};
+use super::watches::{News, can_stream, spawn, wanted};
+use super::world::World;
+use crate::event::Events;
+
+/// How long the first lists may take before helm goes ahead unwatched.
+const FIRST_LISTS: Duration = Duration::from_secs(5);
+
+/// Changes that come close together are judged together.
+const TOGETHER: Duration = Duration::from_millis(20);
+
+/// Rules that wait for time to pass are asked again this often.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A workload's line of progress is not told more often, unless what it waits for
+/// changes.
+const LINES: Duration = Duration::from_secs(2);
+
+/// Changes that wait to be taken in.
+const QUEUE: usize = 1024;
+
+/// What the pipeline knows besides the targets.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The whole budget of the rollout.
+    pub budget: Duration,
+    /// The images that the request names.
+    pub requested: BTreeSet<String>,
+    /// What the render's custom resources will make (see [`super::promises`]).
+    pub promised: BTreeSet<String>,
+}
+
+/// A rollout under watch.
+pub struct Watch {
+    client: Client,
+    world: World,
+    baseline: Baseline,
+    started: Instant,
+    news: mpsc::Receiver<News>,
+    facts_from: Option<Instant>,
+    told: BTreeMap<Id, (Line, Instant)>,
+    logs: Logs,
+    _watches: JoinSet<()>,
+}
+
+impl Watch {
+    /// Lists what the targets' namespaces hold and watches it from there. Call it
+    /// right before helm: what is seen now is what all that follows is compared
+    /// with. Says once what cannot be watched; it never fails a deploy.
+    pub async fn start(client: Client, targets: &[Target], known: Known, events: &Events) -> Self {
+        let started = Instant::now();
+        let (sender, mut news) = mpsc::channel(QUEUE);
+        let mut watches = JoinSet::new();
+        let streaming = matches!(timeout(FIRST_LISTS, client.apiserver_version()).await, Ok(Ok(version)) if can_stream(&version.minor));
+        let mut pending = 0;
+        for (namespace, kinds) in wanted(targets) {
+            pending += kinds.len();
+            for what in kinds {
+                spawn(
+                    &mut watches,
+                    &client,
+                    &namespace,
+                    what,
+                    streaming,
+                    sender.clone(),
+                );
+            }
+        }
+        drop(sender);
+        let mut world = World::of(targets);
+        let deadline = started + FIRST_LISTS;
+        let mut blind = BTreeSet::new();
+        while pending > 0 {
+            match timeout_at(deadline, news.recv()).await {
+                Ok(Some(News::Change(change))) => {
+                    world.apply(change, Moment::default());
+                }
+                Ok(Some(News::Listed)) => pending -= 1,
+                Ok(Some(News::Blind(why))) => {
+                    pending -= 1;
+                    blind.insert(why);
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    // What comes later could not be told from what was before.
+                    watches.abort_all();
+                    world = World::of(targets);
+                    blind = BTreeSet::from(["the cluster did not answer in time".to_owned()]);
+                    break;
+                }
+            }
+        }
+        if !blind.is_empty() {
+            let why = blind.into_iter().collect::<Vec<_>>().join("; ");
+            events.note(format!("the rollout is not watched in full, so a failure may take helm's whole time-out: {why}"));
+        }
+        let mut baseline = Baseline::of(&world, known.budget);
+        baseline.requested = known.requested;
+        baseline.promised = known.promised;
+        let told = progress(&world)
+            .into_iter()
+            .map(|line| (line.workload.clone(), (line, started)))
+            .collect();
+        let logs = Logs::new(client.clone());
+        Self {
+            client,
+            world,
+            baseline,
+            started,
+            news,
+            facts_from: None,
+            told,
+            logs,
+            _watches: watches,
+        }
+    }
+
+    /// Returns when the release cannot come right by waiting, else never. May be
+    /// dropped and called again at any time.
+    pub async fn doomed(&mut self, events: &Events) -> Doom {
+        let mut open = true;
+        loop {
+            let changed = self.take_in(&mut open, events).await;
+            if changed {
+                self.tell(events);
+                self.logs.follow_hooks(&self.world);
+            }
+            self.learn().await;
+            if let Some(doom) = self.judge()
+                && self.stands(&doom).await
+            {
+                return doom;
+            }
+        }
+    }
+
+    /// A last look when helm has ended by itself, as it does at once when a hook
+    /// fails: what the watches still bring within this time is judged, too.
+    pub async fn last_look(&mut self, within: Duration, events: &Events) -> Option<Doom> {
+        timeout(within, self.doomed(events)).await.ok()
+    }
+
+    /// The release's objects as last seen.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// What was before helm started.
+    pub const fn baseline(&self) -> &Baseline {
+        &self.baseline
+    }
+
+    /// The logs of hooks that were followed.
+    pub const fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
+    /// The client, for evidence.
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn now(&self) -> Moment {
+        Moment(self.started.elapsed())
+    }
+
+    fn judge(&self) -> Option<Doom> {
+        most_telling(judge(&self.world, &self.baseline, self.now()))
+    }
+
+    /// Takes in what has come, waiting a while for the first; says whether anything
+    /// of the release changed.
+    async fn take_in(&mut self, open: &mut bool, events: &Events) -> bool {
+        let mut until = Instant::now() + AGAIN;
+        let mut changed = false;
+        let mut count = 0;
+        while count < QUEUE {
+            if !*open {
+                tokio::time::sleep_until(until).await;
+                break;
+            }
+            match timeout_at(until, self.news.recv()).await {
+                Ok(Some(News::Change(change))) => {
+                    let now = Moment(self.started.elapsed());
+                    if self.world.apply(change, now).is_some() && !changed {
+                        changed = true;
+                        until = Instant::now() + TOGETHER;
+                    }
+                    count += 1;
+                }
+                Ok(Some(News::Blind(why))) => {
+                    events.note(format!("the rollout is no longer watched in full: {why}"));
+                }
+                Ok(Some(News::Listed)) => {}
+                Ok(None) => *open = false,
+                Err(_) => break,
+            }
+        }
+        changed
+    }
+
+    /// Asks for nodes, classes and volumes where a verdict may hang on them.
+    async fn learn(&mut self) {
+        if !confirm::needs_facts(&self.world)
+            || self
+                .facts_from
+                .is_some_and(|from| from.elapsed() < AGAIN * 5)
+        {
+            return;
+        }
+        self.refresh().await;
+    }
+
+    async fn refresh(&mut self) {
+        let present = std::mem::take(&mut self.baseline.facts.present);
+        self.baseline.facts = confirm::facts(&self.client).await;
+        self.baseline.facts.present = present;
+        self.facts_from = Some(Instant::now());
+    }
+
+    /// Whether a doom still stands when it is looked at once more.
+    async fn stands(&mut self, doom: &Doom) -> bool {
+        match &doom.cause {
+            Cause::Missing { kind, name, key } => match confirm::exists(
+                &self.client,
+                &doom.workload.namespace,
+                kind,
+                name,
+                key.as_deref(),
+            )
+            .await
+            {
+                Some(true) => {
+                    self.baseline.facts.present.insert(format!("{kind}/{name}"));
+                    false
+                }
+                Some(false) => true,
+                None => false,
+            },
+            Cause::Unschedulable | Cause::NoVolume => {
+                if self.facts_from.is_none_or(|from| from.elapsed() > AGAIN) {
+                    self.refresh().await;
+                }
+                self.judge()
+                    .is_some_and(|again| again.rule == doom.rule && again.workload == doom.workload)
+            }
+            _ => true,
+        }
+    }
+
+    /// Tells the lines of progress that changed.
+    fn tell(&mut self, events: &Events) {
+        for line in progress(&self.world) {
+            let known = self.told.get(&line.workload);
+            let news = known.is_none_or(|(old, at)| {
+                let counted =
+                    old.ready != line.ready && (at.elapsed() >= LINES || line.ready == line.wanted);
+                old.waits_for != line.waits_for || old.wanted != line.wanted || counted
+            });
+            if news {
+                events.progress(line.to_string());
+                self.told
+                    .insert(line.workload.clone(), (line, Instant::now()));
+            }
+        }
+    }
+}
