@@ -163,12 +163,13 @@ impl Doom {
             }
             Cause::Missing { kind, name, key } => {
                 let name = text::line(name, text::VALUE);
+                let need = if self.pod.is_some() { "needs" } else { "need" };
                 match key {
                     Some(key) => format!(
                         "{who} needs the key {} of {kind} {name}, which has none",
                         text::line(key, text::VALUE)
                     ),
-                    None => format!("{who} needs {kind} {name}, which does not exist"),
+                    None => format!("{who} {need} {kind} {name}, which does not exist"),
                 }
             }
             Cause::BadContainer => format!("{who} cannot be created{}", self.first()),

@@ -230,7 +230,11 @@ fn of_pod(world: &World, pod: &Pod) -> Vec<String> {
 fn events_of_owner(world: &World, doom: &Doom) -> Vec<String> {
     let place = (doom.workload.namespace.clone(), doom.workload.name.clone());
     let Some(workload) = world.workload(&doom.workload) else {
-        return last_events(world, doom.workload.kind.name(), &place, "");
+        let uid = world
+            .claims
+            .get(&place)
+            .map_or("", |claim| claim.uid.as_str());
+        return last_events(world, doom.workload.kind.name(), &place, uid);
     };
     match world
         .current_replica_set(workload)

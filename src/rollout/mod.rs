@@ -21,6 +21,7 @@ pub mod progress;
 pub mod quantity;
 pub mod readiness;
 pub mod rules;
+mod seen;
 pub mod verdict;
 mod watches;
 mod world;

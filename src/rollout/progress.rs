@@ -110,7 +110,7 @@ fn need(world: &World, pod: &Pod) -> Option<String> {
     if let Some(event) = world
         .events_on("Pod", &pod.place, &pod.uid)
         .into_iter()
-        .rfind(|event| event.reason == "FailedMount")
+        .rfind(|event| event.reason == "FailedMount" && !event.message.contains("failed to sync"))
         && pod.containers.iter().all(|container| {
             container.last.is_none() && matches!(container.state, State::Waiting { .. })
         })
@@ -201,7 +201,7 @@ pub fn explain_timeout(world: &World) -> Vec<String> {
             continue;
         };
         lines.push(format!(
-            "{} {}: {}",
+            "{} {} waits for {}",
             target.id.kind.name(),
             text::line(&target.id.name, text::VALUE),
             short(&what)

@@ -15,7 +15,7 @@ pub enum Readiness {
     Ready,
     /// It need not be ready, and why.
     Exempt(&'static str),
-    /// Not yet, and what is missing.
+    /// Not yet, and what it waits for (reads on after "waits for").
     Missing(String),
 }
 
@@ -55,29 +55,32 @@ pub fn of(workload: &Workload) -> Readiness {
         });
     }
     if workload.observed < workload.generation {
-        return missing("its controller has not seen the change yet".to_owned());
+        return missing("its controller to see the change".to_owned());
     }
     let updated = workload.wanted - workload.partition.min(workload.wanted);
     if workload.updated < updated {
-        return missing(format!("{} of {updated} pods updated", workload.updated));
+        return missing(format!(
+            "{} of {updated} pods to be updated",
+            workload.updated
+        ));
     }
     match kind {
         Kind::Deployment if workload.total > workload.updated => missing(format!(
-            "{} old pods still there",
+            "{} old pods to leave",
             workload.total - workload.updated
         )),
         Kind::Deployment | Kind::DaemonSet if workload.available < workload.wanted => {
             missing(format!(
-                "{} of {} pods available",
+                "{} of {} pods to be available",
                 workload.available, workload.wanted
             ))
         }
         Kind::StatefulSet if workload.ready < workload.wanted => missing(format!(
-            "{} of {} pods ready",
+            "{} of {} pods to be ready",
             workload.ready, workload.wanted
         )),
         Kind::StatefulSet if workload.partition == 0 && !workload.settled => {
-            missing("pods of the old revision still there".to_owned())
+            missing("pods of the old revision to leave".to_owned())
         }
         _ => Readiness::Ready,
     }
@@ -86,7 +89,10 @@ pub fn of(workload: &Workload) -> Readiness {
 /// The condition by which a workload says itself that it has failed.
 pub fn has_failed(workload: &Workload) -> Option<&Condition> {
     match workload.id.kind {
-        Kind::Job => workload.condition("Failed"),
+        // The second stands from the failure until the last pod has ended.
+        Kind::Job => workload
+            .condition("Failed")
+            .or_else(|| workload.condition("FailureTarget")),
         Kind::Deployment => workload.conditions.iter().find(|one| {
             one.kind == "Progressing"
                 && one.holds == Some(false)
@@ -120,14 +126,14 @@ pub fn of_target(world: &World, target: &Target) -> Readiness {
 }
 
 fn absent() -> Readiness {
-    Readiness::Missing("not applied yet".to_owned())
+    Readiness::Missing("helm to apply it".to_owned())
 }
 
 fn of_pod(pod: &Pod) -> Readiness {
     if pod.phase == Phase::Succeeded || pod.ready {
         Readiness::Ready
     } else {
-        Readiness::Missing("not ready".to_owned())
+        Readiness::Missing("it to be ready".to_owned())
     }
 }
 

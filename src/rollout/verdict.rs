@@ -15,7 +15,7 @@ pub enum Standing {
     Ready,
     /// It need not be ready, and why.
     Exempt(&'static str),
-    /// Not yet, and what is missing.
+    /// Not yet, and what it waits for.
     Waiting(String),
     /// It cannot come right by waiting.
     Doomed(Box<Doom>),

@@ -5,7 +5,7 @@
 //! not be watched ends with a reason. Objects are cut down here, at arrival.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
+use std::ops::ControlFlow;
 
 use futures::StreamExt as _;
 use k8s_openapi::NamespaceResourceScope;
@@ -13,15 +13,18 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet}
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Config, Error, Event as Told};
-use kube::{Api, Client, Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
+use kube::runtime::watcher::{self, Config, Error, Event as Told, InitialListStrategy};
+use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::baseline::Target;
 use super::model::{Change, Kind, What};
+use super::seen::{Seen, Watched};
 use crate::text;
+
+/// How many objects a list brings at a time, where it cannot be streamed.
+const PAGE: u32 = 1000;
 
 /// Since this minor version a list can be streamed (alpha until 1.32; who has it
 /// switched off says so).
@@ -68,150 +71,103 @@ pub(super) fn spawn(
     streaming: bool,
     sender: mpsc::Sender<News>,
 ) {
-    let (client, namespace) = (client.clone(), namespace.to_owned());
+    let ground = Ground {
+        client: client.clone(),
+        namespace: namespace.to_owned(),
+        what,
+        sender,
+    };
     match what {
-        What::Workload(Kind::Deployment) => watches.spawn(watch(
-            client,
-            namespace,
-            what,
-            streaming,
-            sender,
-            |object: Deployment| Some(Change::Workload(object.into())),
-        )),
-        What::Workload(Kind::StatefulSet) => watches.spawn(watch(
-            client,
-            namespace,
-            what,
-            streaming,
-            sender,
-            |object: StatefulSet| Some(Change::Workload(object.into())),
-        )),
-        What::Workload(Kind::DaemonSet) => watches.spawn(watch(
-            client,
-            namespace,
-            what,
-            streaming,
-            sender,
-            |object: DaemonSet| Some(Change::Workload(object.into())),
-        )),
-        What::Workload(_) => watches.spawn(watch(
-            client,
-            namespace,
-            what,
-            streaming,
-            sender,
-            |object: Job| Some(Change::Workload(object.into())),
-        )),
-        What::ReplicaSet => watches.spawn(watch(
-            client,
-            namespace,
-            what,
-            streaming,
-            sender,
-            |object: ReplicaSet| object.try_into().ok().map(Change::ReplicaSet),
-        )),
-        What::Pod => watches.spawn(watch(
-            client,
-            namespace,
-            what,
-            streaming,
-            sender,
-            |object: Pod| Some(Change::Pod(Box::new(object.into()))),
-        )),
-        What::Event => watches.spawn(watch(
-            client,
-            namespace,
-            what,
-            streaming,
-            sender,
-            |object: Event| Some(Change::Event(object.into())),
-        )),
-        What::Claim => watches.spawn(watch(
-            client,
-            namespace,
-            what,
-            streaming,
-            sender,
-            |object: PersistentVolumeClaim| Some(Change::Claim(object.into())),
-        )),
+        What::Workload(Kind::Deployment) => watches.spawn(ground.watch::<Deployment>(streaming)),
+        What::Workload(Kind::StatefulSet) => watches.spawn(ground.watch::<StatefulSet>(streaming)),
+        What::Workload(Kind::DaemonSet) => watches.spawn(ground.watch::<DaemonSet>(streaming)),
+        What::Workload(_) => watches.spawn(ground.watch::<Job>(streaming)),
+        What::ReplicaSet => watches.spawn(ground.watch::<ReplicaSet>(streaming)),
+        What::Pod => watches.spawn(ground.watch::<Pod>(streaming)),
+        What::Event => watches.spawn(ground.watch::<Event>(streaming)),
+        What::Claim => watches.spawn(ground.watch::<PersistentVolumeClaim>(streaming)),
     };
 }
 
-/// Watches one kind in one namespace for as long as somebody listens.
-async fn watch<K>(
+/// Where one kind is watched, and who is told.
+struct Ground {
     client: Client,
     namespace: String,
     what: What,
-    mut streaming: bool,
     sender: mpsc::Sender<News>,
-    convert: fn(K) -> Option<Change>,
-) where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + 'static,
-{
-    let api: Api<K> = Api::namespaced(client, &namespace);
-    loop {
-        let config = if streaming {
-            Config::default().streaming_lists()
-        } else {
-            Config::default()
-        };
-        let mut stream = watcher::watcher(api.clone(), config)
-            .default_backoff()
-            .boxed();
+}
+
+impl Ground {
+    /// Watches for as long as somebody listens. A server that cannot stream the list
+    /// after all (switched off, or an etcd that is too old) is asked for it.
+    async fn watch<K: Watched<Scope = NamespaceResourceScope> + 'static>(self, streaming: bool) {
+        if streaming
+            && self
+                .run::<K>(Config::default().streaming_lists())
+                .await
+                .is_break()
+        {
+            return;
+        }
+        let _ = self.run::<K>(Config::default().page_size(PAGE)).await;
+    }
+
+    /// Watches until nobody listens or it may not be watched, then breaks. Goes on
+    /// where a streamed list did not come.
+    async fn run<K: Watched<Scope = NamespaceResourceScope> + 'static>(
+        &self,
+        config: Config,
+    ) -> ControlFlow<()> {
+        let mut listed = config.initial_list_strategy == InitialListStrategy::ListWatch;
+        let api: Api<Seen<K>> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut stream = watcher::watcher(api, config).default_backoff().boxed();
         let mut names = BTreeSet::new();
-        loop {
-            let mut news = Vec::new();
-            match stream.next().await {
-                Some(Ok(Told::Init)) => names.clear(),
-                Some(Ok(Told::InitApply(object))) => {
+        while let Some(told) = stream.next().await {
+            match told {
+                Ok(Told::Init) => names.clear(),
+                Ok(Told::InitApply(object)) => {
                     names.insert(object.name_any());
-                    news.extend(convert(object).map(News::Change));
+                    self.tell(object.change.map(News::Change)).await?;
                 }
-                Some(Ok(Told::Apply(object))) => news.extend(convert(object).map(News::Change)),
-                Some(Ok(Told::Delete(object))) => news.push(News::Change(Change::Gone(
-                    what,
-                    (namespace.clone(), object.name_any()),
-                ))),
-                Some(Ok(Told::InitDone)) => {
-                    news.push(News::Change(Change::Listed(
-                        what,
-                        namespace.clone(),
+                Ok(Told::Apply(object)) => self.tell(object.change.map(News::Change)).await?,
+                Ok(Told::Delete(object)) => {
+                    let place = (self.namespace.clone(), object.name_any());
+                    self.tell([News::Change(Change::Gone(self.what, place))])
+                        .await?;
+                }
+                Ok(Told::InitDone) => {
+                    listed = true;
+                    let all = Change::Listed(
+                        self.what,
+                        self.namespace.clone(),
                         std::mem::take(&mut names),
-                    )));
-                    news.push(News::Listed);
+                    );
+                    self.tell([News::Change(all), News::Listed]).await?;
                 }
-                Some(Err(error)) => match status(&error) {
-                    Some(400 | 422) if streaming => {
-                        streaming = false;
-                        break;
+                Err(error) if status(&error) == Some(403) => {
+                    let namespace = text::line(&self.namespace, text::VALUE);
+                    let why = format!("{} in {namespace} may not be watched", K::plural(&()));
+                    self.tell([News::Blind(why)]).await?;
+                    return ControlFlow::Break(());
+                }
+                Err(error) => {
+                    tracing::debug!(kind = %K::plural(&()), %error, "a watch broke and is taken up again");
+                    if !listed {
+                        return ControlFlow::Continue(());
                     }
-                    Some(403) => {
-                        let kind = K::plural(&());
-                        let _ = sender
-                            .send(News::Blind(format!(
-                                "{kind} in {} may not be watched",
-                                text::line(&namespace, text::VALUE)
-                            )))
-                            .await;
-                        return;
-                    }
-                    _ => {
-                        tracing::debug!(kind = %K::plural(&()), %error, "a watch broke and is taken up again");
-                    }
-                },
-                None => return,
-            }
-            for one in news {
-                if sender.send(one).await.is_err() {
-                    return;
                 }
             }
         }
+        ControlFlow::Break(())
+    }
+
+    async fn tell(&self, news: impl IntoIterator<Item = News>) -> ControlFlow<()> {
+        for one in news {
+            if self.sender.send(one).await.is_err() {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -25,9 +25,11 @@ fn check(scene: &Scene<'_>) -> Option<Doom> {
         {
             return None;
         }
+        let (why, _) = message.split_once(". ").unwrap_or((message, ""));
         Some(
             scene
                 .doom_of_pod(SCHEDULE.name, cause, pod)
+                .saying(why)
                 .saying(message.as_str()),
         )
     })

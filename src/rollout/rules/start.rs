@@ -30,9 +30,14 @@ fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Doom> {
         None if scene.is_late() => Cause::CannotStart,
         None => return None,
     };
+    // What containerd and runc put in front says only who was asked.
+    let why = message
+        .rsplit_once("unable to start container process: ")
+        .map_or(message, |(_, why)| why);
     Some(
         scene
             .doom_of_container(START.name, cause, pod, container)
+            .saying(why)
             .saying(message),
     )
 }
