@@ -72,7 +72,8 @@ pub fn of(workload: &Workload) -> Readiness {
         Kind::Deployment | Kind::DaemonSet if workload.available < workload.wanted => {
             missing(format!(
                 "{} of {} pods to be available",
-                workload.available, workload.wanted
+                workload.wanted - workload.available,
+                workload.wanted
             ))
         }
         Kind::StatefulSet if workload.ready < workload.wanted => missing(format!(

@@ -3,6 +3,8 @@
 //! steps, each with the objects that came and what must be said then.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -26,6 +28,11 @@ struct Recording {
     facts: Given,
     before: Vec<Value>,
     steps: Vec<Step>,
+    /// Of a recording of the real thing: which workload it is about, and how it
+    /// stands at the end. Before that it may only wait.
+    main: Option<String>,
+    #[serde(rename = "final")]
+    last: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -45,10 +52,13 @@ struct Given {
 
 #[derive(Deserialize)]
 struct Step {
-    at: u64,
+    /// In seconds.
+    at: f64,
+    #[serde(default)]
     about: String,
     objects: Vec<Value>,
     gone: Vec<BTreeMap<String, String>>,
+    #[serde(default)]
     expect: BTreeMap<String, String>,
 }
 
@@ -174,8 +184,8 @@ fn recordings_are_judged_as_they_say() {
     for (name, recording) in read() {
         let namespace = namespace(&recording);
         let (mut world, baseline) = world_of(&recording);
-        for step in &recording.steps {
-            let now = Moment(Duration::from_secs(step.at));
+        for (index, step) in recording.steps.iter().enumerate() {
+            let now = Moment(Duration::from_secs_f64(step.at));
             for object in &step.objects {
                 world.apply(change(object), now);
             }
@@ -203,6 +213,25 @@ fn recordings_are_judged_as_they_say() {
                     ));
                 }
             }
+            if let (Some(main), Some(last)) = (&recording.main, &recording.last) {
+                let at_end = index + 1 == recording.steps.len();
+                for verdict in verdicts {
+                    let word = word(&verdict.standing);
+                    let undoomed = !matches!(verdict.standing, Standing::Doomed(_));
+                    let is_main = verdict.workload.name == *main;
+                    let right = if is_main && at_end {
+                        word == last || (last == "undoomed" && undoomed)
+                    } else {
+                        undoomed || (is_main && word == last)
+                    };
+                    if !right {
+                        wrong.push(format!(
+                            "{name} ({}), at {} s: {} must end as {last}, is {:?}",
+                            recording.about, step.at, verdict.workload, verdict.standing
+                        ));
+                    }
+                }
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -214,7 +243,7 @@ fn every_rule_dooms_somewhere() {
     for (_, recording) in read() {
         let (mut world, baseline) = world_of(&recording);
         for step in &recording.steps {
-            let now = Moment(Duration::from_secs(step.at));
+            let now = Moment(Duration::from_secs_f64(step.at));
             for object in &step.objects {
                 world.apply(change(object), now);
             }

@@ -1,0 +1,232 @@
+//! What people read: progress, the end of time, and causes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::change;
+use crate::rollout::baseline::{Baseline, Target};
+use crate::rollout::cause::{Cause, Doom};
+use crate::rollout::model::{Change, Moment, What};
+use crate::rollout::rules::RULES;
+use crate::rollout::world::World;
+use crate::rollout::{explain_timeout, judge, most_telling, progress};
+
+fn target(kind: &str, name: &str, hook: bool) -> Target {
+    Target::new("shop", kind, name, true, hook).unwrap()
+}
+
+fn deployment(wanted: i32, ready: i32) -> Value {
+    json!({"kind": "Deployment", "metadata": {"namespace": "shop", "name": "api", "uid": "d", "generation": 1},
+        "spec": {"replicas": wanted, "selector": {}, "template": {}},
+        "status": {"observedGeneration": 1, "replicas": wanted, "updatedReplicas": wanted, "readyReplicas": ready, "availableReplicas": ready}})
+}
+
+fn replica_set() -> Value {
+    json!({"kind": "ReplicaSet", "metadata": {"namespace": "shop", "name": "api-1", "uid": "r",
+        "annotations": {"deployment.kubernetes.io/revision": "1"},
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "uid": "d", "controller": true}]},
+        "spec": {"replicas": 2, "selector": {}}, "status": {"replicas": 2}})
+}
+
+fn pod(name: &str, ready: bool, status: &Value) -> Value {
+    json!({"kind": "Pod", "metadata": {"namespace": "shop", "name": name, "uid": name,
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "api-1", "uid": "r", "controller": true}]},
+        "spec": {"containers": [{"name": "api", "image": "ghcr.io/acme/api:1", "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}}}]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}], "containerStatuses": [status]}})
+}
+
+fn container(ready: bool, state: &Value) -> Value {
+    json!({"name": "api", "image": "", "imageID": "", "ready": ready, "restartCount": 0, "state": state})
+}
+
+fn event(name: &str, reason: &str, message: &str, count: i32) -> Value {
+    json!({"kind": "Event", "metadata": {"namespace": "shop", "name": "e", "uid": format!("{name}{reason}")},
+        "involvedObject": {"kind": "Pod", "name": name, "namespace": "shop", "uid": name, "fieldPath": "spec.containers{api}"},
+        "reason": reason, "message": message, "count": count})
+}
+
+fn world(objects: &[Value]) -> World {
+    let mut world = World::of(&[target("Deployment", "api", false)]);
+    for object in objects {
+        world.apply(change(object), Moment::default());
+    }
+    world
+}
+
+fn lines(world: &World) -> Vec<String> {
+    progress(world).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn progress_says_what_is_waited_for() {
+    let running = json!({"running": {}});
+    let ready = pod("api-1-a", true, &container(true, &running));
+    for (other, events, line) in [
+        (
+            pod("api-1-b", false, &container(false, &running)),
+            vec![],
+            "api 1/2 ready – waiting for container api to be ready",
+        ),
+        (
+            pod("api-1-b", false, &container(false, &running)),
+            vec![event(
+                "api-1-b",
+                "Unhealthy",
+                "Readiness probe failed: HTTP probe failed with statuscode: 503",
+                9,
+            )],
+            "api 1/2 ready – waiting for container api to be ready (Readiness probe failed: HTTP probe failed with statuscode: 503)",
+        ),
+        (
+            pod(
+                "api-1-b",
+                false,
+                &container(false, &json!({"waiting": {"reason": "ContainerCreating"}})),
+            ),
+            vec![event("api-1-b", "Pulling", "Pulling image", 1)],
+            "api 1/2 ready – waiting for container api to get its image",
+        ),
+        (
+            pod(
+                "api-1-b",
+                false,
+                &container(false, &json!({"waiting": {"reason": "Bad\u{1b}[31m"}})),
+            ),
+            vec![],
+            "api 1/2 ready – waiting for container api: Bad\\x1b[31m",
+        ),
+    ] {
+        let mut objects = vec![deployment(2, 1), replica_set(), ready.clone(), other];
+        objects.extend(events);
+        assert_eq!(lines(&world(&objects)), [line]);
+    }
+    assert_eq!(
+        lines(&world(&[deployment(1, 1), replica_set(), ready])),
+        ["api 1/1 ready"]
+    );
+    assert!(
+        lines(&world(&[])).is_empty(),
+        "what is not applied yet has no line"
+    );
+}
+
+#[test]
+fn the_end_of_time_names_the_probe_and_its_last_answer() {
+    let stuck = pod("api-1-b", false, &container(false, &json!({"running": {}})));
+    let objects = [
+        deployment(1, 0),
+        replica_set(),
+        stuck,
+        event(
+            "api-1-b",
+            "Unhealthy",
+            "Readiness probe failed: HTTP probe failed with statuscode: 503",
+            40,
+        ),
+    ];
+    assert_eq!(
+        explain_timeout(&world(&objects)),
+        [
+            "Deployment api waits for 1 of 1 pods to be available",
+            "  container api of api-1-b runs and is not ready: its readiness probe (GET :8080/ready) last said: Readiness probe failed: HTTP probe failed with statuscode: 503",
+        ]
+    );
+}
+
+#[test]
+fn a_headline_is_one_safe_line() {
+    let id = target("Deployment", "api", false).id;
+    let doom = Doom {
+        rule: RULES[1].name,
+        cause: Cause::ImageNotFound,
+        workload: id,
+        hook: false,
+        pod: Some(("shop".to_owned(), "api-7d".to_owned())),
+        container: Some("api".to_owned()),
+        image: Some("ghcr.io/acme/shop/api:abc\n::error::".to_owned()),
+        said: vec!["a\u{1b}b".to_owned()],
+    };
+    assert_eq!(
+        doom.headline(),
+        "api: container api of api-7d cannot pull ghcr.io/acme/shop/api:abc\\n::error::: not found"
+    );
+    assert_eq!(doom.lines(), ["a\\x1bb"]);
+}
+
+#[test]
+fn a_new_list_drops_what_is_gone_but_a_hooks_pod() {
+    let hook = target("Job", "migrate", true);
+    let mut world = World::of(&[target("Deployment", "api", false), hook]);
+    let job_pod = json!({"kind": "Pod", "metadata": {"namespace": "shop", "name": "migrate-x", "uid": "m",
+        "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "migrate", "uid": "j", "controller": true}]}, "spec": {"containers": []}});
+    let stranger = json!({"kind": "Pod", "metadata": {"namespace": "shop", "name": "api-gateway-1-x", "uid": "s",
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "api-gateway-1", "uid": "t", "controller": true}]}, "spec": {"containers": []}});
+    let own = pod("api-1-a", false, &container(false, &json!({"running": {}})));
+    for object in [&job_pod, &own] {
+        assert_eq!(
+            world.apply(change(object), Moment::default()),
+            Some(What::Pod)
+        );
+    }
+    assert_eq!(
+        world.apply(change(&own), Moment::default()),
+        None,
+        "nothing changed"
+    );
+    assert_eq!(
+        world.apply(change(&stranger), Moment::default()),
+        None,
+        "not of the release"
+    );
+    let later = Moment(Duration::from_secs(5));
+    assert_eq!(
+        world.apply(
+            Change::Listed(What::Pod, "elsewhere".to_owned(), BTreeSet::new()),
+            later
+        ),
+        None
+    );
+    assert_eq!(
+        world.apply(
+            Change::Listed(What::Pod, "shop".to_owned(), BTreeSet::new()),
+            later
+        ),
+        Some(What::Pod)
+    );
+    let left: Vec<&str> = world.pods.keys().map(|place| place.1.as_str()).collect();
+    assert_eq!(left, ["migrate-x"]);
+    assert_eq!(world.freed, Some(later));
+}
+
+#[test]
+fn the_root_of_several_dooms_is_told() {
+    let waiting = |reason: &str, message: &str| {
+        container(
+            false,
+            &json!({"waiting": {"reason": reason, "message": message}}),
+        )
+    };
+    let mut world = World::of(&[
+        target("Deployment", "api", false),
+        target("Job", "migrate", true),
+    ]);
+    let baseline = Baseline::of(&world, Duration::from_secs(300));
+    let job = json!({"kind": "Job", "metadata": {"namespace": "shop", "name": "migrate", "uid": "j"}, "spec": {"template": {}},
+        "status": {"conditions": [{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]}});
+    let objects = [
+        deployment(1, 0),
+        replica_set(),
+        pod("api-1-a", false, &waiting("InvalidImageName", "x")),
+        job,
+    ];
+    for object in &objects {
+        world.apply(change(object), Moment::default());
+    }
+    let doom = most_telling(judge(&world, &baseline, Moment::default())).unwrap();
+    assert_eq!(
+        doom.headline(),
+        "hook migrate: the Job failed: Job has reached the specified backoff limit"
+    );
+}
