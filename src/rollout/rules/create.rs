@@ -42,7 +42,7 @@ fn check(scene: &Scene<'_>) -> Option<Doom> {
 /// The quota is counted anew a moment after a pod has left; only a refusal after
 /// that is about what is left.
 fn later(freed: Moment) -> Moment {
-    Moment(freed.0 + std::time::Duration::from_secs(1))
+    Moment(freed.0 + std::time::Duration::from_secs(5))
 }
 
 /// Why pods are missing, and when that was last told.
