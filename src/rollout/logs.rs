@@ -31,6 +31,10 @@ const FOLLOWED: usize = 32;
 /// How long one log may take to come.
 const FETCH: Duration = Duration::from_secs(2);
 
+/// What the kubelet writes in place of a log whose container it has removed
+/// (`pkg/kubelet/kuberuntime/kuberuntime_container.go`).
+const GONE: &str = "unable to retrieve container logs for ";
+
 /// The end of one container's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -189,7 +193,8 @@ pub(super) async fn fetch(
     };
     // What has come until then is evidence, too.
     let _ = timeout(FETCH, reading).await;
-    let lines = lines(tail.make_contiguous());
+    let mut lines = lines(tail.make_contiguous());
+    lines.retain(|line| !line.starts_with(GONE));
     (!lines.is_empty()).then(|| Log {
         pod: pod.clone(),
         container: container.to_owned(),

@@ -25,7 +25,7 @@ use super::world::World;
 use crate::event::Events;
 
 /// How long the first lists may take before helm goes ahead unwatched.
-const FIRST_LISTS: Duration = Duration::from_secs(5);
+const FIRST_LISTS: Duration = Duration::from_secs(10);
 
 /// Changes that come close together are judged together.
 const TOGETHER: Duration = Duration::from_millis(20);
@@ -97,8 +97,9 @@ impl Watch {
                     world.apply(change, Moment::default());
                 }
                 Ok(Some(News::Listed)) => pending -= 1,
-                Ok(Some(News::Blind(why))) => {
+                Ok(Some(News::Blind(what, namespace, why))) => {
                     pending -= 1;
+                    world.close_eyes(what, namespace);
                     blind.insert(why);
                 }
                 Ok(None) => break,
@@ -106,6 +107,11 @@ impl Watch {
                     // What comes later could not be told from what was before.
                     watches.abort_all();
                     world = World::of(targets);
+                    for (namespace, kinds) in wanted(targets) {
+                        for what in kinds {
+                            world.close_eyes(what, namespace.clone());
+                        }
+                    }
                     blind = BTreeSet::from(["the cluster did not answer in time".to_owned()]);
                     break;
                 }
@@ -209,7 +215,8 @@ impl Watch {
                     }
                     count += 1;
                 }
-                Ok(Some(News::Blind(why))) => {
+                Ok(Some(News::Blind(what, namespace, why))) => {
+                    self.world.close_eyes(what, namespace);
                     events.note(format!("the rollout is no longer watched in full: {why}"));
                 }
                 Ok(Some(News::Listed)) => {}

@@ -55,6 +55,7 @@ impl fmt::Display for Line {
 pub fn progress(world: &World) -> Vec<Line> {
     world
         .targets()
+        .filter(|target| !world.is_unseen(target))
         .filter_map(|target| line(world, target))
         .collect()
 }
@@ -200,6 +201,9 @@ pub fn explain_timeout(world: &World) -> Vec<String> {
         let Readiness::Missing(what) = readiness::of_target(world, target) else {
             continue;
         };
+        if world.is_unseen(target) {
+            continue;
+        }
         lines.push(format!(
             "{} {} waits for {}",
             target.id.kind.name(),

@@ -24,7 +24,7 @@ use super::seen::{Seen, Watched};
 use crate::text;
 
 /// How many objects a list brings at a time, where it cannot be streamed.
-const PAGE: u32 = 1000;
+const PAGE: u32 = 500;
 
 /// Since this minor version a list can be streamed (alpha until 1.32; who has it
 /// switched off says so).
@@ -36,8 +36,8 @@ pub(super) enum News {
     Change(Change),
     /// The first list is in, or a new one after a break.
     Listed,
-    /// It may not be watched, and what.
-    Blind(String),
+    /// It may not be watched, and why.
+    Blind(What, String, String),
 }
 
 /// What is watched in which namespace: only what the targets' kinds call for.
@@ -147,7 +147,8 @@ impl Ground {
                 Err(error) if status(&error) == Some(403) => {
                     let namespace = text::line(&self.namespace, text::VALUE);
                     let why = format!("{} in {namespace} may not be watched", K::plural(&()));
-                    self.tell([News::Blind(why)]).await?;
+                    self.tell([News::Blind(self.what, self.namespace.clone(), why)])
+                        .await?;
                     return ControlFlow::Break(());
                 }
                 Err(error) => {

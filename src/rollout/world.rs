@@ -28,6 +28,7 @@ pub struct World {
     /// By the object they are about.
     pub(super) events: BTreeMap<Place, Vec<Happened>>,
     pub(super) claims: BTreeMap<Place, Claim>,
+    blind: BTreeSet<(String, What)>,
     /// When a pod of the release last left.
     pub(super) freed: Option<Moment>,
 }
@@ -48,6 +49,21 @@ impl World {
     /// What the release renders.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.targets.values()
+    }
+
+    /// Notes that objects of this sort cannot be seen in a namespace.
+    pub(super) fn close_eyes(&mut self, what: What, namespace: String) {
+        self.blind.insert((namespace, what));
+    }
+
+    /// Whether nothing can be said of a target, since it may not be watched.
+    pub fn is_unseen(&self, target: &Target) -> bool {
+        let what = match target.id.kind {
+            Kind::Pod => What::Pod,
+            Kind::PersistentVolumeClaim => What::Claim,
+            kind => What::Workload(kind),
+        };
+        self.blind.contains(&(target.id.namespace.clone(), what))
     }
 
     /// Takes in what a watch has told; says what sort of object of the release
