@@ -147,9 +147,15 @@ fn need_of(world: &World, pod: &Pod, container: &Container) -> Option<String> {
             })
         }
         State::Waiting { reason, .. } => Some(format!("container {name}: {}", short(reason))),
-        State::Ended(_) if container.role == Role::Main && pod.phase != Phase::Succeeded => Some(
-            format!("container {name} to start again{}", ending(container)),
-        ),
+        State::Ended(_) if pod.phase == Phase::Succeeded || container.role != Role::Main => None,
+        State::Ended(_) if pod.phase == Phase::Failed => Some(format!(
+            "another try, container {name} failed{}",
+            ending(container)
+        )),
+        State::Ended(_) => Some(format!(
+            "container {name} to start again{}",
+            ending(container)
+        )),
         State::Running if container.role == Role::Init => {
             Some(format!("init container {name} to end"))
         }
@@ -157,7 +163,7 @@ fn need_of(world: &World, pod: &Pod, container: &Container) -> Option<String> {
             Some(answer) => format!("container {name} to be ready ({})", short(&answer)),
             None => format!("container {name} to be ready"),
         }),
-        State::Running | State::Ended(_) => None,
+        State::Running => None,
     }
 }
 

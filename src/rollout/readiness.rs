@@ -41,7 +41,11 @@ pub fn of(workload: &Workload) -> Readiness {
         return if workload.condition("Complete").is_some() {
             Readiness::Ready
         } else {
-            missing(format!("{} of {} done", workload.updated, workload.wanted))
+            missing(format!(
+                "{} of {} runs to be done",
+                workload.wanted.saturating_sub(workload.updated),
+                workload.wanted
+            ))
         };
     }
     if workload.strategy == Strategy::OnDelete {

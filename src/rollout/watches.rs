@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::NamespaceResourceScope;
@@ -13,6 +14,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet}
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use kube::runtime::WatchStreamExt as _;
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Config, Error, Event as Told, InitialListStrategy};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
@@ -38,6 +40,38 @@ pub(super) enum News {
     Listed,
     /// It may not be watched, and why.
     Blind(What, String, String),
+}
+
+/// How long a broken watch waits before it is taken up again: at most two seconds,
+/// since an apiserver that comes back brings the news that everybody waits for.
+#[derive(Debug)]
+struct Pause(Duration);
+
+impl Pause {
+    const FIRST: Duration = Duration::from_millis(250);
+    const LONGEST: Duration = Duration::from_secs(2);
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(Self::FIRST)
+    }
+}
+
+impl Iterator for Pause {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = self.0;
+        self.0 = (pause * 2).min(Self::LONGEST);
+        Some(pause)
+    }
+}
+
+impl Backoff for Pause {
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
 }
 
 /// What is watched in which namespace: only what the targets' kinds call for.
@@ -120,7 +154,9 @@ impl Ground {
     ) -> ControlFlow<()> {
         let mut listed = config.initial_list_strategy == InitialListStrategy::ListWatch;
         let api: Api<Seen<K>> = Api::namespaced(self.client.clone(), &self.namespace);
-        let mut stream = watcher::watcher(api, config).default_backoff().boxed();
+        let mut stream = watcher::watcher(api, config)
+            .backoff(Pause::default())
+            .boxed();
         let mut names = BTreeSet::new();
         while let Some(told) = stream.next().await {
             match told {

@@ -284,14 +284,17 @@ impl World {
 
     fn remove(&mut self, what: What, place: &Place, now: Moment) -> bool {
         match what {
-            What::Workload(kind) => self
-                .workloads
-                .remove(&Id {
+            What::Workload(kind) => {
+                let id = Id {
                     namespace: place.0.clone(),
                     kind,
                     name: place.1.clone(),
-                })
-                .is_some(),
+                };
+                // Helm may delete a hook as soon as it has failed: that it has is news
+                // that must not be lost with it.
+                let hook = self.targets.get(&id).is_some_and(|target| target.hook);
+                !hook && self.workloads.remove(&id).is_some()
+            }
             What::ReplicaSet => self.replica_sets.remove(place).is_some(),
             What::Claim => self.claims.remove(place).is_some(),
             // An expired event did happen.

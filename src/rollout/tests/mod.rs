@@ -216,13 +216,13 @@ fn recordings_are_judged_as_they_say() {
             if let (Some(main), Some(last)) = (&recording.main, &recording.last) {
                 let at_end = index + 1 == recording.steps.len();
                 for verdict in verdicts {
-                    let word = word(&verdict.standing);
+                    let stands = word(&verdict.standing);
                     let undoomed = !matches!(verdict.standing, Standing::Doomed(_));
                     let is_main = verdict.workload.name == *main;
                     let right = if is_main && at_end {
-                        word == last || (last == "undoomed" && undoomed)
+                        stands == last || (last == "undoomed" && undoomed)
                     } else {
-                        undoomed || (is_main && word == last)
+                        undoomed || (is_main && stands == last)
                     };
                     if !right {
                         wrong.push(format!(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::change;
 use crate::rollout::baseline::{Baseline, Target};
 use crate::rollout::cause::{Cause, Doom};
-use crate::rollout::model::{Change, Moment, What};
+use crate::rollout::model::{Change, Kind, Moment, What};
 use crate::rollout::rules::RULES;
 use crate::rollout::world::World;
 use crate::rollout::{explain_timeout, judge, most_telling, progress};
@@ -198,6 +198,22 @@ fn a_new_list_drops_what_is_gone_but_a_hooks_pod() {
     let left: Vec<&str> = world.pods.keys().map(|place| place.1.as_str()).collect();
     assert_eq!(left, ["migrate-x"]);
     assert_eq!(world.freed, Some(later));
+}
+
+#[test]
+fn a_failed_hook_is_known_when_helm_has_deleted_it() {
+    let mut world = World::of(&[target("Job", "migrate", true)]);
+    let baseline = Baseline::of(&world, Duration::from_secs(300));
+    let job = json!({"kind": "Job", "metadata": {"namespace": "shop", "name": "migrate", "uid": "j"}, "spec": {"template": {}},
+        "status": {"conditions": [{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]}});
+    let place = ("shop".to_owned(), "migrate".to_owned());
+    world.apply(change(&job), Moment::default());
+    world.apply(
+        Change::Gone(What::Workload(Kind::Job), place),
+        Moment::default(),
+    );
+    let doom = most_telling(judge(&world, &baseline, Moment::default())).unwrap();
+    assert_eq!(doom.cause, Cause::JobFailed);
 }
 
 #[test]
