@@ -54,6 +54,8 @@ pub struct Before {
     pub uid: String,
     /// Its generation.
     pub generation: i64,
+    /// Which of its pods were current.
+    pub revision: Option<String>,
     /// Whether it was ready.
     pub ready: bool,
     /// Whether it had failed: a Job, or a Deployment past its deadline.
@@ -84,6 +86,7 @@ impl Baseline {
             let before = Before {
                 uid: workload.uid.clone(),
                 generation: workload.generation,
+                revision: workload.revision.clone(),
                 ready: readiness::of(workload).is_ready(),
                 failed: readiness::has_failed(workload).is_some(),
             };

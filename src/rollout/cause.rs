@@ -3,7 +3,9 @@
 //! Names and messages come from the cluster and are kept as they came; what
 //! goes out through here is escaped and cut.
 
+use super::evidence::Evidence;
 use super::model::{Id, Place};
+use crate::error::{self, Error};
 use crate::text;
 
 /// Why it cannot come right by waiting.
@@ -220,6 +222,14 @@ impl Doom {
             .iter()
             .map(|said| text::line(said, text::LINE).into_owned())
             .collect()
+    }
+
+    /// The error of a deploy that ended by this doom. Logs are not in it: whether
+    /// they may be shown is the reporters' to know.
+    pub fn error(&self, kind: error::Kind, evidence: &Evidence) -> Error {
+        Error::new(kind, self.headline())
+            .details(evidence.lines.iter().cloned())
+            .hint(self.hint())
     }
 
     /// What to do about it.

@@ -143,8 +143,8 @@ fn of_pod(pod: &Pod) -> Readiness {
 }
 
 /// Whether what is seen of a workload is about what helm applies now: its
-/// template does not change, or its generation has passed the one before helm
-/// started, its controller has caught up, and the current `ReplicaSet` has been
+/// template does not change, or its generation and revision have passed those before
+/// helm started, its controller has caught up, and the current `ReplicaSet` has been
 /// seen. Else a fix for a crashing release would be killed for the old crash.
 pub fn is_judged(world: &World, baseline: &Baseline, target: &Target) -> bool {
     let Some(workload) = world.workload(&target.id) else {
@@ -157,7 +157,10 @@ pub fn is_judged(world: &World, baseline: &Baseline, target: &Target) -> bool {
         .workloads
         .get(&target.id)
         .filter(|before| before.uid == workload.uid);
-    let passed = before.is_none_or(|before| workload.generation > before.generation);
+    // An autoscaler raises the generation, too, but starts no new revision.
+    let passed = before.is_none_or(|before| {
+        workload.generation > before.generation && workload.revision != before.revision
+    });
     if workload.id.kind == Kind::Job {
         // The object of before is the one that helm is about to replace.
         return before.is_none() || !(target.template_changed || target.hook);

@@ -29,6 +29,8 @@ pub struct World {
     pub(super) events: BTreeMap<Place, Vec<Happened>>,
     pub(super) claims: BTreeMap<Place, Claim>,
     blind: BTreeSet<(String, What)>,
+    /// When a workload or pod of the release last changed.
+    pub(super) stirred: Moment,
     /// When a pod of the release last left.
     pub(super) freed: Option<Moment>,
 }
@@ -69,6 +71,14 @@ impl World {
     /// Takes in what a watch has told; says what sort of object of the release
     /// changed by it, if any did.
     pub fn apply(&mut self, change: Change, now: Moment) -> Option<What> {
+        let changed = self.take_in(change, now);
+        if changed.is_some_and(|what| !matches!(what, What::Event | What::Claim)) {
+            self.stirred = now;
+        }
+        changed
+    }
+
+    fn take_in(&mut self, change: Change, now: Moment) -> Option<What> {
         match change {
             Change::Workload(workload) => {
                 let what = What::Workload(workload.id.kind);

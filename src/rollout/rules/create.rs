@@ -1,5 +1,7 @@
 //! Pods that cannot be created at all.
 
+use std::time::Duration;
+
 use super::{Rule, Scene, any, quoted_after};
 use crate::rollout::baseline::Target;
 use crate::rollout::cause::{Cause, Doom};
@@ -20,10 +22,7 @@ fn check(scene: &Scene<'_>) -> Option<Doom> {
     let cause = classify(&message)?;
     match &cause {
         Cause::Missing { kind, name, .. } if scene.may_come(kind, name) => return None,
-        Cause::Quota
-            if !scene.is_late()
-                && (frees(scene) || scene.world.freed.is_some_and(|freed| seen < later(freed))) =>
-        {
+        Cause::Quota if !scene.is_late() && (frees(scene) || is_moving(scene, seen)) => {
             return None;
         }
         _ => {}
@@ -39,10 +38,19 @@ fn check(scene: &Scene<'_>) -> Option<Doom> {
     )
 }
 
-/// The quota is counted anew a moment after a pod has left; only a refusal after
-/// that is about what is left.
-fn later(freed: Moment) -> Moment {
-    Moment(freed.0 + std::time::Duration::from_secs(5))
+/// A rollout counts as stuck at a quota when nothing of it has moved for so long: the
+/// watches of pods and workloads do not bring their news at the same instant.
+const STILL: Duration = Duration::from_secs(2);
+
+/// So long after a pod has left, a refusal may still be about it: the quota is counted
+/// anew a moment later.
+const COUNTED: Duration = Duration::from_secs(5);
+
+/// Whether the rollout still moves, or the last refusal is older than what was freed.
+fn is_moving(scene: &Scene<'_>, refused: Moment) -> bool {
+    let freed = scene.world.freed;
+    scene.now.since(scene.world.stirred) < STILL
+        || freed.is_some_and(|freed| refused < Moment(freed.0 + COUNTED))
 }
 
 /// Why pods are missing, and when that was last told.

@@ -1,0 +1,74 @@
+//! Each kind comes over a watch of its own: whatever the order in which they bring
+//! their news, a good rollout is never doomed, and nothing fails on any of it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Recording, change, read, word, world_of};
+use crate::rollout::model::{Change, Moment, What};
+use crate::rollout::{explain_timeout, judge, progress};
+
+/// How far a watch may lag behind another.
+const LAG: Duration = Duration::from_secs(1);
+
+/// What one watch brings, in its order.
+type Queue = VecDeque<(Moment, Change)>;
+
+fn queues(recording: &Recording) -> BTreeMap<String, Queue> {
+    let namespace = super::namespace(recording);
+    let mut queues: BTreeMap<String, Queue> = BTreeMap::new();
+    for step in &recording.steps {
+        let at = Moment(Duration::from_secs_f64(step.at));
+        for object in &step.objects {
+            let kind = object["kind"].as_str().unwrap().to_owned();
+            queues
+                .entry(kind)
+                .or_default()
+                .push_back((at, change(object)));
+        }
+        for gone in step.gone.iter().filter(|gone| gone["kind"] == "Pod") {
+            let place = (namespace.clone(), gone["name"].clone());
+            queues
+                .entry("Pod".to_owned())
+                .or_default()
+                .push_back((at, Change::Gone(What::Pod, place)));
+        }
+    }
+    queues
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_order_of_news_dooms_a_good_rollout(picks in prop::collection::vec(any::<prop::sample::Index>(), 400)) {
+        for (name, recording) in read() {
+            let Some(last) = &recording.last else { continue };
+            let good = last == "ready" || last == "undoomed";
+            let (mut world, baseline) = world_of(&recording);
+            let mut queues = queues(&recording);
+            let mut now = Moment::default();
+            for pick in &picks {
+                queues.retain(|_, queue| !queue.is_empty());
+                if queues.is_empty() {
+                    break;
+                }
+                let first = queues.values().map(|queue| queue[0].0).min().unwrap();
+                let near: Vec<&String> = queues.iter().filter(|(_, queue)| queue[0].0.since(first) <= LAG).map(|(kind, _)| kind).collect();
+                let kind = near[pick.index(near.len())].clone();
+                let queue = queues.get_mut(&kind).unwrap();
+                let (at, news) = queue.pop_front().unwrap();
+                now = now.max(at);
+                world.apply(news, now);
+                for verdict in judge(&world, &baseline, now) {
+                    let stands = word(&verdict.standing);
+                    let calm = matches!(stands, "ready" | "exempt" | "waiting");
+                    prop_assert!(calm || (!good && stands == last), "{}: {:?}", name, verdict);
+                }
+                let _ = (progress(&world), explain_timeout(&world));
+            }
+        }
+    }
+}
