@@ -216,6 +216,12 @@ pub fn explain_timeout(world: &World) -> Vec<String> {
             text::line(&target.id.name, text::VALUE),
             short(&what)
         ));
+        if let Some(refusal) = refusal(world, target) {
+            lines.push(format!(
+                "  pods are refused: {}",
+                text::line(&refusal, text::LINE)
+            ));
+        }
         let current = current_pods(world, target);
         let stuck: Vec<&&Pod> = current.iter().filter(|pod| !pod.ready).collect();
         lines.extend(
@@ -235,6 +241,20 @@ pub fn explain_timeout(world: &World) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Why pods of the workload were last refused.
+fn refusal(world: &World, target: &Target) -> Option<String> {
+    let workload = world.workload(&target.id)?;
+    if target.id.kind == Kind::Deployment {
+        return world.current_replica_set(workload)?.failure.clone();
+    }
+    let place = (target.id.namespace.clone(), target.id.name.clone());
+    let events = world.events_on(target.id.kind.name(), &place, &workload.uid);
+    let last = events
+        .into_iter()
+        .rfind(|event| event.reason == "FailedCreate" && workload.total < workload.wanted);
+    last.map(|event| event.message.clone())
 }
 
 fn explain_pod(world: &World, pod: &Pod) -> Vec<String> {

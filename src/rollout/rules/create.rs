@@ -22,7 +22,7 @@ fn check(scene: &Scene<'_>) -> Option<Doom> {
     let cause = classify(&message)?;
     match &cause {
         Cause::Missing { kind, name, .. } if scene.may_come(kind, name) => return None,
-        Cause::Quota if !scene.is_late() && (frees(scene) || is_moving(scene, seen)) => {
+        Cause::Quota if frees(scene) || is_moving(scene, seen) => {
             return None;
         }
         _ => {}
@@ -46,7 +46,9 @@ const STILL: Duration = Duration::from_secs(2);
 /// anew a moment later.
 const COUNTED: Duration = Duration::from_secs(5);
 
-/// Whether the rollout still moves, or the last refusal is older than what was freed.
+/// Whether the rollout still moves, or the last refusal is older than what was freed:
+/// a `ReplicaSet` that was refused a few times asks again only after most of a minute,
+/// and its condition stands until then.
 fn is_moving(scene: &Scene<'_>, refused: Moment) -> bool {
     let freed = scene.world.freed;
     scene.now.since(scene.world.stirred) < STILL
