@@ -6,6 +6,15 @@
 //! watches, `confirm` asks once more before a verdict that rests on something
 //! missing, `evidence` gathers what is lost when things are undone.
 //!
+//! How it is used, around one run of helm:
+//!
+//! 1. [`Watch::start`] right before helm, with a [`Target`] for each rendered object
+//!    of a kind that is waited for (hooks too, tests not) and what is [`Known`].
+//! 2. [`Watch::doomed`] raced against helm's end; [`Watch::last_look`] where helm
+//!    failed by itself, as it does at once when a hook fails.
+//! 3. [`gather`] before anything is undone, then [`Doom::error`]; where time is up,
+//!    [`explain_timeout`] says what stood in the way.
+//!
 //! Nothing here may change the cluster, poll it, or fail a deploy because it
 //! could not look: what cannot be watched is said once and then left to helm.
 

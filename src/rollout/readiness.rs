@@ -65,7 +65,7 @@ pub fn of(workload: &Workload) -> Readiness {
     if workload.updated < updated {
         return missing(format!(
             "{} of {updated} pods to be updated",
-            workload.updated
+            updated - workload.updated
         ));
     }
     match kind {
@@ -82,7 +82,8 @@ pub fn of(workload: &Workload) -> Readiness {
         }
         Kind::StatefulSet if workload.ready < workload.wanted => missing(format!(
             "{} of {} pods to be ready",
-            workload.ready, workload.wanted
+            workload.wanted - workload.ready,
+            workload.wanted
         )),
         Kind::StatefulSet if workload.partition == 0 && !workload.settled => {
             missing("pods of the old revision to leave".to_owned())
