@@ -13,6 +13,7 @@ pub mod event;
 pub mod exit;
 pub mod helm;
 pub mod node;
+pub mod pipeline;
 pub mod plan;
 pub mod registry;
 pub mod report;

@@ -41,6 +41,8 @@ pub struct Chart {
     /// Whether a template, here or in a subchart, asks the cluster or the
     /// revision: then only a server-side dry run renders it truly.
     pub uses_lookup: bool,
+    /// The text of every template, here and in subcharts.
+    pub templates: Vec<String>,
 }
 
 /// One entry of `dependencies`.
@@ -180,10 +182,17 @@ fn load(mut files: Files, left: &mut u64, depth: usize) -> Result<Chart, String>
             .iter()
             .flat_map(|chart| chart.crds.iter().cloned()),
     );
-    let own = files
+    let mut templates: Vec<String> = files
         .iter()
         .filter(|(path, _)| path.starts_with("templates/"))
-        .any(|(_, data)| asks_cluster(&String::from_utf8_lossy(data)));
+        .map(|(_, data)| String::from_utf8_lossy(data).into_owned())
+        .collect();
+    let own = templates.iter().any(|template| asks_cluster(template));
+    templates.extend(
+        subcharts
+            .iter()
+            .flat_map(|chart| chart.templates.iter().cloned()),
+    );
     Ok(Chart {
         name: metadata.name,
         version: match metadata.version {
@@ -193,6 +202,7 @@ fn load(mut files: Files, left: &mut u64, depth: usize) -> Result<Chart, String>
         values,
         dependencies,
         crds,
+        templates,
         uses_lookup: own || subcharts.iter().any(|chart| chart.uses_lookup),
         subcharts,
     })

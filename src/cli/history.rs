@@ -1,4 +1,11 @@
-//! `deploy history`: its arguments.
+//! `deploy history`: the deploys of this node.
+
+use std::io::Write as _;
+
+use crate::error::{Error, Kind, Result};
+use crate::exit::Exit;
+use crate::node::{Accounts, Environment};
+use crate::state::{self, history};
 
 /// What `deploy history` takes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
@@ -9,4 +16,29 @@ pub struct Args {
     /// One JSON object per line, for scripts
     #[arg(long)]
     pub json: bool,
+}
+
+/// How many deploys are listed, the newest.
+const LIMIT: usize = 20;
+
+/// Lists them.
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    let cwd = std::env::current_dir()
+        .map_err(|error| Error::new(Kind::Node, "the working directory is gone").because(error))?;
+    let uid = rustix::process::geteuid().as_raw();
+    let environment = Environment::of_process();
+    let state = state::directory(&environment, uid, &Accounts::of_machine(), &cwd)?;
+    let args = history::Args {
+        app: args.app.clone(),
+        json: args.json,
+        limit: LIMIT,
+    };
+    let mut out = anstream::stdout();
+    for line in history::run(&args, &state.path)? {
+        // A pipe that was closed by a pager is no failure.
+        if writeln!(out, "{line}").is_err() {
+            break;
+        }
+    }
+    Ok(Exit::Deployed)
 }

@@ -18,12 +18,9 @@ use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Sub
 
 use crate::error::{Error, Kind};
 use crate::exit::Exit;
+use crate::helm::exec;
 use crate::report::terminal;
 use crate::signal::{Flag, SWITCHES};
-
-/// How `deploy` runs helm: through itself, so that the kernel ends helm where
-/// `deploy` is ended.
-pub const EXEC_HELM: &str = "__exec-helm";
 
 /// The subcommands: a first argument that is none of them begins a signal.
 pub const SUBCOMMANDS: [&str; 2] = ["history", "help"];
@@ -35,7 +32,7 @@ pub enum Invocation {
     Signal(Vec<OsString>),
     /// `deploy history`
     History(history::Args),
-    /// Helm's own arguments, behind [`EXEC_HELM`].
+    /// Helm's own arguments, behind [`exec::ENTRY`].
     ExecHelm(Vec<OsString>),
     /// Help or the version.
     Help(StyledStr),
@@ -74,7 +71,7 @@ pub fn invocation(args: impl IntoIterator<Item = OsString>) -> Invocation {
     let args: Vec<OsString> = args.into_iter().skip(1).collect();
     let first = args.first().and_then(|first| first.to_str());
     match first {
-        Some(EXEC_HELM) => Invocation::ExecHelm(args[1..].to_vec()),
+        Some(exec::ENTRY) => Invocation::ExecHelm(args[1..].to_vec()),
         Some("--help" | "-h") => subcommand(&args),
         // With anything behind it, it is a flag with a slip: 0 would say that
         // something was deployed.
@@ -86,17 +83,18 @@ pub fn invocation(args: impl IntoIterator<Item = OsString>) -> Invocation {
 
 /// Runs a command line.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut args = args.into_iter().peekable();
+    let invoked_as = args.peek().cloned().unwrap_or_default();
     let exit = match invocation(args) {
-        Invocation::Signal(args) => signal::run(&args),
+        Invocation::Signal(args) => signal::run(&invoked_as, &args),
         Invocation::Help(text) => {
             // A pipe that was closed by a pager is no failure.
             let _ = write!(anstream::stdout(), "{}", text.ansi());
             Exit::Deployed
         }
         Invocation::Refused(error) => fail(&error),
-        Invocation::History(_) | Invocation::ExecHelm(_) => {
-            fail(&Error::new(Kind::Internal, "not wired in yet"))
-        }
+        Invocation::History(args) => history::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::ExecHelm(args) => return ExitCode::from(exec::run(args)),
     };
     ExitCode::from(exit.code())
 }

@@ -1,12 +1,25 @@
-//! A signal: judged before anything else starts.
+//! A signal: judged before anything else starts, then run.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
 
 use super::SUBCOMMANDS;
 use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Events, Report};
 use crate::exit::Exit;
+use crate::helm::Cancel;
+use crate::node::{self, Environment, Node};
+use crate::pipeline::{self, Course, Ledger};
+use crate::plan::Plan;
+use crate::report;
 use crate::signal::{self, App, Declared, Judged, nearest};
+use crate::state::journal::{self, Entry, Who};
+use crate::state::{self, RunId};
+
+/// How long what is left of the runtime may take to end: an exec plugin of a
+/// kubeconfig may hang.
+const WIND_DOWN: Duration = Duration::from_millis(200);
 
 /// Judges a signal's arguments; see [`signal::judge`].
 pub fn judge(args: &[OsString], declared: impl FnOnce(&App) -> Declared) -> Result<Judged> {
@@ -22,10 +35,118 @@ pub fn judge(args: &[OsString], declared: impl FnOnce(&App) -> Declared) -> Resu
     })
 }
 
-/// Runs a signal.
-pub(super) fn run(args: &[OsString]) -> Exit {
-    match judge(args, |_| Declared::Keys(BTreeMap::new())) {
-        Ok(_) => super::fail(&Error::new(Kind::Internal, "not wired in yet")),
-        Err(error) => super::fail(&error),
+/// Runs a signal that came to a program of this name.
+pub(super) fn run(invoked_as: &OsStr, args: &[OsString]) -> Exit {
+    let environment = Environment::of_process();
+    let events = Events::to(report::reporters(&environment));
+    match deploy(invoked_as, args, &environment, &events) {
+        Ok(report) => {
+            events.emit(&Event::Finished(&report));
+            Exit::Deployed
+        }
+        Err(error) => {
+            events.emit(&Event::Failed(&error));
+            error.exit()
+        }
+    }
+}
+
+fn deploy(
+    invoked_as: &OsStr,
+    args: &[OsString],
+    environment: &Environment,
+    events: &Events,
+) -> Result<Report> {
+    let mut node = None;
+    let judged = judge(args, |app| {
+        declared(node.insert(load(invoked_as, environment)), app)
+    })?;
+    node::guard::refuse_pull_requests(environment)?;
+    let node = node.unwrap_or_else(|| load(invoked_as, environment))?;
+    let at = state::now();
+    let run = RunId::new(at);
+    let who = Who::of(environment, node.uid, &node.accounts);
+    let (mut plan, warnings) = node::plan(judged.request, &node, environment)?;
+    plan.dry_run = judged.dry_run;
+    for note in &judged.notes {
+        events.note(note);
+    }
+    for warning in warnings {
+        events.warn(warning);
+    }
+    let (result, ledger) = follow(&plan, &run, &who, environment, events)?;
+    let entry = entry(&plan, run, at, who, ledger, &result);
+    if let Err(error) = journal::append(&plan.state, &entry) {
+        events.warn(format!(
+            "the journal in {} cannot be written: {error}",
+            plan.state.display()
+        ));
+    }
+    result
+}
+
+fn load(invoked_as: &OsStr, environment: &Environment) -> Result<Node> {
+    let cwd = std::env::current_dir().map_err(|error| {
+        Error::new(Kind::Node, "the working directory is gone")
+            .because(error)
+            .hint("call the script from a directory that is there")
+    })?;
+    node::load(invoked_as, environment, &cwd)
+}
+
+fn declared(node: &Result<Node>, app: &App) -> Declared {
+    let Ok(node) = node else {
+        return Declared::Unreadable;
+    };
+    let keys: BTreeMap<_, _> = node.declared(app).keys.into_iter().collect();
+    Declared::Keys(keys)
+}
+
+/// Runs the pipeline on this thread: helm's children follow the thread that
+/// began them.
+fn follow(
+    plan: &Plan,
+    run: &RunId,
+    who: &Who,
+    environment: &Environment,
+    events: &Events,
+) -> Result<(Result<Report>, Ledger)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Kind::Node, "no runtime can be started").because(error))?;
+    let done = runtime.block_on(async {
+        let cancel = Cancel::listen(environment.inside_actions())?;
+        let mut course = Course::new(plan, run, who, events, &cancel);
+        let result = pipeline::run(&mut course).await;
+        Ok((result, course.ledger))
+    });
+    runtime.shutdown_timeout(WIND_DOWN);
+    done
+}
+
+fn entry(
+    plan: &Plan,
+    run: RunId,
+    at: state::Timestamp,
+    who: Who,
+    ledger: Ledger,
+    result: &Result<Report>,
+) -> Entry {
+    let exit = result.as_ref().map_or_else(Error::exit, |_| Exit::Deployed);
+    let entry = Entry {
+        release: Some(plan.release.clone()),
+        namespace: Some(plan.namespace.clone()),
+        chart_digest: ledger.chart_digest,
+        digests: ledger.digests,
+        phases: ledger.phases,
+        before: ledger.before,
+        revision: ledger.revision,
+        dry_run: plan.dry_run,
+        ..Entry::new(run, at, who, &plan.request, exit)
+    };
+    match result {
+        Ok(_) => entry,
+        Err(error) => entry.because(&error.to_string()),
     }
 }

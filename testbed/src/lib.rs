@@ -13,6 +13,7 @@ pub mod ghcr;
 pub mod image;
 pub mod pki;
 pub mod progress;
+pub mod push;
 pub mod supervisor;
 
 mod hex;

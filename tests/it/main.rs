@@ -1,1 +1,10 @@
-fn main() {}
+//! The scenarios: each runs the real `deploy` against real Helm 3 and 4, a real
+//! apiserver and kubelet, and a registry that answers as ghcr.io does.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(unreachable_pub, reason = "modules of one binary; nobody else reads them")]
+
+mod deploys;
+mod harness;
+mod install;
+mod readme;

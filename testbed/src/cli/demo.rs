@@ -11,12 +11,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::build::{self, Cache};
 use crate::chart::Chart;
 use crate::client::{Info, Testbed};
-use crate::ghcr::Client;
-use crate::image::{self, Base, Spec};
+use crate::image::Spec;
 use crate::progress::Progress;
+use crate::push::Pusher;
 
 const OWNER: &str = "acme";
 const APP: &str = "shop";
@@ -108,30 +107,22 @@ struct Registry {
 impl Registry {
     /// Pushes the shop's chart, its images as 1.0.0, and another build of them.
     fn fill(info: &Info) -> Result<Self> {
-        let authority =
-            fs::read_to_string(&info.ca).context("the testbed's certificate authority")?;
-        let client = Client::new(&info.proxy, &authority)?;
-        let binaries = build::app(&Cache::open()?, Progress::stderr())?;
-        let base = Base::new(binaries);
+        let pusher = Pusher::new(info)?;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/shop/chart");
         let chart = Chart::from_folder(&folder)?;
-        let runtime = tokio::runtime::Runtime::new()?;
-        runtime.block_on(async {
-            chart.push(&client, OWNER).await?;
-            let (mut tags, mut digests) = (Vec::new(), Vec::new());
-            for key in KEYS {
-                let repository = format!("{OWNER}/{APP}/{key}");
-                image::push(&client, &base, &repository, "1.0.0", &Spec::default()).await?;
-                let digest =
-                    image::push(&client, &base, &repository, "1.1.0", &Spec::default()).await?;
-                tags.push((key, format!("ghcr.io/{repository}:1.0.0")));
-                digests.push((key, format!("ghcr.io/{repository}@{digest}")));
-            }
-            Ok(Self {
-                version: chart.version().to_owned(),
-                tags: images(&tags),
-                digests: images(&digests),
-            })
+        pusher.chart(OWNER, &chart)?;
+        let (mut tags, mut digests) = (Vec::new(), Vec::new());
+        for key in KEYS {
+            let repository = format!("{OWNER}/{APP}/{key}");
+            pusher.image(&repository, "1.0.0", &Spec::default())?;
+            let digest = pusher.image(&repository, "1.1.0", &Spec::default())?;
+            tags.push((key, format!("ghcr.io/{repository}:1.0.0")));
+            digests.push((key, format!("ghcr.io/{repository}@{digest}")));
+        }
+        Ok(Self {
+            version: chart.version().to_owned(),
+            tags: images(&tags),
+            digests: images(&digests),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one module for each subcommand. The only part of the testbed that prints.
 
 mod build;
+mod demo;
 mod down;
 mod env;
 mod status;
@@ -37,6 +38,8 @@ enum Command {
     Down,
     /// Tell which testbeds are up
     Status,
+    /// Deploy the example to a real cluster, and look at what came of it
+    Demo,
     /// Print exports for a shell: eval "$(cargo testbed env)"
     Env(env::Args),
     #[command(name = supervisor::JANITOR, hide = true)]
@@ -64,6 +67,7 @@ fn run(command: Command) -> Result<()> {
         Command::Up(args) => up::run(&args),
         Command::Down => down::run(),
         Command::Status => status::run(),
+        Command::Demo => demo::run(),
         Command::Env(args) => env::run(&args),
         Command::Janitor { entry } => supervisor::janitor(&entry),
         Command::Enter { entry } => supervisor::enter(&entry),

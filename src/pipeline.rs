@@ -1,0 +1,228 @@
+//! A deploy from the plan to the proof that it took effect: [`run`] is the
+//! table of contents, each step a module.
+//!
+//! Nothing here prints, and nothing here decides what a step knows better.
+
+mod apply;
+mod look;
+mod prove;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Events, Phase, Report, Summary};
+use crate::helm::Cancel;
+use crate::helm::records::{Record, Status};
+use crate::plan::Plan;
+use crate::state::RunId;
+use crate::state::journal::{Lap, Who};
+use crate::state::lock::{self, Holder, Lock};
+
+/// A deploy on its way.
+pub struct Course<'a> {
+    /// What will be done.
+    pub plan: &'a Plan,
+    /// The run's id.
+    pub run: &'a RunId,
+    /// Who runs it.
+    pub who: &'a Who,
+    /// Where what happens is told.
+    pub events: &'a Events,
+    /// Whether it was cancelled.
+    pub cancel: &'a Cancel,
+    /// What the journal wants to know.
+    pub ledger: Ledger,
+    deadline: Instant,
+}
+
+/// What is known of a run when it ends, however it ends.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// The chart's digest in the registry.
+    pub chart_digest: Option<String>,
+    /// The digest of each image, as far as the registry told.
+    pub digests: BTreeMap<String, String>,
+    /// The phases that ended, in their order.
+    pub phases: Vec<Lap>,
+    /// The revision before.
+    pub before: Option<u32>,
+    /// The revision after.
+    pub revision: Option<u32>,
+    /// What is kept of a failed rollout: logs and all, not for a public log.
+    pub evidence: Vec<String>,
+}
+
+impl<'a> Course<'a> {
+    /// A deploy that begins now: the budget counts from here.
+    pub fn new(
+        plan: &'a Plan,
+        run: &'a RunId,
+        who: &'a Who,
+        events: &'a Events,
+        cancel: &'a Cancel,
+    ) -> Self {
+        Self {
+            plan,
+            run,
+            who,
+            events,
+            cancel,
+            ledger: Ledger::default(),
+            deadline: Instant::now() + plan.budget,
+        }
+    }
+
+    /// What is left of the budget.
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    fn begin(&self, phase: Phase) -> Instant {
+        self.events.emit(&Event::Started(phase));
+        Instant::now()
+    }
+
+    fn end(&mut self, phase: Phase, begun: Instant) {
+        let took = begun.elapsed();
+        self.ledger.phases.push(Lap::new(phase, took));
+        self.events.emit(&Event::Done(phase, took));
+    }
+
+    /// Ends `work`, which changes nothing, as soon as the run is cancelled.
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            signal = self.cancel.cancelled() => Err(crate::helm::cancel::cancelled(signal)),
+            done = work => done,
+        }
+    }
+}
+
+/// Deploys what the plan says, and proves it.
+pub async fn run(course: &mut Course<'_>) -> Result<Report> {
+    let begun = Instant::now();
+    let summary = summary(course);
+    course.events.emit(&Event::Planned(&summary));
+
+    let lock = lock(course).await?;
+    let found = look::preflight(course, lock.as_ref()).await?;
+    let proof = prove::images(course, &found).await?;
+    let mut report = Report {
+        summary,
+        before: found.serving().map(|record| record.revision),
+        revision: None,
+        unchanged: false,
+        dry_run: course.plan.dry_run,
+        placed: prove::placed(course.plan, &proof),
+        took: Duration::ZERO,
+    };
+    if !course.plan.dry_run {
+        heal(course, &found.records)?;
+        apply::upgrade(course, &found, &proof).await?;
+        let record = verify::release(course, &found, &proof).await?;
+        report.revision = Some(record.revision);
+        report.unchanged = found
+            .serving()
+            .is_some_and(|before| before.manifest == record.manifest);
+    }
+    report.took = begun.elapsed();
+    Ok(report)
+}
+
+fn summary(course: &Course<'_>) -> Summary {
+    let request = &course.plan.request;
+    Summary {
+        run: course.run.to_string(),
+        release: course.plan.release.clone(),
+        namespace: course.plan.namespace.clone(),
+        chart: format!("{} {}", request.chart, request.version),
+        images: request
+            .images
+            .iter()
+            .map(|(key, image)| (key.to_string(), image.to_string()))
+            .collect(),
+    }
+}
+
+/// One deploy of a release at a time. A dry run changes nothing and takes no
+/// lock.
+async fn lock(course: &mut Course<'_>) -> Result<Option<Lock>> {
+    if course.plan.dry_run {
+        return Ok(None);
+    }
+    let begun = course.begin(Phase::Lock);
+    let plan = course.plan;
+    let me = Holder::this_process(course.run, course.who);
+    let waiting = lock::acquire(
+        &plan.state,
+        &plan.namespace,
+        &plan.release,
+        &me,
+        plan.lock_timeout,
+        |waiting| course.events.progress(waiting.line()),
+    );
+    let lock = course.unless_cancelled(waiting).await?;
+    if let Some(warning) = lock.warning() {
+        course.events.warn(warning);
+    }
+    course.end(Phase::Lock, begun);
+    // The wait for others is not this deploy's own time.
+    course.deadline = Instant::now() + plan.budget;
+    Ok(Some(lock))
+}
+
+/// Helm would refuse a release whose last record is pending; what is pending
+/// although nobody holds the lock was left by a run that was killed.
+fn heal(course: &mut Course<'_>, records: &[Record]) -> Result<()> {
+    let begun = course.begin(Phase::Heal);
+    let last = records.iter().max_by_key(|record| record.revision);
+    if let Some(record) = last.filter(|record| record.status.is_pending()) {
+        let plan = course.plan;
+        return Err(pending(plan, record, records));
+    }
+    course.end(Phase::Heal, begun);
+    Ok(())
+}
+
+fn pending(plan: &Plan, record: &Record, records: &[Record]) -> Error {
+    let (release, namespace) = (&plan.release, &plan.namespace);
+    let error = Error::new(
+        Kind::Locked,
+        format!(
+            "release {release} is {} at revision {}: another helm is at work on it, or was killed",
+            record.status.name(),
+            record.revision
+        ),
+    )
+    .detail(format!(
+        "its record is the Secret sh.helm.release.v1.{release}.v{} in namespace {namespace}",
+        record.revision
+    ))
+    .hint("if a helm is still at work, wait for it and send the signal again");
+    match good(records) {
+        Some(good) => error.hint(format!(
+            "if none is, go back once: helm rollback {release} {} --namespace {namespace}",
+            good.revision
+        )),
+        None => error.hint(format!(
+            "if none is, remove that record, then send the signal again: kubectl delete secret sh.helm.release.v1.{release}.v{} --namespace {namespace}",
+            record.revision
+        )),
+    }
+}
+
+/// The revision that serves: the last that was deployed, else the newest that
+/// once was.
+fn good(records: &[Record]) -> Option<&Record> {
+    let newest = |status: Status| {
+        records
+            .iter()
+            .filter(|record| record.status == status)
+            .max_by_key(|record| record.revision)
+    };
+    newest(Status::Deployed).or_else(|| newest(Status::Superseded))
+}

@@ -1,0 +1,146 @@
+//! Looks at all that a deploy needs, before anything is touched: helm, the
+//! chart, the images, the cluster, and what the release was so far.
+
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+
+use kube::Client;
+use serde_json::Value;
+
+use super::{Course, good};
+use crate::chart::{Chart, values};
+use crate::cluster::client::connect;
+use crate::cluster::discovery::{self, Presence};
+use crate::error::{Error, Kind, Result};
+use crate::event::Phase;
+use crate::helm::records::{self, Driver, Record};
+use crate::helm::{Capabilities, Helm, Pulled};
+use crate::registry::preflight::{Preflight, Verdict, preflight as ask_for_images};
+use crate::state::lock::Lock;
+use crate::text;
+
+/// What was found.
+pub(super) struct Found {
+    pub(super) helm: Helm,
+    pub(super) archive: PathBuf,
+    pub(super) chart: Chart,
+    pub(super) values: Vec<Value>,
+    pub(super) cluster: Cluster,
+    pub(super) records: Vec<Record>,
+}
+
+/// What was found of the cluster.
+pub(super) struct Cluster {
+    pub(super) client: Client,
+    pub(super) capabilities: Capabilities,
+    pub(super) namespace: Presence,
+    pub(super) driver: Driver,
+}
+
+impl Found {
+    /// The last record.
+    pub(super) fn last(&self) -> Option<&Record> {
+        self.records.iter().max_by_key(|record| record.revision)
+    }
+
+    /// The record of the revision that serves.
+    pub(super) fn serving(&self) -> Option<&Record> {
+        good(&self.records)
+    }
+}
+
+/// Chart, images and cluster are asked for at once. The first definite answer
+/// ends it.
+pub(super) async fn preflight(course: &mut Course<'_>, lock: Option<&Lock>) -> Result<Found> {
+    let begun = course.begin(Phase::Preflight);
+    let plan = course.plan;
+    let chart = async {
+        let helm = Helm::new(plan, lock.map(|lock| lock.as_fd()), course.cancel.clone()).await?;
+        let (chart, version) = (&plan.request.chart, &plan.request.version);
+        let pulled = helm.pull(chart, version, course.deadline).await?;
+        let read = read(&pulled)?;
+        read.verify(chart, version)?;
+        Ok((helm, pulled, read))
+    };
+    let images = async {
+        let asked = ask_for_images(&plan.environment, &plan.request.images).await?;
+        asked.check()?;
+        Ok(asked)
+    };
+    let work = async { tokio::try_join!(chart, images, cluster(course)) };
+    let ((helm, pulled, chart), images, (cluster, records)) = course.unless_cancelled(work).await?;
+    tell(course, &pulled, &images);
+    course.ledger.chart_digest = pulled.digest.map(|digest| digest.to_string());
+    course.ledger.before = good(&records).map(|record| record.revision);
+    let found = Found {
+        helm,
+        archive: pulled.archive,
+        chart,
+        values: node_values(course)?,
+        cluster,
+        records,
+    };
+    course.end(Phase::Preflight, begun);
+    Ok(found)
+}
+
+async fn cluster(course: &Course<'_>) -> Result<(Cluster, Vec<Record>)> {
+    let plan = course.plan;
+    let driver = Driver::of(&plan.environment)?;
+    let client = connect(plan).await?;
+    let (capabilities, namespace, records) = tokio::try_join!(
+        discovery::capabilities(&client),
+        discovery::namespace(&client, &plan.namespace),
+        records::list(&client, driver, &plan.namespace, &plan.release),
+    )?;
+    let cluster = Cluster {
+        client,
+        capabilities,
+        namespace,
+        driver,
+    };
+    Ok((cluster, records))
+}
+
+fn read(pulled: &Pulled) -> Result<Chart> {
+    let archive = File::open(&pulled.archive).map_err(|error| {
+        Error::new(Kind::Internal, "the pulled chart cannot be opened").because(error)
+    })?;
+    Chart::read(archive)
+}
+
+fn tell(course: &mut Course<'_>, pulled: &Pulled, images: &Preflight) {
+    // One file with dead credentials is told of once.
+    let mut warnings: Vec<&String> = pulled.warning.iter().chain(&images.warnings).collect();
+    warnings.dedup();
+    for warning in warnings {
+        course.events.warn(warning);
+    }
+    for note in images.notes() {
+        course.events.note(note);
+    }
+    for (key, _, verdict) in &images.verdicts {
+        if let Verdict::Found {
+            digest: Some(digest),
+            ..
+        } = verdict
+        {
+            let digest = digest.to_string();
+            course.ledger.digests.insert(key.to_string(), digest);
+        }
+    }
+}
+
+/// The node's values files, as the chart's room wants them.
+fn node_values(course: &Course<'_>) -> Result<Vec<Value>> {
+    let read = |path: &PathBuf| {
+        let name = path.to_string_lossy();
+        let content = std::fs::read_to_string(path).map_err(|error| {
+            let name = text::line(&name, text::LINE);
+            Error::new(Kind::Node, format!("the values file {name} cannot be read")).because(error)
+        })?;
+        values::parse(&name, &content)
+    };
+    course.plan.values.iter().map(read).collect()
+}

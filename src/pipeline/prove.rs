@@ -1,0 +1,120 @@
+//! Renders the chart as helm will, and proves that the images take effect.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::Course;
+use super::look::Found;
+use crate::chart::{self, Proof, Render};
+use crate::error::{Error, Kind, Result};
+use crate::event::Phase;
+use crate::helm::{self, Way};
+use crate::plan::Plan;
+
+/// Proves that the requested images take effect, and fails before anything is
+/// touched where they would not.
+pub(super) async fn images(course: &mut Course<'_>, found: &Found) -> Result<Proof> {
+    let begun = course.begin(Phase::Prove);
+    let templates = found.chart.templates.iter().map(String::as_str);
+    let renderer = Renderer {
+        plan: course.plan,
+        found,
+        way: Way::of(templates, &found.cluster.capabilities),
+        deadline: course.deadline,
+        count: AtomicU32::new(0),
+    };
+    let plan = course.plan;
+    let proof = chart::prove(
+        &found.chart,
+        &found.values,
+        &plan.images,
+        &plan.request.images,
+        &renderer,
+    )
+    .await?;
+    for note in &proof.notes {
+        course.events.note(note);
+    }
+    course.end(Phase::Prove, begun);
+    Ok(proof)
+}
+
+/// Where each image stands, for people.
+pub(super) fn placed(plan: &Plan, proof: &Proof) -> Vec<(String, String, Vec<String>)> {
+    let mut places: BTreeMap<(String, String), Vec<String>> = plan
+        .request
+        .images
+        .iter()
+        .map(|(key, image)| ((key.to_string(), image.to_string()), Vec::new()))
+        .collect();
+    for placed in &proof.placed {
+        let key = (placed.key.to_string(), placed.image.to_string());
+        let place = format!("{} {}", placed.object, placed.container);
+        places.entry(key).or_default().push(place);
+    }
+    places
+        .into_iter()
+        .map(|((key, image), places)| (key, image, places))
+        .collect()
+}
+
+/// Helm, as the chart's room renders with it.
+struct Renderer<'a> {
+    plan: &'a Plan,
+    found: &'a Found,
+    way: Way,
+    deadline: Instant,
+    count: AtomicU32,
+}
+
+impl Render for Renderer<'_> {
+    async fn render(&self, overrides: &Value) -> Result<String> {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let name = format!("render-{count}.json");
+        let render = helm::Render {
+            chart: &self.found.archive,
+            values: &with_overrides(self.plan, self.found, &name, overrides)?,
+            upgrade: self.found.serving().is_some(),
+            capabilities: &self.found.cluster.capabilities,
+        };
+        self.found
+            .helm
+            .render(self.way, &render, self.deadline)
+            .await
+    }
+}
+
+/// The values files of the node, then one with the overrides: helm takes the
+/// last. JSON is YAML; the file is for its owner alone and goes with the
+/// private directory.
+pub(super) fn with_overrides(
+    plan: &Plan,
+    found: &Found,
+    name: &str,
+    overrides: &Value,
+) -> Result<Vec<PathBuf>> {
+    let path = found.helm.private().join(name);
+    let write = || {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        file.write_all(overrides.to_string().as_bytes())
+    };
+    write().map_err(|error: std::io::Error| {
+        Error::new(Kind::Node, "the overrides cannot be written")
+            .because(error)
+            .hint("see that the directory for temporary files has room")
+    })?;
+    let mut files = plan.values.clone();
+    files.push(path);
+    Ok(files)
+}

@@ -1,0 +1,109 @@
+//! Compares what the cluster holds with what was asked: the stored record, not
+//! the render, is the claim.
+
+use super::Course;
+use super::look::Found;
+use crate::chart::{Object, Proof, verify_record};
+use crate::cluster::verify::{Difference, compare, live, template};
+use crate::error::{Error, Kind, Result};
+use crate::event::Phase;
+use crate::helm::records::{self, Record, Status};
+
+/// The release is deployed, its stored manifest and hooks carry the requested
+/// images, and so do the workloads. Gives the record.
+pub(super) async fn release(
+    course: &mut Course<'_>,
+    found: &Found,
+    proof: &Proof,
+) -> Result<Record> {
+    let begun = course.begin(Phase::Verify);
+    let plan = course.plan;
+    let cluster = &found.cluster;
+    let last = records::last(
+        &cluster.client,
+        cluster.driver,
+        &plan.namespace,
+        &plan.release,
+    );
+    let record = course.unless_cancelled(last).await?.ok_or_else(|| {
+        broken(format!(
+            "helm was content, but release {} has no record",
+            plan.release
+        ))
+    })?;
+    course.ledger.revision = Some(record.revision);
+    deployed(found, &record)?;
+    let hooks: Vec<&str> = record
+        .hooks
+        .iter()
+        .filter(|hook| !hook.is_test())
+        .map(|hook| hook.manifest.as_str())
+        .collect();
+    let wrong = verify_record(&record.manifest, &hooks, proof)?;
+    if !wrong.is_empty() {
+        return Err(broken(format!(
+            "revision {} does not carry what was asked, though the render did",
+            record.revision
+        ))
+        .details(wrong)
+        .hint("see whether the chart renders differently each time"));
+    }
+    workloads(course, found, proof).await?;
+    course.end(Phase::Verify, begun);
+    Ok(record)
+}
+
+fn deployed(found: &Found, record: &Record) -> Result<()> {
+    let before = found.last().map_or(0, |record| record.revision);
+    if record.status == Status::Deployed && record.revision > before {
+        return Ok(());
+    }
+    Err(broken(format!(
+        "helm was content, but the last record is revision {} and {}, expected one after {before} that is deployed",
+        record.revision,
+        record.status.name()
+    )))
+}
+
+/// The pod templates of the cluster. Another image there is the work of a
+/// webhook or a mirror: a note.
+async fn workloads(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
+    let wanted: Vec<_> = proof
+        .objects
+        .iter()
+        .filter(|object: &&Object| object.hooks.is_empty())
+        .filter_map(|object| template(&object.value, &course.plan.namespace))
+        .collect();
+    let names: Vec<_> = wanted
+        .iter()
+        .map(|template| template.workload.clone())
+        .collect();
+    let live = course
+        .unless_cancelled(live(&found.cluster.client, &names))
+        .await?;
+    for difference in compare(&wanted, &live) {
+        match difference {
+            Difference::Missing(workload) => {
+                return Err(broken(format!(
+                    "helm was content, but {workload} is not there"
+                )));
+            }
+            Difference::Image {
+                workload,
+                container,
+                wanted,
+                found,
+            } => {
+                let found = found.as_deref().unwrap_or("nothing of that name");
+                course.events.note(format!(
+                    "{workload}, container {container}: the cluster holds {found} where the release says {wanted}; a webhook or a mirror may have changed it"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn broken(message: String) -> Error {
+    Error::new(Kind::Broken, message)
+}

@@ -1,0 +1,54 @@
+//! Fills the registry from code that is not asynchronous, as tests are.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use tokio::runtime::Runtime;
+
+use crate::chart::Chart;
+use crate::client::Info;
+use crate::ghcr::{Admin, Asked, Client, Policy};
+use crate::image::{self, Base, Spec};
+
+/// Pushes images and charts through the front, and steers it.
+pub struct Pusher {
+    runtime: Runtime,
+    client: Client,
+    admin: Admin,
+    base: Base,
+}
+
+impl Pusher {
+    /// For this testbed.
+    pub fn new(info: &Info) -> Result<Self> {
+        let authority =
+            fs::read_to_string(&info.ca).context("the testbed's certificate authority")?;
+        Ok(Self {
+            runtime: Runtime::new()?,
+            client: Client::new(&info.proxy, &authority)?,
+            admin: Admin::new(&info.proxy),
+            base: Base::new(info.app.clone()),
+        })
+    }
+
+    /// Pushes the test application as `ghcr.io/<repository>:<tag>`; gives its digest.
+    pub fn image(&self, repository: &str, tag: &str, spec: &Spec) -> Result<String> {
+        let push = image::push(&self.client, &self.base, repository, tag, spec);
+        self.runtime.block_on(push)
+    }
+
+    /// Pushes a chart as `oci://ghcr.io/<owner>/charts/<name>`; gives its digest.
+    pub fn chart(&self, owner: &str, chart: &Chart) -> Result<String> {
+        self.runtime.block_on(chart.push(&self.client, owner))
+    }
+
+    /// How the registry answers for an owner from now on.
+    pub fn policy(&self, owner: &str, policy: &Policy) -> Result<()> {
+        self.runtime.block_on(self.admin.set_policy(owner, policy))
+    }
+
+    /// What was asked of an owner's packages so far.
+    pub fn asked(&self, owner: &str) -> Result<Vec<Asked>> {
+        self.runtime.block_on(self.admin.requests(owner))
+    }
+}

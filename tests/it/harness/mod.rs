@@ -1,0 +1,249 @@
+//! What a scenario is made of: a node of its own on the shared testbed, with
+//! its own namespace, GHCR owner and runner's home.
+
+mod home;
+mod run;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use testbed::Testbed;
+use testbed::chart::{Chart, Shop};
+use testbed::ghcr::{Asked, Policy};
+use testbed::push::Pusher;
+
+pub use home::{Home, RUNNER, SCRIPT};
+pub use run::{Ran, Signal};
+
+/// The cluster and registry that all scenarios of this process share.
+static BED: LazyLock<Testbed> = LazyLock::new(|| {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "tests/it needs root: it boots a cluster in namespaces of its own"
+    );
+    Testbed::join_or_start().unwrap_or_else(|error| panic!("no testbed: {error:#}"))
+});
+
+static PUSHER: LazyLock<Pusher> = LazyLock::new(|| Pusher::new(&bed().info).unwrap());
+
+/// The shared cluster and registry.
+pub fn bed() -> &'static Testbed {
+    &BED
+}
+
+/// The `deploy` under test.
+pub fn deploy_binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_deploy"))
+}
+
+/// Which Helm a scenario runs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Helm {
+    V3,
+    V4,
+}
+
+impl Helm {
+    /// The binary.
+    pub fn path(self) -> &'static Path {
+        match self {
+            Self::V3 => &bed().info.helm3,
+            Self::V4 => &bed().info.helm4,
+        }
+    }
+}
+
+/// Makes two tests of a scenario, one with Helm 3 and one with Helm 4.
+macro_rules! on_both_helms {
+    ($(#[doc = $doc:literal])* fn $name:ident($node:ident) $body:block) => {
+        $(#[doc = $doc])*
+        mod $name {
+            #[allow(unused_imports, reason = "a body may need nothing from around it")]
+            use super::*;
+
+            fn scenario($node: $crate::harness::Node) $body
+
+            #[test]
+            fn helm3() {
+                scenario($crate::harness::Node::new(stringify!($name), $crate::harness::Helm::V3));
+            }
+
+            #[test]
+            fn helm4() {
+                scenario($crate::harness::Node::new(stringify!($name), $crate::harness::Helm::V4));
+            }
+        }
+    };
+}
+pub(crate) use on_both_helms;
+
+/// A node: its name is the app, the namespace, the release and the GHCR owner.
+pub struct Node {
+    pub name: String,
+    pub home: Home,
+    pub helm: Helm,
+    pub env: BTreeMap<String, String>,
+}
+
+/// An image in the registry, as a signal may name it.
+pub struct Image {
+    pub name: String,
+    pub tag: String,
+    pub digest: String,
+}
+
+impl Image {
+    pub fn by_tag(&self) -> String {
+        format!("{}:{}", self.name, self.tag)
+    }
+
+    pub fn by_digest(&self) -> String {
+        format!("{}@{}", self.name, self.digest)
+    }
+}
+
+impl Node {
+    /// A node that is ready: helm, kubeconfig, the way to ghcr.io.
+    pub fn new(scenario: &str, helm: Helm) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let short: String = scenario.replace('_', "-").chars().take(20).collect();
+        // A GitHub login has at most 39 characters.
+        let name = format!(
+            "{}-{}-{count}",
+            short.trim_end_matches('-'),
+            std::process::id()
+        );
+        let home = Home::new();
+        let info = &bed().info;
+        let kubeconfig = std::fs::read_to_string(&info.kubeconfig).unwrap();
+        home.write(".kube/config", &kubeconfig, 0o600);
+        home.write_etc(
+            "ghcr-ca.pem",
+            &std::fs::read_to_string(&info.ca).unwrap(),
+            0o644,
+        );
+        let env = [
+            ("HOME", "/home/github-runner"),
+            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            ("HTTPS_PROXY", &info.proxy),
+            ("NO_PROXY", "127.0.0.1,localhost"),
+            ("SSL_CERT_FILE", "/etc/ghcr-ca.pem"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+        Self {
+            name,
+            home,
+            helm,
+            env,
+        }
+    }
+
+    /// Pushes the test application as `ghcr.io/<owner>/<app>/<component>:<tag>`.
+    pub fn image(&self, component: &str, tag: &str) -> Image {
+        self.image_with(component, tag, testbed::image::Spec::default())
+    }
+
+    /// Pushes an image that behaves as told.
+    pub fn image_with(&self, component: &str, tag: &str, spec: testbed::image::Spec) -> Image {
+        let repository = format!("{}/shop/{component}", self.name);
+        let digest = PUSHER.image(&repository, tag, &spec).unwrap();
+        Image {
+            name: format!("ghcr.io/{repository}"),
+            tag: tag.to_owned(),
+            digest,
+        }
+    }
+
+    /// Pushes a chart of the owner's.
+    pub fn push(&self, chart: &Chart) {
+        PUSHER.chart(&self.name, chart).unwrap();
+    }
+
+    /// Pushes a small chart: api, web, and a worker where its image is given.
+    pub fn shop(&self, version: &str) {
+        self.push(&Shop::new("shop", version).grace(1).chart());
+    }
+
+    /// How the registry answers for this node's owner.
+    pub fn registry(&self, policy: &Policy) {
+        PUSHER.policy(&self.name, policy).unwrap();
+    }
+
+    /// What the registry was asked for this owner's packages.
+    pub fn asked(&self) -> Vec<Asked> {
+        PUSHER.asked(&self.name).unwrap()
+    }
+
+    /// A signal for the example's chart.
+    pub fn signal(&self, version: &str) -> Signal<'_> {
+        Signal::new(self, "shop", version)
+    }
+
+    /// What kubectl says in the scenario's namespace.
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        let output = Command::new(&bed().info.kubectl)
+            .arg("--kubeconfig")
+            .arg(&bed().info.kubeconfig)
+            .args(["--namespace", &self.name])
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "kubectl {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The images of the containers that run now, without what is ending,
+    /// sorted: what the kubelet was told, whole.
+    pub fn running(&self) -> Vec<String> {
+        let pods: serde_json::Value =
+            serde_json::from_str(&self.kubectl(&["get", "pods", "-o", "json"])).unwrap();
+        let mut images: Vec<String> = pods["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
+            .filter(|pod| pod["status"]["phase"] == "Running")
+            .flat_map(|pod| pod["spec"]["containers"].as_array().unwrap())
+            .map(|container| container["image"].as_str().unwrap().to_owned())
+            .collect();
+        images.sort();
+        images.dedup();
+        images
+    }
+
+    /// The journal's lines.
+    pub fn journal(&self) -> Vec<serde_json::Value> {
+        let path: PathBuf = self.home.inside(".local/state/deploy/journal.jsonl");
+        std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // The cluster ends with the run; this only keeps its one node small.
+        let _ = Command::new(&bed().info.kubectl)
+            .arg("--kubeconfig")
+            .arg(&bed().info.kubeconfig)
+            .args([
+                "delete",
+                "namespace",
+                &self.name,
+                "--wait=false",
+                "--ignore-not-found",
+            ])
+            .output();
+    }
+}
