@@ -53,6 +53,32 @@ pub(super) fn refused(objects: &[Object], sentinel: &Sentinel, image: &ImageRef)
     told
 }
 
+/// Labels and annotations that are no strings: the apiserver refuses the whole
+/// object. A commit id of digits only, or like `12e4`, makes one by chance.
+pub(super) fn unquoted(objects: &[Object]) -> Vec<String> {
+    let mut told = Vec::new();
+    for object in objects.iter().filter(|object| !object.is_test()) {
+        for at in ["/metadata", "/spec/template/metadata"] {
+            for kind in ["labels", "annotations"] {
+                let map = object
+                    .value
+                    .pointer(at)
+                    .and_then(|metadata| metadata.get(kind));
+                let entries = map.and_then(Value::as_object).into_iter().flatten();
+                let wrong = entries.filter(|(_, value)| value.is_number() || value.is_boolean());
+                told.extend(wrong.map(|(name, value)| {
+                    format!(
+                        "{object}: {kind} {} is {value}, expected a string",
+                        text::line(name, 100)
+                    )
+                }));
+            }
+        }
+    }
+    told.truncate(MAX_TOLD);
+    told
+}
+
 /// Every label, and every value that is compared with labels.
 fn each_label(value: &Value, tell: &mut impl FnMut(&str, &str)) {
     match value {

@@ -16,7 +16,7 @@ use super::layout::{self, Layout};
 use super::manifest::Object;
 use super::search::Search;
 use super::trial::{self, Candidate, Outcome, Slot, State};
-use super::{Render, advice, values};
+use super::{Render, advice, names, values};
 use crate::plan::{ImageRules, ValuePath};
 use crate::signal::{ImageKey, ImageRef};
 use crate::{Error, Kind, Result};
@@ -156,6 +156,7 @@ pub async fn prove<R: Render>(
     if !judgement.problems.is_empty() {
         return Err(advice.refused(judgement));
     }
+    unquoted(names::unquoted(&objects))?;
     notes.extend(judgement.notes);
     Ok(Proof {
         layouts: chosen.iter().map(|(layout, _)| (*layout).clone()).collect(),
@@ -265,6 +266,17 @@ fn without_places(values: &Value, wants: &[Want], rules: &ImageRules, error: Err
         }
         _ => error,
     }
+}
+
+/// A tag of digits only becomes a number where a template does not quote it.
+fn unquoted(told: Vec<String>) -> Result<()> {
+    let mut told = told.into_iter();
+    let Some(first) = told.next() else {
+        return Ok(());
+    };
+    Err(Error::new(Kind::Chart, first)
+        .details(told)
+        .hint("quote it in the template: {{ … | quote }}"))
 }
 
 fn clashing(clash: &layout::Clash) -> Error {

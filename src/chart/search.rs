@@ -177,9 +177,9 @@ impl Search<'_> {
         } else {
             let shared = self.shared(scope, &at, &[&["image", "repository"], &["repository"]]);
             let own = (!owner).then(|| at.child("repository"));
-            shared
-                .into_iter()
-                .chain(own)
+            // Its own first: two keys can then differ.
+            own.into_iter()
+                .chain(shared)
                 .map(Some)
                 .chain([None])
                 .collect()
@@ -189,10 +189,13 @@ impl Search<'_> {
         } else {
             let beside = parent(&at).and_then(|above| self.field(&above, &["tag", "imageTag"]));
             let shared = self.shared(scope, &at, SHARED_TAGS);
-            let found: Vec<_> = beside.into_iter().chain(shared).map(Some).collect();
-            found
+            let own = at.child("tag");
+            beside
                 .into_iter()
-                .chain([Some(at.child("tag")), None])
+                .chain([own])
+                .chain(shared)
+                .map(Some)
+                .chain([None])
                 .collect()
         };
         Some(Shape {

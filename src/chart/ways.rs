@@ -10,7 +10,7 @@ use crate::plan::ValuePath;
 use crate::signal::ImageKey;
 
 /// The most ways tried for one place.
-const MAX_WAYS: usize = 16;
+const MAX_WAYS: usize = 96;
 
 impl Search<'_> {
     /// Every way to read the shape, likeliest first.
