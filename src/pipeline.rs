@@ -122,7 +122,7 @@ pub async fn run(course: &mut Course<'_>) -> Result<Report> {
     };
     if !course.plan.dry_run {
         heal(course, &found.records)?;
-        apply::upgrade(course, &found, &proof).await?;
+        Box::pin(apply::upgrade(course, &found, &proof)).await?;
         let record = verify::release(course, &found, &proof).await?;
         report.revision = Some(record.revision);
         report.unchanged = found

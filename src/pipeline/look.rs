@@ -14,7 +14,7 @@ use crate::cluster::client::connect;
 use crate::cluster::discovery::{self, Presence};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
-use crate::helm::records::{self, Driver, Record};
+use crate::helm::records::{self, Driver, Record, Status};
 use crate::helm::{Capabilities, Helm, Pulled};
 use crate::registry::preflight::{Preflight, Verdict, preflight as ask_for_images};
 use crate::state::lock::Lock;
@@ -44,6 +44,16 @@ impl Found {
         self.records.iter().max_by_key(|record| record.revision)
     }
 
+    /// Whether helm will upgrade, as it decides it itself: an uninstalled
+    /// release is installed anew, and one that never served and was left
+    /// pending is healed away before (`cmd/helm/upgrade.go`).
+    pub(super) fn is_upgrade(&self) -> bool {
+        self.last().is_some_and(|last| {
+            last.status != Status::Uninstalled
+                && (self.serving().is_some() || !last.status.is_pending())
+        })
+    }
+
     /// The record of the revision that serves.
     pub(super) fn serving(&self) -> Option<&Record> {
         good(&self.records)
@@ -68,7 +78,8 @@ pub(super) async fn preflight(course: &mut Course<'_>, lock: Option<&Lock>) -> R
         asked.check()?;
         Ok(asked)
     };
-    let work = async { tokio::try_join!(chart, images, cluster(course)) };
+    // A future of three whole conversations is too large for a stack.
+    let work = Box::pin(async { tokio::try_join!(chart, images, cluster(course)) });
     let ((helm, pulled, chart), images, (cluster, records)) = course.unless_cancelled(work).await?;
     tell(course, &pulled, &images);
     course.ledger.chart_digest = pulled.digest.map(|digest| digest.to_string());

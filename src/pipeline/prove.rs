@@ -81,7 +81,7 @@ impl Render for Renderer<'_> {
         let render = helm::Render {
             chart: &self.found.archive,
             values: &with_overrides(self.plan, self.found, &name, overrides)?,
-            upgrade: self.found.serving().is_some(),
+            upgrade: self.found.is_upgrade(),
             capabilities: &self.found.cluster.capabilities,
         };
         self.found

@@ -2,7 +2,10 @@
 //! apiserver and kubelet, and a registry that answers as ghcr.io does.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-#![allow(unreachable_pub, reason = "modules of one binary; nobody else reads them")]
+#![allow(
+    unreachable_pub,
+    reason = "modules of one binary; nobody else reads them"
+)]
 
 mod deploys;
 mod harness;
