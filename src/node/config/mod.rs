@@ -181,7 +181,7 @@ fn config(root: &DeTable<'_>, file: &Path, mistakes: &mut Vec<Mistake>) -> Confi
                 Err(expected) => mistakes.push(Mistake {
                     at,
                     message: format!("{} names no app, expected {expected}", text::quoted(name)),
-                    hint: None,
+                    hint: expected.hint().map(str::to_owned),
                 }),
             }
         }

@@ -207,7 +207,7 @@ fn mistakes_are_told_with_their_place_and_the_fix() {
         ),
         (
             "[apps.Shop]",
-            "1:7: 'Shop' names no app, expected lower-case letters, digits and '-'",
+            "1:7: 'Shop' names no app, expected the application's name: at most 53 lower-case letters, digits and '-'",
         ),
         (
             "[apps.shop]\nnamespace = \"Prod\"",
