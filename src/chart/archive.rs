@@ -38,9 +38,6 @@ pub struct Chart {
     pub subcharts: Vec<Chart>,
     /// Group and kind of each definition in `crds/`, here and in subcharts.
     pub crds: Vec<(String, String)>,
-    /// Whether a template, here or in a subchart, asks the cluster or the
-    /// revision: then only a server-side dry run renders it truly.
-    pub uses_lookup: bool,
     /// The text of every template, here and in subcharts.
     pub templates: Vec<String>,
 }
@@ -187,7 +184,6 @@ fn load(mut files: Files, left: &mut u64, depth: usize) -> Result<Chart, String>
         .filter(|(path, _)| path.starts_with("templates/"))
         .map(|(_, data)| String::from_utf8_lossy(data).into_owned())
         .collect();
-    let own = templates.iter().any(|template| asks_cluster(template));
     templates.extend(
         subcharts
             .iter()
@@ -203,7 +199,6 @@ fn load(mut files: Files, left: &mut u64, depth: usize) -> Result<Chart, String>
         dependencies,
         crds,
         templates,
-        uses_lookup: own || subcharts.iter().any(|chart| chart.uses_lookup),
         subcharts,
     })
 }
@@ -277,22 +272,6 @@ fn definitions(files: &Files) -> Vec<(String, String)> {
     found
 }
 
-/// Whether an action of a template calls `lookup` or reads the revision.
-/// Comments do not count; a helper that is never called does, and costs a
-/// slower render only.
-fn asks_cluster(template: &str) -> bool {
-    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '$' | '"');
-    template.split("{{").skip(1).any(|action| {
-        let action = action.split("}}").next().unwrap_or_default();
-        let code = action.trim_start_matches('-').trim_start();
-        !code.starts_with("/*")
-            && (code.contains(".Release.Revision")
-                || code.match_indices("lookup").any(|(at, found)| {
-                    !code[..at].ends_with(word) && code[at + found.len()..].starts_with([' ', '\n'])
-                }))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -300,7 +279,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{Chart, asks_cluster, inner};
+    use super::{Chart, inner};
 
     fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
         let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -360,7 +339,7 @@ mod tests {
             .map(|chart| chart.name.as_str())
             .collect();
         assert_eq!(names, ["db", "front"]);
-        assert!(chart.uses_lookup);
+        assert!(chart.templates.iter().any(|text| text.contains("lookup")));
         assert!(chart.brings("a.example", "Runner") && !chart.brings("b.example", "Runner"));
 
         let verify = |reference: &str, version: &str| {
@@ -410,28 +389,6 @@ mod tests {
         ] {
             let error = Chart::read(archive.as_slice()).unwrap_err();
             assert!(error.to_string().contains(told), "{error}");
-        }
-    }
-
-    #[test]
-    fn only_code_that_asks_the_cluster_counts() {
-        for (template, asks) in [
-            (
-                "{{ lookup \"v1\" \"Secret\" .Release.Namespace \"x\" }}",
-                true,
-            ),
-            (
-                "{{- $old := (lookup \"v1\" \"Secret\" \"a\" \"b\") -}}",
-                true,
-            ),
-            ("{{ .Release.Revision }}", true),
-            ("{{/* lookup \"v1\" */}}", false),
-            ("{{- /* lookup \"v1\" */ -}}", false),
-            ("# lookup this", false),
-            ("{{ .Values.lookup }}", false),
-            ("{{ include \"shop.lookup\" . }}", false),
-        ] {
-            assert_eq!(asks_cluster(template), asks, "{template}");
         }
     }
 
