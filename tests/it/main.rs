@@ -12,3 +12,4 @@ mod deploys;
 mod harness;
 mod install;
 mod readme;
+mod registry;

@@ -10,13 +10,15 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use testbed::Testbed;
 use testbed::chart::{Chart, Shop};
 use testbed::ghcr::{Asked, Policy};
 use testbed::push::Pusher;
 
 pub use home::{Home, RUNNER, SCRIPT};
-pub use run::{Ran, Signal};
+pub use run::{Ran, Running, Signal};
 
 /// The cluster and registry that all scenarios of this process share.
 static BED: LazyLock<Testbed> = LazyLock::new(|| {
@@ -177,6 +179,29 @@ impl Node {
     /// What the registry was asked for this owner's packages.
     pub fn asked(&self) -> Vec<Asked> {
         PUSHER.asked(&self.name).unwrap()
+    }
+
+    /// Stores credentials for ghcr.io in a file of the runner's home, as
+    /// `helm registry login` and `docker login` do.
+    pub fn stores(&self, file: &str, user: &str, password: &str) {
+        let auth = STANDARD.encode(format!("{user}:{password}"));
+        let content = serde_json::json!({ "auths": { "ghcr.io": { "auth": auth } } });
+        self.home.write(file, &content.to_string(), 0o600);
+    }
+
+    /// Runs a script of the shell's on the node, as the runner's user.
+    pub fn shell(&self, script: &str) -> Ran {
+        let cwd = "/home/github-runner";
+        let mut command =
+            self.home
+                .command(deploy_binary(), Some(self.helm.path()), RUNNER, cwd);
+        command.args(["/bin/sh", "-euc", script]).envs(&self.env);
+        Running::spawn(command).wait()
+    }
+
+    /// The scenario's namespace where it is there, else nothing.
+    pub fn namespaces(&self) -> String {
+        self.kubectl(&["get", "namespace", &self.name, "--ignore-not-found", "-o", "name"])
     }
 
     /// A signal for the example's chart.
