@@ -84,6 +84,7 @@ pub fn read(said: &str) -> Answer {
     } else if matches!(status, Some(500..=599))
         || has(&[
             ": eof",
+            "unexpected eof",
             "timeout",
             "timed out",
             "deadline exceeded",
@@ -164,7 +165,8 @@ pub fn error(answer: Answer, asked: &Asked, said: &str) -> Error {
         Answer::Credentials => new(Kind::Node, "the stored credentials for ghcr.io cannot be had")
             .details(stored(asked))
             .hint("see that the credential helper that is named there is installed and works"),
-        Answer::Unknown => new(Kind::Registry, "ghcr.io did not give it"),
+        Answer::Unknown => new(Kind::Registry, "ghcr.io did not give it")
+            .hint("send the signal again; if it stays, run `helm pull` by hand on the node as this user"),
     }
 }
 
@@ -245,6 +247,10 @@ mod tests {
             ),
             ("EOF", Answer::Unavailable),
             (
+                "read failed: expected content size of 842, got 100, for digest sha256:0a5e: unexpected EOF",
+                Answer::Unavailable,
+            ),
+            (
                 "exec: \"docker-credential-nope\": executable file not found in $PATH",
                 Answer::Credentials,
             ),
@@ -293,6 +299,7 @@ mod tests {
             (Answer::Proxy, Kind::Node),
             (Answer::Unreachable, Kind::Node),
             (Answer::Credentials, Kind::Node),
+            (Answer::Unknown, Kind::Registry),
         ] {
             let asked = Asked {
                 what: "chart".into(),

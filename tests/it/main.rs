@@ -10,6 +10,8 @@
 mod corpus;
 mod deploys;
 mod harness;
+mod hostile;
 mod install;
+mod journal;
 mod readme;
 mod registry;

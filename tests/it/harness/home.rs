@@ -24,6 +24,10 @@ mount --bind "$root/var-lib" /var/lib
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$root/etc,workdir=$root/etc.work" /etc
 mount --bind "$root/bin" /usr/local/bin
 mount --bind "$deploy" /usr/local/bin/deploy
+[ ! -e "$root/full" ] || {
+    mount -t tmpfs -o size=64k,mode=0777 full /var/lib/deploy
+    cat /dev/zero > /var/lib/deploy/full 2>/dev/null || :
+}
 [ -z "$helm" ] || mount --bind "$helm" /usr/local/bin/helm
 cd "$cwd"
 exec setpriv --reuid "$user" --regid "$user" --clear-groups "$@"
@@ -89,6 +93,12 @@ impl Home {
     /// Writes a file of root's under /etc.
     pub fn write_etc(&self, path: &str, content: &str, mode: u32) {
         put(&self.etc(path), content, mode);
+    }
+
+    /// From now on /var/lib/deploy, which has to be there, is a disk of its own
+    /// that has no room left.
+    pub fn fill_the_disk(&self) {
+        fs::write(self.root.path().join("full"), "").unwrap();
     }
 
     /// A command that runs on this node as `user`, in the folder `cwd`.

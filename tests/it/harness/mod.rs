@@ -107,6 +107,25 @@ impl Image {
     }
 }
 
+/// Pushes the test application as `ghcr.io/<repository>:<tag>`, for an owner
+/// that is no node's own.
+pub fn push_image(repository: &str, tag: &str) -> Image {
+    push(repository, tag, &testbed::image::Spec::default())
+}
+
+/// Pushes a chart of an owner that is no node's own.
+pub fn push_chart(owner: &str, chart: &Chart) {
+    PUSHER.chart(owner, chart).unwrap();
+}
+
+fn push(repository: &str, tag: &str, spec: &testbed::image::Spec) -> Image {
+    Image {
+        name: format!("ghcr.io/{repository}"),
+        tag: tag.to_owned(),
+        digest: PUSHER.image(repository, tag, spec).unwrap(),
+    }
+}
+
 impl Node {
     /// A node that is ready: helm, kubeconfig, the way to ghcr.io.
     pub fn new(scenario: &str, helm: Helm) -> Self {
@@ -152,13 +171,7 @@ impl Node {
 
     /// Pushes an image that behaves as told.
     pub fn image_with(&self, component: &str, tag: &str, spec: testbed::image::Spec) -> Image {
-        let repository = format!("{}/shop/{component}", self.name);
-        let digest = PUSHER.image(&repository, tag, &spec).unwrap();
-        Image {
-            name: format!("ghcr.io/{repository}"),
-            tag: tag.to_owned(),
-            digest,
-        }
+        push(&format!("{}/shop/{component}", self.name), tag, &spec)
     }
 
     /// Pushes a chart of the owner's.
@@ -192,16 +205,23 @@ impl Node {
     /// Runs a script of the shell's on the node, as the runner's user.
     pub fn shell(&self, script: &str) -> Ran {
         let cwd = "/home/github-runner";
-        let mut command =
-            self.home
-                .command(deploy_binary(), Some(self.helm.path()), RUNNER, cwd);
+        let mut command = self
+            .home
+            .command(deploy_binary(), Some(self.helm.path()), RUNNER, cwd);
         command.args(["/bin/sh", "-euc", script]).envs(&self.env);
         Running::spawn(command).wait()
     }
 
     /// The scenario's namespace where it is there, else nothing.
     pub fn namespaces(&self) -> String {
-        self.kubectl(&["get", "namespace", &self.name, "--ignore-not-found", "-o", "name"])
+        self.kubectl(&[
+            "get",
+            "namespace",
+            &self.name,
+            "--ignore-not-found",
+            "-o",
+            "name",
+        ])
     }
 
     /// A signal for the example's chart.
