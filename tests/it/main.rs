@@ -7,6 +7,7 @@
     reason = "modules of one binary; nobody else reads them"
 )]
 
+mod contract;
 mod corpus;
 mod deploys;
 mod harness;
