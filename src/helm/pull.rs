@@ -38,7 +38,8 @@ pub(super) async fn pull(
     let ran = runner
         .run(&call, cancel, deadline, std::future::pending())
         .await?;
-    let Some((said, answer)) = refused(&ran, chart)? else {
+    let what = format!("{chart} {version}");
+    let Some((said, answer)) = refused(&ran, &what)? else {
         return pulled(&folder, &ran, None);
     };
     let stored = match credentials::find(runner.environment(), ImageRef::REGISTRY).await {
@@ -48,7 +49,7 @@ pub(super) async fn pull(
         Err(_) => None,
     };
     let mut asked = Asked {
-        what: format!("{chart} {version}"),
+        what: what.clone(),
         stored: None,
         anonymous: false,
     };
@@ -58,7 +59,7 @@ pub(super) async fn pull(
         let ran = runner
             .run(&again, cancel, deadline, std::future::pending())
             .await?;
-        match refused(&ran, chart)? {
+        match refused(&ran, &what)? {
             None => return pulled(&folder, &ran, Some(answer::dead_credentials(file))),
             // Refused both ways: the first words tell more.
             Some((_, Answer::Denied)) => {}
@@ -72,13 +73,13 @@ pub(super) async fn pull(
 }
 
 /// What helm said where it failed; an error where it was stopped.
-fn refused(ran: &Ran, chart: &ChartRef) -> Result<Option<(String, Answer)>> {
+fn refused(ran: &Ran, what: &str) -> Result<Option<(String, Answer)>> {
     match ran.stopped {
         Some(Stopped::Cancelled(signal)) => return Err(cancelled(signal)),
         Some(_) => {
             return Err(Error::new(
                 Kind::Registry,
-                format!("{chart}: ghcr.io did not give it in time"),
+                format!("{what}: ghcr.io did not give it within the deploy's time limit"),
             )
             .hint(
                 "see githubstatus.com and the node's way to ghcr.io, then send the signal again",

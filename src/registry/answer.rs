@@ -159,7 +159,7 @@ pub fn error(answer: Answer, asked: &Asked, said: &str) -> Error {
         Answer::Untrusted => new(Kind::Node, "the certificate of ghcr.io is not trusted here")
             .hint("install the CA of your proxy, or name it in deploy.toml: [env] SSL_CERT_FILE = \"/path\""),
         Answer::Proxy => new(Kind::Node, "the proxy does not lead to ghcr.io")
-            .hint("see HTTPS_PROXY and NO_PROXY in deploy.toml, [env]"),
+            .hint("see HTTPS_PROXY and NO_PROXY: those of deploy.toml, [env], else of the environment that deploy was called with"),
         Answer::Unreachable => new(Kind::Node, "ghcr.io cannot be reached from this node")
             .hint("see the node's DNS, routes and firewall; where it needs a proxy, set HTTPS_PROXY in deploy.toml, [env]"),
         Answer::Credentials => new(Kind::Node, "the stored credentials for ghcr.io cannot be had")

@@ -148,6 +148,8 @@ fn need_of(world: &World, pod: &Pod, container: &Container) -> Option<String> {
         }
         State::Waiting { reason, .. } => Some(format!("container {name}: {}", short(reason))),
         State::Ended(_) if pod.phase == Phase::Succeeded || container.role != Role::Main => None,
+        // A run of a Job that is done; the pod's phase follows in a moment.
+        State::Ended(end) if end.code == 0 && !pod.restarts_always => None,
         State::Ended(_) if pod.phase == Phase::Failed => Some(format!(
             "another try, container {name} failed{}",
             ending(container)
