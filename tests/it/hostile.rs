@@ -179,6 +179,13 @@ fn files_that_others_may_write() {
     refused().says("/etc/deploy").says("chmod");
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
 
+    std::fs::remove_file(node.home.etc(system)).unwrap();
+    node.home.write("deploy.toml", "", 0o622);
+    refused()
+        .says("/home/github-runner/deploy.toml")
+        .says("chmod go-w");
+    std::fs::remove_file(node.home.inside("deploy.toml")).unwrap();
+
     node.home.write(&values, "{}", 0o666);
     refused().says(&values).says("chmod");
     std::fs::remove_file(node.home.inside(&values)).unwrap();

@@ -89,12 +89,24 @@ on_both_helms! {
             .says("deployed").says("revision 1");
         std::fs::remove_dir(state.join("journal.jsonl")).unwrap();
 
+        // A directory of root's: the runner's own is taken, and that is told.
+        std::os::unix::fs::chown(&state, Some(0), Some(0)).unwrap();
+        send().exits(0).says(
+            "warning: /var/lib/deploy cannot be written by this user: lock and journal lie in /home/github-runner/.local/state/deploy",
+        );
+        assert_eq!(node.journal().len(), 1);
+        // And where there is none either, no lock can be had.
+        std::fs::remove_dir_all(node.home.inside(".local")).unwrap();
+        node.home.write(".local", "", 0o600);
+        send().exits(3).says("/home/github-runner/.local");
+        std::os::unix::fs::chown(&state, Some(RUNNER), Some(RUNNER)).unwrap();
+
         // A disk that is full before the lock is taken.
         node.home.fill_the_disk();
         send().exits(0)
             .says("warning: the journal in /var/lib/deploy cannot be written")
             .says("No space left on device")
-            .says("revision 2");
+            .says("revision 3");
         assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
     }
 }

@@ -8,6 +8,8 @@ use testbed::ghcr::{Access, AnonymousRefusal, Fault, Kind, Policy, Visibility};
 
 use crate::harness::{Helm, Node, on_both_helms};
 
+/// What opens the registry, and must never be told.
+const SECRET: &str = "pa55-4711";
 const CHART: &str = "charts/shop";
 const API: &str = "shop/api";
 const DOCKER: &str = ".docker/config.json";
@@ -61,7 +63,7 @@ impl Case {
         let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
         node.registry(&self.policy);
         if let Some(file) = self.stored {
-            node.stores(file, "bot", "word");
+            node.stores(file, "bot", SECRET);
         }
         let mut signal = node
             .signal(self.version)
@@ -75,7 +77,7 @@ impl Case {
             signal = signal.arg("--dry-run");
         }
         let ran = signal.run();
-        ran.exits(self.exit).never_says("word");
+        ran.exits(self.exit).never_says(SECRET);
         for text in self.says {
             ran.says(text);
         }
@@ -94,7 +96,7 @@ fn run(helm: Helm, cases: Vec<Case>) {
 }
 
 fn bot(access: Access) -> Policy {
-    Policy::private().user("bot", "word", access)
+    Policy::private().user("bot", SECRET, access)
 }
 
 on_both_helms! {
@@ -156,8 +158,8 @@ on_both_helms! {
             fault(Fault::cut_off(Kind::Manifest, 0)).says(unwell),
             fault(Fault::cut_off(Kind::Blob, 100)).says(unwell),
             fault(Fault::delay(Kind::Manifest, Duration::from_secs(60)))
-                .env("DEPLOY_TIMEOUT", "3s")
-                .says(["did not give it in time", "githubstatus.com"]),
+                .env("DEPLOY_TIMEOUT", "8s")
+                .says(["did not give it within the deploy's time limit", "githubstatus.com"]),
             case(3, Policy::public()).env("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
                 .says(["the certificate of ghcr.io is not trusted here", "SSL_CERT_FILE"]),
             case(3, Policy::public()).env("HTTPS_PROXY", "http://127.0.0.1:1")
@@ -187,14 +189,14 @@ on_both_helms! {
     fn dead_credentials_and_a_public_chart(node) {
         node.shop("0.1.0");
         let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
-        node.registry(&Policy::public().user("bot", "word", Access::Expired));
+        node.registry(&Policy::public().user("bot", SECRET, Access::Expired));
         let file = if node.helm == Helm::V3 { DOCKER } else { HELMS };
-        node.stores(file, "bot", "word");
+        node.stores(file, "bot", SECRET);
         let ran = node.signal("0.1.0").image("api", api.by_tag()).image("web", web.by_tag()).run();
         ran.exits(0)
             .says(&format!("warning: the credentials for ghcr.io in /home/github-runner/{file} are refused"))
             .says("helm registry logout ghcr.io")
-            .never_says("word");
+            .never_says(SECRET);
         assert_eq!(ran.stderr.matches("are refused").count(), 1, "{}", ran.stderr);
         assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
     }
