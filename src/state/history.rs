@@ -96,13 +96,10 @@ fn row(entry: &Entry) -> Vec<String> {
     let cell = |value: &str, max| text::line(value, max).into_owned();
     let number =
         |revision: Option<u32>| revision.map_or("-".to_owned(), |number| number.to_string());
-    let revision = if entry.before == entry.revision {
-        number(entry.revision)
-    } else {
-        match entry.before {
-            Some(before) => format!("{before} → {}", number(entry.revision)),
-            None => number(entry.revision),
-        }
+    // A dry run, or what failed before anything was stored, leaves what was.
+    let revision = match (entry.before, entry.revision) {
+        (Some(before), Some(after)) if before != after => format!("{before} → {after}"),
+        (before, after) => number(after.or(before)),
     };
     let outcome = match (entry.dry_run, entry.exit) {
         (true, 0) => "dry run".to_owned(),

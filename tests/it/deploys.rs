@@ -38,7 +38,8 @@ on_both_helms! {
         node.push(&Shop::new("shop", "0.1.0").worker().hook(Hook::default()).chart());
         let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
         node.signal("0.1.0").image("api", api.by_tag()).image("web", web.by_tag()).run()
-            .exits(0).says("-worker container worker").says("(pre-install,pre-upgrade hook) container migrate");
+            .exits(0).says("-worker container worker").says("(pre-install,pre-upgrade hook) container migrate")
+            .never_says("to start again");
         assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
         let worker = node.kubectl(&[
             "get", "deployment", &format!("{}-worker", node.name),

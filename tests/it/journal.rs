@@ -60,6 +60,7 @@ on_both_helms! {
 
         let history = node.shell(&format!("{SCRIPT} history {}", node.name));
         history.exits(0).says("OUTCOME").says("not-in-registry (5)").says("dry run").says("deployed");
+        assert!(!history.stdout.contains('→'), "no run but the first made a revision");
         assert_eq!(history.stdout.lines().count(), 4, "{}", history.stdout);
         let json = node.shell(&format!("{SCRIPT} history --json"));
         let printed: Vec<Value> = json.stdout.lines()

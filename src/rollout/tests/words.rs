@@ -60,6 +60,33 @@ fn lines(world: &World) -> Vec<String> {
 }
 
 #[test]
+fn a_run_of_a_job_that_ended_well_does_not_start_again() {
+    let job = json!({"kind": "Job", "metadata": {"namespace": "shop", "name": "migrate", "uid": "j"},
+        "spec": {"template": {}}, "status": {"active": 1}});
+    let run = |policy: &str| {
+        let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+        let mut pod = pod("migrate-a", false, &container(false, &ended));
+        pod["metadata"]["ownerReferences"][0] = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "migrate", "uid": "j", "controller": true});
+        pod["spec"]["restartPolicy"] = json!(policy);
+        let mut world = World::of(&[target("Job", "migrate", true)]);
+        for object in [&job, &pod] {
+            world.apply(change(object), Moment::default());
+        }
+        lines(&world)
+    };
+    assert_eq!(
+        run("Never"),
+        ["migrate 0/1 done – waiting for 1 of 1 runs to be done"]
+    );
+    assert_eq!(
+        run("Always"),
+        [
+            "migrate 0/1 done – waiting for container api to start again (restarts: 0, last exit code 0)"
+        ]
+    );
+}
+
+#[test]
 fn progress_says_what_is_waited_for() {
     let running = json!({"running": {}});
     let ready = pod("api-1-a", true, &container(true, &running));
