@@ -169,7 +169,7 @@ fn what_acts_is_seen() {
     }
     let distinct: BTreeSet<_> = bad_requests::cases()
         .iter()
-        .map(|case| case.args())
+        .map(bad_requests::Case::args)
         .collect();
     assert!(distinct.len() >= 200, "{}", distinct.len());
 }
