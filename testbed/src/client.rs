@@ -1,5 +1,6 @@
 //! What tests and people hold a testbed with. Starts one where none is there.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,18 @@ pub struct Info {
     pub cache: PathBuf,
     /// The supervisor's process id on the host.
     pub supervisor_pid: u32,
+}
+
+impl Info {
+    /// The variables with which a program finds the cluster and ghcr.io.
+    pub fn variables(&self) -> [(&'static str, OsString); 4] {
+        [
+            ("KUBECONFIG", self.kubeconfig.clone().into()),
+            ("HTTPS_PROXY", self.proxy.clone().into()),
+            ("NO_PROXY", "127.0.0.1,localhost".into()),
+            ("SSL_CERT_FILE", self.ca.clone().into()),
+        ]
+    }
 }
 
 /// Which testbed, and how it shall be.

@@ -4,6 +4,7 @@
 //! [`Testbed::join_or_start`] is all that a test needs.
 
 mod archive;
+pub mod bench;
 pub mod build;
 pub mod chart;
 pub mod cli;

@@ -6,11 +6,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::program;
 use crate::chart::Chart;
 use crate::client::{Info, Testbed};
 use crate::image::Spec;
@@ -25,8 +26,7 @@ const KEYS: [&str; 3] = ["api", "web", "worker"];
 const INVALID: i32 = 2;
 
 pub(super) fn run() -> Result<()> {
-    let progress = Progress::stderr();
-    let deploy = deploy(progress)?;
+    let deploy = program::deploy(program::is_release()?, Progress::stderr())?;
     let testbed = Testbed::join_or_start()?;
     let registry = Registry::fill(&testbed.info)?;
     let node = Node::new(&testbed.info, &deploy)?;
@@ -59,39 +59,6 @@ pub(super) fn run() -> Result<()> {
          $ cargo testbed down",
     );
     Ok(())
-}
-
-/// The `deploy` program of this build, made if it is missing or older than its sources.
-fn deploy(progress: Progress) -> Result<PathBuf> {
-    let own = std::env::current_exe().context("this program has no path")?;
-    let folder = own.parent().context("this program lies in no folder")?;
-    let target = folder
-        .parent()
-        .context("this program lies in no target folder")?;
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args([
-        "build",
-        "--quiet",
-        "--package",
-        "deploy-signal",
-        "--bin",
-        "deploy",
-    ]);
-    cargo
-        .args(["--manifest-path", manifest, "--target-dir"])
-        .arg(target);
-    if folder.ends_with("release") {
-        cargo.arg("--release");
-    }
-    let status = progress
-        .during("building deploy", || cargo.stdin(Stdio::null()).status())
-        .context("cargo cannot be run to build deploy")?;
-    ensure!(
-        status.success(),
-        "deploy could not be built; cargo's message stands above"
-    );
-    Ok(folder.join("deploy"))
 }
 
 /// What the hosted half of a workflow would have pushed.
@@ -203,11 +170,7 @@ impl<'a> Node<'a> {
         command
             .env("HOME", home)
             .env("TMPDIR", std::env::temp_dir());
-        command.env("KUBECONFIG", &self.info.kubeconfig);
-        command
-            .env("HTTPS_PROXY", &self.info.proxy)
-            .env("NO_PROXY", "127.0.0.1,localhost");
-        command.env("SSL_CERT_FILE", &self.info.ca);
+        command.envs(self.info.variables());
         command.env("DEPLOY_STATE_DIR", home.join("state"));
         command.env("DEPLOY_CONFIG", home.join("deploy.toml"));
         for name in [

@@ -1,9 +1,11 @@
 //! The command line: one module for each subcommand. The only part of the testbed that prints.
 
+mod bench;
 mod build;
 mod demo;
 mod down;
 mod env;
+mod program;
 mod status;
 mod up;
 
@@ -40,6 +42,8 @@ enum Command {
     Status,
     /// Deploy the example to a real cluster, and look at what came of it
     Demo,
+    /// Measure deploy side by side with what it replaces; fails where a figure is over its bar
+    Bench(bench::Args),
     /// Print exports for a shell: eval "$(cargo testbed env)"
     Env(env::Args),
     #[command(name = supervisor::JANITOR, hide = true)]
@@ -68,6 +72,7 @@ fn run(command: Command) -> Result<()> {
         Command::Down => down::run(),
         Command::Status => status::run(),
         Command::Demo => demo::run(),
+        Command::Bench(args) => bench::run(&args),
         Command::Env(args) => env::run(&args),
         Command::Janitor { entry } => supervisor::janitor(&entry),
         Command::Enter { entry } => supervisor::enter(&entry),
