@@ -120,6 +120,11 @@ impl Events {
 
     /// Tells every reporter.
     pub fn emit(&self, event: &Event<'_>) {
+        match event {
+            Event::Started(phase) => tracing::debug!(phase = phase.name(), "begins"),
+            Event::Done(phase, took) => tracing::debug!(phase = phase.name(), ?took, "done"),
+            _ => {}
+        }
         let mut reporters = self
             .reporters
             .lock()

@@ -38,6 +38,7 @@ pub fn judge(args: &[OsString], declared: impl FnOnce(&App) -> Declared) -> Resu
 /// Runs a signal that came to a program of this name.
 pub(super) fn run(invoked_as: &OsStr, args: &[OsString]) -> Exit {
     let environment = Environment::of_process();
+    report::trace::start(&environment);
     let events = Events::to(report::reporters(&environment));
     match deploy(invoked_as, args, &environment, &events) {
         Ok(report) => {
@@ -68,6 +69,17 @@ fn deploy(
     let who = Who::of(environment, node.uid, &node.accounts);
     let (mut plan, warnings) = node::plan(judged.request, &node, environment)?;
     plan.dry_run = judged.dry_run;
+    tracing::debug!(
+        release = plan.release,
+        namespace = plan.namespace,
+        values = ?plan.values,
+        helm = ?plan.helm,
+        kubeconfig = ?plan.kubeconfig,
+        context = ?plan.kube_context,
+        state = %plan.state.display(),
+        budget = ?plan.budget,
+        "the node's plan"
+    );
     for note in &judged.notes {
         events.note(note);
     }

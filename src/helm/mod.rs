@@ -81,6 +81,7 @@ impl Helm {
         let version = find::version(&runner, &cancel).await?;
         let dialect = Dialect::of(&version)
             .map_err(|error| error.detail(format!("found at {}", runner.helm().display())))?;
+        tracing::debug!(helm = %runner.helm().display(), %version, ?dialect, "helm was found");
         let target = Target {
             release: plan.release.clone(),
             namespace: plan.namespace.clone(),

@@ -191,6 +191,7 @@ impl Runner {
         };
         let stdout = Capture::new("helm-stdout").map_err(unable)?;
         let stderr = Capture::new("helm-stderr").map_err(unable)?;
+        let begun = Instant::now();
         let mut child = self.spawn(
             call,
             stdout.writer().map_err(unable)?,
@@ -229,6 +230,15 @@ impl Runner {
         let status = status.map_err(|error| {
             Error::new(Kind::Internal, "helm's end was not told").because(error)
         })?;
+        tracing::debug!(
+            helm = %self.helm.display(),
+            args = ?call.args,
+            %status,
+            took = ?begun.elapsed(),
+            ?stopped,
+            killed,
+            "helm ran"
+        );
         let ends = if call.document { DOCUMENT } else { WORDS };
         let (stdout, cut) = stdout.read(ends).map_err(unable)?;
         let (stderr, _) = stderr.read(WORDS).map_err(unable)?;

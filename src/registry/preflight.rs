@@ -169,6 +169,9 @@ pub async fn preflight(
     let named = images
         .iter()
         .map(|(key, image)| (key.clone(), image.clone()));
+    for (image, verdict) in images.values().zip(&verdicts) {
+        tracing::debug!(%image, ?verdict, stored = found.stored.is_some(), "asked ghcr.io");
+    }
     found.verdicts = named
         .zip(verdicts)
         .map(|((key, image), verdict)| (key, image, verdict))

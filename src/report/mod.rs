@@ -2,6 +2,7 @@
 //! they are the only place that writes to stdout or stderr.
 
 pub mod terminal;
+pub mod trace;
 
 use crate::event::Reporter;
 use crate::node::Environment;

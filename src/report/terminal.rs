@@ -83,7 +83,7 @@ impl<P: Write, R: Write> Terminal<P, R> {
     }
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     // The runner looks for its older form of a command anywhere in a line.
     text::line(text, text::LINE).replace("##[", "#\\x23[")
 }
