@@ -125,6 +125,21 @@ impl Error {
         self
     }
 
+    /// Says what became of it, before what to do next.
+    #[must_use]
+    pub fn outcome(mut self, outcome: impl Into<String>) -> Self {
+        self.hints.insert(0, outcome.into());
+        self
+    }
+
+    /// The same failure, of another kind: what it means is known only once it
+    /// was answered.
+    #[must_use]
+    pub const fn as_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// Adds the error beneath this one.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

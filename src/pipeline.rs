@@ -4,8 +4,10 @@
 //! Nothing here prints, and nothing here decides what a step knows better.
 
 mod apply;
+mod failure;
 mod look;
 mod prove;
+mod rollback;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -36,6 +38,8 @@ pub struct Course<'a> {
     pub cancel: &'a Cancel,
     /// What the journal wants to know.
     pub ledger: Ledger,
+    /// Whether the logs of pods may be shown: they may hold secrets.
+    pub show_logs: bool,
     deadline: Instant,
 }
 
@@ -72,6 +76,7 @@ impl<'a> Course<'a> {
             events,
             cancel,
             ledger: Ledger::default(),
+            show_logs: false,
             deadline: Instant::now() + plan.budget,
         }
     }

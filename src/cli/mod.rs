@@ -6,6 +6,7 @@
 //! decided here, and nothing slow may start here.
 
 pub mod history;
+pub mod show;
 pub mod signal;
 
 use std::ffi::OsString;
@@ -23,7 +24,7 @@ use crate::report::terminal;
 use crate::signal::{Flag, SWITCHES};
 
 /// The subcommands: a first argument that is none of them begins a signal.
-pub const SUBCOMMANDS: [&str; 2] = ["history", "help"];
+pub const SUBCOMMANDS: [&str; 3] = ["history", "show", "help"];
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub enum Invocation {
     Signal(Vec<OsString>),
     /// `deploy history`
     History(history::Args),
+    /// `deploy show`
+    Show(show::Args),
     /// Helm's own arguments, behind [`exec::ENTRY`].
     ExecHelm(Vec<OsString>),
     /// Help or the version.
@@ -63,6 +66,8 @@ struct Cli {
 enum Command {
     /// List the deploys of this node
     History(history::Args),
+    /// Show one deploy with the evidence of its failure
+    Show(show::Args),
 }
 
 /// Reads a command line: the program's name first (any will do), then its
@@ -94,6 +99,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Invocation::Refused(error) => fail(&error),
         Invocation::History(args) => history::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::Show(args) => show::run(&args).unwrap_or_else(|error| fail(&error)),
         Invocation::ExecHelm(args) => return ExitCode::from(exec::run(args)),
     };
     ExitCode::from(exit.code())
@@ -140,6 +146,9 @@ fn subcommand(args: &[OsString]) -> Invocation {
         Ok(Cli {
             command: Some(Command::History(args)),
         }) => Invocation::History(args),
+        Ok(Cli {
+            command: Some(Command::Show(args)),
+        }) => Invocation::Show(args),
         Ok(Cli { command: None }) => Invocation::Signal(args.to_vec()),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp

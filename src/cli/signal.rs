@@ -130,11 +130,18 @@ fn follow(
     let done = runtime.block_on(async {
         let cancel = Cancel::listen(environment.inside_actions())?;
         let mut course = Course::new(plan, run, who, events, &cancel);
+        course.show_logs = may_show_logs(environment);
         let result = pipeline::run(&mut course).await;
         Ok((result, course.ledger))
     });
     runtime.shutdown_timeout(WIND_DOWN);
     done
+}
+
+fn may_show_logs(environment: &Environment) -> bool {
+    let payload = node::guard::read_payload(environment);
+    let payload = payload.as_deref().map_err(String::as_str);
+    node::guard::logs_may_be_shown(environment, payload)
 }
 
 fn entry(

@@ -114,6 +114,7 @@ Usage: deploy --app <app> --chart <ref> --chart-version <version> --images <json
 
 Commands:
   history  List the deploys of this node
+  show     Show one deploy with the evidence of its failure
   help     Print this message or the help of the given subcommand(s)
 
 Options:

@@ -141,6 +141,9 @@ pub struct Hook {
     pub events: Vec<String>,
     /// When it is deleted: `hook-succeeded`, `hook-failed`, `before-hook-creation`.
     pub delete_policies: Vec<String>,
+    /// How its last run ended: `Succeeded`, `Failed`; `Running` or `Unknown`
+    /// where helm ended first, empty where it never began.
+    pub phase: String,
 }
 
 impl Hook {
@@ -329,6 +332,11 @@ fn hook(json: &Value) -> Hook {
         manifest: text("manifest"),
         events: words("events"),
         delete_policies: words("delete_policies"),
+        phase: json
+            .pointer("/last_run/phase")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
     }
 }
 

@@ -1,24 +1,23 @@
 //! Runs `helm upgrade --install` with the rollout watched beside it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::pin::Pin;
 
 use tokio::sync::oneshot;
 
-use super::Course;
+use super::{Course, failure, rollback};
 use super::look::Found;
 use super::prove::with_overrides;
 use crate::chart::{Object, Proof};
 use crate::cluster::discovery::{self, Presence, WATCHED};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::event::Phase;
-use crate::helm::cancel::cancelled;
-use crate::helm::records::{self, next_is_server_side};
-use crate::helm::{Cause, Ended, Failure, Stopped, Upgrade, Wait};
-use crate::rollout::{Doom, Known, Target, Watch, explain_timeout, gather, promises};
+use crate::helm::records::next_is_server_side;
+use crate::helm::{Ended, Upgrade, Wait};
+use crate::rollout::{Doom, Known, Target, Watch, promises};
 
-/// How long the watches may still bring what explains helm's own failure.
-const LAST_LOOK: Duration = Duration::from_millis(1500);
+/// Ends when helm shall be stopped.
+pub(super) type Stop = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Installs or upgrades the release and waits until it is ready.
 pub(super) async fn upgrade(course: &mut Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
@@ -34,14 +33,15 @@ pub(super) async fn upgrade(course: &mut Course<'_>, found: &Found, proof: &Proo
         timeout: course.left(),
     };
     let mut watch = watch(course, found, proof).await;
-    let (ended, doom) = raced(course, found, &upgrade, &mut watch).await?;
-    match settle(course, found, &mut watch, ended, doom).await {
-        None => {
-            course.end(Phase::Rollout, begun);
-            Ok(())
-        }
-        Some(error) => Err(error),
-    }
+    let deadline = course.deadline;
+    let helm = |stop| found.helm.upgrade(&upgrade, deadline, stop);
+    let (ended, doom) = raced(course, &mut watch, helm).await?;
+    let Some(error) = failure::of(course, &mut watch, ended, doom).await else {
+        course.end(Phase::Rollout, begun);
+        return Ok(());
+    };
+    drop(watch);
+    Err(rollback::answer(course, found, wait, error).await)
 }
 
 /// Helm 4 waits by watching; where we may not, it waits as Helm 3 does.
@@ -62,27 +62,7 @@ async fn wait(course: &Course<'_>, found: &Found) -> Result<Wait> {
 
 /// Watches what the render makes, each in its own namespace.
 async fn watch(course: &Course<'_>, found: &Found, proof: &Proof) -> Watch {
-    let before: Vec<Object> = found
-        .serving()
-        .and_then(|record| Object::parse(&record.manifest).ok())
-        .unwrap_or_default();
-    let targets: Vec<Target> = proof
-        .objects
-        .iter()
-        .filter_map(|object| {
-            let namespace = object
-                .namespace
-                .as_deref()
-                .unwrap_or(&course.plan.namespace);
-            Target::new(
-                namespace,
-                &object.kind,
-                &object.name,
-                !before.iter().any(|old| same_template(old, object)),
-                !object.hooks.is_empty(),
-            )
-        })
-        .collect();
+    let before = found.serving().map(|record| record.manifest.as_str());
     let requested: BTreeSet<String> = course
         .plan
         .request
@@ -95,7 +75,29 @@ async fn watch(course: &Course<'_>, found: &Found, proof: &Proof) -> Watch {
         requested,
         promised: promises(proof.objects.iter().map(|object| &object.value)),
     };
+    let targets = targets(
+        course,
+        before.unwrap_or_default(),
+        proof.objects.iter().collect(),
+    );
     Watch::start(found.cluster.client.clone(), &targets, known, course.events).await
+}
+
+/// What is waited for of these objects, where the manifest `before` is what the
+/// cluster holds.
+pub(super) fn targets(course: &Course<'_>, before: &str, objects: Vec<&Object>) -> Vec<Target> {
+    let before = Object::parse(before).unwrap_or_default();
+    let target = |object: &Object| {
+        let namespace = object.namespace.as_deref();
+        Target::new(
+            namespace.unwrap_or(&course.plan.namespace),
+            &object.kind,
+            &object.name,
+            !before.iter().any(|old| same_template(old, object)),
+            !object.hooks.is_empty(),
+        )
+    };
+    objects.into_iter().filter_map(target).collect()
 }
 
 fn same_template(old: &Object, new: &Object) -> bool {
@@ -106,12 +108,11 @@ fn same_template(old: &Object, new: &Object) -> bool {
 }
 
 /// Helm and the watch beside each other: whichever knows the end first. A doom
-/// stops helm, which settles the release before it ends.
-async fn raced(
+/// stops helm.
+pub(super) async fn raced<H: Future<Output = Result<Ended>>>(
     course: &Course<'_>,
-    found: &Found,
-    upgrade: &Upgrade<'_>,
     watch: &mut Watch,
+    helm: impl FnOnce(Stop) -> H,
 ) -> Result<(Ended, Option<Doom>)> {
     let (stop, stopped) = oneshot::channel::<()>();
     let asked = async {
@@ -119,7 +120,7 @@ async fn raced(
             std::future::pending::<()>().await;
         }
     };
-    let helm = found.helm.upgrade(upgrade, course.deadline, asked);
+    let helm = helm(Box::pin(asked));
     tokio::pin!(helm);
     let doom = tokio::select! {
         biased;
@@ -128,124 +129,4 @@ async fn raced(
     };
     let _ = stop.send(());
     Ok((helm.await?, Some(doom)))
-}
-
-/// What helm's end means for the deploy; nothing where all is well.
-async fn settle(
-    course: &mut Course<'_>,
-    found: &Found,
-    watch: &mut Watch,
-    ended: Ended,
-    doom: Option<Doom>,
-) -> Option<Error> {
-    match ended {
-        // It came right in the last moment after all: verify has the last word.
-        Ended::Well => None,
-        Ended::Stopped {
-            by: Stopped::Cancelled(signal),
-            killed,
-        } => Some(interrupted(course, cancelled(signal), killed)),
-        Ended::Stopped {
-            by: Stopped::Deadline,
-            ..
-        } => Some(timed_out(course, watch).await),
-        Ended::Stopped { .. } => Some(match doom {
-            Some(doom) => failed(course, watch, doom).await,
-            None => Error::new(Kind::Internal, "helm was stopped, and nobody asked for it"),
-        }),
-        Ended::Failed(failure) => Some(by_itself(course, found, watch, failure).await),
-    }
-}
-
-/// Helm failed by itself: the cluster may know better why.
-async fn by_itself(
-    course: &mut Course<'_>,
-    found: &Found,
-    watch: &mut Watch,
-    failure: Failure,
-) -> Error {
-    if matches!(failure.cause, Cause::Timeout) && course.left() < Duration::from_secs(1) {
-        return timed_out(course, watch).await;
-    }
-    if matches!(failure.cause, Cause::Hook | Cause::Timeout)
-        && let Some(doom) = watch.last_look(LAST_LOOK, course.events).await
-    {
-        return failed(course, watch, doom).await;
-    }
-    course.ledger.evidence = gather(watch, None).await.all_lines();
-    if touched(course, found).await {
-        needs_hands(course, failure.error)
-    } else {
-        failure.error
-    }
-}
-
-/// Whether helm wrote a record, and so may have changed the release. When in
-/// doubt it did.
-async fn touched(course: &mut Course<'_>, found: &Found) -> bool {
-    let plan = course.plan;
-    let cluster = &found.cluster;
-    let last = records::last(
-        &cluster.client,
-        cluster.driver,
-        &plan.namespace,
-        &plan.release,
-    );
-    let after = match tokio::time::timeout(Duration::from_secs(5), last).await {
-        Ok(Ok(last)) => last.map(|record| record.revision),
-        _ => return true,
-    };
-    course.ledger.revision = after;
-    after != found.last().map(|record| record.revision)
-}
-
-async fn failed(course: &mut Course<'_>, watch: &Watch, mut doom: Doom) -> Error {
-    let evidence = gather(watch, Some(&mut doom)).await;
-    course.ledger.evidence = evidence.all_lines();
-    needs_hands(course, doom.error(Kind::Broken, &evidence))
-}
-
-async fn timed_out(course: &mut Course<'_>, watch: &Watch) -> Error {
-    let lines = explain_timeout(watch.world());
-    let evidence = gather(watch, None).await;
-    course.ledger.evidence = evidence.all_lines();
-    let budget = course.plan.budget;
-    let message = match lines.first() {
-        Some(line) => format!("not ready after {budget:?}: {line}"),
-        None => format!("not ready after {budget:?}"),
-    };
-    let error = Error::new(Kind::Broken, message)
-        .details(lines.into_iter().skip(1))
-        .details(evidence.lines);
-    needs_hands(course, error)
-}
-
-/// What a person does next about a release that is left as it is.
-fn needs_hands(course: &Course<'_>, error: Error) -> Error {
-    if error.kind() != Kind::Broken {
-        return error;
-    }
-    let (release, namespace) = (&course.plan.release, &course.plan.namespace);
-    let error = error.hint(format!(
-        "look at it: kubectl get pods,events --namespace {namespace}"
-    ));
-    match course.ledger.before {
-        Some(before) => error.hint(format!(
-            "send the signal again once it is mended, or go back: helm rollback {release} {before} --namespace {namespace}"
-        )),
-        None => error.hint("nothing was deleted; send the signal again once it is mended"),
-    }
-}
-
-fn interrupted(course: &Course<'_>, error: Error, killed: bool) -> Error {
-    let release = &course.plan.release;
-    if killed {
-        error.hint(format!(
-            "helm did not end in time and was killed: release {release} may be left pending"
-        ))
-    } else {
-        error.hint(format!(
-            "helm settled release {release}; what it had changed by then stays; the next signal goes on from there"
-        ))
-    }
 }

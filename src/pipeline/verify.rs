@@ -17,22 +17,9 @@ pub(super) async fn release(
     proof: &Proof,
 ) -> Result<Record> {
     let begun = course.begin(Phase::Verify);
-    let plan = course.plan;
-    let cluster = &found.cluster;
-    let last = records::last(
-        &cluster.client,
-        cluster.driver,
-        &plan.namespace,
-        &plan.release,
-    );
-    let record = course.unless_cancelled(last).await?.ok_or_else(|| {
-        broken(format!(
-            "helm was content, but release {} has no record",
-            plan.release
-        ))
-    })?;
+    let record = last(course, found).await?;
     course.ledger.revision = Some(record.revision);
-    deployed(found, &record)?;
+    deployed(found.last().map_or(0, |last| last.revision), &record)?;
     let hooks: Vec<&str> = record
         .hooks
         .iter()
@@ -48,13 +35,51 @@ pub(super) async fn release(
         .details(wrong)
         .hint("see whether the chart renders differently each time"));
     }
-    workloads(course, found, proof).await?;
+    workloads(course, found, &proof.objects).await?;
     course.end(Phase::Verify, begun);
     Ok(record)
 }
 
-fn deployed(found: &Found, record: &Record) -> Result<()> {
-    let before = found.last().map_or(0, |record| record.revision);
+/// A rollback took effect: the last record is newer than `after`, deployed and
+/// holds what the good one held, and the workloads carry its images. Gives its
+/// revision.
+pub(super) async fn restored(
+    course: &mut Course<'_>,
+    found: &Found,
+    good: &Record,
+    objects: &[Object],
+    after: u32,
+) -> Result<u32> {
+    let record = last(course, found).await?;
+    course.ledger.revision = Some(record.revision);
+    deployed(after, &record)?;
+    if record.manifest != good.manifest {
+        return Err(broken(format!(
+            "revision {} does not hold what revision {} held",
+            record.revision, good.revision
+        )));
+    }
+    workloads(course, found, objects).await?;
+    Ok(record.revision)
+}
+
+async fn last(course: &Course<'_>, found: &Found) -> Result<Record> {
+    let (cluster, plan) = (&found.cluster, course.plan);
+    let last = records::last(
+        &cluster.client,
+        cluster.driver,
+        &plan.namespace,
+        &plan.release,
+    );
+    course.unless_cancelled(last).await?.ok_or_else(|| {
+        broken(format!(
+            "helm was content, but release {} has no record",
+            plan.release
+        ))
+    })
+}
+
+fn deployed(before: u32, record: &Record) -> Result<()> {
     if record.status == Status::Deployed && record.revision > before {
         return Ok(());
     }
@@ -67,9 +92,8 @@ fn deployed(found: &Found, record: &Record) -> Result<()> {
 
 /// The pod templates of the cluster. Another image there is the work of a
 /// webhook or a mirror: a note.
-async fn workloads(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
-    let wanted: Vec<_> = proof
-        .objects
+async fn workloads(course: &Course<'_>, found: &Found, objects: &[Object]) -> Result<()> {
+    let wanted: Vec<_> = objects
         .iter()
         .filter(|object: &&Object| object.hooks.is_empty())
         .filter_map(|object| template(&object.value, &course.plan.namespace))

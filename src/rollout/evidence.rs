@@ -31,8 +31,8 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// All of it as lines, for the run's folder: logs under headings.
-    pub fn all_lines(&self) -> Vec<String> {
+    /// The ends of logs as lines, each log under a heading. They may hold secrets.
+    pub fn log_lines(&self) -> Vec<String> {
         let logs = self.logs.iter().flat_map(|log| {
             let run = if log.previous { ", the run before" } else { "" };
             let title = format!(
@@ -42,7 +42,7 @@ impl Evidence {
             );
             std::iter::once(title).chain(log.lines.iter().map(|line| format!("  {line}")))
         });
-        self.lines.iter().cloned().chain(logs).collect()
+        logs.collect()
     }
 }
 

@@ -3,12 +3,13 @@
 //! Only folders whose name is a run's id are ever removed.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{RunId, Timestamp, make_directory};
+use super::{RunId, Timestamp, make_directory, open_file};
 use crate::plan::Retention;
+use crate::text;
 
 /// The folder of a run's evidence, made where it is not there.
 pub fn folder(state: &Path, run: &RunId) -> io::Result<PathBuf> {
@@ -17,6 +18,39 @@ pub fn folder(state: &Path, run: &RunId) -> io::Result<PathBuf> {
     let folder = evidence.join(run.as_str());
     make_directory(state, &folder)?;
     Ok(folder)
+}
+
+/// The file in a run's folder that holds what people read.
+const TEXT: &str = "evidence.txt";
+
+/// The most that is kept of one run, in bytes.
+const MAX: usize = 1 << 20;
+
+/// Writes a run's evidence, a line each; what is over 1 MiB is cut off.
+pub fn keep(state: &Path, run: &RunId, lines: &[String]) -> io::Result<()> {
+    let path = folder(state, run)?.join(TEXT);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).truncate(true);
+    let mut file = open_file(state, &path, &mut options)?;
+    let mut bytes = lines.join("\n").into_bytes();
+    bytes.truncate(MAX);
+    bytes.push(b'\n');
+    file.write_all(&bytes)?;
+    file.sync_data()
+}
+
+/// A run's evidence, a safe line each; none where nothing was kept.
+pub fn read(state: &Path, run: &RunId) -> io::Result<Vec<String>> {
+    let path = state.join("evidence").join(run.as_str()).join(TEXT);
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX as u64 + 1).read_to_end(&mut bytes)?;
+    // Others may write to a shared directory.
+    Ok(text::tail(&String::from_utf8_lossy(&bytes), usize::MAX))
 }
 
 /// Removes what is older than `keep`, then the oldest until all of it is no
@@ -90,7 +124,7 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
-    use super::{Retention, doomed, folder, prune};
+    use super::{Retention, doomed, folder, keep, prune, read};
     use crate::state::RunId;
 
     fn run(day: u8) -> RunId {
@@ -113,6 +147,16 @@ mod tests {
         ] {
             assert_eq!(doomed(&runs, Retention { keep, max }, now), gone);
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_again_escaped() {
+        let state = tempfile::tempdir().unwrap();
+        assert!(read(state.path(), &run(1)).unwrap().is_empty());
+        for lines in [vec!["a longer text".to_owned()], vec!["cause".to_owned(), "  \u{1b}[31mlog".to_owned()]] {
+            keep(state.path(), &run(1), &lines).unwrap();
+        }
+        assert_eq!(read(state.path(), &run(1)).unwrap(), ["cause", "  \\x1b[31mlog"]);
     }
 
     #[test]

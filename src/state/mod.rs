@@ -9,6 +9,7 @@ pub mod history;
 pub mod journal;
 pub mod lock;
 mod run;
+pub mod show;
 
 use std::fs;
 use std::io;

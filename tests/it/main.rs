@@ -10,6 +10,7 @@
 mod contract;
 mod corpus;
 mod deploys;
+mod failures;
 mod harness;
 mod hostile;
 mod install;

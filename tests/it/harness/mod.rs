@@ -229,6 +229,15 @@ impl Node {
         Signal::new(self, "shop", version)
     }
 
+    /// Runs a subcommand as the runner's user, by hand.
+    pub fn subcommand(&self, args: &[&str]) -> Ran {
+        let mut command =
+            self.home
+                .command(deploy_binary(), None, RUNNER, "/home/github-runner");
+        command.arg(SCRIPT).args(args).envs(&self.env);
+        run::Running::spawn(command).wait()
+    }
+
     /// What kubectl says in the scenario's namespace.
     pub fn kubectl(&self, args: &[&str]) -> String {
         let output = Command::new(&bed().info.kubectl)

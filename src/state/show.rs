@@ -1,0 +1,142 @@
+//! `deploy show`: a run as people and scripts read it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::journal::{self, Entry};
+use super::{RunId, evidence};
+use crate::error::{Error, Kind, Result};
+use crate::node::config::units;
+use crate::text;
+
+/// The lines to print. `Kind::Node` where the state directory cannot be read,
+/// `Kind::Request` where it knows no such run.
+pub fn run(state: &Path, run: &RunId, json: bool) -> Result<Vec<String>> {
+    let unreadable = |error: std::io::Error| {
+        let state = text::line(&state.to_string_lossy(), text::LINE).into_owned();
+        Error::new(Kind::Node, format!("{state} cannot be read: {error}"))
+            .hint("run deploy show as the user that deploys, or as root")
+    };
+    let found = journal::read(state, 1, |entry| entry.run == *run).map_err(unreadable)?;
+    let evidence = evidence::read(state, run).map_err(unreadable)?;
+    let entry = found.first();
+    if entry.is_none() && evidence.is_empty() {
+        return Err(
+            Error::new(Kind::Request, format!("no run {run} is known on this node"))
+                .hint("deploy history lists the runs of this node"),
+        );
+    }
+    if json {
+        let object = as_json(entry, run, evidence)?;
+        return Ok(vec![object.to_string()]);
+    }
+    let mut lines = entry.map_or_else(
+        || vec![format!("run       {run}: no end was written, it was killed")],
+        about,
+    );
+    if !evidence.is_empty() {
+        lines.push(String::new());
+        lines.extend(evidence);
+    }
+    Ok(lines)
+}
+
+/// The journal's line, with the evidence in it.
+fn as_json(entry: Option<&Entry>, run: &RunId, evidence: Vec<String>) -> Result<Value> {
+    let mut object = match entry {
+        Some(entry) => serde_json::to_value(entry).map_err(|error| {
+            Error::new(Kind::Internal, "a run cannot be written as JSON").because(error)
+        })?,
+        None => json!({"run": run}),
+    };
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert("evidence".to_owned(), evidence.into());
+    }
+    Ok(object)
+}
+
+/// What the journal says, for people. What comes from it is escaped: others
+/// may write to a shared one.
+fn about(entry: &Entry) -> Vec<String> {
+    let cell = |value: &str| text::line(value, text::LINE).into_owned();
+    let number =
+        |revision: Option<u32>| revision.map_or("none".to_owned(), |number| number.to_string());
+    let took = |ms| units::show(Duration::from_millis(ms));
+    let mut rows = vec![
+        ("run", entry.run.to_string()),
+        ("at", format!("{}, took {}", entry.at, took(entry.took_ms))),
+        ("outcome", format!("{} ({})", cell(&entry.outcome), entry.exit)),
+    ];
+    rows.extend(entry.cause.iter().map(|cause| ("cause", cell(cause))));
+    if let (Some(release), Some(namespace)) = (&entry.release, &entry.namespace) {
+        let release = format!("{} in namespace {}", cell(release), cell(namespace));
+        rows.push(("release", release));
+    }
+    rows.push((
+        "revision",
+        format!("{}, before {}", number(entry.revision), number(entry.before)),
+    ));
+    let request = &entry.request;
+    rows.push((
+        "chart",
+        format!("{} {}", cell(&request.chart), cell(&request.version)),
+    ));
+    rows.extend(entry.chart_digest.iter().map(|digest| ("", cell(digest))));
+    for (key, image) in &request.images {
+        rows.push(("image", format!("{}: {}", cell(key), cell(image))));
+        rows.extend(entry.digests.get(key).map(|digest| ("", cell(digest))));
+    }
+    rows.push(("who", cell(&entry.who.user)));
+    if let Some(workflow) = &entry.who.workflow {
+        let parts = [
+            &workflow.actor,
+            &workflow.event,
+            &workflow.reference,
+            &workflow.sha,
+            &workflow.url,
+        ];
+        rows.extend(parts.into_iter().flatten().map(|part| ("", cell(part))));
+    }
+    let phases: Vec<String> = entry
+        .phases
+        .iter()
+        .map(|lap| format!("{} {}", cell(&lap.phase), took(lap.ms)))
+        .collect();
+    if !phases.is_empty() {
+        rows.push(("phases", phases.join(", ")));
+    }
+    rows.into_iter()
+        .map(|(name, value)| format!("{name:<10}{value}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::run;
+    use crate::error::Kind;
+    use crate::exit::Exit;
+    use crate::state::evidence;
+    use crate::state::journal::{self, tests::entry};
+
+    #[test]
+    fn a_run_is_shown_with_its_evidence() {
+        let state = tempfile::tempdir().unwrap();
+        let entry = entry("shop", Exit::RolledBack).because("api: \u{1b}[31mcrashed");
+        let id = entry.run.clone();
+        assert_eq!(run(state.path(), &id, false).unwrap_err().kind(), Kind::Request);
+        journal::append(state.path(), &entry).unwrap();
+        evidence::keep(state.path(), &id, &["pod api-1 is not ready".to_owned()]).unwrap();
+        let shown = run(state.path(), &id, false).unwrap();
+        assert_eq!(shown[0], format!("run       {id}"));
+        assert!(shown.contains(&"cause     api: \\x1b[31mcrashed".to_owned()), "{shown:?}");
+        assert_eq!(shown.last().unwrap(), "pod api-1 is not ready");
+        let object = run(state.path(), &id, true).unwrap();
+        let object: serde_json::Value = serde_json::from_str(&object[0]).unwrap();
+        assert_eq!(object["evidence"][0], "pod api-1 is not ready");
+        assert_eq!(object["run"], id.as_str());
+    }
+}
