@@ -5,6 +5,7 @@
 
 mod apply;
 mod failure;
+mod heal;
 mod look;
 mod prove;
 mod rollback;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::event::{Event, Events, Phase, Report, Summary};
 use crate::helm::Cancel;
 use crate::helm::records::{Record, Status};
@@ -114,7 +115,11 @@ pub async fn run(course: &mut Course<'_>) -> Result<Report> {
     course.events.emit(&Event::Planned(&summary));
 
     let lock = lock(course).await?;
-    let found = look::preflight(course, lock.as_ref()).await?;
+    let mut found = look::preflight(course, lock.as_ref()).await?;
+    if !course.plan.dry_run {
+        // Before the proof: what is left decides whether helm installs or upgrades.
+        heal::before(course, &mut found, lock.as_ref()).await?;
+    }
     let proof = prove::images(course, &found).await?;
     let mut report = Report {
         summary,
@@ -126,8 +131,11 @@ pub async fn run(course: &mut Course<'_>) -> Result<Report> {
         took: Duration::ZERO,
     };
     if !course.plan.dry_run {
-        heal(course, &found.records)?;
-        Box::pin(apply::upgrade(course, &found, &proof)).await?;
+        let applied = Box::pin(apply::upgrade(course, &found, &proof)).await;
+        if applied.is_err() {
+            heal::after(course, &found, lock.as_ref()).await;
+        }
+        applied?;
         let record = verify::release(course, &found, &proof).await?;
         report.revision = Some(record.revision);
         report.unchanged = found
@@ -178,46 +186,6 @@ async fn lock(course: &mut Course<'_>) -> Result<Option<Lock>> {
     // The wait for others is not this deploy's own time.
     course.deadline = Instant::now() + plan.budget;
     Ok(Some(lock))
-}
-
-/// Helm would refuse a release whose last record is pending; what is pending
-/// although nobody holds the lock was left by a run that was killed.
-fn heal(course: &mut Course<'_>, records: &[Record]) -> Result<()> {
-    let begun = course.begin(Phase::Heal);
-    let last = records.iter().max_by_key(|record| record.revision);
-    if let Some(record) = last.filter(|record| record.status.is_pending()) {
-        let plan = course.plan;
-        return Err(pending(plan, record, records));
-    }
-    course.end(Phase::Heal, begun);
-    Ok(())
-}
-
-fn pending(plan: &Plan, record: &Record, records: &[Record]) -> Error {
-    let (release, namespace) = (&plan.release, &plan.namespace);
-    let error = Error::new(
-        Kind::Locked,
-        format!(
-            "release {release} is {} at revision {}: another helm is at work on it, or was killed",
-            record.status.name(),
-            record.revision
-        ),
-    )
-    .detail(format!(
-        "its record is the Secret sh.helm.release.v1.{release}.v{} in namespace {namespace}",
-        record.revision
-    ))
-    .hint("if a helm is still at work, wait for it and send the signal again");
-    match good(records) {
-        Some(good) => error.hint(format!(
-            "if none is, go back once: helm rollback {release} {} --namespace {namespace}",
-            good.revision
-        )),
-        None => error.hint(format!(
-            "if none is, remove that record, then send the signal again: kubectl delete secret sh.helm.release.v1.{release}.v{} --namespace {namespace}",
-            record.revision
-        )),
-    }
 }
 
 /// The revision that serves: the last that was deployed, else the newest that

@@ -3,6 +3,8 @@
 
 pub mod client;
 pub mod discovery;
+pub mod jobs;
 mod kubeconfig;
 pub(crate) mod proxy;
+pub mod recovery;
 pub mod verify;

@@ -11,6 +11,7 @@ pub mod dialect;
 pub mod exec;
 pub mod failure;
 pub mod find;
+pub mod mend;
 pub mod process;
 pub mod pull;
 pub mod records;
@@ -169,6 +170,10 @@ impl Helm {
         deadline: Instant,
         stop: impl Future<Output = ()>,
     ) -> Result<Ended> {
+        if let Some(lock) = self.runner.lock() {
+            // Where it cannot be noted (a full disk), a recovery only waits longer.
+            let _ = crate::state::lock::helm_begins(lock);
+        }
         let ran = self.runner.run(call, &self.cancel, deadline, stop).await?;
         if ran.status.success() {
             return Ok(Ended::Well);

@@ -9,8 +9,9 @@
 mod queue;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +47,10 @@ pub struct Holder {
     pub url: Option<String>,
     /// Since when.
     pub since: Timestamp,
+    /// When the last helm that may write began under this lock, be it an
+    /// earlier run's: see [`helm_begins`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helm_began: Option<Timestamp>,
 }
 
 impl Holder {
@@ -62,6 +67,7 @@ impl Holder {
                 .as_ref()
                 .and_then(|workflow| workflow.url.clone()),
             since: super::now(),
+            helm_began: None,
         }
     }
 
@@ -252,15 +258,19 @@ impl Place {
             let holder = self.holder();
             let _ = news.send(News::Waiting(Waiting { holder, ahead }));
         };
-        let (mut file, warning) = self.open()?;
+        let (file, warning) = self.open()?;
         let place = queue::enter(&self.state, &self.queue, say)?;
         if !try_lock(&file)? {
             say(0);
             wait_lock(&file)?;
         }
         drop(place);
-        // Who holds it is for people only: a full disk does not matter.
-        let _ = write_holder(&mut file, me);
+        let me = Holder {
+            helm_began: read_holder(&file).and_then(|before| before.helm_began),
+            ..me.clone()
+        };
+        // A full disk does not matter: without this a recovery waits longer.
+        let _ = write_holder(&file, &me);
         Ok(Lock { file, warning })
     }
 
@@ -294,10 +304,7 @@ impl Place {
     }
 
     fn holder(&self) -> Option<Holder> {
-        let mut text = Vec::new();
-        let file = File::open(&self.file).ok()?;
-        file.take(HOLDER_MAX).read_to_end(&mut text).ok()?;
-        serde_json::from_slice(&text).ok()
+        read_holder(&File::open(&self.file).ok()?)
     }
 
     fn error(&self, error: &io::Error) -> Error {
@@ -329,15 +336,48 @@ fn wait_lock(file: &File) -> io::Result<()> {
     })?)
 }
 
-fn write_holder(file: &mut File, me: &Holder) -> io::Result<()> {
+/// Notes in the lock's file that a helm which may write begins now: whatever
+/// that helm leaves, a later holder of the lock knows whose it is. `lock` is the
+/// held lock.
+pub fn helm_begins(lock: BorrowedFd<'_>) -> io::Result<()> {
+    let file = File::from(lock.try_clone_to_owned()?);
+    match read_holder(&file) {
+        Some(holder) => write_holder(
+            &file,
+            &Holder {
+                helm_began: Some(Timestamp::now()),
+                ..holder
+            },
+        ),
+        None => Ok(()),
+    }
+}
+
+/// When the last helm that may write began under this lock; none where none
+/// did, or that was not noted.
+pub fn helm_began(lock: BorrowedFd<'_>) -> Option<Timestamp> {
+    read_holder(&File::from(lock.try_clone_to_owned().ok()?))?.helm_began
+}
+
+/// Reads from the start, wherever the descriptor stands.
+fn read_holder(file: &File) -> Option<Holder> {
+    let length = file.metadata().ok()?.len().min(HOLDER_MAX);
+    let mut text = vec![0; usize::try_from(length).ok()?];
+    file.read_exact_at(&mut text, 0).ok()?;
+    // What a longer, older note left behind it does not count.
+    let mut notes = serde_json::Deserializer::from_slice(&text).into_iter();
+    notes.next()?.ok()
+}
+
+/// Overwrites first and cuts then, so that a note is whole at every instant.
+fn write_holder(file: &File, holder: &Holder) -> io::Result<()> {
     if is_directory(file) {
         return Ok(());
     }
-    let mut text = serde_json::to_vec(me)?;
+    let mut text = serde_json::to_vec(holder)?;
     text.push(b'\n');
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(&text)
+    file.write_all_at(&text, 0)?;
+    file.set_len(text.len() as u64)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ fn holder(user: &str) -> Holder {
         run: RunId::new(since),
         url: Some("https://github.com/acme/shop/actions/runs/42".into()),
         since,
+        helm_began: None,
     }
 }
 
@@ -319,4 +320,21 @@ async fn what_a_killed_waiter_left_holds_nobody_up() {
         1,
         "tickets are removed, nothing else"
     );
+}
+
+#[tokio::test]
+async fn what_a_helm_began_is_handed_on_to_the_next_holder() {
+    let state = tempfile::tempdir().unwrap();
+    let first = take(state.path(), "a-user-with-a-long-name", LONG)
+        .await
+        .unwrap();
+    assert_eq!(super::helm_began(first.as_fd()), None);
+    super::helm_begins(first.as_fd()).unwrap();
+    let began = super::helm_began(first.as_fd());
+    assert!(began.is_some());
+    drop(first);
+    for user in ["b", "somebody-else"] {
+        let next = take(state.path(), user, LONG).await.unwrap();
+        assert_eq!(super::helm_began(next.as_fd()), began);
+    }
 }

@@ -1,0 +1,234 @@
+//! Jobs of hooks that outlive the helm that made them.
+//!
+//! A Job that still runs is only waited for; one that has ended is removed only
+//! where helm would stumble over it. Nothing else is ever touched.
+
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, ListParams, LogParams, Preconditions};
+use kube::runtime::wait::await_condition;
+use kube::{Client, ResourceExt as _};
+use tokio::time::Instant;
+
+use super::client::{PATIENCE, failed, within};
+use crate::chart::Object;
+use crate::error::{Error, Kind, Result};
+use crate::helm::records::{Hook, Record};
+use crate::text;
+
+/// How often a Job is asked for that may not be watched.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The lines that are kept of a removed Job's log.
+const LOG_LINES: i64 = 50;
+
+/// A Job that a hook of a revision made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Whether helm leaves it where it is and then fails to create the next one
+    /// (`hookHasDeletePolicy` in `pkg/action/hooks.go`: none means
+    /// before-hook-creation).
+    pub in_the_way: bool,
+}
+
+/// The Jobs that the revision's hooks may have left. Pure.
+pub fn of(record: &Record, namespace: &str) -> Vec<Leftover> {
+    record
+        .hooks
+        .iter()
+        .filter(|hook| hook.kind == "Job" && !hook.is_test())
+        .map(|hook| Leftover {
+            namespace: own_namespace(hook).unwrap_or_else(|| namespace.to_owned()),
+            name: hook.name.clone(),
+            in_the_way: !hook.delete_policies.is_empty()
+                && !hook
+                    .delete_policies
+                    .iter()
+                    .any(|policy| policy == "before-hook-creation"),
+        })
+        .collect()
+}
+
+fn own_namespace(hook: &Hook) -> Option<String> {
+    let objects = Object::parse(&hook.manifest).ok()?;
+    objects.into_iter().next()?.namespace
+}
+
+impl Leftover {
+    /// The Job, where it is there and a hook's. What may not be read is not there.
+    pub async fn find(&self, client: &Client) -> Result<Option<Job>> {
+        let api = Api::<Job>::namespaced(client.clone(), &self.namespace);
+        let found = async {
+            match api.get_opt(&self.name).await {
+                Ok(found) => Ok(found),
+                Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+                Err(error) => Err(failed("the Job of a hook cannot be read", &error)),
+            }
+        };
+        let found = within("the Job of a hook", found).await?;
+        Ok(found.filter(|job| job.annotations().contains_key("helm.sh/hook")))
+    }
+
+    /// Waits until the Job has ended or is gone. [`Kind::Locked`] at `deadline`.
+    pub async fn wait(&self, client: &Client, deadline: Instant) -> Result<()> {
+        let api = Api::<Job>::namespaced(client.clone(), &self.namespace);
+        let ended = |job: Option<&Job>| job.is_none_or(has_ended);
+        let watched = async {
+            while await_condition(api.clone(), &self.name, ended)
+                .await
+                .is_err()
+            {
+                tokio::time::sleep(ASK_AGAIN).await;
+                match api.get_opt(&self.name).await {
+                    Ok(job) if ended(job.as_ref()) => return,
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout_at(deadline, watched)
+            .await
+            .map_err(|_| {
+                let (namespace, name) = (&self.namespace, &self.name);
+                Error::new(
+                    Kind::Locked,
+                    format!("the hook's Job {name} of an interrupted deploy still runs, and two must not overlap"),
+                )
+                .detail(format!("it is Job {name} in namespace {namespace}; the whole budget was spent on waiting for it"))
+                .hint("send the signal again when it has ended, or end it: kubectl delete job")
+            })
+    }
+
+    /// Removes a Job that has ended; what it said, for the evidence.
+    pub async fn remove(&self, client: &Client, job: &Job) -> Result<Vec<String>> {
+        let said = self.said(client).await;
+        let api = Api::<Job>::namespaced(client.clone(), &self.namespace);
+        let only = DeleteParams::background().preconditions(Preconditions {
+            resource_version: None,
+            uid: job.uid(),
+        });
+        let removed = async {
+            match api.delete(&self.name, &only).await {
+                Ok(_) => Ok(()),
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+                Err(error) => Err(failed("the ended Job of a hook cannot be removed", &error)),
+            }
+        };
+        within("the ended Job of a hook", removed).await?;
+        Ok(said)
+    }
+
+    /// The last lines of the Job's pods, as far as they can be had.
+    async fn said(&self, client: &Client) -> Vec<String> {
+        let api = Api::<Pod>::namespaced(client.clone(), &self.namespace);
+        let mine =
+            ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", self.name));
+        let mut lines = Vec::new();
+        let work = async {
+            let pods = api
+                .list(&mine)
+                .await
+                .map(|list| list.items)
+                .unwrap_or_default();
+            for pod in pods.iter().take(3) {
+                let some = LogParams {
+                    tail_lines: Some(LOG_LINES),
+                    limit_bytes: Some(64 * 1024),
+                    ..LogParams::default()
+                };
+                let log = api.logs(&pod.name_any(), &some).await.unwrap_or_default();
+                lines.push(format!("log of {}:", pod.name_any()));
+                lines.extend(
+                    log.lines()
+                        .map(|line| text::line(line, text::LINE).into_owned()),
+                );
+            }
+        };
+        let _ = tokio::time::timeout(PATIENCE / 6, work).await;
+        lines
+    }
+}
+
+/// Whether a Job has completed or failed.
+pub fn has_ended(job: &Job) -> bool {
+    let conditions = job
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|condition| {
+        condition.status == "True" && matches!(condition.type_.as_str(), "Complete" | "Failed")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::{has_ended, of};
+    use crate::helm::records::read;
+
+    #[test]
+    fn only_jobs_that_helm_does_not_replace_are_in_the_way() {
+        let hook = |name: &str, kind: &str, event: &str, policies: &[&str], namespace: &str| {
+            let manifest = format!(
+                "apiVersion: batch/v1\nkind: {kind}\nmetadata:\n  name: {name}\n{namespace}"
+            );
+            json!({"name": name, "kind": kind, "manifest": manifest, "events": [event], "delete_policies": policies})
+        };
+        let record = read(json!({"version": 1, "hooks": [
+            hook("plain", "Job", "pre-upgrade", &[], ""),
+            hook("before", "Job", "pre-upgrade", &["hook-succeeded", "before-hook-creation"], ""),
+            hook("kept", "Job", "pre-install", &["hook-succeeded"], "  namespace: other\n"),
+            hook("test", "Job", "test", &["hook-succeeded"], ""),
+            hook("account", "ServiceAccount", "pre-install", &["hook-succeeded"], ""),
+        ]}))
+        .unwrap();
+        let found: Vec<_> = of(&record, "prod")
+            .into_iter()
+            .map(|job| (job.namespace, job.name, job.in_the_way))
+            .collect();
+        let expected = [
+            ("prod", "plain", false),
+            ("prod", "before", false),
+            ("other", "kept", true),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c))
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_job() {
+        for (status, ended) in [
+            (json!({}), false),
+            (json!({"active": 1}), false),
+            (
+                json!({"conditions": [{"type": "Suspended", "status": "True"}]}),
+                false,
+            ),
+            (
+                json!({"conditions": [{"type": "FailureTarget", "status": "True"}]}),
+                false,
+            ),
+            (
+                json!({"conditions": [{"type": "Complete", "status": "True"}]}),
+                true,
+            ),
+            (
+                json!({"conditions": [{"type": "Failed", "status": "True"}]}),
+                true,
+            ),
+        ] {
+            let job = serde_json::from_value(json!({"metadata": {}, "status": status})).unwrap();
+            assert_eq!(has_ended(&job), ended, "{status}");
+        }
+    }
+}

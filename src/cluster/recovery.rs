@@ -1,0 +1,205 @@
+//! What becomes of a release that an interrupted helm left. Pure: records and
+//! facts in, a decision out.
+//!
+//! It must never call a helm dead that may live: when in doubt the release is
+//! left alone.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::helm::records::{Record, Status};
+
+/// How long a helm of ours may take from its start to its record: it reads the
+/// chart, asks the server what it can do, and renders.
+const TO_ITS_RECORD: Duration = Duration::from_secs(120);
+
+/// What is known besides the records. Whoever decides holds the release's lock,
+/// and every helm that `deploy` starts on this node holds that lock as long as
+/// it lives: so none of those is alive.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// When the last helm of this node's `deploy` began.
+    pub helm_began: Option<Timestamp>,
+    /// The time, by the clock that helm's records are written with.
+    pub now: Timestamp,
+    /// After what time a helm that cannot be proven dead counts as dead.
+    pub stale_after: Duration,
+}
+
+/// What to do about the records.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision<'a> {
+    /// Helm can go on from them.
+    Leave,
+    /// The release has served: this record becomes `failed`.
+    Fail(&'a Record),
+    /// It never has: these go, in this order, so that the next helm installs
+    /// afresh, with its install hooks, and adopts what is there.
+    Remove(Vec<&'a Record>),
+    /// A helm that is not ours may be at work on this record.
+    Wait(&'a Record),
+}
+
+/// Decides; `records` from the oldest to the newest.
+pub fn decide<'a>(records: &'a [Record], facts: &Facts) -> Decision<'a> {
+    let Some(last) = records.last() else {
+        return Decision::Leave;
+    };
+    let pending = last.status.is_pending();
+    if pending && !dead(records, last, facts) {
+        return Decision::Wait(last);
+    }
+    // An uninstall that kept its history starts a new life.
+    let life = records
+        .iter()
+        .rposition(|record| record.status == Status::Uninstalled)
+        .map_or(records, |at| &records[at + 1..]);
+    let served = life
+        .iter()
+        .any(|record| matches!(record.status, Status::Deployed | Status::Superseded));
+    match (pending, served) {
+        (true, true) => Decision::Fail(last),
+        (true, false) => Decision::Remove(life.iter().collect()),
+        // Marked failed, helm would upgrade it and skip the install hooks.
+        (false, false) if interrupted(last) => Decision::Remove(life.iter().collect()),
+        (false, _) => Decision::Leave,
+    }
+}
+
+/// Whether a revision was cut short: left pending, or settled by helm itself
+/// when it was told to end (`context canceled`, from `failRelease` in
+/// `pkg/action/install.go` and `upgrade.go`).
+pub fn interrupted(record: &Record) -> bool {
+    record.status.is_pending()
+        || (record.status == Status::Failed && record.description.contains("context canceled"))
+}
+
+/// Whether the helm that wrote the last record is dead.
+fn dead(records: &[Record], last: &Record, facts: &Facts) -> bool {
+    let Some(written) = time(last) else {
+        return false;
+    };
+    let age = Duration::try_from(facts.now.duration_since(written)).unwrap_or_default();
+    age >= facts.stale_after || ours(records, last, written, facts)
+}
+
+/// The first record since our last helm began is that helm's, if it came soon
+/// enough. A person who helps with a helm of their own writes a later one.
+fn ours(records: &[Record], last: &Record, written: Timestamp, facts: &Facts) -> bool {
+    let Some(began) = facts.helm_began else {
+        return false;
+    };
+    let first = records
+        .iter()
+        .find(|record| time(record).is_none_or(|time| time >= began));
+    first.is_some_and(|first| first.revision == last.revision)
+        && Duration::try_from(written.duration_since(began)).is_ok_and(|took| took <= TO_ITS_RECORD)
+}
+
+fn time(record: &Record) -> Option<Timestamp> {
+    record.last_deployed.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::{Decision, Facts, decide};
+    use crate::helm::records::{Record, read};
+
+    /// `status@second`, a `*` behind a revision that helm settled when told to end.
+    fn records(text: &str) -> Vec<Record> {
+        let record = |(at, word): (usize, &str)| {
+            let (status, second) = word.trim_end_matches('*').split_once('@').unwrap();
+            let description = if word.ends_with('*') {
+                "Release \"shop\" failed: context canceled"
+            } else {
+                "x"
+            };
+            let second: i64 = second.parse().unwrap();
+            let time = Timestamp::from_second(second).map(|time| time.to_string());
+            let info = json!({
+                "status": status,
+                "description": description,
+                "last_deployed": time.unwrap_or_default(),
+            });
+            read(json!({"version": at + 1, "info": info})).unwrap()
+        };
+        text.split_whitespace().enumerate().map(record).collect()
+    }
+
+    #[test]
+    fn what_an_interrupted_helm_left() {
+        // records, when our last helm began, what is done
+        for (text, began, expected) in [
+            ("", None, "leave"),
+            ("deployed@10", Some(9), "leave"),
+            ("deployed@10 failed@20", Some(19), "leave"),
+            // Ours: the first record since our last helm began.
+            ("deployed@10 pending-upgrade@20", Some(19), "fail 2"),
+            ("superseded@10 pending-rollback@20", Some(20), "fail 2"),
+            ("pending-install@20", Some(19), "remove 1"),
+            ("failed@10 pending-upgrade@20", Some(19), "remove 1 2"),
+            ("failed@10* pending-install@20", Some(19), "remove 1 2"),
+            // Helm settled it itself.
+            ("failed@10*", Some(9), "remove 1"),
+            ("failed@10*", None, "remove 1"),
+            ("deployed@10 failed@20*", Some(19), "leave"),
+            // Failed for a reason of its own: as bare helm goes on from it.
+            ("failed@10", Some(9), "leave"),
+            // A history that was kept.
+            (
+                "superseded@1 uninstalled@10 pending-install@20",
+                Some(19),
+                "remove 3",
+            ),
+            ("superseded@1 uninstalled@10", Some(9), "leave"),
+            // Somebody else's: no helm of ours, before it, after it, too late.
+            ("deployed@10 pending-upgrade@20", None, "wait 2"),
+            ("deployed@10 pending-upgrade@20", Some(21), "wait 2"),
+            (
+                "deployed@10 failed@20 pending-upgrade@30",
+                Some(19),
+                "wait 3",
+            ),
+            ("deployed@10 pending-upgrade@200", Some(19), "wait 2"),
+            ("pending-install@20", None, "wait 1"),
+            // A time that cannot be read proves nothing.
+            (
+                "deployed@10 pending-upgrade@999999999999",
+                Some(19),
+                "wait 2",
+            ),
+            // Older than stale_after (the time is 1000).
+            ("deployed@10 pending-upgrade@-2600", None, "fail 2"),
+            ("pending-install@-2600", None, "remove 1"),
+            ("deployed@10 pending-upgrade@-2599", None, "wait 2"),
+            // From the future: the clock was set.
+            ("deployed@10 pending-upgrade@5000", None, "wait 2"),
+        ] {
+            let facts = Facts {
+                helm_began: began.map(|second| Timestamp::from_second(second).unwrap()),
+                now: Timestamp::from_second(1000).unwrap(),
+                stale_after: Duration::from_secs(3600),
+            };
+            let records = records(text);
+            let said = match decide(&records, &facts) {
+                Decision::Leave => "leave".to_owned(),
+                Decision::Fail(record) => format!("fail {}", record.revision),
+                Decision::Wait(record) => format!("wait {}", record.revision),
+                Decision::Remove(records) => {
+                    records.iter().fold("remove".to_owned(), |said, record| {
+                        format!("{said} {}", record.revision)
+                    })
+                }
+            };
+            assert_eq!(said, expected, "{text} began {began:?}");
+        }
+    }
+}

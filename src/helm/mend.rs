@@ -1,0 +1,153 @@
+//! Settles records that an interrupted helm left, as helm itself would write
+//! them.
+//!
+//! Only what was read before is touched: each write carries the version that
+//! was read, and a record that changed since is an error. The JSON beneath is
+//! changed in place and never rebuilt from types, so nothing is lost that this
+//! program does not know.
+//!
+//! Format: as in `records`; `Update` and `newSecretsObject` in
+//! `helm.sh/helm/v4@v4.3.1/pkg/storage/driver/secrets.go`.
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use serde_json::{Value, json};
+
+use super::records::{Record, decode};
+use crate::cluster::client::{failed, within};
+use crate::error::{Error, Kind, Result};
+
+/// The Secret that holds a revision.
+pub fn name(release: &str, revision: u32) -> String {
+    format!("sh.helm.release.v1.{release}.v{revision}")
+}
+
+/// Marks a revision as failed, in its label and in what is stored. `why` is
+/// what `helm history` shows for it.
+///
+/// Errors: [`Kind::Locked`] where somebody changed the record meanwhile.
+pub async fn fail(
+    client: &Client,
+    namespace: &str,
+    release: &str,
+    record: &Record,
+    why: &str,
+) -> Result<()> {
+    let api = Api::<Secret>::namespaced(client.clone(), namespace);
+    let name = name(release, record.revision);
+    let mut secret = fetch(&api, &name, record).await?;
+    let stored = encode(&as_failed(record.json.clone(), why)).map_err(|error| {
+        Error::new(Kind::Internal, "a record of the release cannot be written").because(error)
+    })?;
+    let data = secret.data.get_or_insert_default();
+    data.insert("release".to_owned(), ByteString(stored));
+    let labels = secret.metadata.labels.get_or_insert_default();
+    labels.insert("status".to_owned(), "failed".to_owned());
+    let now = jiff::Timestamp::now().as_second().to_string();
+    labels.insert("modifiedAt".to_owned(), now);
+    let written = async {
+        // It still carries the resourceVersion that was read.
+        let written = api.replace(&name, &PostParams::default(), &secret).await;
+        written.map_err(|error| refused(&name, &error))
+    };
+    within("the release's record cannot be settled", written).await?;
+    Ok(())
+}
+
+/// Removes the record of a revision, and nothing else.
+///
+/// Errors: [`Kind::Locked`] where somebody changed the record meanwhile.
+pub async fn remove(
+    client: &Client,
+    namespace: &str,
+    release: &str,
+    record: &Record,
+) -> Result<()> {
+    let api = Api::<Secret>::namespaced(client.clone(), namespace);
+    let name = name(release, record.revision);
+    let secret = fetch(&api, &name, record).await?;
+    let only = DeleteParams::default().preconditions(Preconditions {
+        resource_version: secret.metadata.resource_version,
+        uid: secret.metadata.uid,
+    });
+    let removed = async {
+        let removed = api.delete(&name, &only).await;
+        removed.map_err(|error| refused(&name, &error))
+    };
+    within("the release's record cannot be removed", removed).await?;
+    Ok(())
+}
+
+/// The Secret as it is now: it must still hold what was read.
+async fn fetch(api: &Api<Secret>, name: &str, record: &Record) -> Result<Secret> {
+    let found = async {
+        let found = api.get(name).await;
+        found.map_err(|error| refused(name, &error))
+    };
+    let secret = within("the release's record cannot be read", found).await?;
+    let stored = secret.data.as_ref().and_then(|data| data.get("release"));
+    match stored.map(|stored| decode(&stored.0)) {
+        Some(Ok(json)) if json == record.json => Ok(secret),
+        _ => Err(changed(name)),
+    }
+}
+
+fn refused(name: &str, error: &kube::Error) -> Error {
+    match error {
+        kube::Error::Api(status) if matches!(status.code, 404 | 409) => changed(name),
+        _ => failed("the release's record cannot be settled", error),
+    }
+}
+
+fn changed(name: &str) -> Error {
+    Error::new(
+        Kind::Locked,
+        format!("somebody changed the record {name} while it was to be settled"),
+    )
+    .hint("another helm is at work on this release: send the signal again when it has ended")
+}
+
+fn as_failed(mut json: Value, why: &str) -> Value {
+    json["info"]["status"] = json!("failed");
+    json["info"]["description"] = json!(why);
+    json
+}
+
+/// What helm stores: base64 of gzip of JSON.
+fn encode(json: &Value) -> std::io::Result<Vec<u8>> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(&serde_json::to_vec(json)?)?;
+    Ok(STANDARD.encode(gzip.finish()?).into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::{as_failed, decode, encode};
+
+    #[test]
+    fn only_status_and_description_change() {
+        let before = json!({
+            "name": "shop", "version": 7, "manifest": "a: b\n", "unheard_of": [1, 2.5],
+            "info": {"status": "pending-upgrade", "description": "Preparing upgrade", "notes": "n"},
+        });
+        let after = decode(&encode(&as_failed(before.clone(), "interrupted")).unwrap()).unwrap();
+        assert_eq!(after["info"]["status"], "failed");
+        assert_eq!(after["info"]["description"], "interrupted");
+        let mut undone = after;
+        undone["info"]["status"] = before["info"]["status"].clone();
+        undone["info"]["description"] = before["info"]["description"].clone();
+        assert_eq!(undone, before);
+    }
+}

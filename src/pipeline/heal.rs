@@ -1,0 +1,185 @@
+//! Heals what an interrupted deploy left, so that helm can go on: records that
+//! are pending though no helm is at work, and Jobs of hooks.
+//!
+//! It must never touch what another helm may still work on, and never a
+//! workload, a claim or a namespace.
+
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use super::look::Found;
+use super::{Course, good};
+use crate::cluster::jobs::{self, has_ended};
+use crate::cluster::recovery::{Decision, Facts, decide, interrupted};
+use crate::error::{Error, Kind, Result};
+use crate::event::Phase;
+use crate::helm::mend;
+use crate::helm::records::{self, Driver, Record, Status};
+use crate::plan::Plan;
+use crate::state::lock::{self, Lock};
+
+/// How long settling after a helm that was killed may take: a cancelled run has
+/// seven seconds in all.
+const AFTERWARDS: Duration = Duration::from_millis(1500);
+
+/// Before anything else is done with the release: what was left is settled, and
+/// `found` holds the records as they are then.
+pub(super) async fn before(
+    course: &mut Course<'_>,
+    found: &mut Found,
+    lock: Option<&Lock>,
+) -> Result<()> {
+    let begun = course.begin(Phase::Heal);
+    let work = async {
+        let decision = decide(&found.records, &facts(course, lock));
+        if let Decision::Wait(record) = decision {
+            return Err(pending(course.plan, record, &found.records));
+        }
+        let said = leftovers(course, found).await?;
+        let settled = decision != Decision::Leave;
+        settle(course, found, &decision).await?;
+        Ok((said, settled))
+    };
+    let (said, settled) = course.unless_cancelled(work).await?;
+    course.ledger.evidence.extend(said);
+    if settled {
+        found.records = course.unless_cancelled(list(course, found)).await?;
+    }
+    course.end(Phase::Heal, begun);
+    Ok(())
+}
+
+/// After a helm that did not end well: its record must not stay pending. Never
+/// an error, since the run ends with one already; what cannot be done now the
+/// next signal does.
+pub(super) async fn after(course: &Course<'_>, found: &Found, lock: Option<&Lock>) {
+    let work = async {
+        let records = list(course, found).await?;
+        if !records.last().is_some_and(|last| last.status.is_pending()) {
+            return Ok(());
+        }
+        let decision = decide(&records, &facts(course, lock));
+        settle(course, found, &decision).await
+    };
+    if let Ok(Err(error)) = tokio::time::timeout(AFTERWARDS, work).await {
+        course
+            .events
+            .warn(format!("the release is left as it is: {error}"));
+    }
+}
+
+fn facts(course: &Course<'_>, lock: Option<&Lock>) -> Facts {
+    Facts {
+        helm_began: lock.and_then(|lock| lock::helm_began(lock.as_fd())),
+        now: jiff::Timestamp::now(),
+        stale_after: course.plan.stale_after,
+    }
+}
+
+async fn list(course: &Course<'_>, found: &Found) -> Result<Vec<Record>> {
+    let plan = course.plan;
+    let cluster = &found.cluster;
+    records::list(
+        &cluster.client,
+        cluster.driver,
+        &plan.namespace,
+        &plan.release,
+    )
+    .await
+}
+
+/// Waits for Jobs that an unfinished revision left, and clears those away that
+/// helm would fail on; what they said.
+async fn leftovers(course: &Course<'_>, found: &Found) -> Result<Vec<String>> {
+    let mut said = Vec::new();
+    let Some(last) = found.last().filter(|last| last.status != Status::Deployed) else {
+        return Ok(said);
+    };
+    let client = &found.cluster.client;
+    for leftover in jobs::of(last, &course.plan.namespace) {
+        let Some(job) = leftover.find(client).await? else {
+            continue;
+        };
+        if !has_ended(&job) {
+            course.events.progress(format!(
+                "waiting for the Job {} of the interrupted revision {}",
+                leftover.name, last.revision
+            ));
+            leftover.wait(client, course.deadline).await?;
+        }
+        if leftover.in_the_way && interrupted(last) {
+            said.extend(leftover.remove(client, &job).await?);
+            course.events.note(format!(
+                "removed the ended Job {} of the interrupted revision {}: helm would not replace it",
+                leftover.name, last.revision
+            ));
+        }
+    }
+    Ok(said)
+}
+
+async fn settle(course: &Course<'_>, found: &Found, decision: &Decision<'_>) -> Result<()> {
+    let plan = course.plan;
+    let (client, namespace, release) = (&found.cluster.client, &plan.namespace, &plan.release);
+    if let (Decision::Fail(record), Driver::ConfigMaps) = (decision, found.cluster.driver) {
+        return Err(pending(plan, record, &found.records));
+    }
+    match decision {
+        Decision::Leave | Decision::Wait(_) => {}
+        Decision::Fail(record) => {
+            let why = format!("interrupted; settled by deploy, run {}", course.run);
+            mend::fail(client, namespace, release, record, &why).await?;
+            course.events.note(format!(
+                "revision {} was left {} by a helm that is dead; it now counts as failed",
+                record.revision,
+                record.status.name()
+            ));
+        }
+        Decision::Remove(records) => {
+            if found.cluster.driver == Driver::ConfigMaps {
+                return match records.iter().find(|record| record.status.is_pending()) {
+                    Some(record) => Err(pending(plan, record, &found.records)),
+                    None => Ok(()),
+                };
+            }
+            for record in records {
+                mend::remove(client, namespace, release, record).await?;
+            }
+            course.events.note(
+                "the first install was interrupted; helm installs afresh and takes over what is there",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Another helm may be at work: the release is left alone.
+fn pending(plan: &Plan, record: &Record, records: &[Record]) -> Error {
+    let (release, namespace) = (&plan.release, &plan.namespace);
+    let name = mend::name(release, record.revision);
+    let error = Error::new(
+        Kind::Locked,
+        format!(
+            "release {release} is {} at revision {}: another helm is at work on it, or was killed",
+            record.status.name(),
+            record.revision
+        ),
+    )
+    .detail(format!(
+        "its record is the Secret {name} in namespace {namespace}, written {}",
+        record.last_deployed
+    ))
+    .hint(format!(
+        "if a helm is still at work, wait for it and send the signal again; after {} (stale_after) it counts as dead",
+        crate::node::config::units::show(plan.stale_after)
+    ));
+    match good(records) {
+        Some(good) => error.hint(format!(
+            "if none is, go back once: helm rollback {release} {} --namespace {namespace}",
+            good.revision
+        )),
+        None => error.hint(format!(
+            "if none is, remove that record, then send the signal again: kubectl delete secret {name} --namespace {namespace}"
+        )),
+    }
+}
