@@ -7,8 +7,10 @@
     reason = "modules of one binary; nobody else reads them"
 )]
 
+mod cancel;
 mod contract;
 mod corpus;
+mod crash;
 mod deploys;
 mod failures;
 mod harness;

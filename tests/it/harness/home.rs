@@ -84,6 +84,14 @@ impl Home {
         self.root.path().join("bin").join(path)
     }
 
+    /// A folder that pods can mount from the cluster's node, and this process reads.
+    pub fn shared(&self, name: &str) -> PathBuf {
+        let folder = self.root.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+        folder
+    }
+
     /// Writes a file of the runner's into its home.
     pub fn write(&self, path: &str, content: &str, mode: u32) {
         put(&self.inside(path), content, mode);

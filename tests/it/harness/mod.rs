@@ -2,6 +2,7 @@
 //! its own namespace, GHCR owner and runner's home.
 
 mod home;
+pub mod process;
 mod run;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use testbed::ghcr::{Asked, Policy};
 use testbed::push::Pusher;
 
 pub use home::{Home, RUNNER, SCRIPT};
-pub use run::{Ran, Running, Signal};
+pub use run::{Ran, Running, Signal, until};
 
 /// The cluster and registry that all scenarios of this process share.
 static BED: LazyLock<Testbed> = LazyLock::new(|| {
@@ -272,6 +273,34 @@ impl Node {
         images.sort();
         images.dedup();
         images
+    }
+
+    /// Revision and status of each release record, in their order.
+    pub fn records(&self) -> Vec<(u32, String)> {
+        let listed = self.kubectl(&["get", "secrets", "-l", "owner=helm", "-o", "json"]);
+        let secrets: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        let mut records: Vec<_> = secrets["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|secret| {
+                let label = |key: &str| secret["metadata"]["labels"][key].as_str().unwrap();
+                (
+                    label("version").parse().unwrap(),
+                    label("status").to_owned(),
+                )
+            })
+            .collect();
+        records.sort_unstable();
+        records
+    }
+
+    /// The status of the last release record; empty where there is none.
+    pub fn status(&self) -> String {
+        self.records()
+            .pop()
+            .map(|(_, status)| status)
+            .unwrap_or_default()
     }
 
     /// The journal's lines.

@@ -1,10 +1,15 @@
 //! A signal sent through the script, and what became of it.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{Node, RUNNER, SCRIPT, deploy_binary};
+
+/// How long a scenario waits for a condition. Six scenarios share one small
+/// cluster.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A signal in the making.
 pub struct Signal<'a> {
@@ -14,6 +19,7 @@ pub struct Signal<'a> {
     env: Vec<(String, String)>,
     user: u32,
     cwd: String,
+    in_step: bool,
 }
 
 impl<'a> Signal<'a> {
@@ -34,6 +40,7 @@ impl<'a> Signal<'a> {
             env: Vec::new(),
             user: RUNNER,
             cwd: "/home/github-runner".to_owned(),
+            in_step: false,
         }
     }
 
@@ -67,6 +74,19 @@ impl<'a> Signal<'a> {
         self
     }
 
+    /// Called by a step of a workflow: in Actions, with a shell in between that
+    /// the runner signals in its stead.
+    pub fn in_step(mut self) -> Self {
+        self.in_step = true;
+        let push = [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "push"),
+            ("GITHUB_REF", "refs/heads/main"),
+        ];
+        push.into_iter()
+            .fold(self, |signal, (key, value)| signal.env(key, value))
+    }
+
     /// Sends it and waits for the end.
     pub fn run(self) -> Ran {
         self.start().wait()
@@ -81,6 +101,7 @@ impl<'a> Signal<'a> {
             env,
             user,
             cwd,
+            in_step,
         } = self;
         if !images.is_empty() {
             args.push("--images".to_owned());
@@ -89,6 +110,10 @@ impl<'a> Signal<'a> {
         let mut command = node
             .home
             .command(deploy_binary(), Some(node.helm.path()), user, &cwd);
+        if in_step {
+            // The second command keeps the shell from becoming the first.
+            command.args(["bash", "-ec", "\"$@\"; true", "step"]);
+        }
         command.arg(SCRIPT).args(&args).envs(&node.env).envs(env);
         Running::spawn(command)
     }
@@ -98,8 +123,14 @@ impl<'a> Signal<'a> {
 pub struct Running {
     child: Child,
     begun: Instant,
-    stdout: JoinHandle<String>,
-    stderr: JoinHandle<String>,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+/// What a deploy said on one stream so far.
+struct Stream {
+    said: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Running {
@@ -116,8 +147,8 @@ impl Running {
         Self {
             child,
             begun,
-            stdout: collect(stdout),
-            stderr: collect(stderr),
+            stdout: Stream::of(stdout),
+            stderr: Stream::of(stderr),
         }
     }
 
@@ -132,24 +163,61 @@ impl Running {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for the end.
+    /// Waits until it says this, on whichever stream.
+    #[track_caller]
+    pub fn until_says(&self, text: &str) {
+        until(&format!("says {text:?}"), || {
+            self.stdout.so_far().contains(text) || self.stderr.so_far().contains(text)
+        });
+    }
+
+    /// Waits for the end, also of what it left behind.
     pub fn wait(mut self) -> Ran {
         let status = self.child.wait().unwrap();
+        let stdout = self.stdout.whole();
         Ran {
             status,
             took: self.begun.elapsed(),
-            stdout: self.stdout.join().unwrap(),
-            stderr: self.stderr.join().unwrap(),
+            stdout,
+            stderr: self.stderr.whole(),
         }
     }
 }
 
-fn collect(mut from: impl std::io::Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+impl Stream {
+    fn of(mut from: impl std::io::Read + Send + 'static) -> Self {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&said);
+        let reader = std::thread::spawn(move || {
+            let mut some = [0; 4096];
+            loop {
+                match from.read(&mut some).unwrap() {
+                    0 => return,
+                    length => into.lock().unwrap().extend_from_slice(&some[..length]),
+                }
+            }
+        });
+        Self { said, reader }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned()
+    }
+
+    fn whole(self) -> String {
+        self.reader.join().unwrap();
+        String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned()
+    }
+}
+
+/// Waits until something is so, which must not take long.
+#[track_caller]
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// How a deploy ended.
