@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -301,6 +302,23 @@ impl Node {
             .pop()
             .map(|(_, status)| status)
             .unwrap_or_default()
+    }
+
+    /// Waits until these images run and no other, in this order.
+    #[track_caller]
+    pub fn runs(&self, images: &[&str]) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let running = self.running();
+            if running == images {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{running:?} run, expected {images:?}"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// The journal's lines.
