@@ -16,7 +16,8 @@ pub const RUNNER: u32 = 41_001;
 pub const SCRIPT: &str = "/home/github-runner/deploy.sh";
 
 /// Enters the namespace and becomes the command, with the same pid throughout,
-/// so that a signal to the child reaches `deploy` itself.
+/// so that a signal to the child reaches `deploy` itself. A scenario that sets
+/// `SMALL_DISK` to a tmpfs's limits finds it at `small` in the runner's home.
 const ENTER: &str = r#"
 root=$1 user=$2 deploy=$3 helm=$4 cwd=$5; shift 5
 mount --bind "$root/home" /home
@@ -29,6 +30,8 @@ mount --bind "$deploy" /usr/local/bin/deploy
     cat /dev/zero > /var/lib/deploy/full 2>/dev/null || :
 }
 [ -z "$helm" ] || mount --bind "$helm" /usr/local/bin/helm
+[ -z "${SMALL_DISK:-}" ] || mount -t tmpfs -o "mode=1777,$SMALL_DISK" tmpfs /home/github-runner/small
+unset SMALL_DISK
 cd "$cwd"
 exec setpriv --reuid "$user" --regid "$user" --clear-groups "$@"
 "#;

@@ -1,9 +1,12 @@
 //! Where the cluster's address and credentials come from.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testbed::pki::Pki;
 
 use super::Shop;
 use crate::harness::{Helm, on_both_helms};
@@ -112,6 +115,33 @@ on_both_helms! {
     }
 }
 
+/// The keys of another cluster, which knows the same names.
+struct Strange {
+    pki: Pki,
+    _folder: tempfile::TempDir,
+}
+
+impl Strange {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let pki = Pki::create(folder.path()).unwrap();
+        Self {
+            pki,
+            _folder: folder,
+        }
+    }
+
+    /// A file as a kubeconfig holds it.
+    fn encoded(path: &Path) -> Value {
+        let encoded = Command::new("base64")
+            .arg("-w0")
+            .arg(path)
+            .output()
+            .unwrap();
+        String::from_utf8(encoded.stdout).unwrap().into()
+    }
+}
+
 /// A cluster that is not there is told of within seconds.
 #[test]
 fn a_cluster_that_cannot_be_reached() {
@@ -132,17 +162,19 @@ fn a_cluster_that_cannot_be_reached() {
     write(&config.to_string());
     shop.signal().run().exits(3).says("cannot be reached");
 
-    // Another cluster's authority: the front's own, which signed no apiserver.
+    let strange = Strange::new();
     let mut config = admin(&shop);
     let cluster = config["clusters"][0]["cluster"].as_object_mut().unwrap();
-    cluster.remove("certificate-authority-data");
     cluster.remove("certificate-authority");
+    cluster.insert(
+        "certificate-authority-data".into(),
+        Strange::encoded(&strange.pki.cert("ca")),
+    );
     write(&config.to_string());
-    shop.node.home.write_etc("none.pem", "", 0o644);
     shop.signal()
-        .env("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
         .run()
-        .exits(3);
+        .exits(3)
+        .says("its certificate is not trusted");
 }
 
 /// Credentials that the cluster does not take, or that cannot be read.
@@ -163,6 +195,13 @@ fn credentials_that_are_no_good() {
     let user = json!({ "client-certificate-data": "bm9uZQ==", "client-key-data": "bm9uZQ==" });
     write(&with_user(&shop, &user).to_string());
     shop.signal().run().exits(3);
+    let strange = Strange::new();
+    let user = json!({
+        "client-certificate-data": Strange::encoded(&strange.pki.cert("admin")),
+        "client-key-data": Strange::encoded(&strange.pki.key("admin")),
+    });
+    write(&with_user(&shop, &user).to_string());
+    shop.signal().run().exits(3).says("401");
     let user = json!({ "client-certificate": "/none.crt", "client-key": "/none.key" });
     write(&with_user(&shop, &user).to_string());
     shop.signal().run().exits(3).says("/none");

@@ -1,1 +1,254 @@
-//! What fails in the middle.
+//! Something that the node needs goes away in the middle of a deploy: each
+//! time it ends by itself, with a failure that says what went away.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use testbed::chart::{self, Hook};
+use testbed::ghcr::{Fault, Kind, Policy};
+
+use super::Shop;
+use crate::harness::Running;
+use crate::harness::{Helm, Ran, on_both_helms};
+
+/// A shop whose migration takes longer than any of these scenarios.
+fn slow(scenario: &str, helm: Helm) -> Shop {
+    let shop = Shop::new(scenario, helm);
+    let hook = Hook {
+        args: vec!["once".into(), "once-sleep 120".into()],
+        ..Hook::default()
+    };
+    shop.node
+        .push(&chart::Shop::new("shop", "2.0.0").hook(hook).chart());
+    shop
+}
+
+/// Sends the slow shop's signal, and waits until its migration runs.
+fn started(shop: &Shop, timeout: &str) -> Running {
+    let running = shop
+        .node
+        .signal("2.0.0")
+        .image("api", shop.api.by_tag())
+        .image("web", shop.web.by_tag())
+        .env("DEPLOY_TIMEOUT", timeout)
+        .start();
+    until("the migration runs", || {
+        let pods = ["get", "pods", "--output=jsonpath={.items[*].status.phase}"];
+        shop.node.kubectl(&pods).contains("Running")
+    });
+    running
+}
+
+#[track_caller]
+fn until(what: &str, mut met: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !met() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// It failed, and told why in its own words.
+#[track_caller]
+fn fails(ran: &Ran, codes: &[i32], said: &str) {
+    let code = ran.status.code().unwrap();
+    assert!(codes.contains(&code), "{code}: {}", ran.stderr);
+    ran.says(said).never_says("panicked");
+}
+
+/// The `helm upgrade` that a deploy runs.
+fn helm_of(deploy: u32) -> Option<Pid> {
+    fs::read_dir("/proc").unwrap().find_map(|entry| {
+        let path = entry.ok()?.path();
+        let pid: i32 = path.file_name()?.to_str()?.parse().ok()?;
+        let status = fs::read_to_string(path.join("status")).ok()?;
+        let child = status.contains(&format!("PPid:\t{deploy}\n"));
+        let args = fs::read(path.join("cmdline")).ok()?;
+        let upgrades = args.split(|byte| *byte == 0).any(|arg| arg == b"upgrade");
+        (child && upgrades).then(|| Pid::from_raw(pid)).flatten()
+    })
+}
+
+on_both_helms! {
+    /// Somebody, or the kernel, kills helm.
+    fn helm_is_killed(node) {
+        let shop = slow("helm-killed", node.helm);
+        let running = started(&shop, "60s");
+        kill_process(helm_of(running.pid()).unwrap(), Signal::KILL).unwrap();
+        let ran = running.wait();
+        fails(&ran, &[8], "killed");
+        assert!(ran.took < Duration::from_secs(40), "{:?}", ran.took);
+    }
+}
+
+on_both_helms! {
+    /// The apiserver's connections break, and nothing listens there any more.
+    fn the_apiserver_stops(node) {
+        let shop = slow("apiserver-stops", node.helm);
+        let relay = Relay::before_the_cluster(&shop);
+        let running = started(&shop, "20s");
+        relay.stop();
+        fails(&running.wait(), &[3, 8], "");
+    }
+}
+
+/// The apiserver is there and does not answer: the budget ends it.
+#[test]
+fn the_apiserver_freezes() {
+    let shop = slow("apiserver-freezes", Helm::V4);
+    let relay = Relay::before_the_cluster(&shop);
+    let running = started(&shop, "12s");
+    relay.freeze();
+    let ran = running.wait();
+    fails(&ran, &[3, 8], "12s");
+    assert!(ran.took < Duration::from_secs(40), "{:?}", ran.took);
+}
+
+on_both_helms! {
+    /// The kubeconfig goes away after it was read, before helm needs it.
+    fn the_kubeconfig_is_removed(node) {
+        let shop = Shop::new("kubeconfig-removed", node.helm);
+        let slow = Fault::delay(Kind::Manifest, Duration::from_secs(3)).package("charts/shop");
+        shop.node.registry(&Policy::public().fault(slow));
+        let running = shop.signal().start();
+        until("helm asks for the chart", || {
+            shop.node.asked().iter().any(|asked| asked.user.is_none() && asked.package == "charts/shop")
+        });
+        fs::remove_file(shop.node.home.inside(".kube/config")).unwrap();
+        fails(&running.wait(), &[3], "kubeconfig");
+    }
+}
+
+on_both_helms! {
+    /// The registry breaks off in the middle of the chart.
+    fn the_registry_stops(node) {
+        let shop = Shop::new("registry-stops", node.helm);
+        shop.node.registry(&Policy::public().fault(Fault::cut_off(Kind::Blob, 100)));
+        fails(&shop.signal().run(), &[5], "charts/shop");
+        shop.node.registry(&Policy::public().fault(Fault::status(Kind::Blob, 503)));
+        fails(&shop.signal().run(), &[5], "503");
+        shop.node.registry(&Policy::public());
+        shop.dry().run().exits(0);
+    }
+}
+
+on_both_helms! {
+    /// No room for temporary files, from none at all to almost enough.
+    fn the_disk_is_full(node) {
+        let shop = Shop::new("disk-full", node.helm);
+        shop.node.home.write("small/keep", "", 0o600);
+        let with = |inodes: u32, size: &str| {
+            shop.signal()
+                .env("SMALL_DISK", &format!("size={size},nr_inodes={inodes}"))
+                .env("TMPDIR", "/home/github-runner/small")
+                .run()
+        };
+        for (inodes, size) in [(1, "1m"), (4, "1m"), (7, "1m"), (100, "4k"), (100, "8k")] {
+            let ran = with(inodes, size);
+            fails(&ran, &[3], "o space left");
+        }
+        with(1000, "64m").exits(0);
+    }
+}
+
+/// Leads to the cluster's apiserver until it is told otherwise.
+struct Relay {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    frozen: bool,
+    stopped: bool,
+    streams: Vec<TcpStream>,
+}
+
+impl Relay {
+    /// The node's kubeconfig leads through it from now on.
+    fn before_the_cluster(shop: &Shop) -> Self {
+        let admin = ["config", "view", "--raw", "--output=json"];
+        let mut config: serde_json::Value =
+            serde_json::from_str(&shop.node.kubectl(&admin)).unwrap();
+        let server = &mut config["clusters"][0]["cluster"]["server"];
+        let target = server.as_str().unwrap().trim_start_matches("https://");
+        let relay = Self::to(target.parse().unwrap());
+        *server = format!("https://{}", relay.address).into();
+        shop.node
+            .home
+            .write(".kube/config", &config.to_string(), 0o600);
+        relay
+    }
+
+    fn to(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::<Shared>::default();
+        let ours = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for near in listener.incoming() {
+                let (near, far) = (near.unwrap(), TcpStream::connect(target).unwrap());
+                let mut state = ours.state.lock().unwrap();
+                if state.stopped {
+                    return;
+                }
+                let copy = |stream: &TcpStream| stream.try_clone().unwrap();
+                state.streams.extend([copy(&near), copy(&far)]);
+                for (from, to) in [(copy(&near), copy(&far)), (far, near)] {
+                    let shared = Arc::clone(&ours);
+                    std::thread::spawn(move || shared.carry(from, to));
+                }
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// What is sent is taken, and never answered.
+    fn freeze(&self) {
+        self.shared.state.lock().unwrap().frozen = true;
+    }
+
+    /// Every connection breaks, and no other is taken.
+    fn stop(&self) {
+        let mut state = self.shared.state.lock().unwrap();
+        state.stopped = true;
+        for stream in state.streams.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        self.shared.changed.notify_all();
+        drop(state);
+        // Wakes the listener, which sees that it shall end.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut bytes = [0; 16 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut bytes) {
+            let state = self.state.lock().unwrap();
+            let thawed = |state: &mut State| state.frozen && !state.stopped;
+            drop(self.changed.wait_while(state, thawed).unwrap());
+            if to.write_all(&bytes[..length]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    }
+}

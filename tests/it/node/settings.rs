@@ -144,12 +144,15 @@ fn mistakes_are_shown_with_their_line() {
     shop.settings("[defaults]\ntimeout = \"10m\"\non_failures = \"keep\"\n\n[apps.shop]\nvalue = [\"a.yaml\"]\n");
     let ran = shop.signal().run();
     ran.exits(3);
-    snapbox::assert_data_eq!(ran.stderr, str![[r#"
+    snapbox::assert_data_eq!(
+        ran.stderr,
+        str![[r#"
 error: /etc/deploy/deploy.toml:3:1: unknown key 'on_failures' in [defaults]; did you mean on_failure?
   | /etc/deploy/deploy.toml:6:1: unknown key 'value' in [apps.shop]; did you mean values?
   → correct /etc/deploy/deploy.toml; the README lists its keys
 
-"#]]);
+"#]]
+    );
 }
 
 /// Files that others may write, or that are not the node's.
