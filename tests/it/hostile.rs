@@ -184,6 +184,13 @@ fn files_that_others_may_write() {
     refused()
         .says("/home/github-runner/deploy.toml")
         .says("chmod go-w");
+    // The runner's user may decide for itself, but not for root.
+    node.home.write("deploy.toml", "", 0o644);
+    signal(&node)
+        .by_root()
+        .run()
+        .exits(3)
+        .says("expected root or the caller");
     std::fs::remove_file(node.home.inside("deploy.toml")).unwrap();
 
     node.home.write(&values, "{}", 0o666);

@@ -172,6 +172,10 @@ impl Node {
     }
 
     /// Pushes an image that behaves as told.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a scenario hands over what it just made"
+    )]
     pub fn image_with(&self, component: &str, tag: &str, spec: testbed::image::Spec) -> Image {
         push(&format!("{}/shop/{component}", self.name), tag, &spec)
     }

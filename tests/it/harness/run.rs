@@ -69,7 +69,7 @@ impl<'a> Signal<'a> {
     }
 
     /// Called by root.
-    pub fn as_root(mut self) -> Self {
+    pub fn by_root(mut self) -> Self {
         self.user = 0;
         self
     }
