@@ -7,6 +7,7 @@ mod apply;
 mod failure;
 mod heal;
 mod look;
+mod obstacles;
 mod prove;
 mod rollback;
 mod verify;

@@ -38,17 +38,48 @@ fn fixed(kind: &str) -> &'static [&'static str] {
     }
 }
 
+/// Whether the live self of a rendered object is worth reading: a workload or
+/// a Job that is no hook (helm deletes those before it makes them), and whose
+/// fixed fields are not what the revision that serves has already. What was
+/// applied once, a webhook's work on it included, can be applied again.
+pub fn is_worth_reading(object: &Object, before: &[Object], namespace: &str) -> bool {
+    let built_in = match object.kind.as_str() {
+        "Job" => object.api_version == "batch/v1",
+        "StatefulSet" | "Deployment" | "DaemonSet" => object.api_version == "apps/v1",
+        _ => false,
+    };
+    let own = |object: &Object| {
+        let namespace = object.namespace.as_deref().unwrap_or(namespace);
+        (
+            namespace.to_owned(),
+            object.kind.clone(),
+            object.name.clone(),
+        )
+    };
+    let is_same = |old: &&Object| own(old) == own(object);
+    let as_before = before.iter().find(is_same).is_some_and(|old| {
+        fixed(&object.kind)
+            .iter()
+            .all(|field| old.value.pointer(field) == object.value.pointer(field))
+    });
+    built_in && object.hooks.is_empty() && !object.name.is_empty() && !as_before
+}
+
 /// Objects of the render that would change a fixed field of their live self.
 /// `live` are objects as the apiserver gives them; `namespace` is the
-/// release's. Hooks are left out: helm deletes them before it makes them.
+/// release's. Hooks are left out, and so are objects on their way out and
+/// suspended Jobs, which may change more.
 pub fn immutable(objects: &[Object], live: &[Value], namespace: &str) -> Vec<Obstacle> {
     let mut found = Vec::new();
     for object in objects.iter().filter(|object| object.hooks.is_empty()) {
         let is_same = |other: &&Value| {
             let word = |pointer: &str| other.pointer(pointer).and_then(Value::as_str);
             let own = object.namespace.as_deref().unwrap_or(namespace);
-            word("/kind") == Some(&object.kind)
+            word("/apiVersion") == Some(&object.api_version)
+                && word("/kind") == Some(&object.kind)
                 && word("/metadata/name") == Some(&object.name)
+                && word("/metadata/deletionTimestamp").is_none()
+                && other.pointer("/spec/suspend") != Some(&Value::Bool(true))
                 && word("/metadata/namespace").is_none_or(|other| other == own)
         };
         let Some(other) = live.iter().find(is_same) else {
@@ -63,24 +94,27 @@ pub fn immutable(objects: &[Object], live: &[Value], namespace: &str) -> Vec<Obs
             found.push(Obstacle {
                 object: object.to_string(),
                 problem: format!("{object}: the render changes {field}, which cannot change"),
-                cure: cure(object),
+                cure: cure(object, object.namespace.as_deref().unwrap_or(namespace)),
             });
         }
     }
     found
 }
 
-fn cure(object: &Object) -> String {
+fn cure(object: &Object, namespace: &str) -> String {
     let kind = object.kind.to_lowercase();
     let name = text::line(&object.name, 80);
+    let namespace = text::line(namespace, 80);
     match kind.as_str() {
         "job" => format!(
-            "make it a hook (helm.sh/hook: pre-upgrade), or give it a name that changes with its image; once: kubectl delete job {name}"
+            "make it a hook (helm.sh/hook: pre-upgrade), or give it a name that changes with its image; once: kubectl delete job {name} --namespace {namespace}"
         ),
         "statefulset" => format!(
-            "once: kubectl delete statefulset {name} --cascade=orphan (its pods and volumes stay), then deploy again"
+            "once: kubectl delete statefulset {name} --cascade=orphan --namespace {namespace} (its pods and volumes stay), then deploy again"
         ),
-        _ => format!("keep the field in the chart, or once: kubectl delete {kind} {name}"),
+        _ => format!(
+            "keep the field in the chart, or once: kubectl delete {kind} {name} --namespace {namespace}"
+        ),
     }
 }
 
@@ -154,6 +188,7 @@ fn quantity(value: &Value) -> Option<i128> {
 
 /// Custom resources of the render whose kind is not served. On a first
 /// install helm brings the chart's `crds/` itself; on an upgrade it does not.
+/// Hooks are left out: an earlier one may bring the kind.
 pub fn unserved(
     objects: &[Object],
     chart: &Chart,
@@ -161,7 +196,7 @@ pub fn unserved(
     served: impl Fn(&str, &str) -> bool,
 ) -> Vec<Obstacle> {
     let mut found: Vec<Obstacle> = Vec::new();
-    for object in objects.iter().filter(|object| !object.is_test()) {
+    for object in objects.iter().filter(|object| object.hooks.is_empty()) {
         let group = object
             .api_version
             .split_once('/')
@@ -195,7 +230,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use serde_json::{Value, json};
 
-    use super::{immutable, quantity, unserved};
+    use super::{immutable, is_worth_reading, quantity, unserved};
     use crate::chart::{Chart, Object};
 
     fn rendered(value: &Value) -> Vec<Object> {
@@ -232,6 +267,16 @@ mod tests {
         hook["metadata"]["annotations"] = json!({"helm.sh/hook": "pre-upgrade"});
         assert!(immutable(&rendered(&hook), &[live()], namespace).is_empty());
 
+        for (pointer, value) in [
+            ("/spec/suspend", json!(true)),
+            ("/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")),
+        ] {
+            let mut other = live();
+            let (above, key) = pointer.rsplit_once('/').unwrap();
+            other.pointer_mut(above).unwrap()[key] = value;
+            assert!(immutable(&rendered(&job("a:2", "1")), &[other], namespace).is_empty());
+        }
+
         let set = |size: &str| {
             json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": {
             "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": size}}}}]}})
@@ -248,6 +293,22 @@ mod tests {
         );
         let found = immutable(&rendered(&set("2Gi")), &[old], namespace);
         assert!(found[0].cure.contains("--cascade=orphan"));
+    }
+
+    #[test]
+    fn only_what_changed_is_worth_reading() {
+        let is_worth =
+            |new: &Value, before: &[Object]| is_worth_reading(&rendered(new)[0], before, "shop");
+        let before = rendered(&job("a:1", "1"));
+        assert!(is_worth(&job("a:2", "1"), &before));
+        assert!(is_worth(&job("a:1", "1"), &[]));
+        assert!(!is_worth(&job("a:1", "1"), &before));
+        let mut hook = job("a:2", "1");
+        hook["metadata"]["annotations"] = json!({"helm.sh/hook": "pre-upgrade"});
+        assert!(!is_worth(&hook, &before));
+        let mut foreign = job("a:2", "1");
+        foreign["apiVersion"] = json!("batch.volcano.sh/v1alpha1");
+        assert!(!is_worth(&foreign, &[]));
     }
 
     #[test]

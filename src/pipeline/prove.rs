@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::Course;
 use super::look::Found;
+use super::{Course, obstacles};
 use crate::chart::{self, Proof, Render};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
@@ -39,6 +39,7 @@ pub(super) async fn images(course: &mut Course<'_>, found: &Found) -> Result<Pro
         &renderer,
     )
     .await?;
+    obstacles::none(course, found, &proof).await?;
     for note in &proof.notes {
         course.events.note(note);
     }

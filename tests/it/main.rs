@@ -19,6 +19,7 @@ mod hostile;
 mod install;
 mod journal;
 mod node;
+mod obstacles;
 mod readme;
 mod registry;
 mod rights;

@@ -1,0 +1,63 @@
+//! Fails before anything is touched where the apiserver would refuse the
+//! render because of what is there already.
+//!
+//! It never refuses what it cannot see: an object that may not be read is no
+//! obstacle here, and helm has the last word.
+
+use super::Course;
+use super::look::Found;
+use crate::chart::live::{Obstacle, immutable, is_worth_reading, unserved};
+use crate::chart::{Object, Proof};
+use crate::cluster::objects::{Name, read};
+use crate::error::{Error, Kind, Result};
+
+/// Fails with [`Kind::Chart`], naming the first obstacle and the cure of each.
+pub(super) async fn none(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
+    let namespace = &course.plan.namespace;
+    let is_upgrade = found.is_upgrade();
+    let apis = &found.cluster.capabilities.apis;
+    let served = |version: &str, kind: &str| {
+        let asked = format!("{version}/{kind}");
+        apis.contains(&asked)
+    };
+    let mut obstacles = unserved(&proof.objects, &found.chart, is_upgrade, served);
+    // What a first install finds there already is not the release's: helm refuses that itself.
+    if is_upgrade {
+        let live = course.unless_cancelled(live(course, found, proof)).await?;
+        obstacles.extend(immutable(&proof.objects, &live, namespace));
+    }
+    refuse(obstacles)
+}
+
+/// The live objects that the render may be unable to change, each by its name:
+/// usually none at all.
+async fn live(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<Vec<serde_json::Value>> {
+    let namespace = &course.plan.namespace;
+    let before: Vec<Object> = found
+        .serving()
+        .and_then(|record| Object::parse(&record.manifest).ok())
+        .unwrap_or_default();
+    let names: Vec<Name> = proof
+        .objects
+        .iter()
+        .filter(|object| is_worth_reading(object, &before, namespace))
+        .map(|object| Name {
+            kind: object.kind.clone(),
+            namespace: object.namespace.as_ref().unwrap_or(namespace).to_string(),
+            name: object.name.clone(),
+        })
+        .collect();
+    read(&found.cluster.client, &names).await
+}
+
+fn refuse(obstacles: Vec<Obstacle>) -> Result<()> {
+    let mut obstacles = obstacles.into_iter();
+    let Some(first) = obstacles.next() else {
+        return Ok(());
+    };
+    let mut error = Error::new(Kind::Chart, first.problem).hint(first.cure);
+    for obstacle in obstacles {
+        error = error.detail(obstacle.problem).hint(obstacle.cure);
+    }
+    Err(error)
+}
