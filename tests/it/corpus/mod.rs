@@ -2,6 +2,7 @@
 //! with real Helm 3 and 4, and deployed where the verdict is good.
 
 mod check;
+mod deployed;
 mod expect;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

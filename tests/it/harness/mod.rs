@@ -180,6 +180,14 @@ impl Node {
         push(&format!("{}/shop/{component}", self.name), tag, &spec)
     }
 
+    /// Pushes the test application under a whole reference with a tag; gives its digest.
+    pub fn image_named(name: &str, tag: &str) -> String {
+        let repository = name.strip_prefix("ghcr.io/").unwrap();
+        PUSHER
+            .image(repository, tag, &testbed::image::Spec::default())
+            .unwrap()
+    }
+
     /// Pushes a chart of the owner's.
     pub fn push(&self, chart: &Chart) {
         PUSHER.chart(&self.name, chart).unwrap();
@@ -244,12 +252,22 @@ impl Node {
         run::Running::spawn(command).wait()
     }
 
+    /// A signal for another chart of the owner's.
+    pub fn chart_signal(&self, chart: &str, version: &str) -> Signal<'_> {
+        Signal::new(self, chart, version)
+    }
+
     /// What kubectl says in the scenario's namespace.
     pub fn kubectl(&self, args: &[&str]) -> String {
+        self.kubectl_in(&self.name, args)
+    }
+
+    /// What kubectl says in another namespace.
+    pub fn kubectl_in(&self, namespace: &str, args: &[&str]) -> String {
         let output = Command::new(&bed().info.kubectl)
             .arg("--kubeconfig")
             .arg(&bed().info.kubeconfig)
-            .args(["--namespace", &self.name])
+            .args(["--namespace", namespace])
             .args(args)
             .output()
             .unwrap();

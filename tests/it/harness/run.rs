@@ -258,7 +258,8 @@ impl Ran {
         self
     }
 
-    fn told(&self) -> String {
+    /// All of it, for a failed assertion.
+    pub fn told(&self) -> String {
         format!(
             "after {:?}, {}:\n{}\n{}",
             self.took, self.status, self.stderr, self.stdout
