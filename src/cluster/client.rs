@@ -33,8 +33,15 @@ pub async fn connect(plan: &Plan) -> Result<Client> {
         made.await
             .map_err(|error| Error::new(Kind::Internal, "the client was not made").because(error))
     });
-    made.await?
-        .map_err(|error| failed("the cluster's client cannot be made", &error))
+    made.await?.map_err(|error| unmade(&error))
+}
+
+/// Nothing was asked of the network yet: what the kubeconfig names is missing
+/// or is no good.
+fn unmade(error: &kube::Error) -> Error {
+    Error::new(Kind::Node, "the kubeconfig's credentials cannot be used")
+        .detail(text::line(&chain(error), 400).into_owned())
+        .hint("see that its exec plugin, token file, client certificate and key are there and work")
 }
 
 /// Waits for `work` for at most [`PATIENCE`].
@@ -73,7 +80,7 @@ pub fn failed(what: &str, error: &kube::Error) -> Error {
             format!("{what}: the kubeconfig's credentials cannot be had"),
         )
         .detail(text::line(&chain(error), 400).into_owned())
-        .hint("see that its exec plugin, token file or certificates are there and work"),
+        .hint("see that its exec plugin or token file is there and works"),
         _ => unreached(what, error),
     }
 }

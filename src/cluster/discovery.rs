@@ -1,5 +1,7 @@
 //! What the server can do: its version, its APIs, whether a namespace is there.
 
+use std::time::Duration;
+
 use futures::future::try_join_all;
 use kube::api::Api;
 use kube::core::discovery::v2::APIGroupDiscoveryList;
@@ -48,6 +50,18 @@ pub async fn capabilities(client: &Client) -> Result<Capabilities> {
         })
     })
     .await
+}
+
+/// Whether the cluster, which answered before, does so no more: what is known
+/// of a rollout is old then. Takes two seconds at most.
+pub async fn silent(client: &Client) -> Option<String> {
+    let what = "the cluster answers no more";
+    let asked = tokio::time::timeout(Duration::from_secs(2), client.apiserver_version());
+    match asked.await {
+        Ok(Ok(_) | Err(KubeError::Api(_))) => None,
+        Ok(Err(error)) => Some(failed(what, &error).to_string()),
+        Err(_) => Some(what.to_owned()),
+    }
 }
 
 /// Whether the namespace is there.

@@ -10,10 +10,11 @@ use super::look::Found;
 use super::prove::with_overrides;
 use crate::chart::{Object, Proof};
 use crate::cluster::discovery::{self, Presence, WATCHED};
+use crate::cluster::namespace::create_owned;
 use crate::error::Result;
 use crate::event::Phase;
 use crate::helm::records::next_is_server_side;
-use crate::helm::{Ended, Upgrade, Wait};
+use crate::helm::{Dialect, Ended, Upgrade, Wait};
 use crate::rollout::{Doom, Known, Target, Watch, promises};
 
 /// Ends when helm shall be stopped.
@@ -24,6 +25,7 @@ pub(super) async fn upgrade(course: &mut Course<'_>, found: &Found, proof: &Proo
     let begun = course.begin(Phase::Rollout);
     let values = with_overrides(course.plan, found, "overrides.json", &proof.overrides)?;
     let wait = wait(course, found).await?;
+    own_namespace(course, found, proof).await?;
     let upgrade = Upgrade {
         chart: &found.archive,
         values: &values,
@@ -42,6 +44,21 @@ pub(super) async fn upgrade(course: &mut Course<'_>, found: &Found, proof: &Proo
     };
     drop(watch);
     Err(rollback::answer(course, found, wait, error).await)
+}
+
+/// Helm 3 cannot begin a release whose chart renders the release's own
+/// namespace, which is not there yet. Helm 4 applies over the one it made.
+async fn own_namespace(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
+    let plan = course.plan;
+    let rendered = |object: &Object| {
+        object.kind == "Namespace" && object.name == plan.namespace && object.hooks.is_empty()
+    };
+    let missing = found.cluster.namespace == Presence::Absent;
+    if !missing || found.helm.dialect() != Dialect::Three || !proof.objects.iter().any(rendered) {
+        return Ok(());
+    }
+    let created = create_owned(&found.cluster.client, &plan.namespace, &plan.release);
+    course.unless_cancelled(created).await
 }
 
 /// Helm 4 waits by watching; where we may not, it waits as Helm 3 does.

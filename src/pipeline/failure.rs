@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::Course;
+use crate::cluster::discovery;
 use crate::error::{Error, Kind};
 use crate::helm::cancel::cancelled;
 use crate::helm::{Cause, Ended, Failure, Stopped};
@@ -70,7 +71,10 @@ async fn doomed(course: &mut Course<'_>, watch: &Watch, doom: Doom) -> Error {
 }
 
 async fn timed_out(course: &mut Course<'_>, watch: &Watch) -> Error {
-    let lines = explain_timeout(watch.world());
+    let mut lines = explain_timeout(watch.world());
+    if let Some(silence) = discovery::silent(watch.client()).await {
+        lines.insert(0, silence);
+    }
     let budget = course.plan.budget;
     gathered(course, watch, None, |evidence, _| {
         let message = match lines.first() {

@@ -194,7 +194,10 @@ fn credentials_that_are_no_good() {
     // A certificate that is none, and one of another authority's key.
     let user = json!({ "client-certificate-data": "bm9uZQ==", "client-key-data": "bm9uZQ==" });
     write(&with_user(&shop, &user).to_string());
-    shop.signal().run().exits(3);
+    shop.signal()
+        .run()
+        .exits(3)
+        .says("credentials cannot be used");
     let strange = Strange::new();
     let user = json!({
         "client-certificate-data": Strange::encoded(&strange.pki.cert("admin")),
@@ -204,7 +207,11 @@ fn credentials_that_are_no_good() {
     shop.signal().run().exits(3).says("401");
     let user = json!({ "client-certificate": "/none.crt", "client-key": "/none.key" });
     write(&with_user(&shop, &user).to_string());
-    shop.signal().run().exits(3).says("/none");
+    shop.signal()
+        .run()
+        .exits(3)
+        .says("credentials cannot be used")
+        .says("/none");
 
     for (broken, said) in [
         ("", "leads nowhere"),
