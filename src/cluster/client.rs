@@ -79,7 +79,7 @@ pub fn failed(what: &str, error: &kube::Error) -> Error {
             Kind::Node,
             format!("{what}: the kubeconfig's credentials cannot be had"),
         )
-        .detail(text::line(&chain(error), 400).into_owned())
+        .detail(told(error))
         .hint("see that its exec plugin or token file is there and works"),
         _ => unreached(what, error),
     }
@@ -122,6 +122,21 @@ fn unreached(what: &str, error: &kube::Error) -> Error {
     )
     .detail(text::line(&said, 400).into_owned())
     .hint(hint)
+}
+
+/// What is wrong with the credentials. kube shows a plugin's whole command,
+/// with an environment that may hold keys, and what it printed.
+fn told(error: &kube::Error) -> String {
+    use kube::client::AuthError;
+    match error {
+        kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => {
+            format!("its exec plugin failed: {}", out.status)
+        }
+        kube::Error::Auth(AuthError::AuthExecParse(_) | AuthError::AuthExecSerialize(_)) => {
+            "its exec plugin printed no ExecCredential".to_owned()
+        }
+        _ => text::line(&chain(error), 400).into_owned(),
+    }
 }
 
 /// Every cause, the last one last, each said once.

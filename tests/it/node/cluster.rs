@@ -109,9 +109,9 @@ on_both_helms! {
         shop.signal().run().exits(0).says("revision 1");
 
         home.write("plugin", "#!/bin/sh\necho no session >&2\nexit 1\n", 0o755);
-        shop.dry().run().exits(3).says("credentials cannot be had").never_says(token.trim());
+        shop.dry().run().exits(3).says("its exec plugin failed: exit status: 1").never_says("HTTPS_PROXY");
         home.write(".kube/config", &config("/home/github-runner/none"), 0o600);
-        shop.dry().run().exits(3).says("credentials cannot be had");
+        shop.dry().run().exits(3).says("credentials cannot be used");
     }
 }
 

@@ -93,7 +93,7 @@ on_both_helms! {
     fn the_apiserver_stops(node) {
         let shop = slow("apiserver-stops", node.helm);
         let relay = Relay::before_the_cluster(&shop);
-        let running = started(&shop, "20s");
+        let running = started(&shop, "40s");
         relay.stop();
         fails(&running.wait(), &[3, 8], "cluster");
     }
@@ -104,11 +104,11 @@ on_both_helms! {
 fn the_apiserver_freezes() {
     let shop = slow("apiserver-freezes", Helm::V4);
     let relay = Relay::before_the_cluster(&shop);
-    let running = started(&shop, "20s");
+    let running = started(&shop, "40s");
     relay.freeze();
     let ran = running.wait();
     fails(&ran, &[8], "the cluster answers no more");
-    assert!(ran.took < Duration::from_secs(50), "{:?}", ran.took);
+    assert!(ran.took < Duration::from_secs(90), "{:?}", ran.took);
 }
 
 on_both_helms! {
