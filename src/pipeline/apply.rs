@@ -5,9 +5,9 @@ use std::pin::Pin;
 
 use tokio::sync::oneshot;
 
-use super::{Course, failure, rollback};
 use super::look::Found;
 use super::prove::with_overrides;
+use super::{Course, failure, rollback};
 use crate::chart::{Object, Proof};
 use crate::cluster::discovery::{self, Presence, WATCHED};
 use crate::cluster::namespace::create_owned;

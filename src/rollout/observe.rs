@@ -5,7 +5,7 @@
 //! may not be had is said once, and the rollout is judged without it. Nothing
 //! here changes the cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kube::Client;
@@ -17,8 +17,8 @@ use super::baseline::{Baseline, Target};
 use super::cause::{Cause, Doom};
 use super::confirm;
 use super::logs::Logs;
-use super::model::{Id, Moment};
-use super::progress::{Line, progress};
+use super::model::Moment;
+use super::progress::{Told, progress};
 use super::verdict::{judge, most_telling};
 use super::watches::{News, can_stream, spawn, wanted};
 use super::world::World;
@@ -32,10 +32,6 @@ const TOGETHER: Duration = Duration::from_millis(20);
 
 /// Rules that wait for time to pass are asked again this often.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// A workload's line of progress is not told more often, unless what it waits for
-/// changes.
-const LINES: Duration = Duration::from_secs(2);
 
 /// Changes that wait to be taken in.
 const QUEUE: usize = 1024;
@@ -59,7 +55,7 @@ pub struct Watch {
     started: Instant,
     news: mpsc::Receiver<News>,
     facts_from: Option<Instant>,
-    told: BTreeMap<Id, (Line, Instant)>,
+    told: Told,
     logs: Logs,
     _watches: JoinSet<()>,
 }
@@ -124,10 +120,7 @@ impl Watch {
         let mut baseline = Baseline::of(&world, known.budget);
         baseline.requested = known.requested;
         baseline.promised = known.promised;
-        let told = progress(&world)
-            .into_iter()
-            .map(|line| (line.workload.clone(), (line, started)))
-            .collect();
+        let told = Told::of(progress(&world));
         let logs = Logs::new(client.clone());
         Self {
             client,
@@ -148,8 +141,8 @@ impl Watch {
         let mut open = true;
         loop {
             let changed = self.take_in(&mut open, events).await;
+            self.tell(events);
             if changed {
-                self.tell(events);
                 self.logs.follow_hooks(&self.world);
             }
             self.learn().await;
@@ -276,20 +269,11 @@ impl Watch {
         }
     }
 
-    /// Tells the lines of progress that changed.
+    /// Tells the lines of progress that are news.
     fn tell(&mut self, events: &Events) {
-        for line in progress(&self.world) {
-            let known = self.told.get(&line.workload);
-            let news = known.is_none_or(|(old, at)| {
-                let counted =
-                    old.ready != line.ready && (at.elapsed() >= LINES || line.ready == line.wanted);
-                old.waits_for != line.waits_for || old.wanted != line.wanted || counted
-            });
-            if news {
-                events.progress(line.to_string());
-                self.told
-                    .insert(line.workload.clone(), (line, Instant::now()));
-            }
+        let now = self.now();
+        for line in self.told.news(progress(&self.world), now) {
+            events.progress(line.to_string());
         }
     }
 }

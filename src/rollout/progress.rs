@@ -3,16 +3,24 @@
 //! Pure. A line changes only when something changes; no ages, no counts that
 //! tick.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use super::baseline::Target;
-use super::model::{Container, Id, Kind, Phase, Pod, Presence, Role, State};
+use super::model::{Container, Id, Kind, Moment, Phase, Pod, Presence, Role, State};
 use super::readiness::{self, Readiness};
 use super::world::World;
 use crate::text;
 
 /// The longest reason shown in a line of progress, in characters.
 const REASON: usize = 160;
+
+/// What a workload waits for is told once it has lasted so long.
+const LASTS: Duration = Duration::from_secs(3);
+
+/// Pods that become ready are not told more often, but for the last.
+const RESTS: Duration = Duration::from_secs(2);
 
 /// How many pods of a workload are explained.
 const PODS: usize = 3;
@@ -28,6 +36,16 @@ pub struct Line {
     pub wanted: i32,
     /// What it waits for; none where it need not wait.
     pub waits_for: Option<String>,
+}
+
+impl Line {
+    /// Without what it waits for.
+    fn bare(&self) -> Self {
+        Self {
+            waits_for: None,
+            ..self.clone()
+        }
+    }
 }
 
 impl fmt::Display for Line {
@@ -48,6 +66,93 @@ impl fmt::Display for Line {
             Some(what) => write!(f, " – waiting for {what}"),
             None => Ok(()),
         }
+    }
+}
+
+/// What was told of each workload, so that only what matters is told: that it
+/// begins, that pods became ready, and what it waits for where that lasts.
+#[derive(Clone, Debug, Default)]
+pub struct Told(BTreeMap<Id, Known>);
+
+/// What was told of one workload.
+#[derive(Clone, Debug)]
+struct Known {
+    /// As last told.
+    line: Line,
+    /// Whether it waits for nothing.
+    done: bool,
+    /// When it was last told.
+    at: Moment,
+    /// What it waits for now, and since when.
+    waits: (Option<String>, Moment),
+}
+
+impl Told {
+    /// What was there at the start need not be told.
+    pub fn of(lines: Vec<Line>) -> Self {
+        let known = lines.into_iter().map(|line| {
+            let state = Known::new(line.clone(), Moment::default());
+            (line.workload, state)
+        });
+        Self(known.collect())
+    }
+
+    /// The lines that are news now.
+    pub fn news(&mut self, lines: Vec<Line>, now: Moment) -> Vec<Line> {
+        lines
+            .into_iter()
+            .filter_map(|line| match self.0.get_mut(&line.workload) {
+                Some(known) => known.news(line, now),
+                None => {
+                    let state = Known::new(line.clone(), now);
+                    self.0.insert(line.workload.clone(), state);
+                    Some(line.bare())
+                }
+            })
+            .collect()
+    }
+}
+
+impl Known {
+    fn new(line: Line, now: Moment) -> Self {
+        Self {
+            done: line.waits_for.is_none(),
+            waits: (line.waits_for.clone(), now),
+            line: line.bare(),
+            at: now,
+        }
+    }
+
+    fn news(&mut self, line: Line, now: Moment) -> Option<Line> {
+        if self.waits.0 != line.waits_for {
+            self.waits = (line.waits_for.clone(), now);
+        }
+        let same = (self.line.ready, self.line.wanted) == (line.ready, line.wanted);
+        let full = line.ready == line.wanted;
+        let done = line.waits_for.is_none();
+        let lasts = now.0.saturating_sub(self.waits.1.0) >= LASTS;
+        let rested = now.0.saturating_sub(self.at.0) >= RESTS;
+        let told = if self.done && !done {
+            // A change that no pod has felt yet is none for people.
+            (!same).then(|| line.bare())
+        } else if done && !self.done {
+            self.done = true;
+            (!same || self.line.waits_for.is_some()).then_some(line)
+        } else if line.wanted != self.line.wanted
+            || (line.ready > self.line.ready && (full || rested))
+        {
+            Some(line.bare())
+        } else if !done && lasts && self.line.waits_for != line.waits_for {
+            Some(line)
+        } else {
+            None
+        };
+        if let Some(told) = &told {
+            self.done = done;
+            self.line = told.clone();
+            self.at = now;
+        }
+        told
     }
 }
 

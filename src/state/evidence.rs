@@ -153,10 +153,16 @@ mod tests {
     fn what_is_kept_is_read_again_escaped() {
         let state = tempfile::tempdir().unwrap();
         assert!(read(state.path(), &run(1)).unwrap().is_empty());
-        for lines in [vec!["a longer text".to_owned()], vec!["cause".to_owned(), "  \u{1b}[31mlog".to_owned()]] {
+        for lines in [
+            vec!["a longer text".to_owned()],
+            vec!["cause".to_owned(), "  \u{1b}[31mlog".to_owned()],
+        ] {
             keep(state.path(), &run(1), &lines).unwrap();
         }
-        assert_eq!(read(state.path(), &run(1)).unwrap(), ["cause", "  \\x1b[31mlog"]);
+        assert_eq!(
+            read(state.path(), &run(1)).unwrap(),
+            ["cause", "  \\x1b[31mlog"]
+        );
     }
 
     #[test]

@@ -33,7 +33,11 @@ pub fn run(state: &Path, run: &RunId, json: bool) -> Result<Vec<String>> {
         return Ok(vec![object.to_string()]);
     }
     let mut lines = entry.map_or_else(
-        || vec![format!("run       {run}: no end was written, it was killed")],
+        || {
+            vec![format!(
+                "run       {run}: no end was written, it was killed"
+            )]
+        },
         about,
     );
     if !evidence.is_empty() {
@@ -67,7 +71,10 @@ fn about(entry: &Entry) -> Vec<String> {
     let mut rows = vec![
         ("run", entry.run.to_string()),
         ("at", format!("{}, took {}", entry.at, took(entry.took_ms))),
-        ("outcome", format!("{} ({})", cell(&entry.outcome), entry.exit)),
+        (
+            "outcome",
+            format!("{} ({})", cell(&entry.outcome), entry.exit),
+        ),
     ];
     rows.extend(entry.cause.iter().map(|cause| ("cause", cell(cause))));
     if let (Some(release), Some(namespace)) = (&entry.release, &entry.namespace) {
@@ -76,7 +83,11 @@ fn about(entry: &Entry) -> Vec<String> {
     }
     rows.push((
         "revision",
-        format!("{}, before {}", number(entry.revision), number(entry.before)),
+        format!(
+            "{}, before {}",
+            number(entry.revision),
+            number(entry.before)
+        ),
     ));
     let request = &entry.request;
     rows.push((
@@ -127,12 +138,18 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let entry = entry("shop", Exit::RolledBack).because("api: \u{1b}[31mcrashed");
         let id = entry.run.clone();
-        assert_eq!(run(state.path(), &id, false).unwrap_err().kind(), Kind::Request);
+        assert_eq!(
+            run(state.path(), &id, false).unwrap_err().kind(),
+            Kind::Request
+        );
         journal::append(state.path(), &entry).unwrap();
         evidence::keep(state.path(), &id, &["pod api-1 is not ready".to_owned()]).unwrap();
         let shown = run(state.path(), &id, false).unwrap();
         assert_eq!(shown[0], format!("run       {id}"));
-        assert!(shown.contains(&"cause     api: \\x1b[31mcrashed".to_owned()), "{shown:?}");
+        assert!(
+            shown.contains(&"cause     api: \\x1b[31mcrashed".to_owned()),
+            "{shown:?}"
+        );
         assert_eq!(shown.last().unwrap(), "pod api-1 is not ready");
         let object = run(state.path(), &id, true).unwrap();
         let object: serde_json::Value = serde_json::from_str(&object[0]).unwrap();

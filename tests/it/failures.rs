@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use testbed::chart::{Chart, Hook, Shop};
 use testbed::ghcr::{Access, Policy, User, Visibility};
-use testbed::image::{Platform, Spec};
+use testbed::image::Spec;
 
-use crate::harness::{Node, Ran, on_both_helms};
+use crate::harness::{Helm, Node, Ran, on_both_helms};
 
-/// Far below the ten minutes that a deploy may take, far above what it takes.
-const SOON: Duration = Duration::from_secs(25);
+/// Far below the ten minutes that a deploy may take, far above what it takes on a
+/// machine that does nothing else.
+const SOON: Duration = Duration::from_secs(90);
 
 const API: &str = "templates/api.yaml";
 const CONTAINER: &str = "        - name: api\n";
@@ -62,7 +63,10 @@ fn upgrade(node: &Node, chart: &Chart, api: &str, env: &[(&str, &str)]) -> Ran {
         signal = signal.env(key, value);
     }
     let ran = signal.run();
-    eprintln!("--- {} {:?}: {:?}\n{}{}", node.name, node.helm, ran.took, ran.stderr, ran.stdout);
+    eprintln!(
+        "--- {} {:?}: {:?}\n{}{}",
+        node.name, node.helm, ran.took, ran.stderr, ran.stdout
+    );
     ran
 }
 
@@ -78,7 +82,11 @@ fn cause(ran: &Ran) -> &str {
 fn names(ran: &Ran, parts: &[&str]) {
     let cause = cause(ran);
     for part in parts {
-        assert!(cause.contains(part), "expected {part:?} in {cause:?}\n{}", ran.stderr);
+        assert!(
+            cause.contains(part),
+            "expected {part:?} in {cause:?}\n{}",
+            ran.stderr
+        );
     }
 }
 
@@ -165,4 +173,172 @@ on_both_helms! {
         assert!(job(&node).ends_with(&api), "the last migration is the failed revision's: {}", job(&node));
         assert_eq!(node.running(), images);
     }
+}
+
+/// An upgrade that fails for a cause which the cluster names: it is rolled back
+/// soon.
+#[track_caller]
+fn is_named(name: &str, helm: Helm, chart: &Chart, api: Option<Spec>, cause: &[&str]) {
+    let node = Node::new(name, helm);
+    let before = first(&node);
+    rolls_back(&node, chart, api, cause, &before);
+}
+
+#[track_caller]
+fn rolls_back(node: &Node, chart: &Chart, api: Option<Spec>, cause: &[&str], before: &[String]) {
+    let api = match api {
+        Some(spec) => node.image_with("api", "t2", spec).by_tag(),
+        None => node.image("api", "t2").by_tag(),
+    };
+    let ran = upgrade(node, chart, &api, &[]);
+    ran.exits(7).says("revision 3 serves, a copy of revision 1");
+    names(&ran, cause);
+    assert!(ran.took < SOON, "{:?}", ran.took);
+    assert_eq!(node.running(), before);
+}
+
+#[test]
+fn a_missing_secret_is_named() {
+    let chart = with_container("          envFrom: [{secretRef: {name: mail}}]\n");
+    let cause = [
+        "container api of ",
+        "needs Secret mail, which does not exist",
+    ];
+    is_named("missing-secret", Helm::V4, &chart, None, &cause);
+}
+
+#[test]
+fn what_fits_no_node_is_named() {
+    let chart = with_pod("      nodeSelector: {disk: golden}\n");
+    let cause = ["-api: no node can take pod "];
+    is_named("unschedulable", Helm::V3, &chart, None, &cause);
+}
+
+#[test]
+fn too_little_memory_is_named() {
+    let chart = with_container("          resources: {limits: {memory: 32Mi}}\n");
+    let eats = Spec::behaving("eat-memory 256Mi");
+    let cause = ["container api of ", "using more memory than its limit"];
+    is_named("oom", Helm::V4, &chart, Some(eats), &cause);
+}
+
+#[test]
+fn a_quota_is_named() {
+    let node = Node::new("quota", Helm::V3);
+    let before = first(&node);
+    node.kubectl(&["create", "quota", "small", "--hard=requests.cpu=1"]);
+    let chart = with_container("          resources: {requests: {cpu: 2}}\n");
+    let cause = [
+        "-api: a quota leaves no room for its pods",
+        "exceeded quota: small",
+    ];
+    rolls_back(&node, &chart, None, &cause, &before);
+}
+
+/// The registry denies it to us, so that only the kubelet, which holds a pull
+/// secret, can tell that it is not there.
+#[test]
+fn an_image_that_is_not_there_is_named() {
+    let node = Node::new("not-found", Helm::V4);
+    let before = first(&node);
+    let (user, password) = ("kubelet", "a-made-up-word");
+    let puller = User {
+        password: password.to_owned(),
+        access: Access::Read,
+    };
+    node.registry(&Policy {
+        packages: [("shop/api".to_owned(), Visibility::Private)].into(),
+        users: [(user.to_owned(), puller)].into(),
+        ..Policy::default()
+    });
+    let server = "--docker-server=ghcr.io";
+    let (user, password) = (
+        format!("--docker-username={user}"),
+        format!("--docker-password={password}"),
+    );
+    node.kubectl(&[
+        "create",
+        "secret",
+        "docker-registry",
+        "ghcr",
+        server,
+        &user,
+        &password,
+    ]);
+    let api = format!("ghcr.io/{}/shop/api:t9", node.name);
+    let ran = upgrade(
+        &node,
+        &with_pod("      imagePullSecrets: [{name: ghcr}]\n"),
+        &api,
+        &[],
+    );
+    ran.exits(7);
+    names(
+        &ran,
+        &["container api of ", "cannot pull", ":t9: not found"],
+    );
+    assert!(ran.took < SOON, "{:?}", ran.took);
+    assert_eq!(node.running(), before);
+}
+
+/// The deadline is the only judge of it; the probe and its answer are told.
+#[test]
+fn readiness_that_never_comes_names_the_probe() {
+    let node = Node::new("unready", Helm::V4);
+    let before = first(&node);
+    let spec = Spec::behaving("unready migrations are pending");
+    let api = node.image_with("api", "t2", spec).by_tag();
+    let ran = upgrade(&node, &next(), &api, &[("DEPLOY_TIMEOUT", "25s")]);
+    ran.exits(7).says("readiness probe").says("statuscode: 503");
+    names(&ran, &["not ready after 25s", "-api waits for"]);
+    assert_eq!(node.running(), before);
+}
+
+/// `DEPLOY_ATOMIC=0`: all stays for people to look at.
+#[test]
+fn what_is_kept_needs_hands() {
+    let node = Node::new("keep", Helm::V3);
+    first(&node);
+    let crash = Spec::behaving("exit 3");
+    let api = node.image_with("api", "t2", crash).by_tag();
+    let ran = upgrade(&node, &next(), &api, &[("DEPLOY_ATOMIC", "0")]);
+    ran.exits(8)
+        .says("helm rollback")
+        .says("nothing was deleted");
+    assert_eq!(states(&node), ["deployed", "failed"]);
+}
+
+/// There is nothing to go back to, and nothing is deleted.
+#[test]
+fn a_first_install_is_kept() {
+    let node = Node::new("first", Helm::V4);
+    let crash = Spec::behaving("exit 3");
+    let api = node.image_with("api", "t2", crash).by_tag();
+    node.image("web", "t1");
+    let ran = upgrade(&node, &next(), &api, &[("DEPLOY_TIMEOUT", "25s")]);
+    ran.exits(8).says("nothing was deleted");
+    names(&ran, &["-api: container api of ", "with exit code 3"]);
+    assert_eq!(states(&node), ["failed"]);
+    let deployments = node.kubectl(&["get", "deployments", "-o", "name"]);
+    assert_eq!(deployments.lines().count(), 2, "{deployments}");
+}
+
+/// A public repository's log is public: pods' logs stay on the node.
+#[test]
+fn a_public_log_shows_no_pods_log() {
+    let node = Node::new("public", Helm::V3);
+    first(&node);
+    let crash = Spec::behaving("print password=hunter2\nexit 3");
+    let api = node.image_with("api", "t2", crash).by_tag();
+    node.home
+        .write("event.json", r#"{"repository":{"private":false}}"#, 0o600);
+    let inside = [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_EVENT_NAME", "push"),
+        ("GITHUB_REF", "refs/heads/main"),
+        ("GITHUB_EVENT_PATH", "/home/github-runner/event.json"),
+    ];
+    let ran = upgrade(&node, &next(), &api, &inside);
+    ran.exits(7).says("deploy show ").never_says("hunter2");
+    assert!(shown(&node)["evidence"].to_string().contains("hunter2"));
 }

@@ -9,6 +9,7 @@ use super::change;
 use crate::rollout::baseline::{Baseline, Target};
 use crate::rollout::cause::{Cause, Doom};
 use crate::rollout::model::{Change, Kind, Moment, What};
+use crate::rollout::progress::{Line, Told};
 use crate::rollout::rules::RULES;
 use crate::rollout::world::World;
 use crate::rollout::{explain_timeout, judge, most_telling, progress};
@@ -137,6 +138,44 @@ fn progress_says_what_is_waited_for() {
         lines(&world(&[])).is_empty(),
         "what is not applied yet has no line"
     );
+}
+
+#[test]
+fn only_what_matters_is_told() {
+    let line = |ready, wanted, waits_for: &str| Line {
+        workload: target("Deployment", "api", false).id,
+        ready,
+        wanted,
+        waits_for: (!waits_for.is_empty()).then(|| waits_for.to_owned()),
+    };
+    // An upgrade, in tenths of a second.
+    let mut told = Told::of(vec![line(2, 2, "")]);
+    for (at, seen, news) in [
+        (1, line(2, 2, "its controller"), None),
+        (2, line(0, 2, "a node"), Some("api 0/2 ready")),
+        (3, line(0, 2, "its image"), None),
+        (20, line(0, 2, "its image"), None),
+        (
+            33,
+            line(0, 2, "its image"),
+            Some("api 0/2 ready – waiting for its image"),
+        ),
+        (60, line(0, 2, "its image"), None),
+        (61, line(0, 2, "its start"), None),
+        (62, line(1, 2, "its start"), Some("api 1/2 ready")),
+        (63, line(2, 2, "an old pod to leave"), Some("api 2/2 ready")),
+        (64, line(2, 2, ""), None),
+    ] {
+        let shown: Vec<String> = told
+            .news(vec![seen], Moment(Duration::from_millis(at * 100)))
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(shown, Vec::from_iter(news), "{at}");
+    }
+    let mut told = Told::default();
+    let begun = told.news(vec![line(0, 1, "a node")], Moment::default());
+    assert_eq!(begun[0].to_string(), "api 0/1 ready", "what is new begins");
 }
 
 #[test]

@@ -245,9 +245,9 @@ impl Node {
 
     /// Runs a subcommand as the runner's user, by hand.
     pub fn subcommand(&self, args: &[&str]) -> Ran {
-        let mut command =
-            self.home
-                .command(deploy_binary(), None, RUNNER, "/home/github-runner");
+        let mut command = self
+            .home
+            .command(deploy_binary(), None, RUNNER, "/home/github-runner");
         command.arg(SCRIPT).args(args).envs(&self.env);
         run::Running::spawn(command).wait()
     }
