@@ -40,7 +40,7 @@ pub async fn connect(plan: &Plan) -> Result<Client> {
 /// or is no good.
 fn unmade(error: &kube::Error) -> Error {
     Error::new(Kind::Node, "the kubeconfig's credentials cannot be used")
-        .detail(text::line(&chain(error), 400).into_owned())
+        .detail(told(error))
         .hint("see that its exec plugin, token file, client certificate and key are there and work")
 }
 
