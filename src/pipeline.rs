@@ -132,7 +132,7 @@ pub async fn run(course: &mut Course<'_>) -> Result<Report> {
         took: Duration::ZERO,
     };
     if !course.plan.dry_run {
-        let applied = Box::pin(apply::upgrade(course, &found, &proof)).await;
+        let applied = apply::upgrade(course, &found, &proof).await;
         if applied.is_err() {
             heal::after(course, &found, lock.as_ref()).await;
         }

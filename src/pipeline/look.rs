@@ -78,8 +78,7 @@ pub(super) async fn preflight(course: &mut Course<'_>, lock: Option<&Lock>) -> R
         asked.check()?;
         Ok(asked)
     };
-    // A future of three whole conversations is too large for a stack.
-    let work = Box::pin(async { tokio::try_join!(chart, images, cluster(course)) });
+    let work = async { tokio::try_join!(chart, images, cluster(course)) };
     let ((helm, pulled, chart), images, (cluster, records)) = course.unless_cancelled(work).await?;
     tell(course, &pulled, &images);
     course.ledger.chart_digest = pulled.digest.map(|digest| digest.to_string());
