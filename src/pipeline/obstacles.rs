@@ -43,7 +43,7 @@ async fn live(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<Vec<s
         .filter(|object| is_worth_reading(object, &before, namespace))
         .map(|object| Name {
             kind: object.kind.clone(),
-            namespace: object.namespace.as_ref().unwrap_or(namespace).to_string(),
+            namespace: object.namespace.as_ref().unwrap_or(namespace).clone(),
             name: object.name.clone(),
         })
         .collect();
