@@ -131,7 +131,7 @@ impl Deploy {
         } else {
             wrong.push(ran.told());
         }
-        for namespace in namespaces(&node).split_off(1) {
+        for namespace in namespaces(&node).into_iter().skip(1) {
             node.kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
         }
         let told = |line| {
