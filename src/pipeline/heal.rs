@@ -40,7 +40,7 @@ pub(super) async fn before(
         settle(course, found, &decision).await?;
         Ok((said, settled))
     };
-    let (said, settled) = course.unless_cancelled(work).await?;
+    let (said, settled) = course.unless_cancelled(Box::pin(work)).await?;
     course.ledger.evidence.extend(said);
     if settled {
         found.records = course.unless_cancelled(list(course, found)).await?;

@@ -121,7 +121,7 @@ on_both_helms! {
 
 on_both_helms! {
     /// One deploy of a release at a time: who waits tells for whom, gives up
-    /// after lock_timeout, and can be cancelled.
+    /// after `lock_timeout`, and can be cancelled.
     fn one_at_a_time(node) {
         install(&node);
         let (api, web) = (node.image("api", "t2"), node.image("web", "t1"));

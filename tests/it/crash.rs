@@ -4,6 +4,11 @@
 //! `DEPLOY_SOAK=100` runs so many random cases of each kind with each Helm on
 //! top of the fixed ones; `DEPLOY_SOAK_SEED` repeats a run of them.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a case that fails is named, so that it can be repeated"
+)]
+
 use std::hash::{BuildHasher as _, RandomState};
 
 use testbed::chart::{Chart, Hook, Shop};

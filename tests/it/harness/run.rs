@@ -78,9 +78,12 @@ impl<'a> Signal<'a> {
     /// the runner signals in its stead.
     pub fn in_step(mut self) -> Self {
         self.in_step = true;
+        let payload = "/home/github-runner/work/event.json";
+        self.node.home.write("work/event.json", "{}", 0o644);
         let push = [
             ("GITHUB_ACTIONS", "true"),
             ("GITHUB_EVENT_NAME", "push"),
+            ("GITHUB_EVENT_PATH", payload),
             ("GITHUB_REF", "refs/heads/main"),
         ];
         push.into_iter()
