@@ -50,11 +50,10 @@ pub(super) async fn answer(
     course.ledger.revision = last.as_ref().map(|record| record.revision);
     let before = found.last().map(|record| record.revision);
     match (changed(before, last.as_ref()), found.serving()) {
-        (Changed::Nothing, None) => error,
         (Changed::Nothing, Some(good)) if error.kind() == Kind::Broken => {
             still_serves(error, good, "helm changed nothing")
         }
-        (Changed::Nothing, Some(_)) => error,
+        (Changed::Nothing, _) => error,
         (Changed::Hooks, Some(good)) => {
             still_serves(error, good, "only hooks ran, no workload was changed")
         }

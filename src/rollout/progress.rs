@@ -91,7 +91,7 @@ impl Told {
     /// What was there at the start need not be told.
     pub fn of(lines: Vec<Line>) -> Self {
         let known = lines.into_iter().map(|line| {
-            let state = Known::new(line.clone(), Moment::default());
+            let state = Known::new(&line, Moment::default());
             (line.workload, state)
         });
         Self(known.collect())
@@ -101,20 +101,19 @@ impl Told {
     pub fn news(&mut self, lines: Vec<Line>, now: Moment) -> Vec<Line> {
         lines
             .into_iter()
-            .filter_map(|line| match self.0.get_mut(&line.workload) {
-                Some(known) => known.news(line, now),
-                None => {
-                    let state = Known::new(line.clone(), now);
-                    self.0.insert(line.workload.clone(), state);
-                    Some(line.bare())
+            .filter_map(|line| {
+                if let Some(known) = self.0.get_mut(&line.workload) {
+                    return known.news(line, now);
                 }
+                self.0.insert(line.workload.clone(), Known::new(&line, now));
+                Some(line.bare())
             })
             .collect()
     }
 }
 
 impl Known {
-    fn new(line: Line, now: Moment) -> Self {
+    fn new(line: &Line, now: Moment) -> Self {
         Self {
             done: line.waits_for.is_none(),
             waits: (line.waits_for.clone(), now),

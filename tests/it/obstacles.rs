@@ -98,7 +98,7 @@ on_both_helms! {
 }
 
 on_both_helms! {
-    /// A StatefulSet whose volumes would become larger.
+    /// A `StatefulSet` whose volumes would become larger.
     fn volume_claims_that_would_change(node) {
         push(&node, "0.1.0", &[("templates/db.yaml", &SET.replace("SIZE", "1Gi"))]);
         push(&node, "0.2.0", &[("templates/db.yaml", &SET.replace("SIZE", "2Gi"))]);

@@ -199,7 +199,7 @@ fn namespaces(node: &Node) -> Vec<String> {
 
 fn items(node: &Node, namespace: &str, kinds: &str) -> Vec<Value> {
     let args = ["get", kinds, "-o", "json", "--ignore-not-found"];
-    let text = node.kubectl_in(namespace, &args);
+    let text = kubectl_in(namespace, &args);
     let list: Value = serde_json::from_str(&text).unwrap_or_default();
     list["items"].as_array().cloned().unwrap_or_default()
 }

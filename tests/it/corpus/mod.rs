@@ -50,7 +50,7 @@ fn name(folder: &Path) -> &str {
 fn mutates(helm: Helm, folder: &Path, case: &Case, form: &str) -> bool {
     let mut hasher = DefaultHasher::new();
     (name(folder), &case.name, form).hash(&mut hasher);
-    (hasher.finish() % 2 == 0) == (helm == Helm::V3)
+    hasher.finish().is_multiple_of(2) == (helm == Helm::V3)
 }
 
 /// Every case in every form: the verdict, the layout, the message; and each

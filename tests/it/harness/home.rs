@@ -82,11 +82,6 @@ impl Home {
         self.root.path().join("var-lib").join(path)
     }
 
-    /// A path under /usr/local/bin, as this process sees it.
-    pub fn bin(&self, path: &str) -> PathBuf {
-        self.root.path().join("bin").join(path)
-    }
-
     /// A folder that pods can mount from the cluster's node, and this process reads.
     pub fn shared(&self, name: &str) -> PathBuf {
         let folder = self.root.path().join(name);

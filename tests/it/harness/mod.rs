@@ -259,24 +259,7 @@ impl Node {
 
     /// What kubectl says in the scenario's namespace.
     pub fn kubectl(&self, args: &[&str]) -> String {
-        self.kubectl_in(&self.name, args)
-    }
-
-    /// What kubectl says in another namespace.
-    pub fn kubectl_in(&self, namespace: &str, args: &[&str]) -> String {
-        let output = Command::new(&bed().info.kubectl)
-            .arg("--kubeconfig")
-            .arg(&bed().info.kubeconfig)
-            .args(["--namespace", namespace])
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "kubectl {args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
+        kubectl_in(&self.name, args)
     }
 
     /// The images of the containers that run now, without what is ending,
@@ -352,6 +335,23 @@ impl Node {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
+}
+
+/// What kubectl says in a namespace.
+pub fn kubectl_in(namespace: &str, args: &[&str]) -> String {
+    let output = Command::new(&bed().info.kubectl)
+        .arg("--kubeconfig")
+        .arg(&bed().info.kubeconfig)
+        .args(["--namespace", namespace])
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "kubectl {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
 }
 
 impl Drop for Node {

@@ -146,12 +146,12 @@ fn mistakes_are_shown_with_their_line() {
     ran.exits(3);
     snapbox::assert_data_eq!(
         ran.stderr,
-        str![[r#"
+        str![[r"
 error: /etc/deploy/deploy.toml:3:1: unknown key 'on_failures' in [defaults]; did you mean on_failure?
   | /etc/deploy/deploy.toml:6:1: unknown key 'value' in [apps.shop]; did you mean values?
   → correct /etc/deploy/deploy.toml; the README lists its keys
 
-"#]]
+"]]
     );
 }
 
