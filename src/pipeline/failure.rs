@@ -79,12 +79,14 @@ async fn timed_out(course: &mut Course<'_>, watch: &Watch) -> Error {
     }
     let budget = course.plan.budget;
     gathered(course, watch, None, |evidence, _| {
-        let message = match lines.first() {
-            Some(line) => format!("not ready after {budget:?}: {line}"),
+        // What one of its pods lacks says more than how many pods are missing.
+        let pod = lines.get(1).filter(|line| line.starts_with("  "));
+        let message = match pod.or(lines.first()) {
+            Some(line) => format!("not ready after {budget:?}: {}", line.trim()),
             None => format!("not ready after {budget:?}"),
         };
         Error::new(Kind::Broken, message)
-            .details(lines.into_iter().skip(1))
+            .details(lines)
             .details(evidence.lines.iter().cloned())
     })
     .await

@@ -79,7 +79,8 @@ pub(super) async fn preflight(course: &mut Course<'_>, lock: Option<&Lock>) -> R
         Ok(asked)
     };
     let work = async { tokio::try_join!(chart, images, cluster(course)) };
-    let ((helm, pulled, chart), images, (cluster, records)) = course.unless_cancelled(work).await?;
+    let ((helm, pulled, chart), images, (cluster, records)) =
+        course.unless_cancelled(Box::pin(work)).await?;
     tell(course, &pulled, &images);
     course.ledger.chart_digest = pulled.digest.map(|digest| digest.to_string());
     course.ledger.before = good(&records).map(|record| record.revision);

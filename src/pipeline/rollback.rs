@@ -121,7 +121,7 @@ async fn back(
     course
         .events
         .progress(format!("{error}; going back to revision {revision}"));
-    match restore(course, found, wait, failed, good).await {
+    match Box::pin(restore(course, found, wait, failed, good)).await {
         Ok(now) => error.as_kind(Kind::RolledBack).outcome(format!(
             "rolled back: revision {now} serves, a copy of revision {revision}"
         )),
