@@ -62,12 +62,7 @@ fn upgrade(node: &Node, chart: &Chart, api: &str, env: &[(&str, &str)]) -> Ran {
     for (key, value) in env {
         signal = signal.env(key, value);
     }
-    let ran = signal.run();
-    eprintln!(
-        "--- {} {:?}: {:?}\n{}{}",
-        node.name, node.helm, ran.took, ran.stderr, ran.stdout
-    );
-    ran
+    signal.run()
 }
 
 /// The line that names the cause.

@@ -12,7 +12,7 @@ use testbed::chart::Chart;
 
 use super::expect::Case;
 use super::{charts, each, name};
-use crate::harness::{Helm, Node, bed};
+use crate::harness::{Helm, Node, bed, kubectl_in};
 
 /// A chart in one of its good cases and forms. Helm 3 and Helm 4 take
 /// different ones, and so do neighbours.
