@@ -197,7 +197,7 @@ fn namespaces(node: &Node) -> Vec<String> {
     own
 }
 
-fn items(node: &Node, namespace: &str, kinds: &str) -> Vec<Value> {
+fn items(namespace: &str, kinds: &str) -> Vec<Value> {
     let args = ["get", kinds, "-o", "json", "--ignore-not-found"];
     let text = kubectl_in(namespace, &args);
     let list: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -209,7 +209,7 @@ fn items(node: &Node, namespace: &str, kinds: &str) -> Vec<Value> {
 fn places(node: &Node) -> Vec<(String, String)> {
     let mut objects = Vec::new();
     for namespace in namespaces(node) {
-        for item in items(node, &namespace, "deployments,jobs,cronjobs") {
+        for item in items(&namespace, "deployments,jobs,cronjobs") {
             objects.extend(Object::parse(&item.to_string()).unwrap());
         }
     }
@@ -238,7 +238,7 @@ fn places(node: &Node) -> Vec<(String, String)> {
 fn running(node: &Node) -> BTreeSet<String> {
     let pods = namespaces(node)
         .into_iter()
-        .flat_map(|namespace| items(node, &namespace, "pods"));
+        .flat_map(|namespace| items(&namespace, "pods"));
     pods.filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
         .flat_map(|pod| {
             let list = |key: &str| pod["spec"][key].as_array().cloned().unwrap_or_default();
