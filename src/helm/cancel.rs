@@ -68,6 +68,8 @@ impl Cancel {
         tokio::spawn(async move {
             loop {
                 let seen = tokio::select! {
+                    // Of signals that arrive together the gentler came first.
+                    biased;
                     Some(()) = interrupt.recv() => Signal::Interrupt,
                     Some(()) = terminate.recv() => Signal::Terminate,
                     Some(()) = hangup.recv() => Signal::Hangup,
