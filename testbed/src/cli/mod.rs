@@ -6,6 +6,7 @@ mod demo;
 mod down;
 mod env;
 mod program;
+mod soak;
 mod status;
 mod up;
 
@@ -44,6 +45,8 @@ enum Command {
     Demo,
     /// Measure deploy side by side with what it replaces; fails where a figure is over its bar
     Bench(bench::Args),
+    /// Run the long forms of the scenarios
+    Soak(soak::Args),
     /// Print exports for a shell: eval "$(cargo testbed env)"
     Env(env::Args),
     #[command(name = supervisor::JANITOR, hide = true)]
@@ -73,6 +76,7 @@ fn run(command: Command) -> Result<()> {
         Command::Status => status::run(),
         Command::Demo => demo::run(),
         Command::Bench(args) => bench::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Env(args) => env::run(&args),
         Command::Janitor { entry } => supervisor::janitor(&entry),
         Command::Enter { entry } => supervisor::enter(&entry),

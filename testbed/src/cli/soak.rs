@@ -1,0 +1,36 @@
+//! `soak`: the long forms of the scenarios of which `cargo test` runs a part.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How many random kills of each kind, with each Helm
+    #[arg(long, default_value_t = 25)]
+    rounds: u32,
+    /// Repeats the kills of an earlier run, which told its seed
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// The scenarios with a long form.
+const LONG: [&str; 2] = ["crash::", "corpus::"];
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .args(["test", "--test", "it", "--"])
+        .args(LONG)
+        .env("DEPLOY_SOAK", args.rounds.to_string());
+    if let Some(seed) = args.seed {
+        cargo.env("DEPLOY_SOAK_SEED", seed.to_string());
+    }
+    let status = cargo.status().context("cargo cannot be run")?;
+    if !status.success() {
+        bail!("the soak failed: see above");
+    }
+    Ok(())
+}
