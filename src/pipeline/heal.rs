@@ -14,8 +14,9 @@ use crate::cluster::recovery::{Decision, Facts, decide, interrupted};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::mend;
-use crate::helm::records::{self, Driver, Record, Status};
+use crate::helm::records::{Driver, Record, Status};
 use crate::plan::Plan;
+use crate::state;
 use crate::state::lock::{self, Lock};
 
 /// How long settling after a helm that was killed may take: a cancelled run has
@@ -40,10 +41,12 @@ pub(super) async fn before(
         settle(course, found, &decision).await?;
         Ok((said, settled))
     };
-    let (said, settled) = course.unless_cancelled(Box::pin(work)).await?;
+    let (said, settled) = course.unless_cancelled(work).await?;
     course.ledger.evidence.extend(said);
     if settled {
-        found.records = course.unless_cancelled(list(course, found)).await?;
+        found.records = course
+            .unless_cancelled(found.cluster.records(course.plan))
+            .await?;
     }
     course.end(Phase::Heal, begun);
     Ok(())
@@ -54,7 +57,7 @@ pub(super) async fn before(
 /// next signal does.
 pub(super) async fn after(course: &Course<'_>, found: &Found, lock: Option<&Lock>) {
     let work = async {
-        let records = list(course, found).await?;
+        let records = found.cluster.records(course.plan).await?;
         if !records.last().is_some_and(|last| last.status.is_pending()) {
             return Ok(());
         }
@@ -71,21 +74,9 @@ pub(super) async fn after(course: &Course<'_>, found: &Found, lock: Option<&Lock
 fn facts(course: &Course<'_>, lock: Option<&Lock>) -> Facts {
     Facts {
         helm_began: lock.and_then(|lock| lock::helm_began(lock.as_fd())),
-        now: jiff::Timestamp::now(),
+        now: state::now(),
         stale_after: course.plan.stale_after,
     }
-}
-
-async fn list(course: &Course<'_>, found: &Found) -> Result<Vec<Record>> {
-    let plan = course.plan;
-    let cluster = &found.cluster;
-    records::list(
-        &cluster.client,
-        cluster.driver,
-        &plan.namespace,
-        &plan.release,
-    )
-    .await
 }
 
 /// Waits for Jobs that an unfinished revision left, and clears those away that

@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::records::{self, Driver, Record, Status};
 use crate::helm::{Capabilities, Helm, Pulled};
+use crate::plan::Plan;
 use crate::registry::preflight::{Preflight, Verdict, preflight as ask_for_images};
 use crate::state::lock::Lock;
 use crate::text;
@@ -38,8 +39,20 @@ pub(super) struct Cluster {
     pub(super) driver: Driver,
 }
 
+impl Cluster {
+    /// The release's records as they are now.
+    pub(super) async fn records(&self, plan: &Plan) -> Result<Vec<Record>> {
+        records::list(&self.client, self.driver, &plan.namespace, &plan.release).await
+    }
+
+    /// The last of them.
+    pub(super) async fn last(&self, plan: &Plan) -> Result<Option<Record>> {
+        records::last(&self.client, self.driver, &plan.namespace, &plan.release).await
+    }
+}
+
 impl Found {
-    /// The last record.
+    /// The last record, as it was found.
     pub(super) fn last(&self) -> Option<&Record> {
         self.records.iter().max_by_key(|record| record.revision)
     }
@@ -79,8 +92,7 @@ pub(super) async fn preflight(course: &mut Course<'_>, lock: Option<&Lock>) -> R
         Ok(asked)
     };
     let work = async { tokio::try_join!(chart, images, cluster(course)) };
-    let ((helm, pulled, chart), images, (cluster, records)) =
-        course.unless_cancelled(Box::pin(work)).await?;
+    let ((helm, pulled, chart), images, (cluster, records)) = course.unless_cancelled(work).await?;
     tell(course, &pulled, &images);
     course.ledger.chart_digest = pulled.digest.map(|digest| digest.to_string());
     course.ledger.before = good(&records).map(|record| record.revision);

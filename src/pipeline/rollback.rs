@@ -13,7 +13,7 @@ use super::{Course, apply, failure, verify};
 use crate::chart::Object;
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
-use crate::helm::records::{self, Hook, Record};
+use crate::helm::records::{Hook, Record};
 use crate::helm::{Ended, Rollback, Stopped, Wait};
 use crate::plan::OnFailure;
 use crate::rollout::{Known, Watch, explain_timeout, gather, promises};
@@ -39,7 +39,8 @@ pub(super) async fn answer(
     if matches!(error.kind(), Kind::Cancelled(_) | Kind::Internal) {
         return error;
     }
-    let last = match last(course, found).await {
+    let now = found.cluster.last(course.plan);
+    let last = match course.unless_cancelled(now).await {
         Ok(last) => last,
         Err(unknown) if matches!(unknown.kind(), Kind::Cancelled(_)) => return unknown,
         Err(unknown) => {
@@ -66,17 +67,6 @@ pub(super) async fn answer(
             OnFailure::Rollback => back(course, found, wait, last.as_ref(), good, error).await,
         },
     }
-}
-
-async fn last(course: &Course<'_>, found: &Found) -> Result<Option<Record>> {
-    let (cluster, plan) = (&found.cluster, course.plan);
-    let last = records::last(
-        &cluster.client,
-        cluster.driver,
-        &plan.namespace,
-        &plan.release,
-    );
-    course.unless_cancelled(last).await
 }
 
 /// What helm changed, by the revision before and the last record now. Helm
@@ -121,7 +111,7 @@ async fn back(
     course
         .events
         .progress(format!("{error}; going back to revision {revision}"));
-    match Box::pin(restore(course, found, wait, failed, good)).await {
+    match restore(course, found, wait, failed, good).await {
         Ok(now) => error.as_kind(Kind::RolledBack).outcome(format!(
             "rolled back: revision {now} serves, a copy of revision {revision}"
         )),

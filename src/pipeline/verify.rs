@@ -7,7 +7,7 @@ use crate::chart::{Object, Proof, verify_record};
 use crate::cluster::verify::{Difference, compare, live, template};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
-use crate::helm::records::{self, Record, Status};
+use crate::helm::records::{Record, Status};
 
 /// The release is deployed, its stored manifest and hooks carry the requested
 /// images, and so do the workloads. Gives the record.
@@ -64,13 +64,8 @@ pub(super) async fn restored(
 }
 
 async fn last(course: &Course<'_>, found: &Found) -> Result<Record> {
-    let (cluster, plan) = (&found.cluster, course.plan);
-    let last = records::last(
-        &cluster.client,
-        cluster.driver,
-        &plan.namespace,
-        &plan.release,
-    );
+    let plan = course.plan;
+    let last = found.cluster.last(plan);
     course.unless_cancelled(last).await?.ok_or_else(|| {
         broken(format!(
             "helm was content, but release {} has no record",

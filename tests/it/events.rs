@@ -11,45 +11,10 @@ use crate::harness::{Helm, Node, Ran, Signal};
 const REFUSED: i32 = 4;
 const ALLOWED: i32 = 3;
 
-/// Every event that triggers workflows (docs.github.com, "Events that trigger
-/// workflows"), whether it may deploy where deploy.toml says nothing, and
-/// whether a node can allow it.
-const GITHUB: [(&str, bool, bool); 34] = [
-    ("branch_protection_rule", false, true),
-    ("check_run", false, true),
-    ("check_suite", false, true),
-    ("create", false, true),
-    ("delete", false, true),
-    ("deployment", true, true),
-    ("deployment_status", false, true),
-    ("discussion", false, true),
-    ("discussion_comment", false, true),
-    ("fork", false, true),
-    ("gollum", false, true),
-    ("image_version", false, true),
-    ("issue_comment", false, true),
-    ("issues", false, true),
-    ("label", false, true),
-    ("merge_group", false, false),
-    ("milestone", false, true),
-    ("page_build", false, true),
-    ("public", false, true),
-    ("pull_request", false, false),
-    ("pull_request_comment", false, false),
-    ("pull_request_review", false, false),
-    ("pull_request_review_comment", false, false),
-    ("pull_request_target", false, false),
-    ("push", true, true),
-    ("registry_package", false, true),
-    ("release", true, true),
-    ("repository_dispatch", true, true),
-    ("schedule", true, true),
-    ("status", false, true),
-    ("watch", false, true),
-    ("workflow_call", false, true),
-    ("workflow_dispatch", true, true),
-    ("workflow_run", false, true),
-];
+#[path = "../data/github_events.rs"]
+mod github_events;
+
+use github_events::GITHUB;
 
 /// A node that has no kubeconfig.
 fn node(scenario: &str) -> Node {

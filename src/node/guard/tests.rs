@@ -7,51 +7,10 @@ use serde_json::json;
 use super::{Environment, EventName, check, logs_may_be_shown, read_payload, refuse_pull_requests};
 use crate::error::Kind;
 
-/// Every event that triggers workflows (docs.github.com, "Events that trigger
-/// workflows"), and the retired ones; whether it may deploy where deploy.toml
-/// says nothing, and whether a node can allow it.
-const GITHUB: [(&str, bool, bool); 40] = [
-    ("branch_protection_rule", false, true),
-    ("check_run", false, true),
-    ("check_suite", false, true),
-    ("create", false, true),
-    ("delete", false, true),
-    ("deployment", true, true),
-    ("deployment_status", false, true),
-    ("discussion", false, true),
-    ("discussion_comment", false, true),
-    ("fork", false, true),
-    ("gollum", false, true),
-    ("image_version", false, true),
-    ("issue_comment", false, true),
-    ("issues", false, true),
-    ("label", false, true),
-    ("merge_group", false, false),
-    ("milestone", false, true),
-    ("page_build", false, true),
-    ("project", false, true),
-    ("project_card", false, true),
-    ("project_column", false, true),
-    ("public", false, true),
-    ("pull_request", false, false),
-    ("pull_request_comment", false, false),
-    ("pull_request_review", false, false),
-    ("pull_request_review_comment", false, false),
-    ("pull_request_review_thread", false, false),
-    ("pull_request_target", false, false),
-    ("push", true, true),
-    ("registry_package", false, true),
-    ("release", true, true),
-    ("repository_dispatch", true, true),
-    ("schedule", true, true),
-    ("status", false, true),
-    ("team_add", false, true),
-    ("watch", false, true),
-    ("workflow_call", false, true),
-    ("workflow_dispatch", true, true),
-    ("workflow_run", false, true),
-    ("member", false, true),
-];
+#[path = "../../../tests/data/github_events.rs"]
+mod github_events;
+
+use github_events::GITHUB;
 
 fn inside(event: &str) -> Environment {
     Environment::from_iter([

@@ -32,20 +32,12 @@ fn exports(info: &Info, helm: u8) -> String {
             .to_string()
     };
     let path = format!("{}:{}", folder(helm), folder(&info.kubectl));
-    [
-        format!(
-            "export KUBECONFIG={}",
-            quote(&info.kubeconfig.display().to_string())
-        ),
-        format!("export HTTPS_PROXY={}", quote(&info.proxy)),
-        "export NO_PROXY='127.0.0.1,localhost'".to_owned(),
-        format!(
-            "export SSL_CERT_FILE={}",
-            quote(&info.ca.display().to_string())
-        ),
-        format!("export PATH={}:\"$PATH\"", quote(&path)),
-    ]
-    .join("\n")
+    let path = format!("export PATH={}:\"$PATH\"", quote(&path));
+    let variables = info.variables();
+    let variables = variables
+        .iter()
+        .map(|(name, value)| format!("export {name}={}", quote(&value.to_string_lossy())));
+    variables.chain([path]).collect::<Vec<_>>().join("\n")
 }
 
 /// One word for a POSIX shell.
