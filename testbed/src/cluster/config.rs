@@ -108,7 +108,10 @@ current-context: testbed
             // Tests wait for all of these.
             "serializeImagePulls": false,
             "registryPullQPS": 0,
-            "eventRecordQPS": 0,
+            // Not 0: the kubelet hands it to its client, where 0 means 5 a second, and the events
+            // that a scenario waits for would come half a minute late.
+            "eventRecordQPS": 500,
+            "eventBurst": 1000,
             "kubeAPIQPS": 500,
             "kubeAPIBurst": 1000,
             "nodeStatusUpdateFrequency": "2s",
