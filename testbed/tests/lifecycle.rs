@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use testbed::build::{self, Cache};
+use testbed::build::{self, Cache, PacketFilters};
 use testbed::client::{self, Info};
 use testbed::progress::Progress;
 use testbed::supervisor::{Ask, Instance};
@@ -33,6 +33,10 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn cache() -> Cache {
     Cache::open().unwrap()
+}
+
+fn filters() -> PacketFilters {
+    PacketFilters::get(&cache(), Progress::stderr()).unwrap()
 }
 
 /// A testbed of this test's own. It goes a second after its last user.
@@ -104,7 +108,7 @@ fn assert_gone(instance: &Instance, processes: &Processes) {
 /// Runs a testbed, ends it by `end`, and compares the host before and after.
 fn leaves_nothing(name: &str, end: impl FnOnce(Testbed, &Processes)) {
     let _alone = alone();
-    let before = Host::look();
+    let before = Host::look(&filters());
     let testbed = start(name);
     run_a_pod(&testbed.info);
     let info = testbed.info.clone();
@@ -117,7 +121,35 @@ fn leaves_nothing(name: &str, end: impl FnOnce(Testbed, &Processes)) {
     assert!(!host::cgroups_of(&instance.settings).is_empty());
     end(testbed, &processes);
     assert_gone(&instance, &processes);
-    before.assert_equal(&Host::look());
+    before.assert_equal(&Host::look(&filters()));
+}
+
+/// A comparison that sees no rules would find every two hosts equal.
+#[test]
+fn a_rule_would_be_seen() {
+    let filters = filters();
+    for (program, save) in [
+        ("iptables-nft", "iptables-nft-save"),
+        ("ip6tables-nft", "ip6tables-nft-save"),
+    ] {
+        let [change, save] = [program, save].map(|program| filters.command(program));
+        let mut alone = Command::new("unshare");
+        alone.args([
+            "--net",
+            "sh",
+            "-c",
+            "\"$1\" -N KUBE-FIREWALL && \"$2\"",
+            "sh",
+        ]);
+        alone.args([change.get_program(), save.get_program()]);
+        alone.envs(
+            save.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        let output = alone.output().unwrap();
+        let rules = String::from_utf8_lossy(&output.stdout);
+        assert!(rules.contains(":KUBE-FIREWALL "), "{output:?}");
+    }
 }
 
 #[test]
@@ -161,7 +193,7 @@ fn the_next_one_sweeps() {
 #[test]
 fn nothing_is_left_after_a_killed_owner() {
     let _alone = alone();
-    let before = Host::look();
+    let before = Host::look(&filters());
     let options = options("owner");
     let mut owner = owner(&options.name);
     // The owner and this test would start one together; there is only one.
@@ -176,7 +208,7 @@ fn nothing_is_left_after_a_killed_owner() {
     wait_for("the owner is gone", || holders(&testbed) == 1);
     drop(testbed);
     assert_gone(&instance, &processes);
-    before.assert_equal(&Host::look());
+    before.assert_equal(&Host::look(&filters()));
 }
 
 /// Another process that uses the testbed.
@@ -234,7 +266,7 @@ fn ready_within_fifteen_seconds_and_shared() {
 #[test]
 fn two_side_by_side() {
     let _alone = alone();
-    let before = Host::look();
+    let before = Host::look(&filters());
     let (one, two) = std::thread::scope(|scope| {
         let one = scope.spawn(|| start("one"));
         let two = scope.spawn(|| start("two"));
@@ -249,7 +281,7 @@ fn two_side_by_side() {
     for (instance, processes) in &gone {
         assert_gone(instance, processes);
     }
-    before.assert_equal(&Host::look());
+    before.assert_equal(&Host::look(&filters()));
 }
 
 /// Scenarios need an apiserver that is away, and one that hangs.

@@ -22,6 +22,16 @@ const PACKAGES: [&str; 5] = [
 ];
 /// runc is the only one that needs a library besides libc.
 const LIBRARY: (&str, &str) = ("libseccomp2", "libseccomp.so.2");
+/// What lists a machine's packet filters, of both kinds, and the libraries it needs.
+const FILTERS: [&str; 7] = [
+    "iptables",
+    "libip4tc2",
+    "libip6tc2",
+    "libxtables12",
+    "libnftnl11",
+    "libmnl0",
+    "libnfnetlink0",
+];
 /// Programs that a machine has by itself, and the packages that bring them.
 const BASE: [(&str, &str); 5] = [
     ("setpriv", "util-linux"),
@@ -79,6 +89,41 @@ pub(super) fn system(cache: &Cache, progress: Progress) -> Result<System> {
         system.libraries = library_folders(&folder.join("usr/lib"));
     }
     Ok(system)
+}
+
+/// Lists a machine's packet filters, for tests that compare them.
+#[derive(Debug, Clone)]
+pub struct PacketFilters {
+    folders: Vec<PathBuf>,
+    libraries: Vec<PathBuf>,
+}
+
+impl PacketFilters {
+    /// Out of Debian's packages; where there are none to be had, the machine's own.
+    pub fn get(cache: &Cache, progress: Progress) -> Result<Self> {
+        let (mut folders, mut libraries) = (Vec::new(), Vec::new());
+        if find("apt-get").is_some() && find("dpkg-deb").is_some() {
+            for package in FILTERS {
+                let folder = unpack(cache, package, progress)?;
+                folders.push(folder.join("usr/sbin"));
+                libraries.extend(library_folders(&folder.join("usr/lib")));
+            }
+            folders.retain(|folder| folder.is_dir());
+        }
+        Ok(Self { folders, libraries })
+    }
+
+    /// One of the programs of iptables, such as `iptables-nft-save`.
+    pub fn command(&self, program: &str) -> Command {
+        let unpacked = self.folders.iter().map(|folder| folder.join(program));
+        let mut files = unpacked.filter(|file| file.is_file());
+        let file = files.next().unwrap_or_else(|| PathBuf::from(program));
+        let mut command = Command::new(file);
+        if let Ok(path) = std::env::join_paths(&self.libraries) {
+            command.env("LD_LIBRARY_PATH", path);
+        }
+        command
+    }
 }
 
 /// The machine's own programs, where there are no packages of Debian's to be had.

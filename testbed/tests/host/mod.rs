@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use testbed::build::PacketFilters;
+
 /// Settings of the kernel that change by themselves.
 const COUNTERS: [&str; 14] = [
     "fs/aio-nr",
@@ -35,6 +37,14 @@ const FOLDERS: [&str; 8] = [
     "/usr/libexec",
 ];
 
+/// What lists the rules of each kind of packet filter.
+const FILTERS: [&str; 4] = [
+    "iptables-nft-save",
+    "ip6tables-nft-save",
+    "iptables-legacy-save",
+    "ip6tables-legacy-save",
+];
+
 /// The state of the host.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -43,7 +53,7 @@ pub(crate) struct Host {
 
 impl Host {
     /// Looks at everything.
-    pub(crate) fn look() -> Self {
+    pub(crate) fn look(filters: &PacketFilters) -> Self {
         let mut facts = BTreeMap::new();
         let mut fact = |name: &str, lines: BTreeSet<String>| facts.insert(name.to_owned(), lines);
         fact("sysctls", sysctls());
@@ -57,9 +67,13 @@ impl Host {
             "routes",
             lines(&fs::read_to_string("/proc/net/route").unwrap()),
         );
-        fact("iptables", output("iptables-save", &[]));
-        fact("nftables", output("nft", &["list", "ruleset"]));
-        fact("network namespaces", output("ip", &["netns", "list"]));
+        for program in FILTERS {
+            fact(program, rules(filters.command(program)));
+        }
+        fact(
+            "network namespaces",
+            output(Command::new("ip").args(["netns", "list"])),
+        );
         for folder in FOLDERS {
             fact(folder, names(Path::new(folder)));
         }
@@ -97,18 +111,20 @@ fn names(folder: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// What a program says without its comments; nothing where there is no such program.
-fn output(program: &str, arguments: &[&str]) -> BTreeSet<String> {
-    match Command::new(program).args(arguments).output() {
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            text.lines()
-                .filter(|line| !line.starts_with('#'))
-                .map(str::to_owned)
-                .collect()
-        }
-        Err(_) => BTreeSet::new(),
-    }
+/// What a program says; it must be there and work.
+fn output(command: &mut Command) -> BTreeSet<String> {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    lines(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// The rules of one kind of packet filter, without the comments, which hold the time.
+fn rules(mut save: Command) -> BTreeSet<String> {
+    let mut rules = output(&mut save);
+    rules.retain(|line| !line.starts_with('#'));
+    rules
 }
 
 fn sysctls() -> BTreeSet<String> {
