@@ -261,6 +261,9 @@ async fn forward(listener: TcpListener, target: SocketAddr) -> Result<()> {
         tokio::spawn(async move {
             // Where the apiserver is away, the connection closes, as it would without us.
             if let Ok(mut inside) = TcpStream::connect(target).await {
+                // Or small packets wait for one another, and figures tell of us.
+                let _ = outside.set_nodelay(true);
+                let _ = inside.set_nodelay(true);
                 let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
             }
         });
