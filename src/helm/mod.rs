@@ -32,7 +32,6 @@ pub use render::Way;
 use crate::cluster::client::context;
 use crate::error::Result;
 use crate::plan::Plan;
-use crate::signal::{ChartRef, ChartVersion};
 use failure::Doing;
 use process::{Call, Runner};
 
@@ -64,37 +63,50 @@ pub struct Helm {
 }
 
 impl Helm {
-    /// Finds helm and asks for its version (0.05 s). Every helm that is run
-    /// holds `lock` open for as long as it lives.
+    /// Finds helm, and pulls the plan's chart while it is asked for its version.
+    /// Every helm that is run holds `lock` open for as long as it lives.
     ///
-    /// Errors are [`crate::Kind::Node`]: no helm, none that is supported.
-    pub async fn new(plan: &Plan, lock: Option<BorrowedFd<'_>>, cancel: Cancel) -> Result<Self> {
+    /// Errors of helm itself come first and are [`crate::Kind::Node`]: no helm,
+    /// none that is supported. Those of the chart: [`crate::Kind::Registry`]
+    /// where it is not there or not for us, [`crate::Kind::Node`] where this
+    /// node is the reason.
+    pub async fn with_chart(
+        plan: &Plan,
+        lock: Option<BorrowedFd<'_>>,
+        cancel: Cancel,
+        deadline: Instant,
+    ) -> Result<(Self, Pulled)> {
         let mut environment = plan.environment.clone();
         match &plan.kubeconfig {
             Some(paths) => environment.insert("KUBECONFIG".into(), paths.clone()),
             None => environment.remove(std::ffi::OsStr::new("KUBECONFIG")),
         };
         let runner = Runner::new(find::locate(plan)?, &environment, lock)?;
-        Self::with(runner, plan, cancel).await
+        let (chart, version) = (&plan.request.chart, &plan.request.version);
+        let pull = async { Ok(pull::pull(&runner, chart, version, &cancel, deadline).await) };
+        let (known, pulled) = tokio::try_join!(known(&runner, &cancel), pull)?;
+        let pulled = pulled?;
+        Ok((Self::of(runner, known, plan, cancel), pulled))
     }
 
-    async fn with(runner: Runner, plan: &Plan, cancel: Cancel) -> Result<Self> {
-        let version = find::version(&runner, &cancel).await?;
-        let dialect = Dialect::of(&version)
-            .map_err(|error| error.detail(format!("found at {}", runner.helm().display())))?;
-        tracing::debug!(helm = %runner.helm().display(), %version, ?dialect, "helm was found");
+    fn of(
+        runner: Runner,
+        (version, dialect): (semver::Version, Dialect),
+        plan: &Plan,
+        cancel: Cancel,
+    ) -> Self {
         let target = Target {
             release: plan.release.clone(),
             namespace: plan.namespace.clone(),
             context: context(plan),
         };
-        Ok(Self {
+        Self {
             runner,
             target,
             version,
             dialect,
             cancel,
-        })
+        }
     }
 
     /// The version of helm.
@@ -111,17 +123,6 @@ impl Helm {
     /// file.
     pub fn private(&self) -> &std::path::Path {
         self.runner.private()
-    }
-
-    /// Pulls the chart. Errors: [`crate::Kind::Registry`] where it is not there
-    /// or not for us, [`crate::Kind::Node`] where this node is the reason.
-    pub async fn pull(
-        &self,
-        chart: &ChartRef,
-        version: &ChartVersion,
-        deadline: Instant,
-    ) -> Result<Pulled> {
-        pull::pull(&self.runner, chart, version, &self.cancel, deadline).await
     }
 
     /// Renders the chart to one stream of YAML documents, hooks included.
@@ -186,6 +187,15 @@ impl Helm {
             None => Ended::Failed(failure::of(doing, &ran)),
         })
     }
+}
+
+/// The version of the helm that is run, and how it is spoken to.
+async fn known(runner: &Runner, cancel: &Cancel) -> Result<(semver::Version, Dialect)> {
+    let version = find::version(runner, cancel).await?;
+    let dialect = Dialect::of(&version)
+        .map_err(|error| error.detail(format!("found at {}", runner.helm().display())))?;
+    tracing::debug!(helm = %runner.helm().display(), %version, ?dialect, "helm was found");
+    Ok((version, dialect))
 }
 
 #[cfg(test)]

@@ -81,7 +81,8 @@ fn helm_is_looked_for_only_where_the_plan_says() {
 async fn helm(folder: &Path, body: &str, cancel: &Cancel) -> crate::Result<Helm> {
     let body = format!("if [ $1 = version ]; then printf v4.3.1; exit; fi; {body}");
     let runner = bare(script(folder, &body), &[("PATH", "/usr/bin:/bin")]);
-    Helm::with(runner, &plan(""), cancel.clone()).await
+    let known = super::known(&runner, cancel).await?;
+    Ok(Helm::of(runner, known, &plan(""), cancel.clone()))
 }
 
 fn upgrade() -> Upgrade<'static> {
@@ -104,7 +105,7 @@ async fn an_unsupported_helm_is_refused_with_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let runner = bare(script(folder.path(), says), &[]);
         let (cancel, _trigger) = Cancel::manual();
-        let error = Helm::with(runner, &plan(""), cancel).await.unwrap_err();
+        let error = super::known(&runner, &cancel).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Node);
         assert!(error.to_string().contains(said), "{error}");
     }

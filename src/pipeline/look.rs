@@ -79,11 +79,11 @@ pub(super) async fn preflight(course: &mut Course<'_>, lock: Option<&Lock>) -> R
     let begun = course.begin(Phase::Preflight);
     let plan = course.plan;
     let chart = async {
-        let helm = Helm::new(plan, lock.map(|lock| lock.as_fd()), course.cancel.clone()).await?;
-        let (chart, version) = (&plan.request.chart, &plan.request.version);
-        let pulled = helm.pull(chart, version, course.deadline).await?;
+        let lock = lock.map(|lock| lock.as_fd());
+        let cancel = course.cancel.clone();
+        let (helm, pulled) = Helm::with_chart(plan, lock, cancel, course.deadline).await?;
         let read = read(&pulled)?;
-        read.verify(chart, version)?;
+        read.verify(&plan.request.chart, &plan.request.version)?;
         Ok((helm, pulled, read))
     };
     let images = async {
