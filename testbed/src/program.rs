@@ -67,7 +67,9 @@ fn newest(folder: &Path) -> Option<SystemTime> {
 
 /// Cargo holds no lock while it runs tests.
 fn rebuild(folder: &Path, progress: Progress) -> Result<()> {
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    // Of the whole workspace, as `cargo test` builds it: by itself the package has other features
+    // of its dependencies, and all of them would be built once more.
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     let target = folder
         .parent()
         .context("the program lies in no target folder")?;
@@ -76,6 +78,7 @@ fn rebuild(folder: &Path, progress: Progress) -> Result<()> {
         .args([
             "build",
             "--quiet",
+            "--workspace",
             "--bin",
             NAME,
             "--manifest-path",

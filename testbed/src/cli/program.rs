@@ -27,19 +27,16 @@ pub(super) fn deploy(release: bool, progress: Progress) -> Result<PathBuf> {
         .context("this program lies in no target folder")?;
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args([
-        "build",
-        "--quiet",
-        "--package",
-        "deploy-signal",
-        "--bin",
-        "deploy",
-    ]);
+    cargo.args(["build", "--quiet", "--bin", "deploy"]);
     cargo
         .args(["--manifest-path", manifest, "--target-dir"])
         .arg(target);
     if release {
-        cargo.arg("--release");
+        // As it is shipped.
+        cargo.args(["--release", "--package", "deploy-signal"]);
+    } else {
+        // As `cargo test` builds it.
+        cargo.arg("--workspace");
     }
     let status = progress
         .during("building deploy", || cargo.stdin(Stdio::null()).status())
