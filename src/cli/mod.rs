@@ -5,12 +5,14 @@
 //! signal is told all of its violations at once. Nothing of a signal is
 //! decided here, and nothing slow may start here.
 
+mod bug;
 pub mod history;
 pub mod show;
 pub mod signal;
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::panic;
 use std::process::ExitCode;
 
 use clap::builder::StyledStr;
@@ -88,8 +90,14 @@ pub fn invocation(args: impl IntoIterator<Item = OsString>) -> Invocation {
 
 /// Runs a command line.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut args = args.into_iter().peekable();
-    let invoked_as = args.peek().cloned().unwrap_or_default();
+    bug::keep_quiet();
+    let args: Vec<OsString> = args.into_iter().collect();
+    let ran = panic::catch_unwind(|| perform(args));
+    ran.unwrap_or_else(|bug| ExitCode::from(fail(&bug::error(&*bug)).code()))
+}
+
+fn perform(args: Vec<OsString>) -> ExitCode {
+    let invoked_as = args.first().cloned().unwrap_or_default();
     let exit = match invocation(args) {
         Invocation::Signal(args) => signal::run(&invoked_as, &args),
         Invocation::Help(text) => {

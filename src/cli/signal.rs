@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use super::SUBCOMMANDS;
+use futures::FutureExt as _;
+
+use super::{SUBCOMMANDS, bug};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events, Report};
 use crate::exit::Exit;
@@ -131,7 +134,8 @@ fn follow(
         let cancel = Cancel::listen(environment.inside_actions())?;
         let mut course = Course::new(plan, run, who, events, &cancel);
         course.show_logs = may_show_logs(environment);
-        let result = pipeline::run(&mut course).await;
+        let ran = AssertUnwindSafe(pipeline::run(&mut course)).catch_unwind();
+        let result = ran.await.unwrap_or_else(|bug| Err(bug::error(&*bug)));
         Ok((result, course.ledger))
     });
     runtime.shutdown_timeout(WIND_DOWN);
