@@ -21,6 +21,8 @@ pub enum Phase {
     Heal,
     /// Helm applies, the rollout is watched.
     Rollout,
+    /// A controller has the signal.
+    Forward,
     /// The last good revision is restored.
     Rollback,
     /// What the cluster holds is compared with what was asked.
@@ -36,6 +38,7 @@ impl Phase {
             Self::Prove => "prove",
             Self::Heal => "heal",
             Self::Rollout => "rollout",
+            Self::Forward => "forward",
             Self::Rollback => "rollback",
             Self::Verify => "verify",
         }
@@ -93,6 +96,8 @@ pub struct Report {
     pub dry_run: bool,
     /// Where each image stands: key, image, and the containers that carry it.
     pub placed: Vec<(String, String, Vec<String>)>,
+    /// The controller that did it, where the signal was forwarded.
+    pub forward: Option<String>,
     /// From start to end.
     pub took: Duration,
 }

@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod error;
 pub mod event;
 pub mod exit;
+pub mod forward;
 pub mod helm;
 pub mod node;
 pub mod pipeline;

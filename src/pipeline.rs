@@ -5,6 +5,7 @@
 
 mod apply;
 mod failure;
+mod hand_over;
 mod heal;
 mod look;
 mod obstacles;
@@ -116,6 +117,9 @@ pub async fn run(course: &mut Course<'_>) -> Result<Report> {
     course.events.emit(&Event::Planned(&summary));
 
     let lock = lock(course).await?;
+    if let Some(forward) = &course.plan.forward {
+        return hand_over::to(course, forward, summary, begun).await;
+    }
     let mut found = look::preflight(course, lock.as_ref()).await?;
     if !course.plan.dry_run {
         // Before the proof: what is left decides whether helm installs or upgrades.
@@ -128,6 +132,7 @@ pub async fn run(course: &mut Course<'_>) -> Result<Report> {
         revision: None,
         unchanged: false,
         dry_run: course.plan.dry_run,
+        forward: None,
         placed: prove::placed(course.plan, &proof),
         took: Duration::ZERO,
     };

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::forward::Forward;
 use crate::signal::{ImageKey, ImageRef, Request};
 
 /// What happens to a release whose rollout failed.
@@ -119,6 +120,8 @@ pub struct Plan {
     pub state: PathBuf,
     /// How long evidence is kept, and how much of it in bytes.
     pub evidence: Retention,
+    /// The controller that gets the signal instead of Helm.
+    pub forward: Option<Forward>,
     /// Prove only; apply nothing.
     pub dry_run: bool,
 }

@@ -39,6 +39,8 @@ pub enum Invocation {
     Show(show::Args),
     /// Helm's own arguments, behind [`exec::ENTRY`].
     ExecHelm(Vec<OsString>),
+    /// Another program's, behind [`exec::PROGRAM`].
+    ExecProgram(Vec<OsString>),
     /// Help or the version.
     Help(StyledStr),
     /// A subcommand with arguments that it does not have.
@@ -79,6 +81,7 @@ pub fn invocation(args: impl IntoIterator<Item = OsString>) -> Invocation {
     let first = args.first().and_then(|first| first.to_str());
     match first {
         Some(exec::ENTRY) => Invocation::ExecHelm(args[1..].to_vec()),
+        Some(exec::PROGRAM) => Invocation::ExecProgram(args[1..].to_vec()),
         Some("--help" | "-h") => subcommand(&args),
         // With anything behind it, it is a flag with a slip: 0 would say that
         // something was deployed.
@@ -109,6 +112,7 @@ fn perform(args: Vec<OsString>) -> ExitCode {
         Invocation::History(args) => history::run(&args).unwrap_or_else(|error| fail(&error)),
         Invocation::Show(args) => show::run(&args).unwrap_or_else(|error| fail(&error)),
         Invocation::ExecHelm(args) => return ExitCode::from(exec::run(args)),
+        Invocation::ExecProgram(args) => return ExitCode::from(exec::run_program(args)),
     };
     ExitCode::from(exit.code())
 }

@@ -165,6 +165,7 @@ fn entry(
         phases: ledger.phases,
         before: ledger.before,
         revision: ledger.revision,
+        forward: plan.forward.as_ref().map(|to| to.target.to_string()),
         dry_run: plan.dry_run,
         ..Entry::new(run, at, who, &plan.request, exit)
     };

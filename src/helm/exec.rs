@@ -1,5 +1,5 @@
 //! The hidden entry `deploy __exec-helm <parent> <helm> <argument>…`, which
-//! becomes helm.
+//! becomes helm; and `__exec-program`, which becomes any other program.
 //!
 //! It asks the kernel to end helm when `deploy` ends, and then replaces itself
 //! by helm. Doing this in a program of its own needs no code between fork and
@@ -18,6 +18,9 @@ use rustix::process::{
 /// The first argument that asks for this entry.
 pub const ENTRY: &str = "__exec-helm";
 
+/// The first argument that asks for any other program.
+pub const PROGRAM: &str = "__exec-program";
+
 /// `deploy` ended before helm began.
 pub const ORPHANED: u8 = 125;
 /// Helm is there but cannot be run.
@@ -31,7 +34,17 @@ const FILE_MAX: u64 = 256 << 20;
 /// Becomes helm; returns the exit code only where that failed. `arguments` are
 /// those after [`ENTRY`].
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let (code, said) = match become_helm(arguments) {
+    end(become_helm(arguments))
+}
+
+/// Becomes another program, with the arguments after [`PROGRAM`]; returns as
+/// [`run`] does.
+pub fn run_program(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    end(become_program(arguments, None))
+}
+
+fn end(became: Result<Infallible, (u8, String)>) -> u8 {
+    let (code, said) = match became {
         Ok(never) => match never {},
         Err(failure) => failure,
     };
@@ -41,6 +54,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn become_helm(arguments: impl IntoIterator<Item = OsString>) -> Result<Infallible, (u8, String)> {
+    become_program(arguments, Some("helm"))
+}
+
+/// Becomes a program: helm under that name, and bounded, or any other.
+fn become_program(
+    arguments: impl IntoIterator<Item = OsString>,
+    name: Option<&str>,
+) -> Result<Infallible, (u8, String)> {
     let mut arguments = arguments.into_iter();
     let parent = arguments.next().and_then(|text| pid(&text));
     let (Some(parent), Some(helm)) = (parent, arguments.next()) else {
@@ -59,8 +80,12 @@ fn become_helm(arguments: impl IntoIterator<Item = OsString>) -> Result<Infallib
     if getppid() != Some(parent) {
         return Err((ORPHANED, "deploy ended before helm began".to_owned()));
     }
-    limit_files();
-    let error = Command::new(&helm).arg0("helm").args(arguments).exec();
+    let mut command = Command::new(&helm);
+    if let Some(name) = name {
+        limit_files();
+        command.arg0(name);
+    }
+    let error = command.args(arguments).exec();
     let code = match error.kind() {
         std::io::ErrorKind::NotFound => NOT_FOUND,
         _ => NOT_EXECUTABLE,

@@ -3,7 +3,8 @@
 //! It looks only where the plan says: the node's own path, or the plan's
 //! `PATH`, never that of the workflow that called.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,13 +35,7 @@ pub fn locate(plan: &Plan) -> Result<PathBuf> {
                 .hint("install helm there, or correct helm in deploy.toml")
             });
     }
-    // A relative entry of PATH would let the directory of the call choose.
-    let absolute = path
-        .map(|path| std::env::split_paths(path).filter(|entry| entry.is_absolute()))
-        .into_iter()
-        .flatten();
-    let absolute = std::env::join_paths(absolute).unwrap_or_default();
-    which::which_in("helm", Some(&absolute), "/").map_err(|_| {
+    in_path(OsStr::new("helm"), &plan.environment).ok_or_else(|| {
         let seen = path.map_or_else(
             || "PATH is not set".to_owned(),
             |path| {
@@ -54,6 +49,15 @@ pub fn locate(plan: &Plan) -> Result<PathBuf> {
             .detail(seen)
             .hint("install Helm 3.14 or newer, or name it in deploy.toml: helm = \"/path/to/helm\"")
     })
+}
+
+/// A program in the `PATH` of a plan's environment. A relative entry would let
+/// the directory of the call choose.
+pub fn in_path(name: &OsStr, environment: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
+    let path = environment.get(OsStr::new("PATH"))?;
+    let absolute = std::env::split_paths(path).filter(|entry| entry.is_absolute());
+    let absolute = std::env::join_paths(absolute).ok()?;
+    which::which_in(name, Some(absolute), "/").ok()
 }
 
 /// The version that the runner's helm tells.

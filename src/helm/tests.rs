@@ -41,6 +41,7 @@ fn plan(path: &str) -> Plan {
             keep: minute,
             max: 0,
         },
+        forward: None,
         dry_run: false,
     }
 }

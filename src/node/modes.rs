@@ -52,6 +52,24 @@ pub(super) fn read(path: &Path, what: &str, caller: Caller<'_>) -> Result<String
     })
 }
 
+/// Reads a secret: as [`read`], and others may not even read it.
+pub(super) fn read_secret(path: &Path, what: &str, caller: Caller<'_>) -> Result<String> {
+    let secret = read(path, what, caller)?;
+    let mode = path
+        .metadata()
+        .map_err(|error| cannot_read(path, what, &error))?
+        .mode();
+    if mode & 0o004 != 0 {
+        let name = shown(path);
+        let mode = mode & 0o7777;
+        let message = format!("{what} {name} may be read by everyone (mode {mode:04o})");
+        return Err(Error::new(Kind::Node, message).hint(format!(
+            "take the right away: chmod o-r {name} — and replace the secret"
+        )));
+    }
+    Ok(secret)
+}
+
 /// Checks a file that others read later.
 pub(super) fn check(path: &Path, what: &str, caller: Caller<'_>) -> Result<()> {
     let file = File::open(path).map_err(|error| cannot_read(path, what, &error))?;

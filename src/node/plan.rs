@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::config::units::{self, GoDuration};
-use super::config::{Application, Namespace, ReleaseName, Settings};
+use super::config::{Application, Forwarding, Namespace, ReleaseName, Settings};
 use super::environment::{self, Environment, Say};
 use super::{Node, guard, locate, modes, policy};
 use crate::error::{Error, Kind, Result};
+use crate::forward::{Forward, Token};
 use crate::plan::{ImageRules, OnFailure, Plan, Retention};
 use crate::signal::Request;
 use crate::state;
@@ -48,8 +49,13 @@ pub fn plan(
         guard::check(environment, say.pick(|s| s.events.as_ref()), payload)?;
     }
     policy::check(&request, &node.config, node.file.as_deref())?;
+    let forward = forward(node, &say)?;
     let found = Found {
-        values: values(node, &request, say.app)?,
+        values: match forward {
+            Some(_) => Vec::new(),
+            None => values(node, &request, say.app)?,
+        },
+        forward,
         home_kubeconfig: node
             .home(environment)
             .map(|home| home.join(".kube/config"))
@@ -84,6 +90,7 @@ impl<'a> Heard<'a> {
 
 /// What was found on the node.
 struct Found {
+    forward: Option<Forward>,
     values: Vec<PathBuf>,
     home_kubeconfig: Option<PathBuf>,
     k3s_kubeconfig: bool,
@@ -106,6 +113,25 @@ fn values(node: &Node, request: &Request, app: Option<&Application>) -> Result<V
         modes::check(file, "the values file", node.caller())?;
     }
     Ok(files)
+}
+
+/// The controller that gets the signal, with the token that opens it.
+fn forward(node: &Node, say: &Heard<'_>) -> Result<Option<Forward>> {
+    let Some(Forwarding::To(target, file)) = say.pick(|s| s.forward.clone()) else {
+        return Ok(None);
+    };
+    let token = file.map(|file| {
+        let secret = modes::read_secret(&file, "the token file", node.caller())?;
+        secret.parse::<Token>().map_err(|expected| {
+            let file = text::line(&file.to_string_lossy(), text::LINE).into_owned();
+            let message = format!("the token file {file} holds no token, expected {expected}");
+            Error::new(Kind::Node, message).hint("write the controller's token into it")
+        })
+    });
+    Ok(Some(Forward {
+        target,
+        token: token.transpose()?,
+    }))
 }
 
 fn join(
@@ -136,13 +162,14 @@ fn join(
         given.insert("HOME".into(), home.into_os_string());
     }
     let context = given.remove(OsStr::new("HELM_KUBECONTEXT"));
-    refuse_other_cluster(&given)?;
-    let kubeconfig = kubeconfig(
-        say,
-        given.remove(OsStr::new("KUBECONFIG")),
-        &found,
-        environment,
-    )?;
+    let inherited = given.remove(OsStr::new("KUBECONFIG"));
+    let kubeconfig = if found.forward.is_none() {
+        refuse_other_cluster(&given)?;
+        kubeconfig(say, inherited, &found, environment)?
+    } else {
+        // Where it goes is the controller's say.
+        None
+    };
     if let Some(files) = &kubeconfig {
         given.insert("KUBECONFIG".into(), files.clone());
     }
@@ -158,6 +185,7 @@ fn join(
             .map_or(name, Namespace::as_str)
             .to_owned(),
         values: found.values,
+        forward: found.forward,
         images: app.map(image_rules).unwrap_or_default(),
         budget,
         rollback_budget: say.pick(|s| s.rollback_timeout).unwrap_or(budget),

@@ -95,6 +95,7 @@ fn done(phase: Phase) -> &'static str {
         Phase::Prove => "every image stands where it should",
         Phase::Heal => "nothing is left of an interrupted deploy",
         Phase::Rollout => "helm applied it and all is ready",
+        Phase::Forward => "the controller says that it is done",
         Phase::Rollback => "the last good revision is restored",
         Phase::Verify => "the cluster holds what was asked",
     }
@@ -118,7 +119,9 @@ fn plan(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
 fn finish(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let release = shown(&report.summary.release);
     let seconds = report.took.as_secs_f32();
-    if report.dry_run {
+    if let Some(controller) = &report.forward {
+        forwarded(out, report, &shown(controller))?;
+    } else if report.dry_run {
         writeln!(
             out,
             "{GOOD}would deploy{GOOD:#} {release}: proven in {seconds:.1}s, nothing was applied"
@@ -144,6 +147,27 @@ fn finish(out: &mut impl Write, report: &Report) -> io::Result<()> {
         }
     }
     out.flush()
+}
+
+/// What is known of a deploy that a controller did.
+fn forwarded(out: &mut impl Write, report: &Report, controller: &str) -> io::Result<()> {
+    let release = shown(&report.summary.release);
+    let seconds = report.took.as_secs_f32();
+    if report.dry_run {
+        return writeln!(
+            out,
+            "{GOOD}would forward{GOOD:#} {release} to {controller}: nothing was sent, so nothing is proven"
+        );
+    }
+    write!(out, "{GOOD}deployed{GOOD:#} {release}")?;
+    if let Some(revision) = report.revision {
+        write!(out, " revision {revision}")?;
+    }
+    write!(out, " in {seconds:.1}s by {controller}")?;
+    match report.before {
+        Some(before) => writeln!(out, " (before: {before})"),
+        None => writeln!(out),
+    }
 }
 
 /// Writes an error as people see it: the cause first, then the evidence, then
@@ -201,6 +225,7 @@ mod tests {
             before: Some(3),
             revision: Some(4),
             unchanged: false,
+            forward: None,
             dry_run: false,
             placed: vec![(
                 "api".to_owned(),

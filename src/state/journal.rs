@@ -62,6 +62,9 @@ pub struct Entry {
     /// The revision after.
     #[serde(default)]
     pub revision: Option<u32>,
+    /// The controller that had the signal, where it was forwarded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward: Option<String>,
     /// Whether nothing was applied on purpose.
     #[serde(default)]
     pub dry_run: bool,
@@ -205,6 +208,7 @@ impl Entry {
             phases: Vec::new(),
             before: None,
             revision: None,
+            forward: None,
             dry_run: false,
             outcome: exit.outcome().to_owned(),
             exit: exit.code(),

@@ -81,6 +81,7 @@ fn about(entry: &Entry) -> Vec<String> {
         let release = format!("{} in namespace {}", cell(release), cell(namespace));
         rows.push(("release", release));
     }
+    rows.extend(entry.forward.iter().map(|to| ("forward", cell(to))));
     rows.push((
         "revision",
         format!(

@@ -108,6 +108,13 @@ pub const KEYS: &[Key] = &[
         "the kubeconfig's context",
     ),
     key(
+        "forward",
+        Both,
+        "\"unix:/path\", \"http://127.0.0.1:<port>\", { command = [\"…\"] }, { url = \"https://…\", token_file = \"…\" } or \"helm\"",
+        "\"helm\"",
+        "the local controller that gets the signal instead of Helm",
+    ),
+    key(
         "inherit_env",
         Both,
         "list of variables",

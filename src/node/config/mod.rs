@@ -3,6 +3,7 @@
 //! Pure: no file is read here. Every mistake is told at once, with its line;
 //! a value of `[env]` is never shown, since proxies carry passwords.
 
+mod forward;
 mod keys;
 mod names;
 mod reader;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+pub use forward::Forwarding;
 pub use keys::{KEYS, Key, Place};
 pub use names::{EventName, Namespace, ReleaseName};
 use names::{FilePath, Text, VariableName};
@@ -67,6 +69,8 @@ pub struct Settings {
     pub kube_context: Option<String>,
     /// Variables that count though a workflow set them.
     pub inherit_env: Option<BTreeSet<String>>,
+    /// Who gets the signal.
+    pub forward: Option<Forwarding>,
     /// How long to wait for another deploy of the release.
     pub lock_timeout: Option<Duration>,
     /// After what time a holder that cannot be proven dead counts as dead.
@@ -225,6 +229,7 @@ fn settings(table: &mut Table<'_>, base: &Path, mistakes: &mut Vec<Mistake>) -> 
         stale_after: table
             .text::<names::Positive>("stale_after", DURATION, mistakes)
             .map(|t| t.0),
+        forward: forward::read(table, base, mistakes),
         ..Settings::default()
     };
     if let Some(mut evidence) = table.table("evidence", mistakes) {

@@ -56,7 +56,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn take(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+    /// A value as it stands there.
+    pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.asked.push(key);
         self.entries.remove(key).map(|(_, value)| value)
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Config, EVENTS, KEYS, Place};
+use super::{Config, EVENTS, Forwarding, KEYS, Place};
 use crate::error::{Error, Kind};
+use crate::forward::Target;
 use crate::plan::OnFailure;
 
 const FILE: &str = "/etc/deploy/deploy.toml";
@@ -25,6 +26,7 @@ kube_context = "prod"
 inherit_env = ["HELM_DEBUG"]
 lock_timeout = "0s"
 stale_after = "2h"
+forward = "unix:/run/deploy/deploy.sock"
 rollback_timeout = "5m"
 evidence = { keep = "30d", max = "200MB" }
 
@@ -42,6 +44,7 @@ required = ["cron"]
 absent = ["worker"]
 allow_images = ["ghcr.io/acme/shop/api:1.0"]
 on_failure = "keep"
+forward = { url = "https://controller.acme.example/x", token_file = "token" }
 evidence.max = "1GiB"
 "#;
 
@@ -96,6 +99,8 @@ fn every_key_is_read() {
     assert_eq!(defaults.rollback_timeout, Some(Duration::from_secs(300)));
     assert_eq!(defaults.evidence_keep, Some(Duration::from_secs(2_592_000)));
     assert_eq!(defaults.evidence_max, Some(200_000_000));
+    let socket = "unix:/run/deploy/deploy.sock".parse().unwrap();
+    assert_eq!(defaults.forward, Some(Forwarding::To(socket, None)));
     assert_eq!(config.env["HTTPS_PROXY"], "http://proxy:3128");
 
     let app = &config.apps[&"pytoya".parse().unwrap()];
@@ -122,6 +127,36 @@ fn every_key_is_read() {
     assert_eq!(app.settings.on_failure, Some(OnFailure::Keep));
     assert_eq!(app.settings.evidence_max, Some(1 << 30));
     assert_eq!(app.settings.timeout, None);
+    let url = "https://controller.acme.example/x".parse().unwrap();
+    let token = Some(PathBuf::from("/etc/deploy/token"));
+    assert_eq!(app.settings.forward, Some(Forwarding::To(url, token)));
+}
+
+#[test]
+fn a_command_is_found_as_a_shell_finds_it() {
+    for (word, program) in [
+        ("lightwayctl", "lightwayctl"),
+        ("./apply", "/etc/deploy/./apply"),
+        ("/opt/apply", "/opt/apply"),
+    ] {
+        let document = format!("[defaults]\nforward = {{ command = [\"{word}\", \"--now\"] }}");
+        let Some(Forwarding::To(
+            Target::Command {
+                program: found,
+                args,
+            },
+            None,
+        )) = parse(&document).unwrap().defaults.forward
+        else {
+            panic!("{word}");
+        };
+        assert_eq!(
+            (found, args),
+            (PathBuf::from(program), vec!["--now".to_owned()])
+        );
+    }
+    let here = parse("[defaults]\nforward = \"helm\"").unwrap();
+    assert_eq!(here.defaults.forward, Some(Forwarding::Helm));
 }
 
 #[test]
@@ -250,8 +285,40 @@ fn mistakes_are_told_with_their_place_and_the_fix() {
             "expected ghcr.io/<owner>/<path>",
         ),
         (
-            "[apps.shop]\nforward = \"unix:/x\"",
-            "2:1: unknown key 'forward' in [apps.shop]; [apps.shop] takes namespace, release,",
+            "[apps.shop]\nbackward = \"unix:/x\"",
+            "2:1: unknown key 'backward' in [apps.shop]; [apps.shop] takes namespace, release,",
+        ),
+        (
+            "[defaults]\nforward = \"http://10.0.0.5:8080\"",
+            "2:11: defaults.forward is 'http://10.0.0.5:8080', expected an address of this machine",
+        ),
+        (
+            "[defaults]\nforward = \"https://a.example\"",
+            "expected { url = \"https://…\", token_file = \"…\" }: over a network it needs a token",
+        ),
+        (
+            "[defaults]\nforward = { url = \"https://a.example\" }",
+            "2:11: defaults.forward is a table, expected a token_file beside an https url",
+        ),
+        (
+            "[defaults]\nforward = { url = \"http://10.0.0.5\", token_file = \"t\" }",
+            "expected an address of this machine for http",
+        ),
+        (
+            "[defaults]\nforward = { command = [] }",
+            "expected a command of at least one word",
+        ),
+        (
+            "[defaults]\nforward = { command = [\"a\"], url = \"unix:/x\" }",
+            "expected { command = […] } or { url =",
+        ),
+        (
+            "[defaults]\nforward = { comand = [\"a\"] }",
+            "2:13: unknown key 'comand' in [defaults.forward]; did you mean command?",
+        ),
+        (
+            "[apps.shop]\nforward = true",
+            "2:11: apps.shop.forward is true, expected \"unix:/path\"",
         ),
         (
             "[defaults]\nnamespace = \"x\"",

@@ -37,6 +37,7 @@ pub(crate) fn entry(app: &str, exit: Exit) -> Entry {
         phases: vec![Lap::new(Phase::Preflight, Duration::from_millis(210))],
         before: Some(6),
         revision: Some(7),
+        forward: None,
         dry_run: false,
         outcome: exit.outcome().into(),
         exit: exit.code(),

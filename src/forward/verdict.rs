@@ -1,0 +1,425 @@
+//! What a controller's end means for the run: done, or an error of the kind
+//! that its code stands for.
+//!
+//! Pure. Whatever is not a whole and fitting success is an error; what leaves
+//! the release's state unknown is [`Kind::Broken`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::answer::{Answer, Deploy, Fault, Form, LINE_MAX, Last, TOTAL_MAX};
+use crate::error::{Error, Kind, Result, Signal};
+use crate::node::config::units;
+use crate::signal::{Digest, ImageKey};
+use crate::text;
+
+/// How many lines of a controller's evidence are shown.
+const DETAILS: usize = 50;
+
+/// Every kind that a controller's code can stand for.
+const KINDS: [Kind; 12] = [
+    Kind::Internal,
+    Kind::Request,
+    Kind::Node,
+    Kind::Policy,
+    Kind::Registry,
+    Kind::Chart,
+    Kind::RolledBack,
+    Kind::Broken,
+    Kind::Locked,
+    Kind::Cancelled(Signal::Hangup),
+    Kind::Cancelled(Signal::Interrupt),
+    Kind::Cancelled(Signal::Terminate),
+];
+
+/// What a controller says that it did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The revision before.
+    pub before: Option<u32>,
+    /// The revision that serves now.
+    pub revision: Option<u32>,
+    /// The chart's digest.
+    pub chart_digest: Option<String>,
+    /// The images' digests by key.
+    pub digests: BTreeMap<String, String>,
+    /// What it has to say besides.
+    pub message: Option<String>,
+}
+
+impl From<Last> for Done {
+    fn from(last: Last) -> Self {
+        let digest = |text: &String| text.parse::<Digest>().is_ok();
+        Self {
+            before: last.previous_revision,
+            revision: last.revision,
+            chart_digest: last.chart_digest.filter(digest),
+            digests: last
+                .image_digests
+                .into_iter()
+                .filter(|(key, value)| key.parse::<ImageKey>().is_ok() && digest(value))
+                .collect(),
+            message: last.message.filter(|message| !message.trim().is_empty()),
+        }
+    }
+}
+
+/// Who answers, for messages: `the controller at unix:/…`.
+#[derive(Clone, Debug)]
+pub struct Who(String);
+
+impl Who {
+    /// A controller, by its target.
+    pub fn new(target: &super::Target) -> Self {
+        let shown = text::line(&target.to_string(), 300).into_owned();
+        Self(match target {
+            super::Target::Command { .. } => shown,
+            _ => format!("the controller at {shown}"),
+        })
+    }
+
+    /// An error of this kind: `the controller at … <what>`.
+    pub fn error(&self, kind: Kind, what: &str) -> Error {
+        Error::new(kind, format!("{} {what}", self.0))
+    }
+
+    /// An error that leaves open what became of the release.
+    pub fn unknown(&self, what: &str) -> Error {
+        self.error(Kind::Broken, what).hint(
+            "whether it was deployed is not known: see the controller's own log and what runs, \
+             then send the signal again",
+        )
+    }
+
+    /// What a controller's last word means.
+    pub fn last(&self, last: Last) -> Result<Done> {
+        if last.success {
+            return Ok(last.into());
+        }
+        let kind = last.code.and_then(kind).unwrap_or_else(|| served(&last));
+        Err(self.failed(kind, last))
+    }
+
+    /// What the end of a program means. Its exit status decides; `1` says of
+    /// most programs only that they failed, and nothing of the release.
+    pub fn exited(&self, status: Ended, last: Option<Last>, said: Vec<String>) -> Result<Done> {
+        let code = match status {
+            Ended::Killed(signal) => {
+                return Err(self
+                    .unknown(&format!("was ended by signal {signal}"))
+                    .details(said));
+            }
+            Ended::Code(code) => i64::from(code),
+        };
+        match (code, last) {
+            (0, None) => Ok(Done::default()),
+            (0, Some(last)) if last.success => Ok(last.into()),
+            (0, Some(last)) => {
+                let code = last
+                    .code
+                    .map_or("failure".to_owned(), |code| code.to_string());
+                Err(self
+                    .unknown(&format!("ended with 0, but its last word was {code}"))
+                    .details(last.message)
+                    .details(said))
+            }
+            (code, last) => {
+                let last = last.unwrap_or_default();
+                let own = kind(code).filter(|kind| *kind != Kind::Internal);
+                let told = || last.code.filter(|_| !last.success).and_then(kind);
+                let kind = own.or_else(told).unwrap_or_else(|| served(&last));
+                let last = Last {
+                    code: Some(code),
+                    ..last
+                };
+                Err(self.failed(kind, last).details(said))
+            }
+        }
+    }
+
+    fn failed(&self, kind: Kind, last: Last) -> Error {
+        let what = match (last.message, last.code) {
+            (Some(message), _) if !last.success && !message.trim().is_empty() => {
+                format!("says: {message}")
+            }
+            (_, Some(code)) => format!("ended with {code}"),
+            (_, None) => "says that the deploy failed".to_owned(),
+        };
+        let details = last.details.into_iter().take(DETAILS);
+        let error = self.error(kind, &what).details(details);
+        match kind {
+            Kind::RolledBack => error.hint("the last good revision serves"),
+            Kind::Broken if last.serves.is_none() => {
+                error.hint("see what runs: it does not say that the last good revision serves")
+            }
+            Kind::Internal => error.hint("it calls this a bug of its own: see its log"),
+            _ => error,
+        }
+    }
+
+    /// Why an answer is not believed.
+    pub fn fault(&self, fault: &Fault) -> Error {
+        let (what, detail) = match fault {
+            Fault::Malformed(line, shown) => (
+                format!("sent no event as line {line}, expected a JSON object as in the protocol"),
+                Some(shown),
+            ),
+            Fault::LongLine(line) => (
+                format!(
+                    "sent line {line} without an end: more than {} KiB",
+                    LINE_MAX >> 10
+                ),
+                None,
+            ),
+            Fault::Endless => (
+                format!("does not come to an end: more than {} MiB", TOTAL_MAX >> 20),
+                None,
+            ),
+            Fault::Torn(shown) => ("broke off inside a line".to_owned(), Some(shown)),
+            Fault::NoLast => ("ended its answer without a last word".to_owned(), None),
+            Fault::TwoLast => ("said two last words".to_owned(), None),
+            Fault::Behind(shown) => ("went on after its last word".to_owned(), Some(shown)),
+            Fault::Other(what) => ("answered for another deploy".to_owned(), Some(what)),
+            Fault::Contradiction(what) => ("contradicts itself".to_owned(), Some(what)),
+            Fault::Unended => (
+                "did not end its answer after its last word".to_owned(),
+                None,
+            ),
+        };
+        self.unknown(&what).details(detail)
+    }
+
+    /// What an HTTP status other than 200 means. Where its body is the one
+    /// event of a deploy that failed, that is its last word.
+    pub fn status(&self, status: u16, body: &[u8], deploy: &Deploy) -> Error {
+        let mut answer = Answer::new(deploy.clone(), Form::Events);
+        answer.take(body);
+        if !body.ends_with(b"\n") {
+            answer.take(b"\n");
+        }
+        if let Ok(Some(last)) = answer.end()
+            && !last.success
+            && let Err(error) = self.last(last)
+        {
+            return error;
+        }
+        let said = text::tail(&String::from_utf8_lossy(body), 5);
+        let what = format!("answers {status}");
+        let error = match status {
+            300..=399 => self
+                .error(
+                    Kind::Node,
+                    &format!("{what}, a redirect, which is not followed"),
+                )
+                .hint("put the address that counts into deploy.toml: forward"),
+            401 | 403 => self
+                .error(Kind::Node, &format!("{what}: it does not let us in"))
+                .hint("see the token in token_file, and whom the controller allows"),
+            404 | 405 | 501 => self
+                .error(
+                    Kind::Node,
+                    &format!("{what}: it knows no POST /v1/deploys there"),
+                )
+                .hint("see forward in deploy.toml, and that the controller speaks this protocol"),
+            409 => self
+                .error(
+                    Kind::Locked,
+                    &format!("{what}: it is at another deploy of this app"),
+                )
+                .hint("send the signal again when that one has ended"),
+            429 | 503 => self
+                .error(Kind::Node, &format!("{what}: it takes no deploys now"))
+                .hint("see the controller's own log, then send the signal again"),
+            400..=499 => self
+                .error(Kind::Node, &format!("{what}: it does not take the signal"))
+                .hint("see its words and its own log; docs/forward-protocol.md says what is sent"),
+            _ => self.unknown(&format!("{what}, expected 200")),
+        };
+        error.details(said.into_iter().filter(|line| !line.trim().is_empty()))
+    }
+
+    /// Time is up, `quiet` after it last said anything (if it ever did).
+    pub fn late(&self, budget: Duration, quiet: Option<Duration>) -> Error {
+        let budget = units::show(whole(budget));
+        let what = match quiet {
+            None => format!("said nothing within {budget}, the timeout"),
+            Some(quiet) if quiet > Duration::from_secs(2) => format!(
+                "was not done within {budget}, the timeout; it last said something {} before",
+                units::show(whole(quiet))
+            ),
+            Some(_) => format!("was not done within {budget}, the timeout, and still told more"),
+        };
+        self.unknown(&what)
+    }
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit status.
+    Code(i32),
+    /// By this signal.
+    Killed(i32),
+}
+
+/// Seconds are enough for people.
+fn whole(duration: Duration) -> Duration {
+    if duration < Duration::from_secs(10) {
+        return Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(0) / 100 * 100);
+    }
+    Duration::from_secs(duration.as_secs())
+}
+
+/// The kind that an exit code stands for; none for success and unknown ones.
+fn kind(code: i64) -> Option<Kind> {
+    KINDS
+        .into_iter()
+        .find(|kind| i64::from(kind.exit().code()) == code)
+}
+
+fn served(last: &Last) -> Kind {
+    if last.serves == Some(true) && !last.success {
+        Kind::RolledBack
+    } else {
+        Kind::Broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use super::{Deploy, Ended, Kind, Last, Signal, Who};
+    use crate::forward::Target;
+
+    fn who() -> Who {
+        Who::new(&Target::Unix("/run/c.sock".into()))
+    }
+
+    fn failure(code: Option<i64>, serves: Option<bool>) -> Last {
+        Last {
+            code,
+            serves,
+            message: Some("the database is down".to_owned()),
+            ..Last::default()
+        }
+    }
+
+    fn success() -> Last {
+        Last {
+            success: true,
+            code: Some(0),
+            ..Last::default()
+        }
+    }
+
+    #[test]
+    fn its_code_is_taken_where_it_is_one_of_ours() {
+        for (code, serves, kind) in [
+            (Some(1), None, Kind::Internal),
+            (Some(2), None, Kind::Request),
+            (Some(3), None, Kind::Node),
+            (Some(4), Some(true), Kind::Policy),
+            (Some(5), None, Kind::Registry),
+            (Some(6), None, Kind::Chart),
+            (Some(7), None, Kind::RolledBack),
+            (Some(8), Some(true), Kind::Broken),
+            (Some(9), None, Kind::Locked),
+            (Some(129), None, Kind::Cancelled(Signal::Hangup)),
+            (Some(130), None, Kind::Cancelled(Signal::Interrupt)),
+            (Some(143), None, Kind::Cancelled(Signal::Terminate)),
+            (Some(10), Some(true), Kind::RolledBack),
+            (Some(256), Some(false), Kind::Broken),
+            (Some(-1), None, Kind::Broken),
+            (None, Some(true), Kind::RolledBack),
+            (None, None, Kind::Broken),
+        ] {
+            let error = who().last(failure(code, serves)).unwrap_err();
+            assert_eq!(error.kind(), kind, "{code:?} {serves:?}");
+            assert_eq!(
+                error.to_string(),
+                "the controller at unix:/run/c.sock says: the database is down"
+            );
+        }
+        assert!(who().last(success()).is_ok());
+    }
+
+    #[test]
+    fn the_exit_status_of_a_program_decides() {
+        let end = |code, last| {
+            who()
+                .exited(Ended::Code(code), last, Vec::new())
+                .map_err(|error| error.kind())
+        };
+        assert!(end(0, None).is_ok());
+        assert!(end(0, Some(success())).is_ok());
+        for (code, last, kind) in [
+            (0, Some(failure(Some(7), None)), Kind::Broken),
+            (4, None, Kind::Policy),
+            (7, Some(success()), Kind::RolledBack),
+            (1, None, Kind::Broken),
+            (1, Some(success()), Kind::Broken),
+            (1, Some(failure(None, Some(true))), Kind::RolledBack),
+            (1, Some(failure(Some(5), None)), Kind::Registry),
+            (1, Some(failure(Some(1), None)), Kind::Internal),
+            (42, Some(failure(Some(5), None)), Kind::Registry),
+            (42, Some(failure(Some(42), Some(true))), Kind::RolledBack),
+            (127, None, Kind::Broken),
+        ] {
+            assert_eq!(end(code, last), Err(kind), "{code}");
+        }
+        let killed = who().exited(Ended::Killed(9), Some(success()), Vec::new());
+        assert_eq!(killed.unwrap_err().kind(), Kind::Broken);
+    }
+
+    #[test]
+    fn no_status_but_200_is_a_success() {
+        let deploy = Deploy {
+            id: "i".to_owned(),
+            app: "shop".to_owned(),
+            chart_version: "1.0.0".to_owned(),
+        };
+        let event = |more: &str| {
+            format!(
+                "{{\"event\":\"finished\",\"id\":\"i\",\"app\":\"shop\",\"chart_version\":\"1.0.0\",{more}}}"
+            )
+        };
+        let good = event("\"outcome\":\"success\",\"exit_code\":0");
+        let refused = event("\"outcome\":\"failure\",\"exit_code\":4,\"message\":\"frozen\"");
+        for (status, body, kind) in [
+            (201, good.as_str(), Kind::Broken),
+            (204, "", Kind::Broken),
+            (302, "", Kind::Node),
+            (400, "bad", Kind::Node),
+            (401, "", Kind::Node),
+            (404, "", Kind::Node),
+            (409, "", Kind::Locked),
+            (409, refused.as_str(), Kind::Policy),
+            (500, good.as_str(), Kind::Broken),
+            (503, "", Kind::Node),
+            (599, "", Kind::Broken),
+        ] {
+            let error = who().status(status, body.as_bytes(), &deploy);
+            assert_eq!(error.kind(), kind, "{status} {body}: {error}");
+        }
+    }
+
+    #[test]
+    fn silence_is_told_from_being_late() {
+        let minute = Duration::from_secs(60);
+        for (quiet, said) in [
+            (None, "said nothing within 1m, the timeout"),
+            (
+                Some(Duration::from_secs(45)),
+                "it last said something 45s before",
+            ),
+            (Some(Duration::from_millis(100)), "and still told more"),
+        ] {
+            let error = who().late(minute, quiet);
+            assert!(error.to_string().contains(said), "{error}");
+            assert_eq!(error.kind(), Kind::Broken);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What a controller is sent: the signal as JSON, docs/forward-protocol.md.
+//!
+//! Nothing of the node's goes with it: where and how is the controller's say.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::answer::Deploy;
+use crate::error::{Error, Kind, Result};
+use crate::signal::Request;
+use crate::state::RunId;
+use crate::state::journal::Who;
+
+/// The signal, and who sends it.
+#[derive(Serialize)]
+struct Signal<'a> {
+    id: &'a str,
+    app: &'a str,
+    chart: String,
+    chart_version: String,
+    images: BTreeMap<String, String>,
+    timeout_seconds: u64,
+    who: &'a Who,
+}
+
+/// The document, and the deploy that its answer has to be about.
+pub fn document(
+    request: &Request,
+    run: &RunId,
+    who: &Who,
+    budget: Duration,
+) -> Result<(String, Deploy)> {
+    let deploy = Deploy {
+        id: run.to_string(),
+        app: request.app.to_string(),
+        chart_version: request.version.to_string(),
+    };
+    let signal = Signal {
+        id: &deploy.id,
+        app: &deploy.app,
+        chart: request.chart.to_string(),
+        chart_version: deploy.chart_version.clone(),
+        images: request
+            .images
+            .iter()
+            .map(|(key, image)| (key.to_string(), image.to_string()))
+            .collect(),
+        timeout_seconds: budget.as_secs().max(1),
+        who,
+    };
+    let document = serde_json::to_string(&signal).map_err(|error| {
+        Error::new(Kind::Internal, "the signal cannot be written as JSON").because(error)
+    })?;
+    Ok((document, deploy))
+}

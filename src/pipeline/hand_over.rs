@@ -1,0 +1,57 @@
+//! Hands the signal to the node's controller instead of Helm: everything that
+//! comes before Helm (request, guard, policy, lock) came before this too.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Course;
+use crate::error::Result;
+use crate::event::{Phase, Report, Summary};
+use crate::forward::{self, Call, Forward};
+
+/// A dry run sends nothing: what a controller makes of one is not known.
+pub(super) async fn to(
+    course: &mut Course<'_>,
+    forward: &Forward,
+    summary: Summary,
+    begun: Instant,
+) -> Result<Report> {
+    let plan = course.plan;
+    let mut report = Report {
+        summary,
+        before: None,
+        revision: None,
+        unchanged: false,
+        dry_run: plan.dry_run,
+        placed: Vec::new(),
+        forward: Some(forward.target.to_string()),
+        took: Duration::ZERO,
+    };
+    if !plan.dry_run {
+        let phase = course.begin(Phase::Forward);
+        let (document, deploy) =
+            forward::document(&plan.request, course.run, course.who, course.left())?;
+        let call = Call {
+            forward,
+            document,
+            deploy,
+            budget: plan.budget,
+            deadline: course.deadline,
+            environment: &plan.environment,
+            events: course.events,
+            cancel: course.cancel,
+        };
+        let done = forward::send(&call).await?;
+        if let Some(message) = &done.message {
+            course.events.note(message);
+        }
+        (report.before, report.revision) = (done.before, done.revision);
+        (course.ledger.before, course.ledger.revision) = (done.before, done.revision);
+        course.ledger.chart_digest = done.chart_digest;
+        course.ledger.digests = done.digests;
+        course.end(Phase::Forward, phase);
+    }
+    report.took = begun.elapsed();
+    Ok(report)
+}
