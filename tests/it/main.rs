@@ -14,6 +14,7 @@ mod crash;
 mod deploys;
 mod events;
 mod failures;
+mod forward;
 mod harness;
 mod hostile;
 mod install;

@@ -14,12 +14,27 @@ const LANGUAGES: [&str; 3] = ["sh", "toml", "text"];
 
 /// The commands of the block after `<!-- test: NAME -->`.
 pub(crate) fn block(name: &str) -> String {
+    block_in("README.md", name)
+}
+
+/// The same of another file in the tree.
+pub(crate) fn block_in(file: &str, name: &str) -> String {
     let marker = format!("<!-- test: {name} -->");
-    let blocks = blocks(&readme());
+    let blocks = blocks(&read(file));
     let found = blocks.into_iter().find(|block| block.marker == marker);
     found
-        .unwrap_or_else(|| panic!("README.md has no block after {marker}"))
+        .unwrap_or_else(|| panic!("{file} has no block after {marker}"))
         .text
+}
+
+/// Language and text of every block of a file.
+pub(crate) fn blocks_of(file: &str) -> Vec<(String, String)> {
+    let blocks = blocks(&read(file)).into_iter();
+    blocks.map(|block| (block.language, block.text)).collect()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 /// A fenced block.
@@ -35,7 +50,7 @@ fn root() -> &'static Path {
 }
 
 fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).expect("README.md can be read")
+    read("README.md")
 }
 
 fn blocks(text: &str) -> Vec<Block> {

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""A controller to start from: it takes a signal over a socket, runs a command for it, tells on
+what that says, and ends with its exit code, as docs/forward-protocol.md has it.
+
+    DEPLOY_CONFIG=/etc/deploy/controller.toml DEPLOY_STATE_DIR=/var/lib/deploy-controller \\
+        receiver.py /run/deploy/deploy.sock /usr/local/bin/deploy
+
+The command is called as deploy.sh is. Whoever may write to the socket may deploy."""
+
+import http.server, json, os, socketserver, subprocess, sys, threading
+
+SOCKET, *COMMAND = sys.argv[1:]
+running, ended, guard = {}, [], threading.Lock()  # app -> (id, process); the last ids
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        try:
+            assert self.path == "/v1/deploys"
+            signal = json.loads(self.rfile.read(min(int(self.headers["Content-Length"]), 1 << 20)))
+            deploy = {key: str(signal[key]) for key in ("id", "app", "chart_version")}
+            command = [*COMMAND, "--app", deploy["app"], "--chart", str(signal["chart"]),
+                       "--chart-version", deploy["chart_version"],
+                       "--images", json.dumps(signal["images"])]
+        except (AssertionError, KeyError, TypeError, ValueError) as error:
+            return self.reply(400, f"no signal: {error!r}")
+        with guard:  # one deploy of an app at a time
+            if deploy["app"] in running:
+                return self.reply(409, f"run {running[deploy['app']][0]} deploys this app now")
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT, text=True, errors="replace")
+            running[deploy["app"]] = (deploy["id"], process)
+        self.reply(200)
+        for line in process.stdout:
+            self.tell(event="progress", message=line.strip()[:2000])
+        code = process.wait()
+        code = code if code >= 0 else 128 - code
+        with guard:
+            del running[deploy["app"]]
+            ended[:] = [*ended[-99:], deploy["id"]]
+        self.tell(event="finished", **deploy, outcome="failure" if code else "success",
+                  exit_code=code, message=f"{COMMAND[0]} ended with {code}")
+
+    def do_DELETE(self):
+        with guard:
+            found = [process for id, process in running.values() if self.path == f"/v1/deploys/{id}"]
+        for process in found:
+            process.terminate()
+        self.reply(202 if found else 404, "told to stop" if found else "no such deploy")
+
+    def do_GET(self):
+        with guard:
+            known = [*ended, *(id for id, _ in running.values())]
+        self.reply(200 if self.path in [f"/v1/deploys/{id}" for id in known] else 404, "")
+
+    def reply(self, status, text=None):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/x-ndjson" if text is None else "text/plain")
+        self.end_headers()
+        if text:
+            self.wfile.write(text.encode() + b"\n")
+
+    def tell(self, **event):
+        try:
+            self.wfile.write(json.dumps(event).encode() + b"\n")
+        except OSError:
+            pass  # nobody listens any more; the deploy goes on all the same
+
+    def address_string(self):
+        return "socket"
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+if __name__ == "__main__":
+    if os.path.exists(SOCKET):
+        os.unlink(SOCKET)
+    os.umask(0o117)  # the socket's owner and group may write to it
+    Server(SOCKET, Handler).serve_forever()
