@@ -31,15 +31,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
                                        stderr=subprocess.STDOUT, text=True, errors="replace")
             running[deploy["app"]] = (deploy["id"], process)
         self.reply(200)
+        cause, details = None, []
         for line in process.stdout:
-            self.tell(event="progress", message=line.strip()[:2000])
+            line = line.strip()[:2000]
+            if line.startswith("|"):  # evidence of deploy's: it may hold logs
+                details = [*details[-49:], line[1:].strip()]
+            elif line.startswith("error: "):
+                cause = line[7:]
+            else:
+                self.tell(event="progress", message=line)
         code = process.wait()
         code = code if code >= 0 else 128 - code
+        end = {"message": cause or f"{COMMAND[0]} ended with {code}", "details": details}
         with guard:
             del running[deploy["app"]]
             ended[:] = [*ended[-99:], deploy["id"]]
         self.tell(event="finished", **deploy, outcome="failure" if code else "success",
-                  exit_code=code, message=f"{COMMAND[0]} ended with {code}")
+                  exit_code=code, **end if code else {})
 
     def do_DELETE(self):
         with guard:
@@ -77,5 +85,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 if __name__ == "__main__":
     if os.path.exists(SOCKET):
         os.unlink(SOCKET)
-    os.umask(0o117)  # the socket's owner and group may write to it
-    Server(SOCKET, Handler).serve_forever()
+    mask = os.umask(0o117)  # the socket's owner and group may write to it
+    server = Server(SOCKET, Handler)
+    os.umask(mask)
+    server.serve_forever()

@@ -140,6 +140,13 @@ impl Error {
         self
     }
 
+    /// The same without its lines of evidence: for a log that others read.
+    #[must_use]
+    pub fn without_details(mut self) -> Self {
+        self.details.clear();
+        self
+    }
+
     /// Adds the error beneath this one.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

@@ -104,7 +104,7 @@ async fn exchange(call: &Call<'_>, way: &Way, heard: &Heard, sent: &Heard) -> Re
     let io = way
         .connect()
         .await
-        .map_err(|error| unreached(&who, &way.forward, &error))?;
+        .map_err(|error| unreached(&who, &way.forward, error))?;
     sent.now();
     let request = way
         .request(Method::POST, "/v1/deploys", call.document.clone())
@@ -297,9 +297,8 @@ fn tls(call: &Call<'_>) -> Result<Option<TlsConnector>> {
 }
 
 /// Nothing was sent: the controller could not be reached.
-fn unreached(who: &Who, forward: &Forward, error: &io::Error) -> Error {
-    let said = error.to_string();
-    let lower = said.to_lowercase();
+fn unreached(who: &Who, forward: &Forward, error: io::Error) -> Error {
+    let lower = error.to_string().to_lowercase();
     let (what, hint) = match error.kind() {
         io::ErrorKind::NotFound => (
             "is not there",
@@ -328,7 +327,7 @@ fn unreached(who: &Who, forward: &Forward, error: &io::Error) -> Error {
     };
     tracing::debug!(target = %forward.target, %error, "not reached");
     who.error(Kind::Node, what)
-        .detail(said)
+        .because(error)
         .hint(hint)
         .outcome("nothing was sent")
 }

@@ -135,7 +135,7 @@ fn with_logs(course: &Course<'_>, error: Error, evidence: &Evidence, kept: bool)
 }
 
 /// Writes the evidence before anything is undone; says whether it is there.
-fn keep(course: &Course<'_>, lines: &[String]) -> bool {
+pub(super) fn keep(course: &Course<'_>, lines: &[String]) -> bool {
     let plan = course.plan;
     let kept = evidence::keep(&plan.state, course.run, lines).and_then(|()| {
         evidence::prune(&plan.state, plan.evidence, state::now())?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Course;
-use crate::error::Result;
+use super::{Course, failure};
+use crate::error::{Error, Result};
 use crate::event::{Phase, Report, Summary};
 use crate::forward::{self, Call, Forward};
 
@@ -42,7 +42,10 @@ pub(super) async fn to(
             events: course.events,
             cancel: course.cancel,
         };
-        let done = forward::send(&call).await?;
+        let done = match forward::send(&call).await {
+            Ok(done) => done,
+            Err(error) => return Err(shown(course, error)),
+        };
         if let Some(message) = &done.message {
             course.events.note(message);
         }
@@ -54,4 +57,28 @@ pub(super) async fn to(
     }
     report.took = begun.elapsed();
     Ok(report)
+}
+
+/// A controller's evidence may hold logs: it is kept on the node, and shown
+/// where logs may be.
+fn shown(course: &mut Course<'_>, error: Error) -> Error {
+    let evidence = error.evidence();
+    if evidence.is_empty() {
+        return error;
+    }
+    let lines: Vec<String> = std::iter::once(error.to_string()).chain(evidence).collect();
+    let kept = failure::keep(course, &lines);
+    course.ledger.evidence = lines;
+    if course.show_logs {
+        return error;
+    }
+    let error = error.without_details();
+    if kept {
+        error.hint(format!(
+            "what it said besides is kept on the node: deploy show {}",
+            course.run
+        ))
+    } else {
+        error
+    }
 }

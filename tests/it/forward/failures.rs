@@ -456,6 +456,42 @@ fn a_cancel_that_nobody_heeds() {
     running.wait().exits(130).says("had deployed already");
 }
 
+/// Evidence may hold logs: inside Actions it is shown where the repository is
+/// known to be private, and always kept on the node.
+#[test]
+fn evidence_is_not_for_a_public_log() {
+    for (payload, shown) in [("{}", false), ("{\"repository\":{\"private\":true}}", true)] {
+        let mut site = Site::on_socket();
+        site.home.write("event.json", payload, 0o644);
+        let step = [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "push"),
+            ("GITHUB_EVENT_PATH", "/home/github-runner/event.json"),
+            ("GITHUB_REF", "refs/heads/main"),
+        ];
+        site.env
+            .extend(step.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        site.controller(always(|signal| {
+            let more =
+                json!({ "outcome": "failure", "exit_code": 7, "details": ["password=hunter2"] });
+            format!("{OPEN}{}", last(signal, &more))
+        }));
+        let ran = site.run();
+        ran.exits(7).says("ended with 7");
+        let run = site.journal().pop().unwrap()["run"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        if shown {
+            ran.says("password=hunter2");
+        } else {
+            ran.never_says("hunter2")
+                .says(&format!("deploy show {run}"));
+        }
+        site.ask(&["show", &run]).exits(0).says("password=hunter2");
+    }
+}
+
 /// What a controller says is told on, escaped; none of it is a command of the
 /// runner's or of a terminal's.
 #[test]
