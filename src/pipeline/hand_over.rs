@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Course, failure};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::{Phase, Report, Summary};
 use crate::forward::{self, Call, Forward};
 
@@ -63,7 +63,8 @@ pub(super) async fn to(
 /// where logs may be.
 fn shown(course: &mut Course<'_>, error: Error) -> Error {
     let evidence = error.evidence();
-    if evidence.is_empty() {
+    // Of a node that is not ready there is nothing but our own words.
+    if evidence.is_empty() || error.kind() == Kind::Node {
         return error;
     }
     let lines: Vec<String> = std::iter::once(error.to_string()).chain(evidence).collect();

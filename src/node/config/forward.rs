@@ -95,7 +95,7 @@ fn command_of(words: Vec<Text>, base: &Path) -> Result<Forwarding, &'static str>
     let program = words.next().ok_or("a command of at least one word")?;
     // As a shell takes it: with a slash it is a path, without it is looked up.
     let program = if program.contains('/') {
-        base.join(program)
+        base.join(program.trim_start_matches("./"))
     } else {
         program.into()
     };

@@ -136,7 +136,7 @@ fn every_key_is_read() {
 fn a_command_is_found_as_a_shell_finds_it() {
     for (word, program) in [
         ("lightwayctl", "lightwayctl"),
-        ("./apply", "/etc/deploy/./apply"),
+        ("./apply", "/etc/deploy/apply"),
         ("/opt/apply", "/opt/apply"),
     ] {
         let document = format!("[defaults]\nforward = {{ command = [\"{word}\", \"--now\"] }}");
