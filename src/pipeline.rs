@@ -13,11 +13,13 @@ mod prove;
 mod rollback;
 mod verify;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::cluster::lease::Lease;
 use crate::error::Result;
 use crate::event::{Event, Events, Phase, Report, Summary};
 use crate::helm::Cancel;
@@ -26,6 +28,12 @@ use crate::plan::Plan;
 use crate::state::RunId;
 use crate::state::journal::{Lap, Who};
 use crate::state::lock::{self, Holder, Lock};
+
+/// How long the lease may take to be given back; else it runs out.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The same in a run that was cancelled: it has seven seconds in all.
+const HURRY: Duration = Duration::from_millis(300);
 
 /// A deploy on its way.
 pub struct Course<'a> {
@@ -44,6 +52,11 @@ pub struct Course<'a> {
     /// Whether the logs of pods may be shown: they may hold secrets.
     pub show_logs: bool,
     deadline: Instant,
+    /// What is left of the wait for other deploys.
+    patience: Duration,
+    lease: OnceCell<Lease>,
+    /// Whether nothing is left of a helm that did not end well.
+    settled: bool,
 }
 
 /// What is known of a run when it ends, however it ends.
@@ -81,6 +94,9 @@ impl<'a> Course<'a> {
             ledger: Ledger::default(),
             show_logs: false,
             deadline: Instant::now() + plan.budget,
+            patience: plan.lock_timeout,
+            lease: OnceCell::new(),
+            settled: true,
         }
     }
 
@@ -98,6 +114,11 @@ impl<'a> Course<'a> {
         let took = begun.elapsed();
         self.ledger.phases.push(Lap::new(phase, took));
         self.events.emit(&Event::Done(phase, took));
+    }
+
+    /// Whether another node's deploy may be at work on the release.
+    fn lost(&self) -> bool {
+        self.lease.get().is_some_and(Lease::is_lost)
     }
 
     /// Ends `work`, which changes nothing, as soon as the run is cancelled.
@@ -120,10 +141,20 @@ pub async fn run(course: &mut Course<'_>) -> Result<Report> {
     if let Some(forward) = &course.plan.forward {
         return hand_over::to(course, forward, summary, begun).await;
     }
-    let mut found = look::preflight(course, lock.as_ref()).await?;
+    let done = deploy(course, lock.as_ref(), summary).await;
+    // Before the lock ends: who waits for that finds the lease free.
+    give_back(course).await;
+    let mut report = done?;
+    report.took = begun.elapsed();
+    Ok(report)
+}
+
+/// All that is done under the lock.
+async fn deploy(course: &mut Course<'_>, lock: Option<&Lock>, summary: Summary) -> Result<Report> {
+    let mut found = look::preflight(course, lock).await?;
     if !course.plan.dry_run {
         // Before the proof: what is left decides whether helm installs or upgrades.
-        heal::before(course, &mut found, lock.as_ref()).await?;
+        heal::before(course, &mut found, lock).await?;
     }
     let proof = prove::images(course, &found).await?;
     let mut report = Report {
@@ -138,18 +169,28 @@ pub async fn run(course: &mut Course<'_>) -> Result<Report> {
     };
     if !course.plan.dry_run {
         let applied = apply::upgrade(course, &found, &proof).await;
-        if applied.is_err() {
-            heal::after(course, &found, lock.as_ref()).await;
+        if let Err(error) = applied {
+            course.settled = heal::after(course, &found, lock).await;
+            return Err(heal::told(course, error));
         }
-        applied?;
         let record = verify::release(course, &found, &proof).await?;
         report.revision = Some(record.revision);
         report.unchanged = found
             .serving()
             .is_some_and(|before| before.manifest == record.manifest);
     }
-    report.took = begun.elapsed();
     Ok(report)
+}
+
+async fn give_back(course: &mut Course<'_>) {
+    let within = if course.cancel.signal().is_some() {
+        HURRY
+    } else {
+        PATIENCE
+    };
+    if let Some(lease) = course.lease.take() {
+        lease.end(course.settled, within).await;
+    }
 }
 
 fn summary(course: &Course<'_>) -> Summary {
@@ -189,6 +230,7 @@ async fn lock(course: &mut Course<'_>) -> Result<Option<Lock>> {
         course.events.warn(warning);
     }
     course.end(Phase::Lock, begun);
+    course.patience = plan.lock_timeout.saturating_sub(begun.elapsed());
     // The wait for others is not this deploy's own time.
     course.deadline = Instant::now() + plan.budget;
     Ok(Some(lock))

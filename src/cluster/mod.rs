@@ -5,6 +5,7 @@ pub mod client;
 pub mod discovery;
 pub mod jobs;
 mod kubeconfig;
+pub mod lease;
 pub mod namespace;
 pub mod objects;
 pub(crate) mod proxy;

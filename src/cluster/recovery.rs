@@ -15,11 +15,12 @@ use crate::helm::records::{Record, Status};
 const TO_ITS_RECORD: Duration = Duration::from_secs(120);
 
 /// What is known besides the records. Whoever decides holds the release's lock,
-/// and every helm that `deploy` starts on this node holds that lock as long as
-/// it lives: so none of those is alive.
+/// which every helm that `deploy` starts on this node holds as long as it lives,
+/// and the release's lease, which is taken only from the dead: so none of those
+/// is alive.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
-    /// When the last helm of this node's `deploy` began.
+    /// When the last helm of a `deploy` began, on this node or under the lease.
     pub helm_began: Option<Timestamp>,
     /// The time, by the clock that helm's records are written with.
     pub now: Timestamp,

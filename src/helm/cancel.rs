@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result, Signal};
 
@@ -15,6 +16,7 @@ use crate::error::{Error, Kind, Result, Signal};
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     first: Option<Signal>,
+    since: Option<Instant>,
     count: u32,
 }
 
@@ -33,6 +35,7 @@ impl Trigger {
     pub fn fire(&self, signal: Signal) {
         self.0.send_modify(|seen| {
             seen.first.get_or_insert(signal);
+            seen.since.get_or_insert_with(Instant::now);
             seen.count = seen.count.saturating_add(1);
         });
     }
@@ -90,6 +93,11 @@ impl Cancel {
     /// The first signal, once there was one.
     pub fn signal(&self) -> Option<Signal> {
         self.seen.borrow().first
+    }
+
+    /// When the first signal came.
+    pub fn since(&self) -> Option<Instant> {
+        self.seen.borrow().since
     }
 
     /// Waits for the first signal.

@@ -25,11 +25,19 @@ pub struct Target {
     pub namespace: String,
     /// The kubeconfig's context, where one is named.
     pub context: Option<String>,
+    /// The kubeconfig, where it is one file. Named so, helm fails where it has
+    /// gone; from the environment it would go on to localhost:8080.
+    pub kubeconfig: Option<PathBuf>,
 }
 
 impl Target {
     fn flags(&self) -> Vec<OsString> {
         let mut flags = vec![flag("--namespace", &self.namespace)];
+        flags.extend(
+            self.kubeconfig
+                .as_ref()
+                .map(|file| flag("--kubeconfig", file)),
+        );
         flags.extend(
             self.context
                 .as_ref()
@@ -232,6 +240,7 @@ mod tests {
             release: "shop".into(),
             namespace: "prod".into(),
             context: context.map(Into::into),
+            kubeconfig: context.map(|_| "/etc/k3s.yaml".into()),
         }
     }
 
@@ -271,7 +280,7 @@ mod tests {
         assert!(call.document);
         assert_eq!(
             words(&call),
-            "template shop /c.tgz --namespace=prod --kube-context=k3s --values=/n.yaml --values=\"/o,1.yaml\" \
+            "template shop /c.tgz --namespace=prod --kubeconfig=/etc/k3s.yaml --kube-context=k3s --values=/n.yaml --values=\"/o,1.yaml\" \
              --skip-tests --is-upgrade --kube-version=v1.34.4 --api-versions=v1,apps/v1,apps/v1/Deployment"
         );
         let call = super::server_render(&target(None), &render);

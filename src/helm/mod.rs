@@ -12,13 +12,17 @@ pub mod exec;
 pub mod failure;
 pub mod find;
 pub mod mend;
+mod private;
 pub mod process;
 pub mod pull;
 pub mod records;
 pub mod render;
 
+use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use cancel::Cancel;
@@ -99,6 +103,7 @@ impl Helm {
             release: plan.release.clone(),
             namespace: plan.namespace.clone(),
             context: context(plan),
+            kubeconfig: plan.kubeconfig.as_deref().and_then(only),
         };
         Self {
             runner,
@@ -123,6 +128,11 @@ impl Helm {
     /// file.
     pub fn private(&self) -> &std::path::Path {
         self.runner.private()
+    }
+
+    /// The process of each helm that begins from now on.
+    pub fn at_work(&self) -> watch::Receiver<Option<u32>> {
+        self.runner.at_work()
     }
 
     /// Renders the chart to one stream of YAML documents, hooks included.
@@ -196,6 +206,13 @@ async fn known(runner: &Runner, cancel: &Cancel) -> Result<(semver::Version, Dia
         .map_err(|error| error.detail(format!("found at {}", runner.helm().display())))?;
     tracing::debug!(helm = %runner.helm().display(), %version, ?dialect, "helm was found");
     Ok((version, dialect))
+}
+
+/// The file, where a list as in `KUBECONFIG` has but one: helm takes no list.
+fn only(list: &OsStr) -> Option<PathBuf> {
+    let mut files = std::env::split_paths(list).filter(|file| !file.as_os_str().is_empty());
+    let first = files.next()?;
+    files.next().is_none().then_some(first)
 }
 
 #[cfg(test)]

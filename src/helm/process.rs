@@ -14,11 +14,13 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal as Kill};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::cancel::Cancel;
 use super::capture::{Capture, Ends};
 use super::exec;
+use super::private::Private;
 use crate::error::{Error, Kind, Result, Signal};
 
 /// How long helm may take to settle a release after SIGTERM; helm 3 and 4 need
@@ -97,8 +99,9 @@ enum Start {
 pub struct Runner {
     helm: PathBuf,
     environment: BTreeMap<OsString, OsString>,
-    private: tempfile::TempDir,
+    private: Private,
     lock: Option<OwnedFd>,
+    at_work: watch::Sender<Option<u32>>,
     start: Start,
 }
 
@@ -114,25 +117,7 @@ impl Runner {
         let parent = environment
             .get(&OsString::from("TMPDIR"))
             .map_or_else(|| Path::new("/tmp"), Path::new);
-        // tempfile makes it with mode 0700.
-        let private = tempfile::Builder::new()
-            .prefix("deploy-")
-            .tempdir_in(parent)
-            .map_err(|error| {
-                unable(&format!(
-                    "no private directory can be made in {}",
-                    parent.display()
-                ))
-                .because(error)
-                .hint(format!(
-                    "see that {} exists, can be written and has room",
-                    parent.display()
-                ))
-            })?;
-        for name in ["empty", "cache", "data", "chart"] {
-            std::fs::create_dir(private.path().join(name))
-                .map_err(|error| unable("no private directory can be made").because(error))?;
-        }
+        let private = Private::make(parent)?;
         let lock = lock
             .map(|lock| lock.try_clone_to_owned())
             .transpose()
@@ -151,6 +136,7 @@ impl Runner {
             environment,
             private,
             lock,
+            at_work: watch::Sender::new(None),
             start: Start::Guarded,
         })
     }
@@ -163,6 +149,11 @@ impl Runner {
     /// The lock that every helm holds.
     pub fn lock(&self) -> Option<BorrowedFd<'_>> {
         self.lock.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The process of each helm that begins from now on.
+    pub fn at_work(&self) -> watch::Receiver<Option<u32>> {
+        self.at_work.subscribe()
     }
 
     /// A directory of mode 0700 that lives as long as the runner.
@@ -202,6 +193,8 @@ impl Runner {
             stdout.writer().map_err(unable)?,
             stderr.writer().map_err(unable)?,
         )?;
+
+        self.at_work.send_replace(child.id());
 
         let mut stopped = None;
         let mut killed = false;

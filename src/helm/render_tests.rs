@@ -19,6 +19,7 @@ async fn rendered(body: &str, way: Way) -> Result<String> {
         release: "shop".into(),
         namespace: "prod".into(),
         context: None,
+        kubeconfig: None,
     };
     let capabilities = Capabilities::default();
     let wanted = Render {
@@ -93,6 +94,7 @@ fn nothing_is_ever_set_on_the_command_line() {
         release: "shop".into(),
         namespace: "prod".into(),
         context: None,
+        kubeconfig: None,
     };
     let capabilities = Capabilities::default();
     let wanted = Render {

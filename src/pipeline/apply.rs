@@ -11,7 +11,7 @@ use super::{Course, failure, rollback};
 use crate::chart::{Object, Proof};
 use crate::cluster::discovery::{self, Presence, WATCHED};
 use crate::cluster::namespace::create_owned;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Phase;
 use crate::helm::records::next_is_server_side;
 use crate::helm::{Dialect, Ended, Upgrade, Wait};
@@ -19,6 +19,14 @@ use crate::rollout::{Doom, Known, Target, Watch, promises};
 
 /// Ends when helm shall be stopped.
 pub(super) type Stop = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Why helm was stopped by us.
+pub(super) enum Halt {
+    /// The rollout cannot come right.
+    Doomed(Doom),
+    /// The lease is lost: another deploy may be at work.
+    Lost(Error),
+}
 
 /// Installs or upgrades the release and waits until it is ready.
 pub(super) async fn upgrade(course: &mut Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
@@ -37,8 +45,8 @@ pub(super) async fn upgrade(course: &mut Course<'_>, found: &Found, proof: &Proo
     let mut watch = watch(course, found, proof).await;
     let deadline = course.deadline;
     let helm = |stop| found.helm.upgrade(&upgrade, deadline, stop);
-    let (ended, doom) = raced(course, &mut watch, helm).await?;
-    let Some(error) = failure::of(course, &mut watch, ended, doom).await else {
+    let (ended, halt) = raced(course, found, &mut watch, helm).await?;
+    let Some(error) = failure::of(course, &mut watch, ended, halt).await else {
         course.end(Phase::Rollout, begun);
         return Ok(());
     };
@@ -124,26 +132,35 @@ fn same_template(old: &Object, new: &Object) -> bool {
         && old.value.pointer("/spec/template") == new.value.pointer("/spec/template")
 }
 
-/// Helm and the watch beside each other: whichever knows the end first. A doom
-/// stops helm.
+/// Helm, the watch and the lease beside each other: whichever knows the end
+/// first. A doom stops helm, and so does the loss of the lease.
 pub(super) async fn raced<H: Future<Output = Result<Ended>>>(
     course: &Course<'_>,
+    found: &Found,
     watch: &mut Watch,
     helm: impl FnOnce(Stop) -> H,
-) -> Result<(Ended, Option<Doom>)> {
+) -> Result<(Ended, Option<Halt>)> {
     let (stop, stopped) = oneshot::channel::<()>();
     let asked = async {
         if stopped.await.is_err() {
             std::future::pending::<()>().await;
         }
     };
+    let at_work = found.helm.at_work();
+    let lost = async {
+        match course.lease.get() {
+            Some(lease) => lease.guard(at_work).await,
+            None => std::future::pending().await,
+        }
+    };
     let helm = helm(Box::pin(asked));
     tokio::pin!(helm);
-    let doom = tokio::select! {
+    let halt = tokio::select! {
         biased;
         ended = &mut helm => return Ok((ended?, None)),
-        doom = watch.doomed(course.events) => doom,
+        error = lost => Halt::Lost(error),
+        doom = watch.doomed(course.events) => Halt::Doomed(doom),
     };
     let _ = stop.send(());
-    Ok((helm.await?, Some(doom)))
+    Ok((helm.await?, Some(halt)))
 }

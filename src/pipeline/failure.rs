@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::Course;
+use super::apply::Halt;
 use crate::cluster::discovery;
 use crate::error::{Error, Kind};
 use crate::helm::cancel::cancelled;
@@ -25,21 +26,22 @@ pub(super) async fn of(
     course: &mut Course<'_>,
     watch: &mut Watch,
     ended: Ended,
-    doom: Option<Doom>,
+    halt: Option<Halt>,
 ) -> Option<Error> {
     Some(match ended {
         // It came right in the last moment after all: verify has the last word.
         Ended::Well => return None,
         Ended::Stopped {
             by: Stopped::Cancelled(signal),
-            killed,
-        } => interrupted(course, cancelled(signal), killed),
+            ..
+        } => cancelled(signal),
         Ended::Stopped {
             by: Stopped::Deadline,
             ..
         } => timed_out(course, watch).await,
-        Ended::Stopped { .. } => match doom {
-            Some(doom) => doomed(course, watch, doom).await,
+        Ended::Stopped { .. } => match halt {
+            Some(Halt::Doomed(doom)) => doomed(course, watch, doom).await,
+            Some(Halt::Lost(error)) => error,
             None => Error::new(Kind::Internal, "helm was stopped, and nobody asked for it"),
         },
         Ended::Failed(failure) => by_itself(course, watch, failure).await,
@@ -103,7 +105,7 @@ async fn gathered(
     let gathering = async { Ok(gather(watch, doom.as_mut()).await) };
     let evidence = match course.unless_cancelled(gathering).await {
         Ok(evidence) => evidence,
-        Err(cancelled) => return interrupted(course, cancelled, false),
+        Err(cancelled) => return cancelled,
     };
     let error = error(&evidence, doom.as_ref());
     let mut lines = vec![error.to_string()];
@@ -148,18 +150,4 @@ pub(super) fn keep(course: &Course<'_>, lines: &[String]) -> bool {
         ));
     }
     kept.is_ok()
-}
-
-/// A run that was cancelled while helm worked.
-pub(super) fn interrupted(course: &Course<'_>, error: Error, killed: bool) -> Error {
-    let release = &course.plan.release;
-    if killed {
-        error.hint(format!(
-            "helm did not end in time and was killed: release {release} may be left pending"
-        ))
-    } else {
-        error.hint(format!(
-            "helm settled release {release}; what it had changed by then stays; the next signal goes on from there"
-        ))
-    }
 }

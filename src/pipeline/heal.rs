@@ -7,9 +7,12 @@
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::look::Found;
 use super::{Course, good};
 use crate::cluster::jobs::{self, has_ended};
+use crate::cluster::lease::Lease;
 use crate::cluster::recovery::{Decision, Facts, decide, interrupted};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
@@ -19,9 +22,12 @@ use crate::plan::Plan;
 use crate::state;
 use crate::state::lock::{self, Lock};
 
-/// How long settling after a helm that was killed may take: a cancelled run has
-/// seven seconds in all.
-const AFTERWARDS: Duration = Duration::from_millis(1500);
+/// How long settling may take after a helm that did not end well.
+const AFTERWARDS: Duration = Duration::from_secs(5);
+
+/// How long after the signal a cancelled run may still settle: it has seven
+/// seconds in all.
+const CANCELLED: Duration = Duration::from_millis(6500);
 
 /// Before anything else is done with the release: what was left is settled, and
 /// `found` holds the records as they are then.
@@ -52,28 +58,56 @@ pub(super) async fn before(
     Ok(())
 }
 
-/// After a helm that did not end well: its record must not stay pending. Never
-/// an error, since the run ends with one already; what cannot be done now the
-/// next signal does.
-pub(super) async fn after(course: &Course<'_>, found: &Found, lock: Option<&Lock>) {
+/// After a helm that did not end well: its record must not stay pending; says
+/// whether it is not. Never an error, since the run ends with one already; what
+/// cannot be done now the next signal does.
+pub(super) async fn after(course: &Course<'_>, found: &Found, lock: Option<&Lock>) -> bool {
+    if course.lost() {
+        return false;
+    }
     let work = async {
         let records = found.cluster.records(course.plan).await?;
         if !records.last().is_some_and(|last| last.status.is_pending()) {
-            return Ok(());
+            return Ok::<bool, Error>(true);
         }
         let decision = decide(&records, &facts(course, lock));
-        settle(course, found, &decision).await
+        settle(course, found, &decision).await?;
+        Ok(!matches!(decision, Decision::Wait(_)))
     };
-    if let Ok(Err(error)) = tokio::time::timeout(AFTERWARDS, work).await {
-        course
-            .events
-            .warn(format!("the release is left as it is: {error}"));
+    let until = match course.cancel.since() {
+        Some(since) => since + CANCELLED,
+        None => Instant::now() + AFTERWARDS,
+    };
+    match tokio::time::timeout_at(until, work).await {
+        Ok(Ok(settled)) => settled,
+        Ok(Err(error)) => {
+            let why = format!("the release is left as it is: {error}");
+            course.events.warn(why);
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+/// A run that was cancelled while helm worked says what is left.
+pub(super) fn told(course: &Course<'_>, error: Error) -> Error {
+    let release = &course.plan.release;
+    match error.kind() {
+        Kind::Cancelled(_) if course.settled => error.hint(format!(
+            "release {release} is settled; what helm had changed by then stays; the next signal goes on from there"
+        )),
+        Kind::Cancelled(_) => error.hint(format!(
+            "there was no time to settle release {release}: the next signal does it"
+        )),
+        _ => error,
     }
 }
 
 fn facts(course: &Course<'_>, lock: Option<&Lock>) -> Facts {
+    let here = lock.and_then(|lock| lock::helm_began(lock.as_fd()));
+    let anywhere = course.lease.get().and_then(Lease::helm_began);
     Facts {
-        helm_began: lock.and_then(|lock| lock::helm_began(lock.as_fd())),
+        helm_began: here.max(anywhere),
         now: state::now(),
         stale_after: course.plan.stale_after,
     }

@@ -4,21 +4,24 @@
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kube::Client;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{Course, good};
 use crate::chart::{Chart, values};
 use crate::cluster::client::connect;
 use crate::cluster::discovery::{self, Presence};
+use crate::cluster::lease::{Holder, Lease, Right};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::records::{self, Driver, Record, Status};
 use crate::helm::{Capabilities, Helm, Pulled};
 use crate::plan::Plan;
 use crate::registry::preflight::{Preflight, Verdict, preflight as ask_for_images};
-use crate::state::lock::Lock;
+use crate::state::lock::{self, Lock};
 use crate::text;
 
 /// What was found.
@@ -92,7 +95,10 @@ pub(super) async fn preflight(course: &mut Course<'_>, lock: Option<&Lock>) -> R
         Ok(asked)
     };
     let work = async { tokio::try_join!(chart, images, cluster(course)) };
-    let ((helm, pulled, chart), images, (cluster, records)) = course.unless_cancelled(work).await?;
+    let ((helm, pulled, chart), images, (cluster, records, waited)) =
+        course.unless_cancelled(work).await?;
+    // The wait for others is not this deploy's own time.
+    course.deadline += waited;
     tell(course, &pulled, &images);
     course.ledger.chart_digest = pulled.digest.map(|digest| digest.to_string());
     course.ledger.before = good(&records).map(|record| record.revision);
@@ -108,14 +114,20 @@ pub(super) async fn preflight(course: &mut Course<'_>, lock: Option<&Lock>) -> R
     Ok(found)
 }
 
-async fn cluster(course: &Course<'_>) -> Result<(Cluster, Vec<Record>)> {
+async fn cluster(course: &Course<'_>) -> Result<(Cluster, Vec<Record>, Duration)> {
     let plan = course.plan;
     let driver = Driver::of(&plan.environment)?;
     let client = connect(plan).await?;
-    let (capabilities, namespace, records) = tokio::try_join!(
+    let records = async {
+        // Only then nobody else changes them.
+        let waited = lease(course, &client).await?;
+        let records = records::list(&client, driver, &plan.namespace, &plan.release).await?;
+        Ok((records, waited))
+    };
+    let (capabilities, namespace, (records, waited)) = tokio::try_join!(
         discovery::capabilities(&client),
         discovery::namespace(&client, &plan.namespace),
-        records::list(&client, driver, &plan.namespace, &plan.release),
+        records,
     )?;
     let cluster = Cluster {
         client,
@@ -123,7 +135,30 @@ async fn cluster(course: &Course<'_>) -> Result<(Cluster, Vec<Record>)> {
         namespace,
         driver,
     };
-    Ok((cluster, records))
+    Ok((cluster, records, waited))
+}
+
+/// Takes the release's lease; gives how long that was waited for. A dry run
+/// changes nothing and takes none.
+async fn lease(course: &Course<'_>, client: &Client) -> Result<Duration> {
+    let plan = course.plan;
+    if plan.dry_run {
+        return Ok(Duration::ZERO);
+    }
+    let begun = Instant::now();
+    let (namespace, release) = (&plan.namespace, &plan.release);
+    let lease = course.lease.get_or_init(|| {
+        let me = Holder::this_process(lock::Holder::this_process(course.run, course.who));
+        Lease::begin(client.clone(), namespace, release, me, plan.stale_after)
+    });
+    let name = format!("{namespace}/{release}");
+    let told = |who: &str| course.events.progress(who);
+    if let Right::Denied(why) = lease.taken(&name, course.patience, told).await? {
+        course.events.note(format!(
+            "no lease of the release can be had, so deploys from other nodes are not excluded: {why}"
+        ));
+    }
+    Ok(begun.elapsed())
 }
 
 fn read(pulled: &Pulled) -> Result<Chart> {

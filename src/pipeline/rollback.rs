@@ -8,11 +8,13 @@ use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
+use super::apply::Halt;
 use super::look::Found;
-use super::{Course, apply, failure, verify};
+use super::{Course, apply, verify};
 use crate::chart::Object;
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
+use crate::helm::cancel::cancelled;
 use crate::helm::records::{Hook, Record};
 use crate::helm::{Ended, Rollback, Stopped, Wait};
 use crate::plan::OnFailure;
@@ -38,6 +40,13 @@ pub(super) async fn answer(
 ) -> Error {
     if matches!(error.kind(), Kind::Cancelled(_) | Kind::Internal) {
         return error;
+    }
+    // Without the lease nothing may be touched.
+    if course.lost() {
+        return match error.kind() {
+            Kind::Locked => error,
+            _ => needs_hands(course, error),
+        };
     }
     let now = found.cluster.last(course.plan);
     let last = match course.unless_cancelled(now).await {
@@ -148,8 +157,8 @@ async fn restore(
         timeout: budget,
     };
     let helm = |stop| found.helm.rollback(&rollback, deadline, stop);
-    let (ended, doom) = apply::raced(course, &mut watch, helm).await?;
-    match (ended, doom) {
+    let (ended, halt) = apply::raced(course, found, &mut watch, helm).await?;
+    match (ended, halt) {
         (Ended::Well, _) => {}
         (
             Ended::Stopped {
@@ -157,12 +166,10 @@ async fn restore(
                 ..
             },
             _,
-        ) => {
-            let error = crate::helm::cancel::cancelled(signal);
-            return Err(failure::interrupted(course, error, true));
-        }
+        ) => return Err(cancelled(signal)),
         (Ended::Failed(failure), _) => return Err(failure.error),
-        (Ended::Stopped { .. }, Some(mut doom)) => {
+        (Ended::Stopped { .. }, Some(Halt::Lost(error))) => return Err(error),
+        (Ended::Stopped { .. }, Some(Halt::Doomed(mut doom))) => {
             let evidence = gather(&watch, Some(&mut doom)).await;
             return Err(doom.error(Kind::Broken, &evidence));
         }

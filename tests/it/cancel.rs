@@ -13,7 +13,7 @@ use crate::harness::{Node, Running, on_both_helms, until};
 const SETTLED: Duration = Duration::from_secs(7);
 
 /// A good first install.
-fn install(node: &Node) {
+pub fn install(node: &Node) {
     node.shop("0.1.0");
     let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
     node.signal("0.1.0")
@@ -24,7 +24,7 @@ fn install(node: &Node) {
 }
 
 /// An upgrade that never becomes ready, and is waited for.
-fn stuck(node: &Node, in_step: bool) -> Running {
+pub fn stuck(node: &Node, in_step: bool) -> Running {
     let unready = node.image_with(
         "api",
         "stuck",

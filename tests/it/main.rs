@@ -19,6 +19,7 @@ mod harness;
 mod hostile;
 mod install;
 mod journal;
+mod lease;
 mod node;
 mod obstacles;
 mod readme;

@@ -7,14 +7,14 @@ use testbed::chart::{Hook, Shop};
 use crate::harness::{Helm, Node, on_both_helms};
 
 /// All that a release of the shop needs in its own namespace, short of watching.
-const VERBS: &str = "get,list,create,update,patch,delete";
+pub const VERBS: &str = "get,list,create,update,patch,delete";
 const RESOURCES: &str = "secrets,configmaps,services,pods,pods/log,events,deployments.apps,\
                          replicasets.apps,statefulsets.apps,daemonsets.apps,jobs.batch,\
                          leases.coordination.k8s.io";
 
 /// Makes the node's account a service account that has a Role in the
 /// release's namespace and no right outside of it.
-fn namespaced(node: &Node, verbs: &str) {
+pub fn namespaced(node: &Node, verbs: &str) {
     node.kubectl(&["create", "namespace", &node.name]);
     node.kubectl(&["create", "serviceaccount", "runner"]);
     let verbs = format!("--verb={verbs}");

@@ -17,7 +17,9 @@ pub const SCRIPT: &str = "/home/github-runner/deploy.sh";
 
 /// Enters the namespace and becomes the command, with the same pid throughout,
 /// so that a signal to the child reaches `deploy` itself. A scenario that sets
-/// `SMALL_DISK` to a tmpfs's limits finds it at `small` in the runner's home.
+/// `SMALL_DISK` to a tmpfs's limits finds it at `small` in the runner's home; one
+/// that sets `ANOTHER_HOST` to a name is on a machine of that name, with a boot of
+/// its own.
 const ENTER: &str = r#"
 root=$1 user=$2 deploy=$3 helm=$4 cwd=$5; shift 5
 mount --bind "$root/home" /home
@@ -31,7 +33,11 @@ mount --bind "$deploy" /usr/local/bin/deploy
 }
 [ -z "$helm" ] || mount --bind "$helm" /usr/local/bin/helm
 [ -z "${SMALL_DISK:-}" ] || mount -t tmpfs -o "mode=1777,$SMALL_DISK" tmpfs /home/github-runner/small
-unset SMALL_DISK
+[ -z "${ANOTHER_HOST:-}" ] || {
+    echo "$ANOTHER_HOST" > /proc/sys/kernel/hostname
+    mount --bind "$root/boot_id" /proc/sys/kernel/random/boot_id
+}
+unset SMALL_DISK ANOTHER_HOST
 cd "$cwd"
 exec setpriv --reuid "$user" --regid "$user" --clear-groups "$@"
 "#;
@@ -58,6 +64,8 @@ impl Home {
         ] {
             fs::create_dir_all(root.path().join(folder)).unwrap();
         }
+        let other = "00000000-0000-4000-8000-000000000000\n";
+        fs::write(root.path().join("boot_id"), other).unwrap();
         for program in ["deploy", "helm"] {
             fs::write(root.path().join("bin").join(program), "").unwrap();
         }
@@ -113,6 +121,7 @@ impl Home {
         command
             .args([
                 "--mount",
+                "--uts",
                 "--propagation",
                 "private",
                 "--",

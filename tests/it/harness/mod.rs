@@ -140,6 +140,22 @@ impl Node {
             short.trim_end_matches('-'),
             std::process::id()
         );
+        Self::named(name, helm)
+    }
+
+    /// Another home for the same app: another user of this machine.
+    pub fn beside(&self) -> Self {
+        Self::named(self.name.clone(), self.helm)
+    }
+
+    /// Another machine for the same app.
+    pub fn elsewhere(&self, host: &str) -> Self {
+        let mut other = self.beside();
+        other.env.insert("ANOTHER_HOST".to_owned(), host.to_owned());
+        other
+    }
+
+    fn named(name: String, helm: Helm) -> Self {
         let home = Home::new();
         let info = &bed().info;
         let kubeconfig = std::fs::read_to_string(&info.kubeconfig).unwrap();

@@ -1,0 +1,532 @@
+//! Takes a Lease, renews it as long as it is held, and gives it back: a task
+//! of its own, beside the deploy.
+//!
+//! One request takes it where nobody holds it. It must never fail a deploy
+//! where the cluster merely does not let us: that is told, and the lock of this
+//! node excludes as before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease as Object;
+use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
+use kube::{Client, Error as KubeError};
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::{Decision, Facts, Holder, Process, Seen, decide, held, let_go};
+use crate::cluster::client::{PATIENCE, failed};
+use crate::error::{Error, Kind, Result};
+use crate::node::config::units;
+use crate::state::{self, Timestamp};
+use crate::text;
+
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(10);
+
+/// When helm is stopped after the last renewal: early enough for helm to settle
+/// (five seconds) or be killed before the Lease runs out.
+const GIVE_UP: Duration = Duration::from_secs(45);
+
+/// How long one request of a renewal may take.
+const REQUEST: Duration = Duration::from_secs(5);
+
+/// How often it is asked for while another holds it, and how soon a renewal
+/// that failed is tried again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often it is asked for while helm makes the namespace.
+const SOON: Duration = Duration::from_millis(250);
+
+/// What became of the attempt to take it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// It is held, or will be once helm has made the namespace.
+    Held,
+    /// The cluster does not let us; why.
+    Denied(String),
+}
+
+/// What the task tells.
+enum News {
+    Waiting(Seen),
+    Taken(Result<Right>),
+    Lost(Error),
+}
+
+/// What the task is told.
+enum Order {
+    Helm(Process),
+    End { settled: bool },
+}
+
+/// The Lease of a deploy.
+#[derive(Debug)]
+pub struct Lease {
+    orders: mpsc::UnboundedSender<Order>,
+    news: Mutex<mpsc::UnboundedReceiver<News>>,
+    began: watch::Receiver<Option<Timestamp>>,
+    lost: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Lease {
+    /// Begins to take the Lease of a release.
+    pub fn begin(
+        client: Client,
+        namespace: &str,
+        release: &str,
+        me: Holder,
+        stale_after: Duration,
+    ) -> Self {
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let (news, heard) = mpsc::unbounded_channel();
+        let (began, helm_began) = watch::channel(None);
+        let lost = Arc::new(AtomicBool::new(false));
+        let keeper = Keeper {
+            api: Api::namespaced(client, namespace),
+            name: format!("deploy.{release}"),
+            me,
+            stale_after,
+            limit: PATIENCE,
+            object: Object::default(),
+            renewed: Instant::now(),
+            seen: None,
+            began,
+            news,
+            lost: Arc::clone(&lost),
+        };
+        Self {
+            orders,
+            news: Mutex::new(heard),
+            began: helm_began,
+            lost,
+            task: tokio::spawn(keeper.keep(ordered)),
+        }
+    }
+
+    /// Waits until it is taken, for at most `wait`; `told` hears who is waited
+    /// for. [`Kind::Locked`] where that was too long.
+    pub async fn taken(
+        &self,
+        release: &str,
+        wait: Duration,
+        mut told: impl FnMut(&str),
+    ) -> Result<Right> {
+        let begun = Instant::now();
+        let mut last = None;
+        let mut news = self.news.lock().await;
+        loop {
+            let until = sleep_until(begun + wait);
+            tokio::select! {
+                biased;
+                item = news.recv() => match item {
+                    Some(News::Taken(taken)) => return taken,
+                    Some(News::Waiting(seen)) if wait.is_zero() => {
+                        return Err(too_long(release, wait, &seen));
+                    }
+                    Some(News::Waiting(seen)) => {
+                        told(&format!("waiting for {}", seen.line()));
+                        last = Some(seen);
+                    }
+                    Some(News::Lost(error)) => return Err(error),
+                    None => return Err(ended()),
+                },
+                // Its first answer is not a matter of patience.
+                () = until, if last.is_some() => {
+                    if let Some(seen) = &last {
+                        return Err(too_long(release, wait, seen));
+                    }
+                }
+            }
+        }
+    }
+
+    /// When the last helm began under this Lease, be it a dead holder's.
+    pub fn helm_began(&self) -> Option<Timestamp> {
+        *self.began.borrow()
+    }
+
+    /// Whether it was held and is no more: nothing may be changed then.
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Notes each helm that begins, and ends with the reason when the Lease is
+    /// lost. Then helm has to be stopped at once.
+    pub async fn guard(&self, mut at_work: watch::Receiver<Option<u32>>) -> Error {
+        let mut news = self.news.lock().await;
+        loop {
+            tokio::select! {
+                Ok(()) = at_work.changed() => {
+                    if let Some(pid) = *at_work.borrow_and_update() {
+                        let _ = self.orders.send(Order::Helm(Process::of(pid)));
+                    }
+                }
+                item = news.recv() => match item {
+                    Some(News::Lost(error)) => return error,
+                    Some(_) => {}
+                    None => return ended(),
+                },
+            }
+        }
+    }
+
+    /// Gives it back within this time; else it runs out by itself. Where a helm
+    /// may have left something `settled` is false: then the next one learns
+    /// when that helm began.
+    pub async fn end(self, settled: bool, within: Duration) {
+        let _ = self.orders.send(Order::End { settled });
+        let stop = self.task.abort_handle();
+        if timeout(within, self.task).await.is_err() {
+            stop.abort();
+        }
+    }
+}
+
+fn ended() -> Error {
+    Error::new(Kind::Internal, "the lease's task ended early")
+}
+
+fn too_long(release: &str, wait: Duration, seen: &Seen) -> Error {
+    let waited = if wait.is_zero() {
+        "there is no time left to wait".to_owned()
+    } else {
+        format!("waited {}", units::show(wait))
+    };
+    Error::new(
+        Kind::Locked,
+        format!("another deploy of {release} holds its lease; {waited}"),
+    )
+    .detail(format!("held by {}", seen.line()))
+    .hint("run it again when the other one has ended, or give lock_timeout more in deploy.toml")
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Taken,
+    /// There is no such namespace yet.
+    Absent,
+    Denied(String),
+    Held(Seen),
+    Failed(Error),
+}
+
+struct Keeper {
+    api: Api<Object>,
+    name: String,
+    me: Holder,
+    stale_after: Duration,
+    /// How long one request may take.
+    limit: Duration,
+    /// As it was written last.
+    object: Object,
+    /// When that was begun.
+    renewed: Instant,
+    /// What is held by another, and since when it looks like that.
+    seen: Option<(Seen, Instant)>,
+    began: watch::Sender<Option<Timestamp>>,
+    news: mpsc::UnboundedSender<News>,
+    lost: Arc<AtomicBool>,
+}
+
+type Orders = mpsc::UnboundedReceiver<Order>;
+
+impl Keeper {
+    async fn keep(mut self, mut orders: Orders) {
+        let taken = loop {
+            match self.attempt().await {
+                Attempt::Taken => break Ok(true),
+                Attempt::Absent => break Ok(false),
+                Attempt::Denied(why) => break Err(Ok(Right::Denied(why))),
+                Attempt::Failed(error) => break Err(Err(error)),
+                Attempt::Held(seen) => {
+                    self.waits_for(seen);
+                    tokio::select! {
+                        // Nothing else is ordered before it is taken.
+                        _ = orders.recv() => return,
+                        () = sleep(ASK_AGAIN) => {}
+                    }
+                }
+            }
+        };
+        let here = match taken {
+            Ok(here) => here,
+            Err(answer) => {
+                self.tell(News::Taken(answer));
+                return drain(&mut orders).await;
+            }
+        };
+        self.tell(News::Taken(Ok(Right::Held)));
+        if here || self.once_there(&mut orders).await {
+            self.hold(&mut orders).await;
+        }
+    }
+
+    /// Takes it as soon as helm has made the namespace; false where that never
+    /// comes to be.
+    async fn once_there(&mut self, orders: &mut Orders) -> bool {
+        let mut at_work = false;
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::Helm(process)) => {
+                        self.helm_begins(process);
+                        at_work = true;
+                    }
+                    Some(Order::End { .. }) | None => return false,
+                },
+                () = sleep(SOON), if at_work => match self.attempt().await {
+                    Attempt::Taken => return true,
+                    Attempt::Absent | Attempt::Failed(_) => {}
+                    // It was to be told before helm began; it is late, not wrong.
+                    Attempt::Denied(_) => {
+                        drain(orders).await;
+                        return false;
+                    }
+                    Attempt::Held(seen) => {
+                        self.loses(taken_over(&seen));
+                        drain(orders).await;
+                        return false;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Renews it until the end.
+    async fn hold(&mut self, orders: &mut Orders) {
+        let mut due = self.renewed + RENEW;
+        loop {
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(Order::Helm(process)) => {
+                        self.helm_begins(process);
+                        due = Instant::now();
+                    }
+                    Some(Order::End { settled }) => return self.give_back(settled).await,
+                    None => return,
+                },
+                () = sleep_until(due) => match self.renew().await {
+                    Ok(()) => due = self.renewed + RENEW,
+                    Err(Lapse::Other(seen)) => {
+                        self.loses(taken_over(&seen));
+                        return drain(orders).await;
+                    }
+                    Err(Lapse::Failed(why)) if self.renewed.elapsed() >= GIVE_UP => {
+                        self.loses(not_renewed(&why));
+                        return drain(orders).await;
+                    }
+                    Err(Lapse::Failed(_)) => due = Instant::now() + ASK_AGAIN,
+                },
+            }
+        }
+    }
+
+    fn helm_begins(&mut self, process: Process) {
+        let now = Timestamp::now();
+        self.me.helm = Some(process);
+        self.me.lock.helm_began = Some(now);
+        self.began.send_replace(Some(now));
+    }
+
+    fn tell(&self, news: News) {
+        // Where nobody listens any more, the run is over.
+        let _ = self.news.send(news);
+    }
+
+    fn waits_for(&mut self, seen: Seen) {
+        if self
+            .seen
+            .as_ref()
+            .is_none_or(|(before, _)| before.line() != seen.line())
+        {
+            self.tell(News::Waiting(seen.clone()));
+        }
+        if self.seen.as_ref().is_none_or(|(before, _)| *before != seen) {
+            self.seen = Some((seen, Instant::now()));
+        }
+    }
+
+    fn loses(&self, error: Error) {
+        self.lost.store(true, Ordering::Relaxed);
+        self.tell(News::Lost(error));
+    }
+
+    /// Creates it; where it is there, takes it from who is dead.
+    async fn attempt(&mut self) -> Attempt {
+        let what = "the release's lease cannot be taken";
+        let begun = Instant::now();
+        let new = Object {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                ..ObjectMeta::default()
+            },
+            spec: None,
+        };
+        let new = held(new, &self.me, state::now());
+        let options = PostParams::default();
+        let Some(created) = self.in_time(self.api.create(&options, &new)).await else {
+            return Attempt::Failed(self.silent(what));
+        };
+        match created {
+            Ok(object) => self.has(object, begun),
+            Err(KubeError::Api(status)) if status.code == 409 => self.succeed(what).await,
+            Err(KubeError::Api(status)) if status.code == 404 => Attempt::Absent,
+            Err(error) => refused(what, &error),
+        }
+    }
+
+    /// The Lease is there: whose is it?
+    async fn succeed(&mut self, what: &str) -> Attempt {
+        let begun = Instant::now();
+        let object = match self.in_time(self.api.get(&self.name)).await {
+            None => return Attempt::Failed(self.silent(what)),
+            Some(Ok(object)) => object,
+            Some(Err(KubeError::Api(status))) if status.code == 404 => return Attempt::Absent,
+            Some(Err(error)) => return refused(what, &error),
+        };
+        let seen = Seen::of(&object);
+        let unchanged = match &self.seen {
+            Some((before, since)) if *before == seen => since.elapsed(),
+            _ => Duration::ZERO,
+        };
+        let facts = Facts {
+            me: &self.me,
+            now: state::now(),
+            unchanged,
+            stale_after: self.stale_after,
+        };
+        if decide(&seen, &facts, Process::is_gone) == Decision::Wait {
+            return Attempt::Held(seen);
+        }
+        let began = self.me.lock.helm_began.max(seen.helm_began());
+        self.me.lock.helm_began = began;
+        self.began.send_replace(began);
+        let mine = held(object, &self.me, state::now());
+        let options = PostParams::default();
+        match self
+            .in_time(self.api.replace(&self.name, &options, &mine))
+            .await
+        {
+            None => Attempt::Failed(self.silent(what)),
+            Some(Ok(object)) => self.has(object, begun),
+            // Another one was faster, or it was given back.
+            Some(Err(KubeError::Api(status))) if matches!(status.code, 404 | 409) => {
+                Attempt::Held(seen)
+            }
+            Some(Err(error)) => refused(what, &error),
+        }
+    }
+
+    fn has(&mut self, object: Object, begun: Instant) -> Attempt {
+        self.object = object;
+        self.renewed = begun;
+        self.limit = REQUEST;
+        Attempt::Taken
+    }
+
+    async fn in_time<T>(
+        &self,
+        request: impl Future<Output = Result<T, KubeError>>,
+    ) -> Option<Result<T, KubeError>> {
+        timeout(self.limit, request).await.ok()
+    }
+
+    fn silent(&self, what: &str) -> Error {
+        let seconds = self.limit.as_secs();
+        let message = format!("{what}: no answer from the cluster within {seconds} s");
+        Error::new(Kind::Node, message)
+            .hint("see that the API server is well: `kubectl get --raw /readyz`")
+    }
+
+    async fn renew(&mut self) -> Result<(), Lapse> {
+        let begun = Instant::now();
+        let mine = held(self.object.clone(), &self.me, state::now());
+        let options = PostParams::default();
+        match self
+            .in_time(self.api.replace(&self.name, &options, &mine))
+            .await
+        {
+            None => Err(Lapse::Failed("the cluster does not answer".to_owned())),
+            Some(Ok(object)) => {
+                self.has(object, begun);
+                Ok(())
+            }
+            // Somebody touched it, or an answer of ours was lost, or it was removed.
+            Some(Err(KubeError::Api(status))) if matches!(status.code, 404 | 409) => {
+                match self.attempt().await {
+                    Attempt::Taken => Ok(()),
+                    Attempt::Held(seen) => Err(Lapse::Other(seen)),
+                    Attempt::Absent => Err(Lapse::Failed("its namespace is gone".to_owned())),
+                    Attempt::Denied(why) => Err(Lapse::Failed(why)),
+                    Attempt::Failed(error) => Err(Lapse::Failed(error.to_string())),
+                }
+            }
+            Some(Err(error)) => Err(Lapse::Failed(failed("renewing", &error).to_string())),
+        }
+    }
+
+    /// Removes it: nothing of a deploy stays in the cluster that went well.
+    async fn give_back(&mut self, settled: bool) {
+        let only = DeleteParams::default().preconditions(Preconditions {
+            resource_version: self.object.metadata.resource_version.clone(),
+            uid: self.object.metadata.uid.clone(),
+        });
+        let nothing_left = settled || self.me.lock.helm_began.is_none();
+        if nothing_left && self.api.delete(&self.name, &only).await.is_ok() {
+            return;
+        }
+        let free = let_go(held(self.object.clone(), &self.me, state::now()));
+        // Where that fails it runs out.
+        let _ = self
+            .api
+            .replace(&self.name, &PostParams::default(), &free)
+            .await;
+    }
+}
+
+/// Why a renewal failed.
+enum Lapse {
+    Other(Seen),
+    Failed(String),
+}
+
+/// The run goes on for itself; its end is waited for.
+async fn drain(orders: &mut Orders) {
+    while let Some(Order::Helm(_)) = orders.recv().await {}
+}
+
+/// The cluster answers, and does not let us: a missing right, a quota, a
+/// webhook, a namespace that is on its way out.
+fn refused(what: &str, error: &KubeError) -> Attempt {
+    match error {
+        KubeError::Api(status) if status.code != 401 && status.code < 500 => {
+            Attempt::Denied(text::line(&status.message, 300).into_owned())
+        }
+        _ => Attempt::Failed(failed(what, error)),
+    }
+}
+
+fn taken_over(seen: &Seen) -> Error {
+    Error::new(
+        Kind::Locked,
+        "another deploy took over the release's lease; helm was stopped",
+    )
+    .detail(format!("held by {}", seen.line()))
+    .hint("see what the other deploy made of the release, then send the signal again")
+}
+
+fn not_renewed(why: &str) -> Error {
+    Error::new(
+        Kind::Broken,
+        format!(
+            "the release's lease could not be renewed for {} s, so helm was stopped before another node could take it",
+            GIVE_UP.as_secs()
+        ),
+    )
+    .detail(why.to_owned())
+}
