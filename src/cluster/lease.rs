@@ -4,6 +4,7 @@
 //!
 //! It must never call a holder dead that may live.
 
+mod handle;
 mod keeper;
 
 use std::fs;
@@ -16,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
-pub use keeper::{Lease, Right};
+pub use handle::{Lease, Right};
 
 use crate::state::lock;
 use crate::text;

@@ -1,21 +1,12 @@
 //! kill -9: whatever was killed, wherever it stood, the next signal deploys
-//! what it asks for, and no hand is needed.
-//!
-//! `DEPLOY_SOAK=100` runs so many random cases of each kind with each Helm on
-//! top of the fixed ones; `DEPLOY_SOAK_SEED` repeats a run of them.
-
-#![expect(
-    clippy::print_stdout,
-    reason = "a case that fails is named, so that it can be repeated"
-)]
-
-use std::hash::{BuildHasher as _, RandomState};
+//! what it asks for, and no hand is needed. The points that matter most; random
+//! ones are in [`crate::chaos`].
 
 use testbed::chart::{Chart, Hook, Shop};
 use testbed::image::Spec;
 
 use crate::harness::process::{helm, kill};
-use crate::harness::{Helm, Node, Running, on_both_helms, until};
+use crate::harness::{Node, Running, on_both_helms, until};
 
 /// What is killed.
 #[derive(Clone, Copy, Debug)]
@@ -42,17 +33,21 @@ enum Before {
     Serving,
 }
 
-/// A migration before each install and upgrade, and a seed after an install;
-/// both write down when they begin and end.
-fn chart(data: &str) -> Chart {
+/// A migration of so many milliseconds before each install and upgrade, and a
+/// seed after an install; both write down when they begin and end.
+pub fn chart(version: &str, data: &str, milliseconds: u32) -> Chart {
     let hook = Hook {
-        args: ["once", "once-sleep 3s", "print migrate"]
-            .map(str::to_owned)
-            .to_vec(),
+        args: [
+            "once",
+            &format!("once-sleep {milliseconds}ms"),
+            "print migrate",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         data: Some(data.to_owned()),
         ..Hook::default()
     };
-    Shop::new("shop", "0.1.0").grace(1).hook(hook).chart().with(
+    Shop::new("shop", version).grace(1).hook(hook).chart().with(
         "templates/seed.yaml",
         &format!(
             r#"apiVersion: batch/v1
@@ -80,12 +75,8 @@ spec:
 }
 
 fn survives(node: &Node, victim: Victim, point: Point, before: Before) {
-    println!(
-        "{victim:?} killed at {point:?}, {before:?} before, {:?}",
-        node.helm
-    );
     let data = node.home.shared("data");
-    node.push(&chart(data.to_str().unwrap()));
+    node.push(&chart("0.1.0", data.to_str().unwrap(), 3000));
     let log = || std::fs::read_to_string(data.join("log")).unwrap_or_default();
     let web = node.image("web", "t1");
     let signal = |api: &str| {
@@ -129,10 +120,16 @@ fn survives(node: &Node, victim: Victim, point: Point, before: Before) {
         "the install's hook never ran:\n{}",
         log()
     );
+    one_migration_at_a_time(&log());
+}
+
+/// What the migrations wrote down.
+#[track_caller]
+pub fn one_migration_at_a_time(log: &str) {
     let mut open = false;
-    for line in log().lines().filter(|line| line.contains("migrate")) {
+    for line in log.lines().filter(|line| line.contains("migrate")) {
         let starts = line.starts_with("start");
-        assert_ne!(open, starts, "two migrations overlapped:\n{}", log());
+        assert_ne!(open, starts, "two migrations overlapped:\n{log}");
         open = starts;
     }
 }
@@ -151,37 +148,10 @@ fn end(running: &Running, victim: Victim) {
     pids.into_iter().for_each(kill);
 }
 
-/// So many random cases as `DEPLOY_SOAK` says.
-fn soak(helm: Helm, victim: Victim) {
-    let number = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|text| text.parse::<u64>().ok())
-    };
-    let seed = number("DEPLOY_SOAK_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
-    for at in 0..number("DEPLOY_SOAK").unwrap_or(0) {
-        println!("DEPLOY_SOAK_SEED={seed}, case {at}");
-        // The upper bits of a linear congruence, with Knuth's factor.
-        let random = (seed.wrapping_add(at)).wrapping_mul(6_364_136_223_846_793_005) >> 33;
-        let point = if random & 1 == 0 {
-            Point::Hook
-        } else {
-            Point::Readiness
-        };
-        let before = if random & 2 == 0 {
-            Before::Nothing
-        } else {
-            Before::Serving
-        };
-        survives(&Node::new("crash-soak", helm), victim, point, before);
-    }
-}
-
 on_both_helms! {
     /// Helm is told to end by the kernel, and settles.
     fn deploy_killed(node) {
         survives(&node, Victim::Deploy, Point::Hook, Before::Nothing);
-        soak(node.helm, Victim::Deploy);
     }
 }
 
@@ -189,7 +159,6 @@ on_both_helms! {
     /// The kernel took helm for its memory, say.
     fn helm_killed(node) {
         survives(&node, Victim::Helm, Point::Readiness, Before::Serving);
-        soak(node.helm, Victim::Helm);
     }
 }
 
@@ -197,7 +166,6 @@ on_both_helms! {
     /// Nobody was left to settle anything.
     fn both_killed(node) {
         survives(&node, Victim::Both, Point::Hook, Before::Serving);
-        soak(node.helm, Victim::Both);
     }
 }
 
@@ -205,6 +173,5 @@ on_both_helms! {
     /// The whole step, on a first install.
     fn session_killed(node) {
         survives(&node, Victim::Session, Point::Readiness, Before::Nothing);
-        soak(node.helm, Victim::Session);
     }
 }

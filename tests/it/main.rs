@@ -8,9 +8,11 @@
 )]
 
 mod cancel;
+mod chaos;
 mod contract;
 mod corpus;
 mod crash;
+mod crowd;
 mod deploys;
 mod events;
 mod failures;
@@ -25,3 +27,4 @@ mod obstacles;
 mod readme;
 mod registry;
 mod rights;
+mod rollback;

@@ -10,16 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease as Object;
+use kube::Error as KubeError;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
-use kube::{Client, Error as KubeError};
-use tokio::sync::{Mutex, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::handle::Right;
 use super::{Decision, Facts, Holder, Process, Seen, decide, held, let_go};
 use crate::cluster::client::{PATIENCE, failed};
 use crate::error::{Error, Kind, Result};
-use crate::node::config::units;
 use crate::state::{self, Timestamp};
 use crate::text;
 
@@ -40,168 +39,17 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How often it is asked for while helm makes the namespace.
 const SOON: Duration = Duration::from_millis(250);
 
-/// What became of the attempt to take it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Right {
-    /// It is held, or will be once helm has made the namespace.
-    Held,
-    /// The cluster does not let us; why.
-    Denied(String),
-}
-
 /// What the task tells.
-enum News {
+pub(super) enum News {
     Waiting(Seen),
     Taken(Result<Right>),
     Lost(Error),
 }
 
 /// What the task is told.
-enum Order {
+pub(super) enum Order {
     Helm(Process),
     End { settled: bool },
-}
-
-/// The Lease of a deploy.
-#[derive(Debug)]
-pub struct Lease {
-    orders: mpsc::UnboundedSender<Order>,
-    news: Mutex<mpsc::UnboundedReceiver<News>>,
-    began: watch::Receiver<Option<Timestamp>>,
-    lost: Arc<AtomicBool>,
-    task: JoinHandle<()>,
-}
-
-impl Lease {
-    /// Begins to take the Lease of a release.
-    pub fn begin(
-        client: Client,
-        namespace: &str,
-        release: &str,
-        me: Holder,
-        stale_after: Duration,
-    ) -> Self {
-        let (orders, ordered) = mpsc::unbounded_channel();
-        let (news, heard) = mpsc::unbounded_channel();
-        let (began, helm_began) = watch::channel(None);
-        let lost = Arc::new(AtomicBool::new(false));
-        let keeper = Keeper {
-            api: Api::namespaced(client, namespace),
-            name: format!("deploy.{release}"),
-            me,
-            stale_after,
-            limit: PATIENCE,
-            object: Object::default(),
-            renewed: Instant::now(),
-            seen: None,
-            began,
-            news,
-            lost: Arc::clone(&lost),
-        };
-        Self {
-            orders,
-            news: Mutex::new(heard),
-            began: helm_began,
-            lost,
-            task: tokio::spawn(keeper.keep(ordered)),
-        }
-    }
-
-    /// Waits until it is taken, for at most `wait`; `told` hears who is waited
-    /// for. [`Kind::Locked`] where that was too long.
-    pub async fn taken(
-        &self,
-        release: &str,
-        wait: Duration,
-        mut told: impl FnMut(&str),
-    ) -> Result<Right> {
-        let begun = Instant::now();
-        let mut last = None;
-        let mut news = self.news.lock().await;
-        loop {
-            let until = sleep_until(begun + wait);
-            tokio::select! {
-                biased;
-                item = news.recv() => match item {
-                    Some(News::Taken(taken)) => return taken,
-                    Some(News::Waiting(seen)) if wait.is_zero() => {
-                        return Err(too_long(release, wait, &seen));
-                    }
-                    Some(News::Waiting(seen)) => {
-                        told(&format!("waiting for {}", seen.line()));
-                        last = Some(seen);
-                    }
-                    Some(News::Lost(error)) => return Err(error),
-                    None => return Err(ended()),
-                },
-                // Its first answer is not a matter of patience.
-                () = until, if last.is_some() => {
-                    if let Some(seen) = &last {
-                        return Err(too_long(release, wait, seen));
-                    }
-                }
-            }
-        }
-    }
-
-    /// When the last helm began under this Lease, be it a dead holder's.
-    pub fn helm_began(&self) -> Option<Timestamp> {
-        *self.began.borrow()
-    }
-
-    /// Whether it was held and is no more: nothing may be changed then.
-    pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
-    }
-
-    /// Notes each helm that begins, and ends with the reason when the Lease is
-    /// lost. Then helm has to be stopped at once.
-    pub async fn guard(&self, mut at_work: watch::Receiver<Option<u32>>) -> Error {
-        let mut news = self.news.lock().await;
-        loop {
-            tokio::select! {
-                Ok(()) = at_work.changed() => {
-                    if let Some(pid) = *at_work.borrow_and_update() {
-                        let _ = self.orders.send(Order::Helm(Process::of(pid)));
-                    }
-                }
-                item = news.recv() => match item {
-                    Some(News::Lost(error)) => return error,
-                    Some(_) => {}
-                    None => return ended(),
-                },
-            }
-        }
-    }
-
-    /// Gives it back within this time; else it runs out by itself. Where a helm
-    /// may have left something `settled` is false: then the next one learns
-    /// when that helm began.
-    pub async fn end(self, settled: bool, within: Duration) {
-        let _ = self.orders.send(Order::End { settled });
-        let stop = self.task.abort_handle();
-        if timeout(within, self.task).await.is_err() {
-            stop.abort();
-        }
-    }
-}
-
-fn ended() -> Error {
-    Error::new(Kind::Internal, "the lease's task ended early")
-}
-
-fn too_long(release: &str, wait: Duration, seen: &Seen) -> Error {
-    let waited = if wait.is_zero() {
-        "there is no time left to wait".to_owned()
-    } else {
-        format!("waited {}", units::show(wait))
-    };
-    Error::new(
-        Kind::Locked,
-        format!("another deploy of {release} holds its lease; {waited}"),
-    )
-    .detail(format!("held by {}", seen.line()))
-    .hint("run it again when the other one has ended, or give lock_timeout more in deploy.toml")
 }
 
 /// What one attempt came to.
@@ -214,7 +62,7 @@ enum Attempt {
     Failed(Error),
 }
 
-struct Keeper {
+pub(super) struct Keeper {
     api: Api<Object>,
     name: String,
     me: Holder,
@@ -227,15 +75,45 @@ struct Keeper {
     renewed: Instant,
     /// What is held by another, and since when it looks like that.
     seen: Option<(Seen, Instant)>,
-    began: watch::Sender<Option<Timestamp>>,
-    news: mpsc::UnboundedSender<News>,
-    lost: Arc<AtomicBool>,
+    tell: Tell,
+}
+
+/// Where the task tells what the deploy wants to know.
+pub(super) struct Tell {
+    /// When the last helm began.
+    pub(super) began: watch::Sender<Option<Timestamp>>,
+    /// What happens.
+    pub(super) news: mpsc::UnboundedSender<News>,
+    /// Whether it was held and is no more.
+    pub(super) lost: Arc<AtomicBool>,
 }
 
 type Orders = mpsc::UnboundedReceiver<Order>;
 
 impl Keeper {
-    async fn keep(mut self, mut orders: Orders) {
+    /// A task for the Lease of a release, which `me` shall hold.
+    pub(super) fn new(
+        api: Api<Object>,
+        release: &str,
+        me: Holder,
+        stale_after: Duration,
+        tell: Tell,
+    ) -> Self {
+        Self {
+            api,
+            name: format!("deploy.{release}"),
+            me,
+            stale_after,
+            limit: PATIENCE,
+            object: Object::default(),
+            renewed: Instant::now(),
+            seen: None,
+            tell,
+        }
+    }
+
+    /// Takes it, keeps it and gives it back when that is ordered.
+    pub(super) async fn keep(mut self, mut orders: Orders) {
         let taken = loop {
             match self.attempt().await {
                 Attempt::Taken => break Ok(true),
@@ -287,7 +165,7 @@ impl Keeper {
                         return false;
                     }
                     Attempt::Held(seen) => {
-                        self.loses(taken_over(&seen));
+                        self.loses(taken_over(&seen.line()));
                         drain(orders).await;
                         return false;
                     }
@@ -312,8 +190,8 @@ impl Keeper {
                 },
                 () = sleep_until(due) => match self.renew().await {
                     Ok(()) => due = self.renewed + RENEW,
-                    Err(Lapse::Other(seen)) => {
-                        self.loses(taken_over(&seen));
+                    Err(Lapse::Other(holder)) => {
+                        self.loses(taken_over(&holder));
                         return drain(orders).await;
                     }
                     Err(Lapse::Failed(why)) if self.renewed.elapsed() >= GIVE_UP => {
@@ -330,12 +208,12 @@ impl Keeper {
         let now = Timestamp::now();
         self.me.helm = Some(process);
         self.me.lock.helm_began = Some(now);
-        self.began.send_replace(Some(now));
+        self.tell.began.send_replace(Some(now));
     }
 
     fn tell(&self, news: News) {
         // Where nobody listens any more, the run is over.
-        let _ = self.news.send(news);
+        let _ = self.tell.news.send(news);
     }
 
     fn waits_for(&mut self, seen: Seen) {
@@ -352,7 +230,7 @@ impl Keeper {
     }
 
     fn loses(&self, error: Error) {
-        self.lost.store(true, Ordering::Relaxed);
+        self.tell.lost.store(true, Ordering::Relaxed);
         self.tell(News::Lost(error));
     }
 
@@ -403,9 +281,9 @@ impl Keeper {
         if decide(&seen, &facts, Process::is_gone) == Decision::Wait {
             return Attempt::Held(seen);
         }
-        let began = self.me.lock.helm_began.max(seen.helm_began());
-        self.me.lock.helm_began = began;
-        self.began.send_replace(began);
+        let helm = self.me.lock.helm_began.max(seen.helm_began());
+        self.me.lock.helm_began = helm;
+        self.tell.began.send_replace(helm);
         let mine = held(object, &self.me, state::now());
         let options = PostParams::default();
         match self
@@ -460,7 +338,7 @@ impl Keeper {
             Some(Err(KubeError::Api(status))) if matches!(status.code, 404 | 409) => {
                 match self.attempt().await {
                     Attempt::Taken => Ok(()),
-                    Attempt::Held(seen) => Err(Lapse::Other(seen)),
+                    Attempt::Held(seen) => Err(Lapse::Other(seen.line())),
                     Attempt::Absent => Err(Lapse::Failed("its namespace is gone".to_owned())),
                     Attempt::Denied(why) => Err(Lapse::Failed(why)),
                     Attempt::Failed(error) => Err(Lapse::Failed(error.to_string())),
@@ -491,7 +369,9 @@ impl Keeper {
 
 /// Why a renewal failed.
 enum Lapse {
-    Other(Seen),
+    /// Another holds it; who.
+    Other(String),
+    /// It may be tried again; what went wrong.
     Failed(String),
 }
 
@@ -511,12 +391,12 @@ fn refused(what: &str, error: &KubeError) -> Attempt {
     }
 }
 
-fn taken_over(seen: &Seen) -> Error {
+fn taken_over(holder: &str) -> Error {
     Error::new(
         Kind::Locked,
         "another deploy took over the release's lease; helm was stopped",
     )
-    .detail(format!("held by {}", seen.line()))
+    .detail(format!("held by {holder}"))
     .hint("see what the other deploy made of the release, then send the signal again")
 }
 

@@ -62,7 +62,17 @@ fn what_is_written_is_read_again() {
     assert_eq!(free.line(), "nobody");
 }
 
+fn facts(me: &Holder, unchanged: u64) -> Facts<'_> {
+    Facts {
+        me,
+        now: at(10_000),
+        unchanged: Duration::from_secs(unchanged),
+        stale_after: Duration::from_secs(3600),
+    }
+}
+
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn only_the_dead_are_succeeded() {
     let me = holder("aaaaaa", "one", 10, None);
     let lasts = LASTS.as_secs();
@@ -160,28 +170,20 @@ fn only_the_dead_are_succeeded() {
         ),
     ] {
         let seen = Seen::of(&held(Object::default(), &other, at(renewed)));
-        let facts = Facts {
-            me: &me,
-            now: at(10_000),
-            unchanged: Duration::from_secs(unchanged),
-            stale_after: Duration::from_secs(3600),
-        };
-        assert_eq!(decide(&seen, &facts, gone), expected, "{what}");
+        assert_eq!(
+            decide(&seen, &facts(&me, unchanged), gone),
+            expected,
+            "{what}"
+        );
     }
 }
 
 #[test]
 fn what_others_wrote_is_no_proof() {
     let me = holder("aaaaaa", "one", 10, None);
-    let facts = |unchanged| Facts {
-        me: &me,
-        now: at(10_000),
-        unchanged: Duration::from_secs(unchanged),
-        stale_after: Duration::from_secs(3600),
-    };
     // Nobody's, by a hand or another program's.
     assert_eq!(
-        decide(&Seen::of(&Object::default()), &facts(0), |_| false),
+        decide(&Seen::of(&Object::default()), &facts(&me, 0), |_| false),
         Decision::Take
     );
     // A holder that is not the one whose processes are told.
@@ -194,9 +196,9 @@ fn what_others_wrote_is_no_proof() {
     spec.holder_identity = Some("somebody\u{1b}[31m".to_owned());
     spec.lease_duration_seconds = Some(-5);
     let seen = Seen::of(&object);
-    assert_eq!(decide(&seen, &facts(0), |_| true), Decision::Wait);
+    assert_eq!(decide(&seen, &facts(&me, 0), |_| true), Decision::Wait);
     assert_eq!(
-        decide(&seen, &facts(LASTS.as_secs()), |_| true),
+        decide(&seen, &facts(&me, LASTS.as_secs()), |_| true),
         Decision::Take
     );
     assert!(!seen.line().contains('\u{1b}'), "{}", seen.line());
@@ -205,7 +207,7 @@ fn what_others_wrote_is_no_proof() {
         "{\"pid\": -1}".clone_into(value);
     }
     assert_eq!(
-        decide(&Seen::of(&object), &facts(0), |_| true),
+        decide(&Seen::of(&object), &facts(&me, 0), |_| true),
         Decision::Wait
     );
 }

@@ -7,16 +7,16 @@ use anyhow::{Context as _, Result, bail};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How many random kills of each kind, with each Helm
-    #[arg(long, default_value_t = 25)]
+    /// How many random kills, and how many random cancels, with each Helm
+    #[arg(long, default_value_t = 50)]
     rounds: u32,
-    /// Repeats the kills of an earlier run, which told its seed
+    /// Repeats the kills and cancels of an earlier run, which told its seed
     #[arg(long)]
     seed: Option<u64>,
 }
 
 /// The scenarios with a long form.
-const LONG: [&str; 2] = ["crash::", "corpus::"];
+const LONG: [&str; 3] = ["chaos::", "crowd::", "corpus::"];
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let mut cargo = Command::new("cargo");

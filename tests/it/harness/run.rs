@@ -174,6 +174,18 @@ impl Running {
         });
     }
 
+    /// Whether it ends within this time.
+    pub fn ends_within(&mut self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        while self.child.try_wait().unwrap().is_none() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
     /// Waits for the end, also of what it left behind.
     pub fn wait(mut self) -> Ran {
         let status = self.child.wait().unwrap();

@@ -1,0 +1,163 @@
+//! A deploy's own end of its Lease: what it waits for and what it tells.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kube::Client;
+use kube::api::Api;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::keeper::{Keeper, News, Order, Tell};
+use super::{Holder, Process, Seen};
+use crate::error::{Error, Kind, Result};
+use crate::node::config::units;
+use crate::state::Timestamp;
+
+/// What became of the attempt to take it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// It is held, or will be once helm has made the namespace.
+    Held,
+    /// The cluster does not let us; why.
+    Denied(String),
+}
+
+/// The Lease of a deploy.
+#[derive(Debug)]
+pub struct Lease {
+    orders: mpsc::UnboundedSender<Order>,
+    news: Mutex<mpsc::UnboundedReceiver<News>>,
+    began: watch::Receiver<Option<Timestamp>>,
+    lost: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Lease {
+    /// Begins to take the Lease of a release.
+    pub fn begin(
+        client: Client,
+        namespace: &str,
+        release: &str,
+        me: Holder,
+        stale_after: Duration,
+    ) -> Self {
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let (news, heard) = mpsc::unbounded_channel();
+        let (began, helm_began) = watch::channel(None);
+        let lost = Arc::new(AtomicBool::new(false));
+        let tell = Tell {
+            began,
+            news,
+            lost: Arc::clone(&lost),
+        };
+        let api = Api::namespaced(client, namespace);
+        let keeper = Keeper::new(api, release, me, stale_after, tell);
+        Self {
+            orders,
+            news: Mutex::new(heard),
+            began: helm_began,
+            lost,
+            task: tokio::spawn(keeper.keep(ordered)),
+        }
+    }
+
+    /// Waits until it is taken, for at most `wait`; `told` hears who is waited
+    /// for. [`Kind::Locked`] where that was too long.
+    pub async fn taken(
+        &self,
+        release: &str,
+        wait: Duration,
+        mut told: impl FnMut(&str),
+    ) -> Result<Right> {
+        let begun = Instant::now();
+        let mut last = None;
+        let mut news = self.news.lock().await;
+        loop {
+            let until = sleep_until(begun + wait);
+            tokio::select! {
+                biased;
+                item = news.recv() => match item {
+                    Some(News::Taken(taken)) => return taken,
+                    Some(News::Waiting(seen)) if wait.is_zero() => {
+                        return Err(too_long(release, wait, &seen));
+                    }
+                    Some(News::Waiting(seen)) => {
+                        told(&format!("waiting for {}", seen.line()));
+                        last = Some(seen);
+                    }
+                    Some(News::Lost(error)) => return Err(error),
+                    None => return Err(ended()),
+                },
+                // Its first answer is not a matter of patience.
+                () = until, if last.is_some() => {
+                    if let Some(seen) = &last {
+                        return Err(too_long(release, wait, seen));
+                    }
+                }
+            }
+        }
+    }
+
+    /// When the last helm began under this Lease, be it a dead holder's.
+    pub fn helm_began(&self) -> Option<Timestamp> {
+        *self.began.borrow()
+    }
+
+    /// Whether it was held and is no more: nothing may be changed then.
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Notes each helm that begins, and ends with the reason when the Lease is
+    /// lost. Then helm has to be stopped at once.
+    pub async fn guard(&self, mut at_work: watch::Receiver<Option<u32>>) -> Error {
+        let mut news = self.news.lock().await;
+        loop {
+            tokio::select! {
+                Ok(()) = at_work.changed() => {
+                    if let Some(pid) = *at_work.borrow_and_update() {
+                        let _ = self.orders.send(Order::Helm(Process::of(pid)));
+                    }
+                }
+                item = news.recv() => match item {
+                    Some(News::Lost(error)) => return error,
+                    Some(_) => {}
+                    None => return ended(),
+                },
+            }
+        }
+    }
+
+    /// Gives it back within this time; else it runs out by itself. Where a helm
+    /// may have left something `settled` is false: then the next one learns
+    /// when that helm began.
+    pub async fn end(self, settled: bool, within: Duration) {
+        let _ = self.orders.send(Order::End { settled });
+        let stop = self.task.abort_handle();
+        if timeout(within, self.task).await.is_err() {
+            stop.abort();
+        }
+    }
+}
+
+fn ended() -> Error {
+    Error::new(Kind::Internal, "the lease's task ended early")
+}
+
+fn too_long(release: &str, wait: Duration, seen: &Seen) -> Error {
+    // A whole number of seconds: a little of it went into the node's own lock.
+    let seconds = wait.as_secs() + u64::from(wait.subsec_millis() >= 500);
+    let waited = match seconds {
+        0 => "there is no time left to wait".to_owned(),
+        seconds => format!("waited {}", units::show(Duration::from_secs(seconds))),
+    };
+    Error::new(
+        Kind::Locked,
+        format!("another deploy of {release} holds its lease; {waited}"),
+    )
+    .detail(format!("held by {}", seen.line()))
+    .hint("run it again when the other one has ended, or give lock_timeout more in deploy.toml")
+}

@@ -1,0 +1,86 @@
+//! Many signals for several apps at once: one after the other for each app, all
+//! apps beside each other, and none is lost.
+//!
+//! By default five signals for each of four apps; with `DEPLOY_SOAK` ten for ten.
+
+#![expect(clippy::print_stdout, reason = "the figures of a soak")]
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::harness::{Helm, Node};
+
+/// A run of the journal: when it had the lock, and when it ended, in
+/// milliseconds.
+fn held(line: &Value) -> (i64, i64) {
+    let at: Timestamp = line["at"].as_str().unwrap().parse().unwrap();
+    let lock = line["phases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|lap| lap["phase"] == "lock");
+    let waited = lock.unwrap()["ms"].as_i64().unwrap();
+    let begun = at.as_millisecond();
+    (begun + waited, begun + line["took_ms"].as_i64().unwrap())
+}
+
+#[test]
+fn many_signals_at_once() {
+    let (apps, signals) = match std::env::var_os("DEPLOY_SOAK") {
+        Some(_) => (10, 10),
+        None => (4, 5),
+    };
+    let nodes: Vec<Node> = (0..apps)
+        .map(|app| {
+            let node = Node::new("crowd", if app % 2 == 0 { Helm::V3 } else { Helm::V4 });
+            node.shop("0.1.0");
+            node.image("web", "t1");
+            (0..signals).for_each(|signal| drop(node.image("api", &format!("t{signal}"))));
+            node
+        })
+        .collect();
+    let image =
+        |node: &Node, key: &str, tag: &str| format!("ghcr.io/{}/shop/{key}:{tag}", node.name);
+    let begun = Instant::now();
+    let running: Vec<_> = (0..signals)
+        .flat_map(|signal| nodes.iter().map(move |node| (node, format!("t{signal}"))))
+        .map(|(node, tag)| {
+            let (api, web) = (image(node, "api", &tag), image(node, "web", "t1"));
+            node.signal("0.1.0")
+                .image("api", api)
+                .image("web", web)
+                .start()
+        })
+        .collect();
+    for ran in running {
+        ran.wait().exits(0);
+    }
+    let wall = begun.elapsed();
+
+    let mut longest = Duration::ZERO;
+    for node in &nodes {
+        let journal = node.journal();
+        assert_eq!(journal.len(), signals, "none is lost");
+        let mut runs: Vec<_> = journal.iter().map(held).collect();
+        runs.sort_unstable();
+        // The journal's line is written when the lock is free again.
+        let overlap = runs.windows(2).find(|pair| pair[0].1 > pair[1].0 + 250);
+        assert_eq!(overlap, None, "{runs:?}");
+        let chain = runs.iter().map(|(from, to)| to - from).sum::<i64>();
+        longest = longest.max(Duration::from_millis(chain.try_into().unwrap()));
+        let last = journal
+            .iter()
+            .max_by_key(|line| line["revision"].as_u64())
+            .unwrap();
+        assert_eq!(last["revision"], signals, "{last}");
+        let asked = last["request"]["images"]["api"].as_str().unwrap();
+        assert_eq!(node.running(), [asked.to_owned(), image(node, "web", "t1")]);
+    }
+    let ratio = wall.as_secs_f64() / longest.as_secs_f64();
+    println!(
+        "{apps} apps, {signals} signals each: {wall:?}, the longest chain {longest:?}, ratio {ratio:.3}"
+    );
+    assert!(ratio < 1.2, "{wall:?} for a longest chain of {longest:?}");
+}
