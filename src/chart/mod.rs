@@ -20,6 +20,7 @@ mod images;
 mod judge;
 mod names;
 mod places;
+mod residue;
 mod search;
 mod sentinel;
 mod sight;
@@ -35,6 +36,7 @@ pub use archive::Chart;
 pub use layout::Layout;
 pub use manifest::Object;
 pub use proof::{Placed, Proof, prove, verify_record};
+pub use residue::residue;
 
 /// Something that renders the chart with the node's values and, after them,
 /// `overrides`: `helm template` or a server-side dry run.

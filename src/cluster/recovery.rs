@@ -35,6 +35,10 @@ pub enum Decision<'a> {
     Leave,
     /// The release has served: this record becomes `failed`.
     Fail(&'a Record),
+    /// The release has served, and this was on its way back: its record goes, so
+    /// that helm compares with the revision before again, whose fields may still
+    /// be there ([`crate::chart::residue`]).
+    Undo(&'a Record),
     /// It never has: these go, in this order, so that the next helm installs
     /// afresh, with its install hooks, and adopts what is there.
     Remove(Vec<&'a Record>),
@@ -60,6 +64,7 @@ pub fn decide<'a>(records: &'a [Record], facts: &Facts) -> Decision<'a> {
         .iter()
         .any(|record| matches!(record.status, Status::Deployed | Status::Superseded));
     match (pending, served) {
+        (true, true) if last.status == Status::PendingRollback => Decision::Undo(last),
         (true, true) => Decision::Fail(last),
         (true, false) => Decision::Remove(life.iter().collect()),
         // Marked failed, helm would upgrade it and skip the install hooks.
@@ -144,7 +149,12 @@ mod tests {
             ("deployed@10 failed@20", Some(19), "leave"),
             // Ours: the first record since our last helm began.
             ("deployed@10 pending-upgrade@20", Some(19), "fail 2"),
-            ("superseded@10 pending-rollback@20", Some(20), "fail 2"),
+            ("superseded@10 pending-rollback@20", Some(20), "undo 2"),
+            (
+                "deployed@10 failed@15 pending-rollback@20",
+                Some(20),
+                "undo 3",
+            ),
             ("pending-install@20", Some(19), "remove 1"),
             ("failed@10 pending-upgrade@20", Some(19), "remove 1 2"),
             ("failed@10* pending-install@20", Some(19), "remove 1 2"),
@@ -193,6 +203,7 @@ mod tests {
             let said = match decide(&records, &facts) {
                 Decision::Leave => "leave".to_owned(),
                 Decision::Fail(record) => format!("fail {}", record.revision),
+                Decision::Undo(record) => format!("undo {}", record.revision),
                 Decision::Wait(record) => format!("wait {}", record.revision),
                 Decision::Remove(records) => {
                     records.iter().fold("remove".to_owned(), |said, record| {

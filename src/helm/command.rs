@@ -92,8 +92,8 @@ pub struct Upgrade<'a> {
 pub struct Rollback {
     /// The revision to go back to.
     pub revision: u32,
-    /// How helm waits.
-    pub wait: Wait,
+    /// How helm waits; where it does not, it runs no hook either.
+    pub wait: Option<Wait>,
     /// Whether the revision to go back to was applied on the server.
     pub server_side: bool,
     /// Helm's limit for each single operation.
@@ -177,12 +177,17 @@ pub fn rollback(target: &Target, dialect: Dialect, rollback: &Rollback) -> Call 
         rollback.revision.to_string().into(),
     ];
     args.extend(target.flags());
-    args.extend(waiting(
-        dialect,
-        rollback.wait,
-        rollback.server_side,
-        rollback.timeout,
-    ));
+    if let Some(wait) = rollback.wait {
+        args.extend(waiting(
+            dialect,
+            wait,
+            rollback.server_side,
+            rollback.timeout,
+        ));
+    } else {
+        args.push("--no-hooks".into());
+        args.extend(dialect.conflicts(rollback.server_side).map(Into::into));
+    }
     Call {
         args,
         ..Call::default()
@@ -339,15 +344,20 @@ mod tests {
             let call = super::upgrade(&target(None), dialect, &upgrade);
             assert_eq!(words(&call), format!("{start} {rest}"));
         }
-        let rollback = Rollback {
+        let mut rollback = Rollback {
             revision: 4,
-            wait: Wait::Watch,
+            wait: Some(Wait::Watch),
             server_side: true,
             timeout: Duration::from_millis(200),
         };
         assert_eq!(
             words(&super::rollback(&target(None), Dialect::Four, &rollback)),
             "rollback shop 4 --namespace=prod --wait=watcher --wait-for-jobs --timeout=1s --force-conflicts"
+        );
+        rollback.wait = None;
+        assert_eq!(
+            words(&super::rollback(&target(None), Dialect::Three, &rollback)),
+            "rollback shop 4 --namespace=prod --no-hooks"
         );
     }
 }

@@ -158,7 +158,7 @@ async fn helms_ends_are_told_apart() {
     trigger.fire(Signal::Hangup);
     let rollback = Rollback {
         revision: 1,
-        wait: Wait::Poll,
+        wait: Some(Wait::Poll),
         server_side: false,
         timeout: Duration::from_secs(60),
     };

@@ -34,6 +34,7 @@ pub(super) async fn upgrade(course: &mut Course<'_>, found: &Found, proof: &Proo
     let values = with_overrides(course.plan, found, "overrides.json", &proof.overrides)?;
     let wait = wait(course, found).await?;
     own_namespace(course, found, proof).await?;
+    rollback::residue(course, found, proof).await?;
     let upgrade = Upgrade {
         chart: &found.archive,
         values: &values,

@@ -146,7 +146,9 @@ async fn leftovers(course: &Course<'_>, found: &Found) -> Result<Vec<String>> {
 async fn settle(course: &Course<'_>, found: &Found, decision: &Decision<'_>) -> Result<()> {
     let plan = course.plan;
     let (client, namespace, release) = (&found.cluster.client, &plan.namespace, &plan.release);
-    if let (Decision::Fail(record), Driver::ConfigMaps) = (decision, found.cluster.driver) {
+    if let (Decision::Fail(record) | Decision::Undo(record), Driver::ConfigMaps) =
+        (decision, found.cluster.driver)
+    {
         return Err(pending(plan, record, &found.records));
     }
     match decision {
@@ -158,6 +160,13 @@ async fn settle(course: &Course<'_>, found: &Found, decision: &Decision<'_>) -> 
                 "revision {} was left {} by a helm that is dead; it now counts as failed",
                 record.revision,
                 record.status.name()
+            ));
+        }
+        Decision::Undo(record) => {
+            mend::remove(client, namespace, release, record).await?;
+            course.events.note(format!(
+                "revision {} was a rollback that a dead helm left unfinished; its record is removed, and helm goes on from the revision before",
+                record.revision
             ));
         }
         Decision::Remove(records) => {

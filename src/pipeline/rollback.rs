@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use super::apply::Halt;
 use super::look::Found;
 use super::{Course, apply, verify};
-use crate::chart::Object;
+use crate::chart::{self, Object, Proof};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::cancel::cancelled;
-use crate::helm::records::{Hook, Record};
-use crate::helm::{Ended, Rollback, Stopped, Wait};
+use crate::helm::records::{Hook, Record, Status, next_is_server_side};
+use crate::helm::{Dialect, Ended, Rollback, Stopped, Wait};
 use crate::plan::OnFailure;
 use crate::rollout::{Known, Watch, explain_timeout, gather, promises};
 
@@ -152,7 +152,7 @@ async fn restore(
     let mut watch = watch(course, found, failed, &objects).await;
     let rollback = Rollback {
         revision: good.revision,
-        wait,
+        wait: Some(wait),
         server_side: good.server_side,
         timeout: budget,
     };
@@ -209,6 +209,50 @@ async fn watch(
     let before = failed.map_or("", |failed| failed.manifest.as_str());
     let targets = apply::targets(course, before, objects);
     Watch::start(found.cluster.client.clone(), &targets, known, course.events).await
+}
+
+/// Goes back without waiting, where a failed revision left what the upgrade would
+/// not take back; then helm compares with the good one, which is what lives.
+pub(super) async fn residue(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
+    let server_side = found.helm.dialect() == Dialect::Four && next_is_server_side(found.last());
+    let (Some(last), Some(good)) = (found.last(), found.serving()) else {
+        return Ok(());
+    };
+    if server_side || last.status != Status::Failed || last.revision < good.revision {
+        return Ok(());
+    }
+    let (failed, before) = (
+        Object::parse(&last.manifest)?,
+        Object::parse(&good.manifest)?,
+    );
+    let Some(left) = chart::residue(&failed, &before, &proof.objects) else {
+        return Ok(());
+    };
+    course.events.note(format!(
+        "revision {} failed, and helm would not take back what it left ({left}): going back to revision {} first",
+        last.revision, good.revision
+    ));
+    let rollback = Rollback {
+        revision: good.revision,
+        wait: None,
+        server_side: good.server_side,
+        timeout: course.left(),
+    };
+    let back = found
+        .helm
+        .rollback(&rollback, course.deadline, std::future::pending());
+    match back.await? {
+        Ended::Well => Ok(()),
+        Ended::Failed(failure) => Err(failure.error),
+        Ended::Stopped {
+            by: Stopped::Cancelled(signal),
+            ..
+        } => Err(cancelled(signal)),
+        Ended::Stopped { .. } => Err(Error::new(
+            Kind::Broken,
+            format!("no time was left to go back to revision {}", good.revision),
+        )),
+    }
 }
 
 /// What a person does next about a release that is left as it is.

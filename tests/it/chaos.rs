@@ -296,7 +296,13 @@ fn cancel(mut running: Running, in_step: bool) -> (crate::harness::Ran, Duration
     let sent = Instant::now();
     running.signal(Signal::INT);
     if running.ends_within(Duration::from_millis(7500)) {
-        return (running.wait(), sent.elapsed());
+        // The shell waited for what ended by itself, and never passed it on.
+        let settled = if in_step {
+            Duration::ZERO
+        } else {
+            sent.elapsed()
+        };
+        return (running.wait(), settled);
     }
     // A shell that waits for its child hears of it only now, and dies of it.
     let told = Instant::now();
