@@ -4,8 +4,8 @@
 //! only a directory made here, of the same user, whose owner is dead, which
 //! its lock proves.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
@@ -36,9 +36,9 @@ impl Private {
                 "see that {parent} exists, can be written and has room"
             ))
         };
-        // tempfile makes it with mode 0700.
         let folder = tempfile::Builder::new()
             .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)
             .map_err(unable)?;
         let owner = own(folder.path()).map_err(unable)?;
@@ -136,6 +136,8 @@ mod tests {
         fs::write(parent.path().join("other").join(OWNER), "").unwrap();
         std::os::unix::fs::symlink(parent.path().join("other"), at("link")).unwrap();
         let alive = Private::make(parent.path()).unwrap();
+        let mode = alive.path().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
         sweep(parent.path());
         // The run that was begun sweeps as well, at the same time.
         let begun = std::time::Instant::now();

@@ -128,7 +128,10 @@ fn with_claim(chart: Chart, doomed: bool) -> Chart {
 }
 
 impl Life {
-    fn begin(node: Node) -> Self {
+    fn begin(mut node: Node) -> Self {
+        node.home.write("tmp/.keep", "", 0o600);
+        let tmp = "/home/github-runner/tmp".to_owned();
+        node.env.insert("TMPDIR".to_owned(), tmp);
         let data = node.home.shared("data");
         let store = node.home.shared("store");
         std::fs::write(store.join("kept"), "the users").unwrap();
@@ -201,6 +204,10 @@ impl Life {
         one_migration_at_a_time(&log);
         assert_eq!(helms(&self.node.name), [0; 0], "{told}");
         self.nothing_is_lost();
+        let left = std::fs::read_dir(self.node.home.inside("tmp"))
+            .unwrap()
+            .count();
+        assert_eq!(left, 1, "what a killed run left is swept");
     }
 
     /// No claim, no volume and no workload was deleted, not even to be made anew.

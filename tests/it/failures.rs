@@ -11,7 +11,7 @@ use crate::harness::{Helm, Node, Ran, on_both_helms};
 
 /// Far below the ten minutes that a deploy may take, far above what it takes on a
 /// machine that does nothing else.
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(60);
 
 const API: &str = "templates/api.yaml";
 const CONTAINER: &str = "        - name: api\n";
