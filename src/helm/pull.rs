@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::registry::answer::{self, Answer, Asked};
 use crate::registry::credentials::{self, Stored};
 use crate::signal::{ChartRef, ChartVersion, Digest, ImageRef};
+use crate::text;
 
 /// A chart that was pulled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +87,14 @@ fn refused(ran: &Ran, what: &str) -> Result<Option<(String, Answer)>> {
             ));
         }
         None => {}
+    }
+    // Go's words for ENOSPC: the node's disk, not the registry's answer.
+    if !ran.status.success() && ran.stderr.contains("no space left on device") {
+        return Err(
+            Error::new(Kind::Node, format!("{what}: there is no room for it"))
+                .details(text::tail(ran.stderr.trim(), 3))
+                .hint("make room where helm writes: in TMPDIR, else /tmp"),
+        );
     }
     Ok((!ran.status.success()).then(|| {
         let said = ran.stderr.trim().trim_start_matches("Error: ").to_owned();
