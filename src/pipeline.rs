@@ -8,6 +8,7 @@ mod failure;
 mod hand_over;
 mod heal;
 mod look;
+mod moved;
 mod obstacles;
 mod prove;
 mod rollback;

@@ -1,13 +1,14 @@
 //! What the server can do: its version, its APIs, whether a namespace is there.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use kube::api::Api;
+use kube::api::{Api, ListParams, PartialObjectMeta};
 use kube::core::discovery::v2::APIGroupDiscoveryList;
-use kube::{Client, Error as KubeError};
+use kube::{Client, Error as KubeError, ResourceExt as _};
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Node};
 
 use super::client::{failed, within};
 use crate::error::Result;
@@ -77,6 +78,23 @@ pub async fn namespace(client: &Client, name: &str) -> Result<Presence> {
         }
     })
     .await
+}
+
+/// `os/architecture` of each node, as their well-known labels tell; none where
+/// nodes may not be listed, where there are none, or where it takes long.
+pub async fn platforms(client: &Client) -> Option<BTreeSet<String>> {
+    let nodes = Api::<Node>::all(client.clone());
+    let everything = ListParams::default();
+    let listed = tokio::time::timeout(Duration::from_secs(2), nodes.list_metadata(&everything));
+    let nodes = listed.await.ok()?.ok()?.items;
+    let platform = |node: &PartialObjectMeta<Node>| {
+        let label = |name: &str| node.labels().get(name);
+        let (os, arch) = (label("kubernetes.io/os")?, label("kubernetes.io/arch")?);
+        Some(format!("{os}/{arch}"))
+    };
+    // One that does not tell may be of any platform.
+    let platforms: BTreeSet<String> = nodes.iter().map(platform).collect::<Option<_>>()?;
+    (!platforms.is_empty()).then_some(platforms)
 }
 
 /// What the rollout of any release is made of: group and resource.

@@ -97,6 +97,7 @@ async fn watch(course: &Course<'_>, found: &Found, proof: &Proof) -> Watch {
         .map(ToString::to_string)
         .collect();
     let known = Known {
+        server: found.cluster.capabilities.version.clone(),
         budget: course.left(),
         requested,
         promised: promises(proof.objects.iter().map(|object| &object.value)),
@@ -126,7 +127,8 @@ pub(super) fn targets(course: &Course<'_>, before: &str, objects: Vec<&Object>) 
     objects.into_iter().filter_map(target).collect()
 }
 
-fn same_template(old: &Object, new: &Object) -> bool {
+/// Whether two are the same object with the same pod template.
+pub(super) fn same_template(old: &Object, new: &Object) -> bool {
     old.kind == new.kind
         && old.name == new.name
         && old.namespace == new.namespace

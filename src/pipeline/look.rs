@@ -1,6 +1,7 @@
 //! Looks at all that a deploy needs, before anything is touched: helm, the
 //! chart, the images, the cluster, and what the release was so far.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use kube::Client;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::moved::Earlier;
 use super::{Course, good};
 use crate::chart::{Chart, values};
 use crate::cluster::client::connect;
@@ -20,7 +22,8 @@ use crate::event::Phase;
 use crate::helm::records::{self, Driver, Record, Status};
 use crate::helm::{Capabilities, Helm, Pulled};
 use crate::plan::Plan;
-use crate::registry::preflight::{Preflight, Verdict, preflight as ask_for_images};
+use crate::registry::preflight::{Preflight, Verdict, preflight as ask_for_images, wrong_platform};
+use crate::rollout::has_autoscaler;
 use crate::state::lock::{self, Lock};
 use crate::text;
 
@@ -32,6 +35,8 @@ pub(super) struct Found {
     pub(super) values: Vec<Value>,
     pub(super) cluster: Cluster,
     pub(super) records: Vec<Record>,
+    /// What the images were in earlier deploys.
+    pub(super) earlier: Earlier,
 }
 
 /// What was found of the cluster.
@@ -40,6 +45,8 @@ pub(super) struct Cluster {
     pub(super) capabilities: Capabilities,
     pub(super) namespace: Presence,
     pub(super) driver: Driver,
+    /// The platforms of its nodes, where they may be known.
+    pub(super) platforms: Option<BTreeSet<String>>,
 }
 
 impl Cluster {
@@ -94,12 +101,18 @@ pub(super) async fn preflight(course: &mut Course<'_>, lock: Option<&Lock>) -> R
         asked.check()?;
         Ok(asked)
     };
-    let work = async { tokio::try_join!(chart, images, cluster(course)) };
-    let ((helm, pulled, chart), images, (cluster, records, waited)) =
+    let (state, asked) = (plan.state.clone(), plan.request.images.clone());
+    let earlier = tokio::task::spawn_blocking(move || Earlier::read(&state, &asked));
+    let earlier = async { Ok(earlier.await.unwrap_or_default()) };
+    let work = async { tokio::try_join!(chart, images, cluster(course), earlier) };
+    let ((helm, pulled, chart), images, (cluster, records, waited), earlier) =
         course.unless_cancelled(work).await?;
     // The wait for others is not this deploy's own time.
     course.deadline += waited;
     tell(course, &pulled, &images);
+    course
+        .unless_cancelled(runnable(course, &images, &cluster))
+        .await?;
     course.ledger.chart_digest = pulled.digest.map(|digest| digest.to_string());
     course.ledger.before = good(&records).map(|record| record.revision);
     let found = Found {
@@ -109,6 +122,7 @@ pub(super) async fn preflight(course: &mut Course<'_>, lock: Option<&Lock>) -> R
         values: node_values(course)?,
         cluster,
         records,
+        earlier,
     };
     course.end(Phase::Preflight, begun);
     Ok(found)
@@ -124,16 +138,19 @@ async fn cluster(course: &Course<'_>) -> Result<(Cluster, Vec<Record>, Duration)
         let records = records::list(&client, driver, &plan.namespace, &plan.release).await?;
         Ok((records, waited))
     };
-    let (capabilities, namespace, (records, waited)) = tokio::try_join!(
+    let platforms = async { Ok(discovery::platforms(&client).await) };
+    let (capabilities, namespace, (records, waited), platforms) = tokio::try_join!(
         discovery::capabilities(&client),
         discovery::namespace(&client, &plan.namespace),
         records,
+        platforms,
     )?;
     let cluster = Cluster {
         client,
         capabilities,
         namespace,
         driver,
+        platforms,
     };
     Ok((cluster, records, waited))
 }
@@ -159,6 +176,27 @@ async fn lease(course: &Course<'_>, client: &Client) -> Result<Duration> {
         ));
     }
     Ok(begun.elapsed())
+}
+
+/// Whether some node can run each image. Where nodes come by themselves, one of
+/// another platform may.
+async fn runnable(course: &Course<'_>, images: &Preflight, cluster: &Cluster) -> Result<()> {
+    let Some(platforms) = &cluster.platforms else {
+        return Ok(());
+    };
+    let strangers = images.strangers(platforms);
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    if !has_autoscaler(&cluster.client).await {
+        return Err(wrong_platform(&strangers));
+    }
+    for stranger in strangers {
+        course
+            .events
+            .note(format!("{stranger}; the cluster adds nodes by itself"));
+    }
+    Ok(())
 }
 
 fn read(pulled: &Pulled) -> Result<Chart> {

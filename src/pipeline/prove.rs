@@ -11,8 +11,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::look::Found;
-use super::{Course, obstacles};
-use crate::chart::{self, Proof, Render};
+use super::{Course, moved, obstacles};
+use crate::chart::{self, Object, Proof, Render};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::{self, Way};
@@ -42,6 +42,17 @@ pub(super) async fn images(course: &mut Course<'_>, found: &Found) -> Result<Pro
     obstacles::none(course, found, &proof).await?;
     for note in &proof.notes {
         course.events.note(note);
+    }
+    let before = found.serving().map(|record| record.manifest.as_str());
+    let moved = moved::warnings(
+        &plan.request.images,
+        &course.ledger.digests,
+        &found.earlier,
+        &proof.objects,
+        &Object::parse(before.unwrap_or_default()).unwrap_or_default(),
+    );
+    for warning in moved {
+        course.events.warn(warning);
     }
     course.end(Phase::Prove, begun);
     Ok(proof)

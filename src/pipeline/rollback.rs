@@ -202,6 +202,7 @@ async fn watch(
         .map(|container| container.image.clone())
         .collect();
     let known = Known {
+        server: found.cluster.capabilities.version.clone(),
         budget: course.plan.rollback_budget,
         requested: images,
         promised: promises(objects.iter().map(|object| &object.value)),

@@ -2,19 +2,21 @@
 //! touched.
 //!
 //! With the node's own credentials, and once more without them where they are
-//! refused. Only a definite "not found" stops a deploy: the cluster may hold
-//! other credentials than the node, so that a refusal is no proof. Nothing is
-//! pulled but manifests.
+//! refused. Only a definite answer stops a deploy, not found or built for other
+//! platforms than the nodes': the cluster may hold other credentials than the
+//! node, so that a refusal is no proof. Nothing is pulled but manifests and, of
+//! an image for one platform, its config.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use futures::future::join_all;
 use oci_client::Reference;
 use oci_client::client::{Certificate, CertificateEncoding, Client, ClientConfig};
 use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
-use oci_client::manifest::OciManifest;
+use oci_client::manifest::{OciDescriptor, OciImageIndex, OciManifest};
 use oci_client::secrets::RegistryAuth;
 
 use super::answer::{self, Answer, Asked};
@@ -30,6 +32,12 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long all of it may take for one image.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long an image's config may take, of which only the platform is wanted.
+const CONFIG_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The largest config that is read, in bytes.
+const CONFIG_MAX: usize = 4 << 20;
+
 /// Keeps the client from looking into the environment of this process for a
 /// proxy, which it does where it is given none. Only for plain HTTP, which is
 /// never spoken, and never connected to.
@@ -42,8 +50,8 @@ pub enum Verdict {
     Found {
         /// The digest of its manifest or index.
         digest: Option<Digest>,
-        /// `os/architecture` of each platform of an index; empty where it is
-        /// a single image, whose platform its manifest does not tell.
+        /// `os/architecture` of each platform that it is built for; empty where
+        /// that is not known.
         platforms: BTreeSet<String>,
     },
     /// It is definitely not there.
@@ -85,6 +93,28 @@ impl Preflight {
         }
     }
 
+    /// The images that no node of these platforms can run: a line for each, with
+    /// both sides. What is not known for sure is not in it.
+    pub fn strangers(&self, nodes: &BTreeSet<String>) -> Vec<String> {
+        let listed = |platforms: &BTreeSet<String>| {
+            let names: Vec<_> = platforms.iter().map(String::as_str).collect();
+            text::line(&names.join(", "), text::LINE).into_owned()
+        };
+        let stranger = |(key, image, verdict): &(ImageKey, ImageRef, Verdict)| match verdict {
+            Verdict::Found { platforms, .. }
+                if !platforms.is_empty() && platforms.is_disjoint(nodes) =>
+            {
+                Some(format!(
+                    "{key}: {image} is built for {}, the cluster's nodes are {}",
+                    listed(platforms),
+                    listed(nodes)
+                ))
+            }
+            _ => None,
+        };
+        self.verdicts.iter().filter_map(stranger).collect()
+    }
+
     /// What is worth a note: images that could not be asked for.
     pub fn notes(&self) -> Vec<String> {
         let unknown = self
@@ -106,6 +136,19 @@ impl Preflight {
             })
             .collect()
     }
+}
+
+/// The error of images that no node can run ([`Preflight::strangers`]).
+pub fn wrong_platform(strangers: &[String]) -> Error {
+    let error = match strangers {
+        [one] => Error::new(Kind::Chart, format!("no node can run {one}")),
+        several => Error::new(
+            Kind::Chart,
+            format!("no node can run {} of the images", several.len()),
+        )
+        .details(several.iter().cloned()),
+    };
+    error.hint("build it for the nodes' platform too: docker buildx build --platform …")
 }
 
 fn not_found(message: &str) -> Error {
@@ -224,7 +267,10 @@ async fn ask(client: &Client, image: &ImageRef, auth: &RegistryAuth) -> Verdict 
     match tokio::time::timeout(PATIENCE, client.pull_manifest(&reference, auth)).await {
         Ok(Ok((manifest, digest))) => Verdict::Found {
             digest: digest.parse().ok(),
-            platforms: platforms(&manifest),
+            platforms: match &manifest {
+                OciManifest::ImageIndex(index) => platforms(index),
+                OciManifest::Image(image) => platform(client, &reference, &image.config).await,
+            },
         },
         Ok(Err(error)) => match judge(&error) {
             Answer::NotFound => Verdict::NotFound,
@@ -237,10 +283,7 @@ async fn ask(client: &Client, image: &ImageRef, auth: &RegistryAuth) -> Verdict 
     }
 }
 
-fn platforms(manifest: &OciManifest) -> BTreeSet<String> {
-    let OciManifest::ImageIndex(index) = manifest else {
-        return BTreeSet::new();
-    };
+fn platforms(index: &OciImageIndex) -> BTreeSet<String> {
     let named = index
         .manifests
         .iter()
@@ -250,6 +293,41 @@ fn platforms(manifest: &OciManifest) -> BTreeSet<String> {
         // Attestations are listed as if they were images.
         .filter(|platform| !platform.contains("unknown"))
         .collect()
+}
+
+/// The platform of a single image, which only its config tells. Nothing where
+/// that cannot be had soon: the manifest is there, and that is what counts.
+async fn platform(
+    client: &Client,
+    reference: &Reference,
+    config: &OciDescriptor,
+) -> BTreeSet<String> {
+    let read = async {
+        let mut stream = client.pull_blob_stream(reference, config).await.ok()?;
+        let mut bytes = Vec::new();
+        while let Some(some) = stream.next().await {
+            bytes.extend_from_slice(&some.ok()?);
+            if bytes.len() > CONFIG_MAX {
+                return None;
+            }
+        }
+        named_platform(&bytes)
+    };
+    let read = tokio::time::timeout(CONFIG_PATIENCE, read).await;
+    read.ok().flatten().into_iter().collect()
+}
+
+/// `os` and `architecture` of an image's config (OCI image specification,
+/// `config.md`); none where it is something else, as a chart's is.
+fn named_platform(config: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Config {
+        os: String,
+        architecture: String,
+    }
+    let config: Config = serde_json::from_slice(config).ok()?;
+    let named = !config.os.is_empty() && !config.architecture.is_empty();
+    named.then(|| format!("{}/{}", config.os, config.architecture))
 }
 
 /// What a failure means. Only the registry's own word counts as "not found":

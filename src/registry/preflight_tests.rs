@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use oci_client::errors::OciDistributionError;
-use oci_client::manifest::OciManifest;
+use oci_client::manifest::OciImageIndex;
 use serde_json::json;
 
-use super::{Answer, Preflight, Verdict, judge, platforms};
+use super::{Answer, Preflight, Verdict, judge, named_platform, platforms, wrong_platform};
 use crate::error::Kind;
 
 fn answered(code: &str, message: &str) -> OciDistributionError {
@@ -70,9 +70,9 @@ fn platforms_of_an_index_are_told_without_attestations() {
     };
     let index = json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
         "manifests": [ entry("linux", "amd64"), entry("linux", "arm64"), entry("unknown", "unknown") ] });
-    let manifest: OciManifest = serde_json::from_value(index).unwrap();
+    let index: OciImageIndex = serde_json::from_value(index).unwrap();
     assert_eq!(
-        platforms(&manifest),
+        platforms(&index),
         BTreeSet::from(["linux/amd64".into(), "linux/arm64".into()])
     );
 }
@@ -115,4 +115,59 @@ fn only_what_is_definitely_missing_stops_a_deploy() {
         error.evidence(),
         ["api: ghcr.io/acme/api:1", "web: ghcr.io/acme/web:1"]
     );
+}
+
+#[test]
+fn a_single_images_platform_is_in_its_config() {
+    for (config, platform) in [
+        (
+            r#"{"os":"linux","architecture":"arm64","config":{}}"#,
+            Some("linux/arm64"),
+        ),
+        (r#"{"apiVersion":"v2","name":"shop"}"#, None),
+        (r#"{"os":"","architecture":""}"#, None),
+        ("<html>", None),
+    ] {
+        assert_eq!(
+            named_platform(config.as_bytes()).as_deref(),
+            platform,
+            "{config}"
+        );
+    }
+}
+
+#[test]
+fn an_image_for_no_node_is_told_with_both_sides() {
+    let found = |platforms: &[&str]| Verdict::Found {
+        digest: None,
+        platforms: platforms.iter().map(|&name| name.to_owned()).collect(),
+    };
+    let preflight = |verdicts: [Verdict; 2]| Preflight {
+        verdicts: ["api", "web"]
+            .into_iter()
+            .zip(verdicts)
+            .map(|(key, verdict)| {
+                let image = format!("ghcr.io/acme/{key}:1").parse().unwrap();
+                (key.parse().unwrap(), image, verdict)
+            })
+            .collect(),
+        ..Preflight::default()
+    };
+    let nodes = BTreeSet::from(["linux/amd64".to_owned()]);
+    let good = [found(&["linux/amd64", "linux/arm64"]), found(&[])];
+    assert!(preflight(good).strangers(&nodes).is_empty());
+    let unknown = [found(&["linux/amd64"]), Verdict::NotFound];
+    assert!(preflight(unknown).strangers(&nodes).is_empty());
+
+    let one = preflight([found(&["linux/arm64"]), found(&["linux/amd64"])]).strangers(&nodes);
+    let error = wrong_platform(&one);
+    assert_eq!(error.kind(), Kind::Chart);
+    assert_eq!(
+        error.to_string(),
+        "no node can run api: ghcr.io/acme/api:1 is built for linux/arm64, the cluster's nodes are linux/amd64"
+    );
+    let both = preflight([found(&["linux/arm64"]), found(&["windows/amd64"])]).strangers(&nodes);
+    let error = wrong_platform(&both);
+    assert_eq!(error.to_string(), "no node can run 2 of the images");
+    assert_eq!(error.evidence().len(), 2);
 }

@@ -188,7 +188,7 @@ fn volume(object: PersistentVolume) -> Option<(String, Option<String>)> {
 
 /// Whether something adds nodes: Karpenter's or the cluster autoscaler's API groups,
 /// or the latter's status (`kube-system/cluster-autoscaler-status`).
-async fn has_autoscaler(client: &Client) -> bool {
+pub async fn has_autoscaler(client: &Client) -> bool {
     let groups = look(client.list_api_groups())
         .await
         .map(|list| list.groups)

@@ -40,6 +40,7 @@ mod tests;
 
 pub use baseline::{Baseline, Facts, Target, promises};
 pub use cause::{Cause, Doom};
+pub use confirm::has_autoscaler;
 pub use evidence::{Evidence, gather};
 pub use model::{Change, Kind, Moment};
 pub use observe::{Known, Watch};

@@ -39,6 +39,8 @@ const QUEUE: usize = 1024;
 /// What the pipeline knows besides the targets.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
+    /// The server's version, as it tells it: `v1.34.4+k3s1`.
+    pub server: String,
     /// The whole budget of the rollout.
     pub budget: Duration,
     /// The images that the request names.
@@ -68,7 +70,7 @@ impl Watch {
         let started = Instant::now();
         let (sender, mut news) = mpsc::channel(QUEUE);
         let mut watches = JoinSet::new();
-        let streaming = matches!(timeout(FIRST_LISTS, client.apiserver_version()).await, Ok(Ok(version)) if can_stream(&version.minor));
+        let streaming = can_stream(&known.server);
         let mut pending = 0;
         for (namespace, kinds) in wanted(targets) {
             pending += kinds.len();

@@ -219,8 +219,24 @@ fn status(error: &Error) -> Option<u16> {
     }
 }
 
-/// Whether a server of this minor version (`34`, `34+`) may stream a list.
-pub(super) fn can_stream(text: &str) -> bool {
-    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().is_ok_and(|minor: u32| minor >= STREAMING)
+/// Whether a server of this version (`v1.34.4+k3s1`) may stream a list.
+pub(super) fn can_stream(version: &str) -> bool {
+    let minor = version.split('.').nth(1).unwrap_or_default();
+    let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
+    version.starts_with("v1.") && digits.parse().is_ok_and(|minor: u32| minor >= STREAMING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::can_stream;
+
+    #[test]
+    fn a_server_that_is_young_enough_streams_lists() {
+        for version in ["v1.27.0", "v1.34.4+k3s1", "v1.30+"] {
+            assert!(can_stream(version), "{version}");
+        }
+        for version in ["v1.26.9", "", "v1", "v0.0.0-master+$Format:%H$", "v2.0.0"] {
+            assert!(!can_stream(version), "{version}");
+        }
+    }
 }

@@ -273,16 +273,27 @@ fn is_torn(journal: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-/// The last `limit` runs that fit, newest first. Lines that are no runs (torn,
-/// or of a later version) are passed over. No journal means no runs.
+/// The last `limit` runs that fit, newest first.
 pub fn read(state: &Path, limit: usize, fits: impl Fn(&Entry) -> bool) -> io::Result<Vec<Entry>> {
+    let mut found = VecDeque::new();
+    each(state, |entry| {
+        if fits(&entry) {
+            found.push_front(entry);
+            found.truncate(limit);
+        }
+    })?;
+    Ok(found.into())
+}
+
+/// Every run, the oldest first. Lines that are no runs (torn, or of a later
+/// version) are passed over. No journal means no runs.
+pub fn each(state: &Path, mut take: impl FnMut(Entry)) -> io::Result<()> {
     let journal = match File::open(file(state)) {
         Ok(journal) => journal,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
     let mut journal = BufReader::new(journal);
-    let mut found = VecDeque::new();
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -292,17 +303,12 @@ pub fn read(state: &Path, limit: usize, fits: impl Fn(&Entry) -> bool) -> io::Re
             .read_until(b'\n', &mut line)?
             == 0
         {
-            break;
+            return Ok(());
         }
-        let Ok(entry) = serde_json::from_slice::<Entry>(&line) else {
-            continue;
-        };
-        if fits(&entry) {
-            found.push_front(entry);
-            found.truncate(limit);
+        if let Ok(entry) = serde_json::from_slice::<Entry>(&line) {
+            take(entry);
         }
     }
-    Ok(found.into())
 }
 
 #[cfg(test)]

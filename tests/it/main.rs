@@ -19,6 +19,7 @@ mod failures;
 mod forward;
 mod harness;
 mod hostile;
+mod images;
 mod install;
 mod journal;
 mod lease;

@@ -85,6 +85,26 @@ fn condition(
     }
 }
 
+/// The conditions of a status: every kind has a type of its own for them, and
+/// all have these fields.
+macro_rules! conditions {
+    ($status:expr) => {
+        $status
+            .conditions
+            .iter()
+            .flatten()
+            .map(|one| {
+                condition(
+                    &one.type_,
+                    &one.status,
+                    one.reason.as_ref(),
+                    one.message.as_ref(),
+                )
+            })
+            .collect()
+    };
+}
+
 /// How many pods may be missing while new ones come. A share is rounded down
 /// (`ResolveFenceposts` of the Deployment controller; where both shares come to
 /// nothing, one may be missing).
@@ -149,19 +169,7 @@ impl From<apps::Deployment> for Workload {
             paused: spec.paused.unwrap_or(false),
             strategy,
             partition: 0,
-            conditions: status
-                .conditions
-                .iter()
-                .flatten()
-                .map(|one| {
-                    condition(
-                        &one.type_,
-                        &one.status,
-                        one.reason.as_ref(),
-                        one.message.as_ref(),
-                    )
-                })
-                .collect(),
+            conditions: conditions!(status),
         }
     }
 }
@@ -262,19 +270,7 @@ impl From<Job> for Workload {
             paused: spec.suspend.unwrap_or(false),
             strategy: Strategy::Rolling { missing: 0 },
             partition: 0,
-            conditions: status
-                .conditions
-                .iter()
-                .flatten()
-                .map(|one| {
-                    condition(
-                        &one.type_,
-                        &one.status,
-                        one.reason.as_ref(),
-                        one.message.as_ref(),
-                    )
-                })
-                .collect(),
+            conditions: conditions!(status),
         }
     }
 }

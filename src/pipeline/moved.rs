@@ -1,0 +1,237 @@
+//! Tags that mean another digest than at an earlier deploy from this node: the
+//! kubelet may go on running the old one, and nothing else would tell.
+//!
+//! The journal is where earlier digests are known from; it never fails a deploy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::apply::same_template;
+use crate::chart::Object;
+use crate::exit::Exit;
+use crate::signal::{ImageKey, ImageRef};
+use crate::state::Timestamp;
+use crate::state::journal::{self, Entry};
+
+/// Each image's digests in earlier deploys, and when each was last deployed.
+#[derive(Debug, Default)]
+pub(super) struct Earlier(BTreeMap<String, BTreeMap<String, Timestamp>>);
+
+impl Earlier {
+    /// What the journal knows of these images. Of a digest nothing can be said
+    /// but that it is one: only tags count.
+    pub(super) fn read(state: &Path, images: &BTreeMap<ImageKey, ImageRef>) -> Self {
+        let wanted: BTreeSet<String> = images
+            .values()
+            .filter(|image| image.digest().is_none())
+            .map(ToString::to_string)
+            .collect();
+        let mut earlier = Self::default();
+        if !wanted.is_empty() {
+            let read = journal::each(state, |entry| earlier.take(&wanted, entry));
+            if let Err(error) = read {
+                tracing::debug!(%error, "earlier digests are not known");
+            }
+        }
+        earlier
+    }
+
+    fn take(&mut self, wanted: &BTreeSet<String>, entry: Entry) {
+        // What was applied may be on a node, whatever became of it.
+        let applied = [Exit::Deployed, Exit::RolledBack, Exit::Broken];
+        let applied = applied.iter().any(|exit| exit.code() == entry.exit);
+        if entry.dry_run || !applied {
+            return;
+        }
+        let mut digests = entry.digests;
+        for (key, image) in entry.request.images {
+            if let Some(digest) = digests.remove(&key)
+                && wanted.contains(&image)
+            {
+                let known = self.0.entry(image).or_default();
+                known.insert(digest, entry.at);
+            }
+        }
+    }
+
+    /// The last time that the image was another one than it is now.
+    fn other(&self, image: &str, now: &str) -> Option<(&str, Timestamp)> {
+        let others = self.0.get(image)?.iter();
+        let others = others.filter(|(digest, _)| *digest != now);
+        let last = others.max_by_key(|(_, at)| **at);
+        last.map(|(digest, at)| (digest.as_str(), *at))
+    }
+}
+
+/// A warning for each image that may go on running as it was: its tag has
+/// moved, and the chart does not always pull it, or changes nothing by which
+/// its pods would be replaced. `now` holds each key's digest as the registry
+/// told it, `before` the objects of the revision that serves.
+pub(super) fn warnings(
+    images: &BTreeMap<ImageKey, ImageRef>,
+    now: &BTreeMap<String, String>,
+    earlier: &Earlier,
+    objects: &[Object],
+    before: &[Object],
+) -> Vec<String> {
+    let mut warnings: BTreeMap<String, String> = BTreeMap::new();
+    for (key, image) in images {
+        let name = image.to_string();
+        let Some(digest) = now.get(key.as_str()) else {
+            continue;
+        };
+        let Some((old, at)) = earlier.other(&name, digest) else {
+            continue;
+        };
+        let stays = objects
+            .iter()
+            .find_map(|object| stays(object, &name, before));
+        if let Some(stays) = stays {
+            warnings.entry(name).or_insert_with(|| {
+                format!(
+                    "{key}: {image} means {} now, and meant {} when it was deployed on {}; {stays}. Send the digest, or a tag that never moves",
+                    short(digest),
+                    short(old),
+                    at.strftime("%Y-%m-%d %H:%M UTC"),
+                )
+            });
+        }
+    }
+    warnings.into_values().collect()
+}
+
+/// Why an object's pods may go on running the image as it was.
+fn stays(object: &Object, image: &str, before: &[Object]) -> Option<String> {
+    if let Some(policy) = policy(&object.value, image) {
+        return Some(format!(
+            "{object} pulls it {policy}, so a node that has the old one goes on running it"
+        ));
+    }
+    let carries = object
+        .containers
+        .iter()
+        .any(|container| container.image == image);
+    let long = matches!(
+        object.kind.as_str(),
+        "Deployment" | "StatefulSet" | "DaemonSet"
+    );
+    let same = long && carries && before.iter().any(|old| same_template(old, object));
+    same.then(|| {
+        format!("nothing else changes in the pods of {object}, so those that run the old one stay")
+    })
+}
+
+/// The policy by which a container of this image is pulled, where it is not
+/// `Always`. Where none is set it is `IfNotPresent`, but for the tag `latest`
+/// (`SetDefaults_Container` of pkg/apis/core/v1). Of a custom resource only what
+/// it says counts.
+fn policy<'a>(value: &'a Value, image: &str) -> Option<&'a str> {
+    let group = value["apiVersion"].as_str().unwrap_or_default();
+    let own = !group
+        .split_once('/')
+        .is_some_and(|(group, _)| group.contains('.') && !group.ends_with(".k8s.io"));
+    let otherwise = (own && !image.ends_with(":latest")).then_some("IfNotPresent");
+    policy_in(value, image, otherwise)
+}
+
+fn policy_in<'a>(value: &'a Value, image: &str, otherwise: Option<&'a str>) -> Option<&'a str> {
+    match value {
+        Value::Object(fields) => {
+            let policy = match fields.get("imagePullPolicy").and_then(Value::as_str) {
+                Some("Always") => None,
+                Some(policy @ ("IfNotPresent" | "Never")) => Some(policy),
+                _ => otherwise,
+            };
+            let carries = fields.get("image").and_then(Value::as_str) == Some(image);
+            policy.filter(|_| carries).or_else(|| {
+                fields
+                    .values()
+                    .find_map(|field| policy_in(field, image, otherwise))
+            })
+        }
+        Value::Array(items) => items
+            .iter()
+            .find_map(|item| policy_in(item, image, otherwise)),
+        _ => None,
+    }
+}
+
+/// As much of a digest as tells two apart.
+fn short(digest: &str) -> &str {
+    digest.get(.."sha256:".len() + 12).unwrap_or(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const IMAGE: &str = "ghcr.io/acme/shop/api:main";
+
+    fn images() -> BTreeMap<ImageKey, ImageRef> {
+        BTreeMap::from([("api".parse().unwrap(), IMAGE.parse().unwrap())])
+    }
+
+    fn digest(of: char) -> String {
+        format!("sha256:{}", of.to_string().repeat(64))
+    }
+
+    fn deployment(policy: &str, label: &str) -> Vec<Object> {
+        let manifest = format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: api}}\nspec:\n  template:\n    metadata: {{labels: {{a: {label}}}}}\n    spec:\n      containers:\n        - name: api\n          image: {IMAGE}\n{policy}"
+        );
+        Object::parse(&manifest).unwrap()
+    }
+
+    fn told(earlier: &Earlier, objects: &[Object], before: &[Object]) -> Vec<String> {
+        let now = BTreeMap::from([("api".to_owned(), digest('b'))]);
+        warnings(&images(), &now, earlier, objects, before)
+    }
+
+    #[test]
+    fn a_moved_tag_is_told_where_the_old_image_may_stay() {
+        let at = |day: u8| format!("2026-11-{day:02}T10:00:00Z").parse().unwrap();
+        let moved = Earlier(BTreeMap::from([(
+            IMAGE.to_owned(),
+            BTreeMap::from([
+                (digest('a'), at(23)),
+                (digest('b'), at(24)),
+                (digest('c'), at(21)),
+            ]),
+        )]));
+        let lazy = deployment("", "1");
+        assert_eq!(
+            told(&moved, &lazy, &[]),
+            [
+                "api: ghcr.io/acme/shop/api:main means sha256:bbbbbbbbbbbb now, and meant sha256:aaaaaaaaaaaa when it was deployed on 2026-11-23 10:00 UTC; Deployment api pulls it IfNotPresent, so a node that has the old one goes on running it. Send the digest, or a tag that never moves"
+            ]
+        );
+        let always = "          imagePullPolicy: Always\n";
+        let eager = deployment(always, "1");
+        assert!(told(&moved, &eager, &[]).is_empty(), "a first install");
+        assert!(told(&moved, &eager, &deployment(always, "2")).is_empty());
+        let same = told(&moved, &eager, &deployment(always, "1"));
+        assert!(
+            same[0].contains("nothing else changes in the pods of Deployment api"),
+            "{same:?}"
+        );
+        let still = BTreeMap::from([(digest('b'), at(24))]);
+        let still = Earlier(BTreeMap::from([(IMAGE.to_owned(), still)]));
+        assert!(told(&still, &lazy, &[]).is_empty(), "it never moved");
+    }
+
+    #[test]
+    fn only_the_chart_s_own_word_counts_for_a_custom_resource() {
+        let runner = |more: &str| {
+            let json =
+                format!(r#"{{"apiVersion": "acme.io/v1", "spec": {{"image": "{IMAGE}"{more}}}}}"#);
+            serde_json::from_str::<Value>(&json).unwrap()
+        };
+        assert_eq!(policy(&runner(""), IMAGE), None);
+        let never = r#", "imagePullPolicy": "Never""#;
+        assert_eq!(policy(&runner(never), IMAGE), Some("Never"));
+    }
+}
