@@ -80,6 +80,8 @@ pub struct Upgrade<'a> {
     pub create_namespace: bool,
     /// How helm waits.
     pub wait: Wait,
+    /// Whether it waits for Jobs, too.
+    pub jobs: bool,
     /// Whether the last revision was applied on the server, or there is none
     /// ([`super::records::Record::server_side`]).
     pub server_side: bool,
@@ -94,6 +96,8 @@ pub struct Rollback {
     pub revision: u32,
     /// How helm waits; where it does not, it runs no hook either.
     pub wait: Option<Wait>,
+    /// Whether it waits for Jobs, too.
+    pub jobs: bool,
     /// Whether the revision to go back to was applied on the server.
     pub server_side: bool,
     /// Helm's limit for each single operation.
@@ -159,7 +163,7 @@ pub fn upgrade(target: &Target, dialect: Dialect, upgrade: &Upgrade<'_>) -> Call
     }
     args.extend(waiting(
         dialect,
-        upgrade.wait,
+        (upgrade.wait, upgrade.jobs),
         upgrade.server_side,
         upgrade.timeout,
     ));
@@ -180,7 +184,7 @@ pub fn rollback(target: &Target, dialect: Dialect, rollback: &Rollback) -> Call 
     if let Some(wait) = rollback.wait {
         args.extend(waiting(
             dialect,
-            wait,
+            (wait, rollback.jobs),
             rollback.server_side,
             rollback.timeout,
         ));
@@ -206,8 +210,14 @@ fn install(target: &Target, chart: &Path, files: &[PathBuf]) -> Vec<OsString> {
     args
 }
 
-fn waiting(dialect: Dialect, wait: Wait, server_side: bool, timeout: Duration) -> Vec<OsString> {
-    let mut flags: Vec<OsString> = dialect.wait(wait).map(Into::into).to_vec();
+fn waiting(
+    dialect: Dialect,
+    (wait, jobs): (Wait, bool),
+    server_side: bool,
+    timeout: Duration,
+) -> Vec<OsString> {
+    let flags = dialect.wait(wait, jobs).into_iter();
+    let mut flags: Vec<OsString> = flags.map(Into::into).collect();
     // A Go duration; helm takes 0 for "no time at all".
     flags.push(flag("--timeout", format!("{}s", timeout.as_secs().max(1))));
     flags.extend(dialect.conflicts(server_side).map(Into::into));
@@ -338,6 +348,7 @@ mod tests {
                 values: &values,
                 create_namespace: create,
                 wait,
+                jobs: true,
                 server_side,
                 timeout: Duration::from_secs(90),
             };
@@ -347,6 +358,7 @@ mod tests {
         let mut rollback = Rollback {
             revision: 4,
             wait: Some(Wait::Watch),
+            jobs: true,
             server_side: true,
             timeout: Duration::from_millis(200),
         };

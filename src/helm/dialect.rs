@@ -55,14 +55,16 @@ impl Dialect {
     }
 
     /// The flags that make helm wait. Without them Helm 3 waits for nothing
-    /// and Helm 4 for hooks only.
-    pub fn wait(self, wait: Wait) -> [&'static str; 2] {
+    /// and Helm 4 for hooks only. It waits for a suspended Job as for any other
+    /// (`pkg/kube/ready.go`, `statuswait.go`), so Jobs are left out where one is.
+    pub fn wait(self, wait: Wait, jobs: bool) -> Vec<&'static str> {
         let strategy = match (self, wait) {
             (Self::Three, _) => "--wait",
             (Self::Four, Wait::Watch) => "--wait=watcher",
             (Self::Four, Wait::Poll) => "--wait=legacy",
         };
-        [strategy, "--wait-for-jobs"]
+        let jobs = jobs.then_some("--wait-for-jobs");
+        std::iter::once(strategy).chain(jobs).collect()
     }
 
     /// The flags that let helm take back what others changed. Helm 4 applies
@@ -156,21 +158,22 @@ mod tests {
     #[test]
     fn the_differences() {
         assert_eq!(
-            Dialect::Three.wait(Wait::Watch),
+            Dialect::Three.wait(Wait::Watch, true),
             ["--wait", "--wait-for-jobs"]
         );
         assert_eq!(
-            Dialect::Three.wait(Wait::Poll),
+            Dialect::Three.wait(Wait::Poll, true),
             ["--wait", "--wait-for-jobs"]
         );
         assert_eq!(
-            Dialect::Four.wait(Wait::Watch),
+            Dialect::Four.wait(Wait::Watch, true),
             ["--wait=watcher", "--wait-for-jobs"]
         );
         assert_eq!(
-            Dialect::Four.wait(Wait::Poll),
+            Dialect::Four.wait(Wait::Poll, true),
             ["--wait=legacy", "--wait-for-jobs"]
         );
+        assert_eq!(Dialect::Three.wait(Wait::Watch, false), ["--wait"]);
         assert_eq!(Dialect::Three.conflicts(true), None);
         assert_eq!(Dialect::Four.conflicts(false), None);
         assert_eq!(Dialect::Four.conflicts(true), Some("--force-conflicts"));

@@ -40,6 +40,7 @@ pub(super) async fn upgrade(course: &mut Course<'_>, found: &Found, proof: &Proo
         values: &values,
         create_namespace: found.cluster.namespace == Presence::Absent,
         wait,
+        jobs: wait_for_jobs(course, proof.objects.iter()),
         server_side: next_is_server_side(found.last()),
         timeout: course.left(),
     };
@@ -84,6 +85,23 @@ async fn wait(course: &Course<'_>, found: &Found) -> Result<Wait> {
         .events
         .note("we may not watch in this namespace, so helm waits in its older way (--wait=legacy)");
     Ok(Wait::Poll)
+}
+
+/// Whether helm waits for Jobs: not where one is suspended, since it would wait
+/// for that one until time is up.
+pub(super) fn wait_for_jobs<'a>(
+    course: &Course<'_>,
+    mut objects: impl Iterator<Item = &'a Object>,
+) -> bool {
+    let suspended = objects.find(|object| {
+        object.kind == "Job" && object.hooks.is_empty() && object.value["spec"]["suspend"] == true
+    });
+    if let Some(job) = suspended {
+        course.events.note(format!(
+            "{job} is suspended, so helm waits for no Job but hooks"
+        ));
+    }
+    suspended.is_none()
 }
 
 /// Watches what the render makes, each in its own namespace.

@@ -153,6 +153,7 @@ async fn restore(
     let rollback = Rollback {
         revision: good.revision,
         wait: Some(wait),
+        jobs: apply::wait_for_jobs(course, objects.iter()),
         server_side: good.server_side,
         timeout: budget,
     };
@@ -236,6 +237,7 @@ pub(super) async fn residue(course: &Course<'_>, found: &Found, proof: &Proof) -
     let rollback = Rollback {
         revision: good.revision,
         wait: None,
+        jobs: false,
         server_side: good.server_side,
         timeout: course.left(),
     };

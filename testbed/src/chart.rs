@@ -80,6 +80,11 @@ impl Chart {
         self
     }
 
+    /// The content of a file, where there is such a one.
+    pub fn file(&self, path: &str) -> Option<&str> {
+        self.files.get(path).map(String::as_str)
+    }
+
     /// The same chart under another version.
     #[must_use]
     pub fn versioned(mut self, version: &str) -> Self {

@@ -23,11 +23,10 @@ fn next() -> Chart {
 
 /// The chart with a text of the api's template replaced.
 fn edited(from: &str, to: &str) -> Chart {
-    let folder = tempfile::tempdir().unwrap();
-    let written = next().write(folder.path()).unwrap();
-    let text = std::fs::read_to_string(written.join(API)).unwrap();
+    let chart = next();
+    let text = chart.file(API).unwrap().to_owned();
     assert!(text.contains(from), "{API} does not hold {from:?}");
-    next().with(API, &text.replace(from, to))
+    chart.with(API, &text.replace(from, to))
 }
 
 /// With more in the api's container, each line with its own indentation.

@@ -23,6 +23,8 @@ type Behaviour struct {
 	Hostile    bool          // log lines that try to do harm
 	WaitTCP    string        // host:port that must accept before anything else
 	WaitHTTP   string        // URL that must answer 200 before anything else
+	NeedFile   string        // a file without which it ends at once, exit code 1
+	NeedStarts int           // it ends at once, exit code 1, until it was started so often
 	TermDelay  time.Duration // how long SIGTERM is ignored
 	Print      []string      // lines to print at the start
 }
@@ -83,6 +85,10 @@ func (b *Behaviour) set(name, value string) (err error) {
 		b.WaitTCP = value
 	case "wait-http":
 		b.WaitHTTP = value
+	case "need-file":
+		b.NeedFile = value
+	case "need-starts":
+		b.NeedStarts, err = exitCode(value)
 	case "term-delay":
 		b.TermDelay, err = duration(value)
 	case "print":

@@ -25,6 +25,7 @@ func TestParse(t *testing.T) {
 		{"once\nonce-sleep 2s\nonce-exit 4", Behaviour{Once: true, OnceSleep: 2 * time.Second, OnceExit: 4}},
 		{"once;serve", Behaviour{}},
 		{"wait-tcp db:5432;wait-http http://x/y?a=b", Behaviour{WaitTCP: "db:5432", WaitHTTP: "http://x/y?a=b"}},
+		{"need-file /data/up;need-starts 3", Behaviour{NeedFile: "/data/up", NeedStarts: 3}},
 		{"print one two;print three", Behaviour{Print: []string{"one two", "three"}}},
 		{"slow-start 5s;term-delay 1m;hostile-logs", Behaviour{SlowStart: 5 * time.Second, TermDelay: time.Minute, Hostile: true}},
 	} {

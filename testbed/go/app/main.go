@@ -48,6 +48,10 @@ func main() {
 	if b.Hostile {
 		hostile(os.Stdout)
 	}
+	if missing := lacks(b); missing != "" {
+		fmt.Fprintf(os.Stderr, "app %s cannot go on: %s\n", version, missing)
+		os.Exit(1)
+	}
 	wait(b)
 	if b.Once {
 		time.Sleep(b.OnceSleep)
@@ -115,6 +119,20 @@ func record(what string, args []string) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
+}
+
+// lacks says what is missing, where anything is.
+func lacks(b Behaviour) string {
+	if b.NeedFile != "" {
+		if _, err := os.Stat(b.NeedFile); err != nil {
+			return err.Error()
+		}
+	}
+	log, _ := os.ReadFile(dataLog)
+	if starts := strings.Count("\n"+string(log), "\nstart "); starts < b.NeedStarts {
+		return fmt.Sprintf("start %d of %d", starts, b.NeedStarts)
+	}
+	return ""
 }
 
 // wait blocks until what the application depends on answers.

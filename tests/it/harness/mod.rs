@@ -3,6 +3,7 @@
 
 mod home;
 pub mod process;
+pub mod relay;
 mod run;
 
 use std::collections::BTreeMap;

@@ -2,9 +2,6 @@
 //! time it ends by itself, with a failure that says what went away.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,8 +9,8 @@ use testbed::chart::{self, Hook};
 use testbed::ghcr::{Fault, Kind, Policy};
 
 use super::Shop;
-use crate::harness::Running;
-use crate::harness::{Helm, Ran, on_both_helms};
+use crate::harness::relay::Relay;
+use crate::harness::{Helm, Ran, Running, on_both_helms};
 
 /// A shop whose migration takes longer than any of these scenarios.
 fn slow(scenario: &str, helm: Helm) -> Shop {
@@ -93,7 +90,7 @@ on_both_helms! {
     /// The apiserver's connections break, and nothing listens there any more.
     fn the_apiserver_stops(node) {
         let shop = slow("apiserver-stops", node.helm);
-        let relay = Relay::before_the_cluster(&shop);
+        let relay = Relay::before_the_cluster(&shop.node);
         let running = started(&shop, "40s");
         relay.stop();
         fails(&running.wait(), &[3, 8], "cluster");
@@ -104,7 +101,7 @@ on_both_helms! {
 #[test]
 fn the_apiserver_freezes() {
     let shop = slow("apiserver-freezes", Helm::V4);
-    let relay = Relay::before_the_cluster(&shop);
+    let relay = Relay::before_the_cluster(&shop.node);
     let running = started(&shop, "40s");
     relay.freeze();
     let ran = running.wait();
@@ -156,103 +153,5 @@ on_both_helms! {
             fails(&ran, &[3], "o space left");
         }
         with(1000, "64m").exits(0);
-    }
-}
-
-/// Leads to the cluster's apiserver until it is told otherwise.
-struct Relay {
-    address: SocketAddr,
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    frozen: bool,
-    stopped: bool,
-    streams: Vec<TcpStream>,
-}
-
-impl Relay {
-    /// The node's kubeconfig leads through it from now on.
-    fn before_the_cluster(shop: &Shop) -> Self {
-        let admin = ["config", "view", "--raw", "--output=json"];
-        let mut config: serde_json::Value =
-            serde_json::from_str(&shop.node.kubectl(&admin)).unwrap();
-        let server = &mut config["clusters"][0]["cluster"]["server"];
-        let target = server.as_str().unwrap().trim_start_matches("https://");
-        let relay = Self::to(target.parse().unwrap());
-        *server = format!("https://{}", relay.address).into();
-        shop.node
-            .home
-            .write(".kube/config", &config.to_string(), 0o600);
-        relay
-    }
-
-    fn to(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let shared = Arc::<Shared>::default();
-        let ours = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for near in listener.incoming() {
-                let (near, far) = (near.unwrap(), TcpStream::connect(target).unwrap());
-                let mut state = ours.state.lock().unwrap();
-                if state.stopped {
-                    return;
-                }
-                let copy = |stream: &TcpStream| stream.try_clone().unwrap();
-                state.streams.extend([copy(&near), copy(&far)]);
-                for (from, to) in [(copy(&near), copy(&far)), (far, near)] {
-                    let shared = Arc::clone(&ours);
-                    std::thread::spawn(move || shared.carry(from, to));
-                }
-            }
-        });
-        Self { address, shared }
-    }
-
-    /// What is sent is taken, and never answered.
-    fn freeze(&self) {
-        self.shared.state.lock().unwrap().frozen = true;
-    }
-
-    /// Every connection breaks, and no other is taken.
-    fn stop(&self) {
-        let mut state = self.shared.state.lock().unwrap();
-        state.stopped = true;
-        for stream in state.streams.drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-        self.shared.changed.notify_all();
-        drop(state);
-        // Wakes the listener, which sees that it shall end.
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl Shared {
-    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
-        let mut bytes = [0; 16 * 1024];
-        while let Ok(length @ 1..) = from.read(&mut bytes) {
-            let state = self.state.lock().unwrap();
-            let thawed = |state: &mut State| state.frozen && !state.stopped;
-            drop(self.changed.wait_while(state, thawed).unwrap());
-            if to.write_all(&bytes[..length]).is_err() {
-                break;
-            }
-        }
-        let _ = to.shutdown(Shutdown::Both);
     }
 }
