@@ -1,12 +1,13 @@
 //! Good deploys: what `deploy` costs beyond the bare helm that it runs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::site::Site;
 use super::{Figure, beyond, megabytes, pairs, time};
 use crate::chart::Shop;
 use crate::client::Info;
@@ -59,10 +60,7 @@ pub fn good_deploys(info: &Info, deploy: &Path, rounds: usize) -> Result<Vec<Fig
 
 /// Two releases of one chart, one for `deploy` and one for bare helm.
 struct Bench<'a> {
-    info: &'a Info,
-    helm: &'a Path,
-    home: tempfile::TempDir,
-    script: PathBuf,
+    site: Site<'a>,
     /// The releases, which are their namespaces too.
     ours: String,
     theirs: String,
@@ -75,72 +73,22 @@ impl<'a> Bench<'a> {
             name.to_lowercase().replace(' ', ""),
             std::process::id()
         );
-        let home = tempfile::Builder::new().prefix("bench-").tempdir()?;
-        fs::write(
-            home.path().join("deploy.toml"),
-            format!("[defaults]\nhelm = {:?}\n", helm.display().to_string()),
-        )?;
-        let script = home.path().join("deploy.sh");
-        std::os::unix::fs::symlink(deploy, &script)?;
-        Ok(Self {
-            info,
-            helm,
-            home,
-            script,
-            ours: format!("ours-{id}"),
-            theirs: format!("theirs-{id}"),
-        })
-    }
-
-    fn command(&self, program: &Path) -> Command {
-        let home = self.home.path();
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .envs(self.info.variables())
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", home)
-            .env("TMPDIR", std::env::temp_dir())
-            .env("DEPLOY_CONFIG", home.join("deploy.toml"))
-            .env("DEPLOY_STATE_DIR", home.join("state"))
-            .current_dir(home);
-        command
+        let (ours, theirs) = (format!("ours-{id}"), format!("theirs-{id}"));
+        let namespaces = vec![ours.clone(), theirs.clone()];
+        let site = Site::new(info, helm, deploy, "", namespaces)?;
+        Ok(Self { site, ours, theirs })
     }
 
     /// The signal of a round.
     fn deploy(&self, round: usize) -> Command {
-        let tag = TAGS[round % TAGS.len()];
-        let mut command = self.command(&self.script);
-        command.args(["--app", &self.ours]).args([
-            "--chart",
-            &format!("oci://ghcr.io/{OWNER}/charts/shop"),
-            "--chart-version",
-            VERSION,
-            "--images",
-            &format!(
-                r#"{{"api":"ghcr.io/{OWNER}/shop/api:{tag}","web":"ghcr.io/{OWNER}/shop/web:a"}}"#
-            ),
-        ]);
-        command
+        let tags = [TAGS[round % TAGS.len()], "a"];
+        self.site.signal(&self.ours, OWNER, VERSION, tags)
     }
 
     /// The same upgrade as a script calls helm for it.
     fn bare(&self, round: usize) -> Command {
-        let tag = TAGS[round % TAGS.len()];
-        let mut command = self.command(self.helm);
-        command
-            .args(["upgrade", "--install", &self.theirs])
-            .arg(format!("oci://ghcr.io/{OWNER}/charts/shop"))
-            .args(["--version", VERSION, "--namespace", &self.theirs])
-            .args(["--create-namespace", "--wait"]);
-        for (key, tag) in [("api", tag), ("web", "a")] {
-            command
-                .arg("--set")
-                .arg(format!("{key}.image.repository=ghcr.io/{OWNER}/shop/{key}"))
-                .arg("--set")
-                .arg(format!("{key}.image.tag={tag}"));
-        }
-        command
+        let tags = [TAGS[round % TAGS.len()], "a"];
+        self.site.bare(&self.theirs, OWNER, VERSION, tags)
     }
 
     /// Waits until the pods of earlier revisions are gone: their end is no part of the next upgrade.
@@ -148,16 +96,8 @@ impl<'a> Bench<'a> {
         let deadline = Instant::now() + QUIET;
         for namespace in [&self.ours, &self.theirs] {
             loop {
-                let output = self
-                    .command(&self.info.kubectl)
-                    .args(["get", "pods", "--output", "name", "--namespace", namespace])
-                    .output()?;
-                ensure!(
-                    output.status.success(),
-                    "kubectl get pods: {}",
-                    String::from_utf8_lossy(&output.stderr)
-                );
-                if String::from_utf8_lossy(&output.stdout).lines().count() <= 2 {
+                let list = ["get", "pods", "--output", "name", "--namespace", namespace];
+                if self.site.kubectl(&list)?.lines().count() <= 2 {
                     break;
                 }
                 ensure!(
@@ -168,19 +108,6 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(())
-    }
-}
-
-impl Drop for Bench<'_> {
-    fn drop(&mut self) {
-        // The cluster goes by itself; this only keeps its one node small until then.
-        let _ = self
-            .command(&self.info.kubectl)
-            .args(["delete", "namespace", "--wait=false", &self.ours])
-            .arg(&self.theirs)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
     }
 }
 
@@ -215,7 +142,7 @@ fn peak(command: &mut Command) -> Result<u64> {
 }
 
 /// `VmHWM` of a process's status file, in KiB.
-fn high_water(status: &str) -> Option<u64> {
+pub(super) fn high_water(status: &str) -> Option<u64> {
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))?;

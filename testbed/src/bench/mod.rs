@@ -3,8 +3,11 @@
 //!
 //! It prints nothing: the command line does.
 
+mod causes;
 mod deploys;
 mod requests;
+mod scale;
+mod site;
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
@@ -13,8 +16,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
+pub use causes::causes;
 pub use deploys::good_deploys;
 pub use requests::refusals;
+pub use scale::{Crowd, crowds, scale};
 
 /// What a figure is measured in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,6 +29,8 @@ pub enum Unit {
     Ms,
     /// Millions of bytes.
     Mb,
+    /// Requests to the apiserver.
+    Requests,
 }
 
 impl Unit {
@@ -31,6 +38,7 @@ impl Unit {
         match self {
             Self::Ms => "ms",
             Self::Mb => "MB",
+            Self::Requests => "requests",
         }
     }
 }
@@ -134,6 +142,19 @@ fn pairs(
         .collect()
 }
 
+/// The figure of a value by itself.
+fn alone(what: impl Into<String>, unit: Unit, value: f64, bar: f64) -> Figure {
+    Figure {
+        what: what.into(),
+        times: 1,
+        unit,
+        deploy: value,
+        other: None,
+        held: Held::Alone,
+        bar,
+    }
+}
+
 /// The figure of pairs whose median difference counts.
 fn beyond(what: impl Into<String>, other: &str, pairs: &[(f64, f64)], bar: f64) -> Figure {
     Figure {
@@ -173,15 +194,7 @@ pub fn size(deploy: &std::path::Path) -> Result<Figure> {
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
 fn megabytes(what: impl Into<String>, bytes: u64, bar: f64) -> Figure {
-    Figure {
-        what: what.into(),
-        times: 1,
-        unit: Unit::Mb,
-        deploy: bytes as f64 / 1e6,
-        other: None,
-        held: Held::Alone,
-        bar,
-    }
+    alone(what, Unit::Mb, bytes as f64 / 1e6, bar)
 }
 
 #[cfg(test)]

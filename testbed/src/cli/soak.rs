@@ -16,7 +16,7 @@ pub(super) struct Args {
 }
 
 /// The scenarios with a long form.
-const LONG: [&str; 3] = ["chaos::", "crowd::", "corpus::"];
+const LONG: [&str; 4] = ["chaos::", "crowd::", "corpus::", "bumpy::"];
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let mut cargo = Command::new("cargo");
