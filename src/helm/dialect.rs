@@ -56,12 +56,13 @@ impl Dialect {
 
     /// The flags that make helm wait. Without them Helm 3 waits for nothing
     /// and Helm 4 for hooks only. It waits for a suspended Job as for any other
-    /// (`pkg/kube/ready.go`, `statuswait.go`), so Jobs are left out where one is.
+    /// (`pkg/kube/ready.go`, `statuswait.go`), so Jobs are left out where one is;
+    /// Helm 4 can do that in its older way only.
     pub fn wait(self, wait: Wait, jobs: bool) -> Vec<&'static str> {
         let strategy = match (self, wait) {
             (Self::Three, _) => "--wait",
-            (Self::Four, Wait::Watch) => "--wait=watcher",
-            (Self::Four, Wait::Poll) => "--wait=legacy",
+            (Self::Four, Wait::Watch) if jobs => "--wait=watcher",
+            (Self::Four, _) => "--wait=legacy",
         };
         let jobs = jobs.then_some("--wait-for-jobs");
         std::iter::once(strategy).chain(jobs).collect()
@@ -174,6 +175,7 @@ mod tests {
             ["--wait=legacy", "--wait-for-jobs"]
         );
         assert_eq!(Dialect::Three.wait(Wait::Watch, false), ["--wait"]);
+        assert_eq!(Dialect::Four.wait(Wait::Watch, false), ["--wait=legacy"]);
         assert_eq!(Dialect::Three.conflicts(true), None);
         assert_eq!(Dialect::Four.conflicts(false), None);
         assert_eq!(Dialect::Four.conflicts(true), Some("--force-conflicts"));

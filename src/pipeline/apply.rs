@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::event::Phase;
 use crate::helm::records::next_is_server_side;
 use crate::helm::{Dialect, Ended, Upgrade, Wait};
-use crate::rollout::{Doom, Known, Target, Watch, promises};
+use crate::rollout::{Doom, Known, Target, Watch, labels, promises};
 
 /// Ends when helm shall be stopped.
 pub(super) type Stop = Pin<Box<dyn Future<Output = ()>>>;
@@ -141,6 +141,7 @@ pub(super) fn targets(course: &Course<'_>, before: &str, objects: Vec<&Object>) 
             !before.iter().any(|old| same_template(old, object)),
             !object.hooks.is_empty(),
         )
+        .map(|target| target.labelled(labels(&object.value)))
     };
     objects.into_iter().filter_map(target).collect()
 }

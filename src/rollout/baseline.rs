@@ -22,6 +22,8 @@ pub struct Target {
     pub template_changed: bool,
     /// Whether it is a hook.
     pub hook: bool,
+    /// The labels that all its pods carry, as far as the render tells.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Target {
@@ -43,7 +45,15 @@ impl Target {
             id,
             template_changed,
             hook,
+            labels: BTreeMap::new(),
         })
+    }
+
+    /// With the labels that all its pods carry ([`super::labels`]).
+    #[must_use]
+    pub fn labelled(mut self, labels: BTreeMap<String, String>) -> Self {
+        self.labels = labels;
+        self
     }
 }
 

@@ -370,12 +370,24 @@ pub enum What {
     Workload(Kind),
     /// A `ReplicaSet`.
     ReplicaSet,
-    /// A pod.
+    /// A pod of its own, or of any workload but a Job.
     Pod,
+    /// A Job's pod: its labels are of another kind, and it has a watch of its own.
+    JobPod,
     /// An Event.
     Event,
     /// A claim.
     Claim,
+}
+
+impl What {
+    /// What sort of pod this is.
+    pub fn of(pod: &Pod) -> Self {
+        match &pod.owner {
+            Some(owner) if owner.kind == Kind::Job.name() => Self::JobPod,
+            _ => Self::Pod,
+        }
+    }
 }
 
 /// Something a watch has told.

@@ -18,9 +18,10 @@ use super::cause::{Cause, Doom};
 use super::confirm;
 use super::logs::Logs;
 use super::model::Moment;
+use super::narrow::selector;
 use super::progress::{Told, progress};
 use super::verdict::{judge, most_telling};
-use super::watches::{News, can_stream, spawn, wanted};
+use super::watches::{Ground, News, can_stream, spawn, wanted};
 use super::world::World;
 use crate::event::Events;
 
@@ -75,14 +76,14 @@ impl Watch {
         for (namespace, kinds) in wanted(targets) {
             pending += kinds.len();
             for what in kinds {
-                spawn(
-                    &mut watches,
-                    &client,
-                    &namespace,
+                let ground = Ground {
+                    client: client.clone(),
+                    selector: selector(targets, &namespace, what),
+                    namespace: namespace.clone(),
                     what,
-                    streaming,
-                    sender.clone(),
-                );
+                    sender: sender.clone(),
+                };
+                spawn(&mut watches, ground, streaming);
             }
         }
         drop(sender);

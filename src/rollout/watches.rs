@@ -85,6 +85,7 @@ pub(super) fn wanted(targets: &[Target]) -> BTreeMap<String, BTreeSet<What>> {
             Kind::Pod => {
                 kinds.insert(What::Pod);
             }
+            Kind::Job => kinds.extend([What::JobPod, What::Workload(Kind::Job)]),
             kind => {
                 kinds.extend([What::Pod, What::Workload(kind)]);
                 if kind == Kind::Deployment {
@@ -96,39 +97,28 @@ pub(super) fn wanted(targets: &[Target]) -> BTreeMap<String, BTreeSet<What>> {
     wanted
 }
 
-/// Starts a watch.
-pub(super) fn spawn(
-    watches: &mut JoinSet<()>,
-    client: &Client,
-    namespace: &str,
-    what: What,
-    streaming: bool,
-    sender: mpsc::Sender<News>,
-) {
-    let ground = Ground {
-        client: client.clone(),
-        namespace: namespace.to_owned(),
-        what,
-        sender,
-    };
-    match what {
+/// Starts the watch of a ground.
+pub(super) fn spawn(watches: &mut JoinSet<()>, ground: Ground, streaming: bool) {
+    match ground.what {
         What::Workload(Kind::Deployment) => watches.spawn(ground.watch::<Deployment>(streaming)),
         What::Workload(Kind::StatefulSet) => watches.spawn(ground.watch::<StatefulSet>(streaming)),
         What::Workload(Kind::DaemonSet) => watches.spawn(ground.watch::<DaemonSet>(streaming)),
         What::Workload(_) => watches.spawn(ground.watch::<Job>(streaming)),
         What::ReplicaSet => watches.spawn(ground.watch::<ReplicaSet>(streaming)),
-        What::Pod => watches.spawn(ground.watch::<Pod>(streaming)),
+        What::Pod | What::JobPod => watches.spawn(ground.watch::<Pod>(streaming)),
         What::Event => watches.spawn(ground.watch::<Event>(streaming)),
         What::Claim => watches.spawn(ground.watch::<PersistentVolumeClaim>(streaming)),
     };
 }
 
 /// Where one kind is watched, and who is told.
-struct Ground {
-    client: Client,
-    namespace: String,
-    what: What,
-    sender: mpsc::Sender<News>,
+pub(super) struct Ground {
+    pub(super) client: Client,
+    pub(super) namespace: String,
+    pub(super) what: What,
+    /// Only objects with these labels.
+    pub(super) selector: Option<String>,
+    pub(super) sender: mpsc::Sender<News>,
 }
 
 impl Ground {
@@ -152,6 +142,10 @@ impl Ground {
         &self,
         config: Config,
     ) -> ControlFlow<()> {
+        let config = match &self.selector {
+            Some(selector) => config.labels(selector),
+            None => config,
+        };
         let mut listed = config.initial_list_strategy == InitialListStrategy::ListWatch;
         let api: Api<Seen<K>> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut stream = watcher::watcher(api, config)
@@ -163,9 +157,9 @@ impl Ground {
                 Ok(Told::Init) => names.clear(),
                 Ok(Told::InitApply(object)) => {
                     names.insert(object.name_any());
-                    self.tell(object.change.map(News::Change)).await?;
+                    self.tell(self.wanted(object.change)).await?;
                 }
-                Ok(Told::Apply(object)) => self.tell(object.change.map(News::Change)).await?,
+                Ok(Told::Apply(object)) => self.tell(self.wanted(object.change)).await?,
                 Ok(Told::Delete(object)) => {
                     let place = (self.namespace.clone(), object.name_any());
                     self.tell([News::Change(Change::Gone(self.what, place))])
@@ -196,6 +190,16 @@ impl Ground {
             }
         }
         ControlFlow::Break(())
+    }
+
+    /// A change that is this watch's to tell: labels may show it another's pods,
+    /// and two watches of one pod would be at odds over what is the latest.
+    fn wanted(&self, change: Option<Change>) -> Option<News> {
+        let change = change.filter(|change| match change {
+            Change::Pod(pod) => What::of(pod) == self.what,
+            _ => true,
+        });
+        change.map(News::Change)
     }
 
     async fn tell(&self, news: impl IntoIterator<Item = News>) -> ControlFlow<()> {

@@ -104,7 +104,8 @@ impl World {
                 if before.is_some_and(|before| before.uid != pod.uid) {
                     self.freed = Some(now);
                 }
-                put(&mut self.pods, pod.place.clone(), *pod).then_some(What::Pod)
+                let what = What::of(&pod);
+                put(&mut self.pods, pod.place.clone(), *pod).then_some(what)
             }
             Change::Event(event) => {
                 if !self.concerns(&event) {
@@ -286,7 +287,12 @@ impl World {
                 .map(|id| (id.namespace.clone(), id.name.clone()))
                 .collect(),
             What::ReplicaSet => self.replica_sets.keys().cloned().collect(),
-            What::Pod => self.pods.keys().cloned().collect(),
+            What::Pod | What::JobPod => self
+                .pods
+                .iter()
+                .filter(|(_, pod)| What::of(pod) == what)
+                .map(|(place, _)| place.clone())
+                .collect(),
             What::Event => Vec::new(),
             What::Claim => self.claims.keys().cloned().collect(),
         }
@@ -309,7 +315,7 @@ impl World {
             What::Claim => self.claims.remove(place).is_some(),
             // An expired event did happen.
             What::Event => false,
-            What::Pod => {
+            What::Pod | What::JobPod => {
                 let hook = self.pods.get(place).is_some_and(|pod| self.is_hook(pod));
                 match self.pods.get_mut(place) {
                     Some(pod) if pod.presence == Presence::Gone => return false,

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use testbed::chart::{Chart, Hook, Shop};
-use testbed::ghcr::{Access, Policy, User, Visibility};
-use testbed::image::Spec;
+use testbed::ghcr::{Access, Policy, Visibility};
+use testbed::image::{Platform, Spec};
 
 use crate::harness::{Helm, Node, Ran, on_both_helms};
 
@@ -229,43 +229,33 @@ fn a_quota_is_named() {
     rolls_back(&node, &chart, None, &cause, &before);
 }
 
-/// The registry denies it to us, so that only the kubelet, which holds a pull
-/// secret, can tell that it is not there.
-#[test]
-fn an_image_that_is_not_there_is_named() {
-    let node = Node::new("not-found", Helm::V4);
-    let before = first(&node);
+const PULL_SECRET: &str = "      imagePullSecrets: [{name: ghcr}]\n";
+
+/// From now on the registry denies the api to us, and only the kubelet, which
+/// holds a pull secret, can tell what is wrong with it.
+fn only_the_kubelet_may_pull(node: &Node) {
     let (user, password) = ("kubelet", "a-made-up-word");
-    let puller = User {
-        password: password.to_owned(),
-        access: Access::Read,
-    };
-    node.registry(&Policy {
-        packages: [("shop/api".to_owned(), Visibility::Private)].into(),
-        users: [(user.to_owned(), puller)].into(),
-        ..Policy::default()
-    });
-    let server = "--docker-server=ghcr.io";
+    node.registry(
+        &Policy::public()
+            .package("shop/api", Visibility::Private)
+            .user(user, password, Access::Read),
+    );
     let (user, password) = (
         format!("--docker-username={user}"),
         format!("--docker-password={password}"),
     );
-    node.kubectl(&[
-        "create",
-        "secret",
-        "docker-registry",
-        "ghcr",
-        server,
-        &user,
-        &password,
-    ]);
+    let server = "--docker-server=ghcr.io";
+    let secret = ["create", "secret", "docker-registry", "ghcr"];
+    node.kubectl(&[&secret[..], &[server, &user, &password]].concat());
+}
+
+#[test]
+fn an_image_that_is_not_there_is_named() {
+    let node = Node::new("not-found", Helm::V4);
+    let before = first(&node);
+    only_the_kubelet_may_pull(&node);
     let api = format!("ghcr.io/{}/shop/api:t9", node.name);
-    let ran = upgrade(
-        &node,
-        &with_pod("      imagePullSecrets: [{name: ghcr}]\n"),
-        &api,
-        &[],
-    );
+    let ran = upgrade(&node, &with_pod(PULL_SECRET), &api, &[]);
     ran.exits(7);
     names(
         &ran,
@@ -273,6 +263,44 @@ fn an_image_that_is_not_there_is_named() {
     );
     assert!(ran.took < SOON, "{:?}", ran.took);
     assert_eq!(node.running(), before);
+}
+
+/// By its manifest it is for another platform; the runtime tells.
+#[test]
+fn an_image_for_another_platform_is_named() {
+    let node = Node::new("wrong-arch", Helm::V3);
+    let before = first(&node);
+    only_the_kubelet_may_pull(&node);
+    let other = Spec {
+        platforms: vec![other_platform()],
+        ..Spec::default()
+    };
+    let cause = [
+        "container api of ",
+        "it is not built for this node's platform",
+    ];
+    rolls_back(&node, &with_pod(PULL_SECRET), Some(other), &cause, &before);
+}
+
+/// By its manifest it is for this one; the kernel tells.
+#[test]
+fn a_program_for_another_platform_is_named() {
+    let lying = Spec {
+        binary: Some(other_platform()),
+        ..Spec::default()
+    };
+    let cause = [
+        "container api of ",
+        "it is not built for this node's platform",
+    ];
+    is_named("wrong-program", Helm::V4, &next(), Some(lying), &cause);
+}
+
+fn other_platform() -> Platform {
+    match Platform::here() {
+        Platform::Amd64 => Platform::Arm64,
+        Platform::Arm64 => Platform::Amd64,
+    }
 }
 
 /// The deadline is the only judge of it; the probe and its answer are told.

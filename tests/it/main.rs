@@ -30,3 +30,4 @@ mod readme;
 mod registry;
 mod rights;
 mod rollback;
+mod scale;

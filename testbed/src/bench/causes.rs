@@ -50,26 +50,36 @@ struct Report {
     bar: f64,
 }
 
-const fn report(is: fn(&Value) -> bool) -> Option<Report> {
-    Some(Report {
+/// The kubelet's or the scheduler's, on a pod.
+const fn report(is: fn(&Value) -> bool) -> Report {
+    Report {
         resource: "pods",
         is,
         bar: 3000.0,
-    })
+    }
 }
 
-fn all() -> [Cause; 9] {
-    let plain = || Ok(Shop::new("shop", BAD).chart());
-    let good = || Some(Spec::default());
-    let cause = |name, says, report| Cause {
+/// A way to fail by a good image in a good chart; the rest is said where it differs.
+const fn cause(name: &'static str, says: &'static str, report: Option<Report>) -> Cause {
+    Cause {
         name,
         says,
         exit: 8,
-        chart: plain,
-        image: good,
+        chart: || Ok(Shop::new("shop", BAD).chart()),
+        image: || Some(Spec::default()),
         denied: false,
         report,
-    };
+    }
+}
+
+fn other_platform() -> Platform {
+    match Platform::here() {
+        Platform::Amd64 => Platform::Arm64,
+        Platform::Arm64 => Platform::Amd64,
+    }
+}
+
+fn all() -> [Cause; 9] {
     let pull: fn(&Value) -> bool = |pod| waits(pod, &["ErrImagePull", "ImagePullBackOff"]);
     [
         Cause {
@@ -81,18 +91,22 @@ fn all() -> [Cause; 9] {
             image: || None,
             denied: true,
             chart: || edited(CONTAINERS, &format!("{PULL_SECRET}{CONTAINERS}")),
-            ..cause("tag-not-found-denied", ": not found", report(pull))
+            ..cause("tag-not-found-denied", ": not found", Some(report(pull)))
         },
         Cause {
             image: || Some(Spec::behaving("exit 3")),
-            ..cause("crash-loop", "last with exit code 3", report(crashed_twice))
+            ..cause(
+                "crash-loop",
+                "last with exit code 3",
+                Some(report(crashed_twice)),
+            )
         },
         Cause {
             chart: || with_container("envFrom: [{secretRef: {name: mail}}]"),
             ..cause(
                 "missing-secret",
                 "needs Secret mail",
-                report(|pod| waits(pod, &["CreateContainerConfigError"])),
+                Some(report(|pod| waits(pod, &["CreateContainerConfigError"]))),
             )
         },
         Cause {
@@ -115,29 +129,29 @@ fn all() -> [Cause; 9] {
             ..cause(
                 "unschedulable",
                 "no node can take",
-                report(|pod| holds(pod, "PodScheduled", "False")),
+                Some(report(|pod| holds(pod, "PodScheduled", "False"))),
             )
         },
         Cause {
             image: || Some(Spec::behaving("eat-memory 256Mi")),
             chart: || with_container("resources: {limits: {memory: 32Mi}}"),
-            ..cause("oom", "more memory than its limit", report(crashed_twice))
+            ..cause(
+                "oom",
+                "more memory than its limit",
+                Some(report(crashed_twice)),
+            )
         },
         Cause {
             image: || {
-                let other = match Platform::here() {
-                    Platform::Amd64 => Platform::Arm64,
-                    Platform::Arm64 => Platform::Amd64,
-                };
                 Some(Spec {
-                    binary: Some(other),
+                    binary: Some(other_platform()),
                     ..Spec::default()
                 })
             },
             ..cause(
                 "wrong-architecture",
                 "not built for this node's platform",
-                report(never_started),
+                Some(report(never_started)),
             )
         },
         Cause {
@@ -242,16 +256,16 @@ pub fn causes(info: &Info, deploy: &std::path::Path, limit: Duration) -> Result<
     for (cause, apps) in all.iter().zip(ours.iter().zip(&theirs)) {
         prepare(&site, &pusher, cause, [apps.0, apps.1])?;
     }
-    let mut named = Vec::new();
+    let mut ends = Vec::new();
     for (cause, app) in all.iter().zip(&ours) {
-        named.push(name(&site, cause, app)?);
+        ends.push(name(&site, cause, app)?);
     }
     let mut waiting = Vec::new();
     for (cause, app) in all.iter().zip(&theirs) {
         waiting.push(Bare::start(&site, cause, app, limit)?);
     }
     let mut figures = Vec::new();
-    for ((cause, named), bare) in all.iter().zip(named).zip(waiting) {
+    for ((cause, named), bare) in all.iter().zip(ends).zip(waiting) {
         let bare = bare
             .join()
             .map_err(|_| anyhow::anyhow!("a bare helm was lost"))??;
