@@ -230,11 +230,8 @@ fn a_new_list_drops_what_is_gone_but_a_hooks_pod() {
     let stranger = json!({"kind": "Pod", "metadata": {"namespace": "shop", "name": "api-gateway-1-x", "uid": "s",
         "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "api-gateway-1", "uid": "t", "controller": true}]}, "spec": {"containers": []}});
     let own = pod("api-1-a", false, &container(false, &json!({"running": {}})));
-    for object in [&job_pod, &own] {
-        assert_eq!(
-            world.apply(change(object), Moment::default()),
-            Some(What::Pod)
-        );
+    for (object, what) in [(&job_pod, What::JobPod), (&own, What::Pod)] {
+        assert_eq!(world.apply(change(object), Moment::default()), Some(what));
     }
     assert_eq!(
         world.apply(change(&own), Moment::default()),
@@ -260,6 +257,13 @@ fn a_new_list_drops_what_is_gone_but_a_hooks_pod() {
             later
         ),
         Some(What::Pod)
+    );
+    assert_eq!(
+        world.apply(
+            Change::Listed(What::JobPod, "shop".to_owned(), BTreeSet::new()),
+            later
+        ),
+        Some(What::JobPod)
     );
     let left: Vec<&str> = world.pods.keys().map(|place| place.1.as_str()).collect();
     assert_eq!(left, ["migrate-x"]);
