@@ -5,6 +5,7 @@
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -379,7 +380,8 @@ fn name(site: &Site<'_>, cause: &Cause, app: &str) -> Result<Named> {
     let mut signal = site.signal(app, &owner(cause), BAD, ["bad", "good"]);
     ended(&mut signal, cause.exit, cause.says)?;
     let end = Instant::now();
-    let reported = sight.map(Sight::end).transpose()?;
+    let reported = sight.map(Sight::end).transpose();
+    let reported = reported.with_context(|| cause.name)?;
     Ok(Named {
         took: end - begun,
         after_report: reported.map(|at| end.saturating_duration_since(at)),
@@ -400,10 +402,13 @@ fn ended(command: &mut Command, exit: i32, says: &str) -> Result<()> {
     Ok(())
 }
 
+/// How much later than `deploy` somebody else may hear of a report.
+const LATER: Duration = Duration::from_secs(10);
+
 /// Somebody else who watches for the cluster's report.
 struct Sight {
     kubectl: Child,
-    seen: JoinHandle<Option<Instant>>,
+    seen: mpsc::Receiver<Instant>,
 }
 
 impl Sight {
@@ -417,30 +422,29 @@ impl Sight {
             .stderr(Stdio::null())
             .spawn()?;
         let stream = kubectl.stdout.take().context("kubectl has no output")?;
-        let is = report.is;
-        let seen = std::thread::spawn(move || first(stream, is));
+        let (is, (sender, seen)) = (report.is, mpsc::channel());
+        std::thread::spawn(move || tell(stream, is, &sender));
         Ok(Self { kubectl, seen })
     }
 
     /// When it was first seen.
     fn end(mut self) -> Result<Instant> {
+        let seen = self.seen.recv_timeout(LATER);
         self.kubectl.kill()?;
         self.kubectl.wait()?;
-        let seen = self.seen.join().ok().flatten();
         seen.context("the cluster reported nothing by the time that deploy had ended")
     }
 }
 
-/// When the first object of the stream came that is so. The rest is read, too.
-fn first(stream: impl Read, is: fn(&Value) -> bool) -> Option<Instant> {
+/// Tells when an object came that is so. The rest is read, too.
+fn tell(stream: impl Read, is: fn(&Value) -> bool, seen: &mpsc::Sender<Instant>) {
     let objects = Deserializer::from_reader(stream).into_iter::<Value>();
-    let mut seen = None;
     for object in objects.map_while(Result::ok) {
-        if seen.is_none() && is(&object) {
-            seen = Some(Instant::now());
+        if is(&object) {
+            // Only the first is waited for.
+            let _ = seen.send(Instant::now());
         }
     }
-    seen
 }
 
 /// A bare helm.

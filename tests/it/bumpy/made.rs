@@ -82,7 +82,8 @@ impl Made {
 
     /// Another container in the api's pod, behind it.
     pub fn beside(mut self, name: &str, args: &str) -> Self {
-        self.api += &format!("        - {{name: {name}, image: {IMAGE}, args: [{args}]}}\n");
+        let container = format!("        - {{name: {name}, image: {IMAGE}, args: [{args}]}}\n");
+        self.api.push_str(&container);
         self
     }
 
