@@ -3,6 +3,8 @@
 //! `deploy` goes through the causes one by one; the bare helms wait all at once, since each of them
 //! waits its whole time. Both keep what failed as it is.
 
+mod table;
+
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -12,232 +14,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Deserializer, Value};
 
+use self::table::{BAD, Cause, Report, all};
 use super::site::Site;
 use super::{Figure, Held, Unit, alone};
-use crate::chart::{Chart, Hook, Shop};
+use crate::chart::Shop;
 use crate::client::Info;
 use crate::ghcr::{Access, Policy, Visibility};
-use crate::image::{Platform, Spec};
+use crate::image::Spec;
 use crate::push::Pusher;
 
 const GOOD: &str = "1.0.0";
-const BAD: &str = "1.1.0";
-const API: &str = "templates/api.yaml";
 
 /// The part of the bare helm's time that it may take.
 const PART: f64 = 0.05;
-
-/// A way to fail.
-struct Cause {
-    name: &'static str,
-    /// What the error must say.
-    says: &'static str,
-    exit: i32,
-    /// The chart that fails.
-    chart: fn() -> Result<Chart>,
-    /// The image that fails; none where its tag is not there at all.
-    image: fn() -> Option<Spec>,
-    /// Whether the registry denies the image to `deploy`, and only the kubelet may look.
-    denied: bool,
-    /// Where the cluster reports it, and what that looks like; none where it is not asked.
-    report: Option<Report>,
-}
-
-/// Where the cluster reports a cause: a resource, and how an object of it looks then.
-struct Report {
-    resource: &'static str,
-    is: fn(&Value) -> bool,
-    /// How soon after it the end must come, in milliseconds.
-    bar: f64,
-}
-
-/// The kubelet's or the scheduler's, on a pod.
-const fn report(is: fn(&Value) -> bool) -> Report {
-    Report {
-        resource: "pods",
-        is,
-        bar: 3000.0,
-    }
-}
-
-/// A way to fail by a good image in a good chart; the rest is said where it differs.
-const fn cause(name: &'static str, says: &'static str, report: Option<Report>) -> Cause {
-    Cause {
-        name,
-        says,
-        exit: 8,
-        chart: || Ok(Shop::new("shop", BAD).chart()),
-        image: || Some(Spec::default()),
-        denied: false,
-        report,
-    }
-}
-
-fn other_platform() -> Platform {
-    match Platform::here() {
-        Platform::Amd64 => Platform::Arm64,
-        Platform::Arm64 => Platform::Amd64,
-    }
-}
-
-fn all() -> [Cause; 9] {
-    let pull: fn(&Value) -> bool = |pod| waits(pod, &["ErrImagePull", "ImagePullBackOff"]);
-    [
-        Cause {
-            exit: 5,
-            image: || None,
-            ..cause("tag-not-found", "does not have the image", None)
-        },
-        Cause {
-            image: || None,
-            denied: true,
-            chart: || edited(CONTAINERS, &format!("{PULL_SECRET}{CONTAINERS}")),
-            ..cause("tag-not-found-denied", ": not found", Some(report(pull)))
-        },
-        Cause {
-            image: || Some(Spec::behaving("exit 3")),
-            ..cause(
-                "crash-loop",
-                "last with exit code 3",
-                Some(report(crashed_twice)),
-            )
-        },
-        Cause {
-            chart: || with_container("envFrom: [{secretRef: {name: mail}}]"),
-            ..cause(
-                "missing-secret",
-                "needs Secret mail",
-                Some(report(|pod| waits(pod, &["CreateContainerConfigError"]))),
-            )
-        },
-        Cause {
-            chart: || with_container("resources: {requests: {cpu: 2}}"),
-            ..cause(
-                "quota",
-                "exceeded quota",
-                Some(Report {
-                    resource: "replicasets",
-                    is: |set| holds(set, "ReplicaFailure", "True"),
-                    bar: 3000.0,
-                }),
-            )
-        },
-        Cause {
-            chart: || {
-                let selector = "      nodeSelector: {disk: golden}\n";
-                edited(CONTAINERS, &format!("{selector}{CONTAINERS}"))
-            },
-            ..cause(
-                "unschedulable",
-                "no node can take",
-                Some(report(|pod| holds(pod, "PodScheduled", "False"))),
-            )
-        },
-        Cause {
-            image: || Some(Spec::behaving("eat-memory 256Mi")),
-            chart: || with_container("resources: {limits: {memory: 32Mi}}"),
-            ..cause(
-                "oom",
-                "more memory than its limit",
-                Some(report(crashed_twice)),
-            )
-        },
-        Cause {
-            image: || {
-                Some(Spec {
-                    binary: Some(other_platform()),
-                    ..Spec::default()
-                })
-            },
-            ..cause(
-                "wrong-architecture",
-                "not built for this node's platform",
-                Some(report(never_started)),
-            )
-        },
-        Cause {
-            exit: 7,
-            chart: || {
-                let hook = Hook {
-                    args: ["once", "print no such column", "once-exit 5"]
-                        .map(str::to_owned)
-                        .to_vec(),
-                    ..Hook::default()
-                };
-                Ok(Shop::new("shop", BAD).hook(hook).chart())
-            },
-            ..cause(
-                "failed-hook",
-                "the Job failed",
-                Some(Report {
-                    resource: "jobs",
-                    is: |job| holds(job, "Failed", "True"),
-                    bar: 1000.0,
-                }),
-            )
-        },
-    ]
-}
-
-const CONTAINERS: &str = "      containers:\n";
-const PULL_SECRET: &str = "      imagePullSecrets: [{name: ghcr}]\n";
-
-/// The shop's chart with a text of the api's template replaced.
-fn edited(from: &str, to: &str) -> Result<Chart> {
-    let chart = Shop::new("shop", BAD).chart();
-    let text = chart.file(API).context(API)?;
-    ensure!(text.contains(from), "{API} does not hold {from:?}");
-    let text = text.replace(from, to);
-    Ok(chart.with(API, &text))
-}
-
-fn with_container(more: &str) -> Result<Chart> {
-    let name = "        - name: api\n";
-    edited(name, &format!("{name}          {more}\n"))
-}
-
-fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
-    pod["status"]["containerStatuses"]
-        .as_array()
-        .into_iter()
-        .flatten()
-}
-
-fn waits(pod: &Value, reasons: &[&str]) -> bool {
-    containers(pod).any(|one| {
-        let reason = one["state"]["waiting"]["reason"].as_str();
-        reason.is_some_and(|reason| reasons.contains(&reason))
-    })
-}
-
-fn crashed_twice(pod: &Value) -> bool {
-    let down = |one: &Value| {
-        !one["state"]["terminated"].is_null()
-            || one["state"]["waiting"]["reason"] == "CrashLoopBackOff"
-    };
-    containers(pod).any(|one| one["restartCount"].as_u64() >= Some(1) && down(one))
-}
-
-/// The runtime's word, in whatever form the kubelet passes it on.
-fn never_started(pod: &Value) -> bool {
-    let said = |end: &Value| {
-        matches!(
-            end["reason"].as_str(),
-            Some("StartError" | "ContainerCannotRun")
-        ) || end["exitCode"].as_u64() == Some(255)
-    };
-    waits(pod, &["RunContainerError", "CreateContainerError"])
-        || containers(pod)
-            .any(|one| said(&one["state"]["terminated"]) || said(&one["lastState"]["terminated"]))
-}
-
-fn holds(object: &Value, condition: &str, status: &str) -> bool {
-    let conditions = object["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|one| one["type"] == condition && one["status"] == status)
-}
 
 /// The figures of each cause: from start to exit against a bare helm that may wait for `limit`, and
 /// from the cluster's own report to exit.
@@ -473,35 +262,5 @@ impl Bare {
             }
             Ok(begun.elapsed())
         }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn reports_are_recognised() {
-        let pod = |status: Value| json!({"status": {"containerStatuses": [status]}});
-        let first = json!({"restartCount": 0, "state": {"terminated": {"exitCode": 3}}});
-        let second = json!({"restartCount": 1, "state": {"terminated": {"exitCode": 3}}});
-        assert!(!crashed_twice(&pod(first)));
-        assert!(crashed_twice(&pod(second)));
-        let waiting = json!({"state": {"waiting": {"reason": "ErrImagePull"}}});
-        assert!(waits(&pod(waiting.clone()), &["ErrImagePull"]));
-        assert!(!waits(&pod(waiting), &["ImagePullBackOff"]));
-        let failed = json!({"status": {"conditions": [{"type": "Failed", "status": "True"}]}});
-        assert!(holds(&failed, "Failed", "True") && !holds(&failed, "Complete", "True"));
-    }
-
-    #[test]
-    fn every_chart_can_be_made() {
-        for cause in all() {
-            assert!((cause.chart)().is_ok(), "{}", cause.name);
-        }
     }
 }
