@@ -203,17 +203,10 @@ fn crashed_twice(pod: &Value) -> bool {
     containers(pod).any(|one| one["restartCount"].as_u64() >= Some(1) && down(one))
 }
 
-/// The runtime's word, in whatever form the kubelet passes it on.
+/// The runtime's word where it has one; a program for another platform may also just end, and end
+/// again.
 fn never_started(pod: &Value) -> bool {
-    let said = |end: &Value| {
-        matches!(
-            end["reason"].as_str(),
-            Some("StartError" | "ContainerCannotRun")
-        ) || end["exitCode"].as_u64() == Some(255)
-    };
-    waits(pod, &["RunContainerError", "CreateContainerError"])
-        || containers(pod)
-            .any(|one| said(&one["state"]["terminated"]) || said(&one["lastState"]["terminated"]))
+    waits(pod, &["RunContainerError", "CreateContainerError"]) || crashed_twice(pod)
 }
 
 fn holds(object: &Value, condition: &str, status: &str) -> bool {
