@@ -73,7 +73,12 @@ fn figures_of(cause: &Cause, named: &Named, bare: Duration) -> Vec<Figure> {
     let whole = Figure {
         other: Some(("bare helm".to_owned(), ms(bare))),
         held: Held::Part,
-        ..alone(format!("{what}: named"), Unit::Ms, ms(named.took), PART)
+        ..alone(
+            format!("{what}: named"),
+            Unit::Ms,
+            ms(named.took),
+            if cause.waits { PART } else { f64::INFINITY },
+        )
     };
     let after = match (&cause.report, named.after_report) {
         (Some(report), Some(after)) => {

@@ -70,7 +70,7 @@ pub struct Figure {
     pub other: Option<(String, f64)>,
     /// What counts.
     pub held: Held,
-    /// The most that it may be.
+    /// The most that it may be; infinite where it is only told.
     pub bar: f64,
 }
 
@@ -100,6 +100,7 @@ impl Figure {
         }
         let (value, bar) = (self.value(), self.bar);
         let bar = match self.held {
+            _ if bar.is_infinite() => "; without a bar".to_owned(),
             Held::Alone => format!("; at most {bar} {unit}"),
             Held::Beyond(_) => format!("; {value:+.1} {unit}, at most {bar:+} {unit}"),
             Held::Part => format!("; at most {bar}"),

@@ -21,6 +21,8 @@ pub(super) struct Cause {
     pub(super) chart: fn() -> Result<Chart>,
     /// The image that fails; none where its tag is not there at all.
     pub(super) image: fn() -> Option<Spec>,
+    /// Whether a bare helm waits for it until time is up; a failed hook ends it at once.
+    pub(super) waits: bool,
     /// Whether the registry denies the image to `deploy`, and only the kubelet may look.
     pub(super) denied: bool,
     /// Where the cluster reports it, and what that looks like; none where it is not asked.
@@ -52,6 +54,7 @@ const fn cause(name: &'static str, says: &'static str, report: Option<Report>) -
         exit: 8,
         chart: || Ok(Shop::new("shop", BAD).chart()),
         image: || Some(Spec::default()),
+        waits: true,
         denied: false,
         report,
     }
@@ -142,6 +145,7 @@ pub(super) fn all() -> [Cause; 9] {
         },
         Cause {
             exit: 7,
+            waits: false,
             chart: || {
                 let hook = Hook {
                     args: ["once", "print no such column", "once-exit 5"]
