@@ -6,7 +6,9 @@
 //! decided here, and nothing slow may start here.
 
 mod bug;
+pub mod completions;
 pub mod history;
+pub mod man;
 pub mod show;
 pub mod signal;
 
@@ -26,7 +28,7 @@ use crate::report::terminal;
 use crate::signal::{Flag, SWITCHES};
 
 /// The subcommands: a first argument that is none of them begins a signal.
-pub const SUBCOMMANDS: [&str; 3] = ["history", "show", "help"];
+pub const SUBCOMMANDS: [&str; 5] = ["history", "show", "completions", "man", "help"];
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -41,6 +43,10 @@ pub enum Invocation {
     ExecHelm(Vec<OsString>),
     /// Another program's, behind [`exec::PROGRAM`].
     ExecProgram(Vec<OsString>),
+    /// `deploy completions`
+    Completions(completions::Args),
+    /// `deploy man`
+    Man,
     /// Help or the version.
     Help(StyledStr),
     /// A subcommand with arguments that it does not have.
@@ -72,6 +78,10 @@ enum Command {
     History(history::Args),
     /// Show one deploy with the evidence of its failure
     Show(show::Args),
+    /// Print what a shell needs to complete this command line
+    Completions(completions::Args),
+    /// Print the manual page
+    Man,
 }
 
 /// Reads a command line: the program's name first (any will do), then its
@@ -111,10 +121,20 @@ fn perform(args: Vec<OsString>) -> ExitCode {
         Invocation::Refused(error) => fail(&error),
         Invocation::History(args) => history::run(&args).unwrap_or_else(|error| fail(&error)),
         Invocation::Show(args) => show::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::Completions(args) => {
+            completions::run(&args).unwrap_or_else(|error| fail(&error))
+        }
+        Invocation::Man => man::run().unwrap_or_else(|error| fail(&error)),
         Invocation::ExecHelm(args) => return ExitCode::from(exec::run(args)),
         Invocation::ExecProgram(args) => return ExitCode::from(exec::run_program(args)),
     };
     ExitCode::from(exit.code())
+}
+
+/// Prints a result. A pipe that was closed by its reader is no failure.
+fn print(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
 }
 
 /// Tells an error that came before there was a run to report.
@@ -161,6 +181,12 @@ fn subcommand(args: &[OsString]) -> Invocation {
         Ok(Cli {
             command: Some(Command::Show(args)),
         }) => Invocation::Show(args),
+        Ok(Cli {
+            command: Some(Command::Completions(args)),
+        }) => Invocation::Completions(args),
+        Ok(Cli {
+            command: Some(Command::Man),
+        }) => Invocation::Man,
         Ok(Cli { command: None }) => Invocation::Signal(args.to_vec()),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp

@@ -113,9 +113,11 @@ Usage: deploy --app <app> --chart <ref> --chart-version <version> --images <json
        deploy <command>
 
 Commands:
-  history  List the deploys of this node
-  show     Show one deploy with the evidence of its failure
-  help     Print this message or the help of the given subcommand(s)
+  history      List the deploys of this node
+  show         Show one deploy with the evidence of its failure
+  completions  Print what a shell needs to complete this command line
+  man          Print the manual page
+  help         Print this message or the help of the given subcommand(s)
 
 Options:
       --dry-run  Plan and prove only: nothing is applied, nothing is locked
