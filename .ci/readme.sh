@@ -18,8 +18,8 @@ block() {
     ' README.md
 }
 
-# Scratch folders over /usr/local/bin and /home, for us alone; other homes
-# stay visible.
+# Scratch folders over what install.sh writes to, for us alone; other homes and
+# the rest of /etc stay visible.
 scratch() {
     mount -t tmpfs tmpfs /mnt
     mkdir /mnt/home
@@ -34,6 +34,10 @@ scratch() {
         mount --rbind "$home" "/home/$(basename "$home")"
     done
     mount -t tmpfs -o mode=755 tmpfs /usr/local/bin
+    mount -t tmpfs -o mode=755 tmpfs /usr/local/share
+    mount -t tmpfs -o mode=755 tmpfs /var/lib
+    mkdir /mnt/etc /mnt/etc.work
+    mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/etc,workdir=/mnt/etc.work /etc
     # The runner's home, owned by a user that need not exist here.
     mkdir /home/github-runner
     chown 1001:1001 /home/github-runner

@@ -153,8 +153,8 @@ fn installed() -> Result<System> {
     }
 }
 
-/// The folder of a package's files.
-fn unpack(cache: &Cache, package: &str, progress: Progress) -> Result<PathBuf> {
+/// The folder of a package's files, which is unpacked and never installed.
+pub fn unpack(cache: &Cache, package: &str, progress: Progress) -> Result<PathBuf> {
     cache.artefact_of_any_key(package, progress, |folder| {
         let download = tempfile::tempdir().context("no folder for a package")?;
         let what = format!("fetching Debian's package {package}");

@@ -7,7 +7,7 @@ mod go;
 mod run;
 
 pub use cache::Cache;
-pub use debian::PacketFilters;
+pub use debian::{PacketFilters, unpack};
 pub use go::GoProgram;
 
 use std::path::PathBuf;

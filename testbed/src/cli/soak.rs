@@ -16,7 +16,13 @@ pub(super) struct Args {
 }
 
 /// The scenarios with a long form.
-const LONG: [&str; 4] = ["chaos::", "crowd::", "corpus::", "bumpy::"];
+const LONG: [&str; 5] = [
+    "chaos::",
+    "crowd::",
+    "corpus::",
+    "bumpy::",
+    "install::killed::",
+];
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let mut cargo = Command::new("cargo");
