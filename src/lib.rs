@@ -8,6 +8,7 @@
 pub mod chart;
 pub mod cli;
 pub mod cluster;
+pub mod doctor;
 pub mod error;
 pub mod event;
 pub mod exit;

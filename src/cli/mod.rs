@@ -7,6 +7,7 @@
 
 mod bug;
 pub mod completions;
+pub mod doctor;
 pub mod history;
 pub mod man;
 pub mod show;
@@ -28,7 +29,7 @@ use crate::report::terminal;
 use crate::signal::{Flag, SWITCHES};
 
 /// The subcommands: a first argument that is none of them begins a signal.
-pub const SUBCOMMANDS: [&str; 5] = ["history", "show", "completions", "man", "help"];
+pub const SUBCOMMANDS: [&str; 6] = ["history", "show", "doctor", "completions", "man", "help"];
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub enum Invocation {
     ExecHelm(Vec<OsString>),
     /// Another program's, behind [`exec::PROGRAM`].
     ExecProgram(Vec<OsString>),
+    /// `deploy doctor`
+    Doctor(doctor::Args),
     /// `deploy completions`
     Completions(completions::Args),
     /// `deploy man`
@@ -78,6 +81,8 @@ enum Command {
     History(history::Args),
     /// Show one deploy with the evidence of its failure
     Show(show::Args),
+    /// Try all that a deploy will need, and tell how to mend it
+    Doctor(doctor::Args),
     /// Print what a shell needs to complete this command line
     Completions(completions::Args),
     /// Print the manual page
@@ -121,6 +126,9 @@ fn perform(args: Vec<OsString>) -> ExitCode {
         Invocation::Refused(error) => fail(&error),
         Invocation::History(args) => history::run(&args).unwrap_or_else(|error| fail(&error)),
         Invocation::Show(args) => show::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::Doctor(args) => {
+            doctor::run(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
+        }
         Invocation::Completions(args) => {
             completions::run(&args).unwrap_or_else(|error| fail(&error))
         }
@@ -181,6 +189,9 @@ fn subcommand(args: &[OsString]) -> Invocation {
         Ok(Cli {
             command: Some(Command::Show(args)),
         }) => Invocation::Show(args),
+        Ok(Cli {
+            command: Some(Command::Doctor(args)),
+        }) => Invocation::Doctor(args),
         Ok(Cli {
             command: Some(Command::Completions(args)),
         }) => Invocation::Completions(args),

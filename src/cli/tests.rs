@@ -115,6 +115,7 @@ Usage: deploy --app <app> --chart <ref> --chart-version <version> --images <json
 Commands:
   history      List the deploys of this node
   show         Show one deploy with the evidence of its failure
+  doctor       Try all that a deploy will need, and tell how to mend it
   completions  Print what a shell needs to complete this command line
   man          Print the manual page
   help         Print this message or the help of the given subcommand(s)

@@ -10,4 +10,5 @@ pub mod namespace;
 pub mod objects;
 pub(crate) mod proxy;
 pub mod recovery;
+pub mod rights;
 pub mod verify;

@@ -66,6 +66,23 @@ pub struct Helm {
     cancel: Cancel,
 }
 
+/// Where the plan's helm is and which version it is, without anything to pull.
+/// Errors are [`crate::Kind::Node`].
+pub async fn found(plan: &Plan, cancel: &Cancel) -> Result<(std::path::PathBuf, semver::Version)> {
+    let runner = runner(plan, None)?;
+    let (version, _) = known(&runner, cancel).await?;
+    Ok((runner.helm().to_owned(), version))
+}
+
+fn runner(plan: &Plan, lock: Option<BorrowedFd<'_>>) -> Result<Runner> {
+    let mut environment = plan.environment.clone();
+    match &plan.kubeconfig {
+        Some(paths) => environment.insert("KUBECONFIG".into(), paths.clone()),
+        None => environment.remove(std::ffi::OsStr::new("KUBECONFIG")),
+    };
+    Runner::new(find::locate(plan)?, &environment, lock)
+}
+
 impl Helm {
     /// Finds helm, and pulls the plan's chart while it is asked for its version.
     /// Every helm that is run holds `lock` open for as long as it lives.
@@ -80,12 +97,7 @@ impl Helm {
         cancel: Cancel,
         deadline: Instant,
     ) -> Result<(Self, Pulled)> {
-        let mut environment = plan.environment.clone();
-        match &plan.kubeconfig {
-            Some(paths) => environment.insert("KUBECONFIG".into(), paths.clone()),
-            None => environment.remove(std::ffi::OsStr::new("KUBECONFIG")),
-        };
-        let runner = Runner::new(find::locate(plan)?, &environment, lock)?;
+        let runner = runner(plan, lock)?;
         let (chart, version) = (&plan.request.chart, &plan.request.version);
         let pull = async { Ok(pull::pull(&runner, chart, version, &cancel, deadline).await) };
         let (known, pulled) = tokio::try_join!(known(&runner, &cancel), pull)?;

@@ -21,7 +21,7 @@ pub use accounts::Accounts;
 pub use config::Config;
 pub use environment::Environment;
 pub use locate::SYSTEM;
-pub use plan::plan;
+pub use plan::{plan, prospect};
 pub use variables::{Class, Form, VARIABLES, Variable};
 
 use crate::error::{Error, Kind, Result};

@@ -50,6 +50,26 @@ pub fn plan(
     }
     policy::check(&request, &node.config, node.file.as_deref())?;
     let forward = forward(node, &say)?;
+    ready(request, node, environment, &say)
+}
+
+/// The same for whoever only looks: nothing is refused, whatever the event and
+/// the policy.
+pub fn prospect(
+    request: Request,
+    node: &Node,
+    environment: &Environment,
+) -> Result<(Plan, Vec<String>)> {
+    let say = Heard::of(node, &request);
+    ready(request, node, environment, &say)
+}
+
+fn ready(
+    request: Request,
+    node: &Node,
+    environment: &Environment,
+    say: &Heard<'_>,
+) -> Result<(Plan, Vec<String>)> {
     let found = Found {
         values: match forward {
             Some(_) => Vec::new(),
@@ -63,7 +83,7 @@ pub fn plan(
         k3s_kubeconfig: Path::new(K3S).exists(),
         state: state::directory(environment, node.uid, &node.accounts, &node.cwd)?,
     };
-    join(request, node, environment, &say, found)
+    join(request, node, environment, say, found)
 }
 
 /// What of the node's say is about this app.

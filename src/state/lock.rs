@@ -316,6 +316,22 @@ impl Place {
     }
 }
 
+/// Who holds the lock of a release now, for whoever only looks; none where
+/// nobody does, or that cannot be told.
+pub fn holder(state: &Path, namespace: &str, release: &str) -> Option<Holder> {
+    let file = File::open(Place::new(state, namespace, release).file).ok()?;
+    // Shared, and let go at once: nobody is kept waiting.
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(rustix::io::Errno::WOULDBLOCK) => read_holder(&file),
+        _ => None,
+    }
+}
+
+/// When the last helm of this node began for a release; see [`helm_began`].
+pub fn last_helm(state: &Path, namespace: &str, release: &str) -> Option<Timestamp> {
+    read_holder(&File::open(Place::new(state, namespace, release).file).ok()?)?.helm_began
+}
+
 fn is_directory(file: &File) -> bool {
     file.metadata().is_ok_and(|found| found.is_dir())
 }

@@ -15,6 +15,7 @@ mod corpus;
 mod crash;
 mod crowd;
 mod deploys;
+mod doctor;
 mod events;
 mod failures;
 mod forward;

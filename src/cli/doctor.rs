@@ -1,0 +1,66 @@
+//! `deploy doctor`: tells what was found, and ends with 3 where a deploy would
+//! fail.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::doctor::{self, Asked, Finding, Level};
+use crate::error::{Error, Kind, Result};
+use crate::exit::Exit;
+use crate::node::Environment;
+
+/// What `deploy doctor` takes.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Args {
+    /// The application; without it, each that deploy.toml lists
+    #[arg(value_name = "app")]
+    pub app: Option<crate::signal::App>,
+    /// One JSON object per finding, for scripts
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Looks, and tells.
+pub(super) fn run(invoked_as: &OsStr, args: &Args) -> Result<Exit> {
+    let environment = Environment::of_process();
+    crate::report::trace::start(&environment);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Kind::Node, "no runtime can be started").because(error))?;
+    let asked = Asked {
+        invoked_as,
+        app: args.app.as_ref(),
+    };
+    let found = runtime.block_on(doctor::examine(&asked, &environment));
+    // An exec plugin of a kubeconfig may hang.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    let found = found?;
+    let mut out = anstream::stdout();
+    for finding in &found {
+        // A pipe that was closed by a pager is no failure.
+        if writeln!(out, "{}", line(finding, args.json)?).is_err() {
+            break;
+        }
+    }
+    let failed = found.iter().any(|finding| finding.level == Level::Fail);
+    Ok(if failed { Exit::Node } else { Exit::Deployed })
+}
+
+fn line(finding: &Finding, json: bool) -> Result<String> {
+    if json {
+        return serde_json::to_string(finding).map_err(|error| {
+            Error::new(Kind::Internal, "a finding cannot be written as JSON").because(error)
+        });
+    }
+    let colour: Style = match finding.level {
+        Level::Ok => AnsiColor::Green.on_default(),
+        Level::Warn => AnsiColor::Yellow.on_default().bold(),
+        Level::Fail => AnsiColor::Red.on_default().bold(),
+    };
+    let line = finding.to_string();
+    let (level, rest) = line.split_at(line.find(' ').unwrap_or(0));
+    Ok(format!("{colour}{level}{colour:#}{rest}"))
+}

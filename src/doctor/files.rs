@@ -1,0 +1,166 @@
+//! What lies on the node: the script, deploy.toml, values files, the state
+//! directory. Looks only; a file that proves that there is room goes at once.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::finding::Finding;
+use crate::chart::values;
+use crate::node::{Environment, Node};
+use crate::plan::Plan;
+use crate::state;
+use crate::text;
+
+/// Where workflows find the script, where nothing else is known.
+const SCRIPT: &str = "/home/github-runner/deploy.sh";
+
+/// How much room a state directory must have, in bytes.
+const ROOM: usize = 64 * 1024;
+
+/// The name that workflows call.
+pub(super) fn script(invoked_as: &OsStr) -> Finding {
+    let invoked = Path::new(invoked_as);
+    let script = if invoked.is_absolute() && invoked.extension() == Some(OsStr::new("sh")) {
+        invoked.to_owned()
+    } else {
+        PathBuf::from(SCRIPT)
+    };
+    let ours = std::env::current_exe().ok();
+    judge_script(&script, ours.as_deref())
+}
+
+fn judge_script(script: &Path, ours: Option<&Path>) -> Finding {
+    let (check, name) = ("script", shown(script));
+    let link = ours.map(|ours| format!("as its owner: ln -sfn {} {name}", shown(ours)));
+    let mend = |finding: Finding| match &link {
+        Some(link) => finding.fix(link.clone()),
+        None => finding,
+    };
+    if script.symlink_metadata().is_err() {
+        let home = script.parent().is_some_and(Path::is_dir);
+        let gone = format!("there is no {name}");
+        return if home {
+            mend(Finding::fail(check, format!("{gone}: workflows call it")))
+        } else {
+            Finding::warn(
+                check,
+                format!("{gone} and no home around it: workflows must call another name"),
+            )
+        };
+    }
+    match (script.canonicalize(), ours.map(Path::canonicalize)) {
+        (Err(_), _) => mend(Finding::fail(check, format!("{name} leads nowhere"))),
+        (Ok(found), Some(Ok(ours))) if found == ours => {
+            Finding::ok(check, format!("{name} is this program"))
+        }
+        (Ok(found), _) => Finding::warn(
+            check,
+            format!("{name} is another program: {}", shown(&found)),
+        )
+        .fix("install.sh keeps it as deploy.sh.before and puts deploy in its place"),
+    }
+}
+
+/// deploy.toml, which was read.
+pub(super) fn configuration(node: &Node) -> Finding {
+    let check = "deploy.toml";
+    let Some(file) = &node.file else {
+        return Finding::ok(check, "there is none: the defaults count");
+    };
+    let name = shown(file);
+    if node.uid != 0 && may_change(file) {
+        return Finding::warn(
+            check,
+            format!("{name} is read, but this user can write it: so can every job of the runner"),
+        )
+        .fix("as root, move it to /etc/deploy, with the values files that it names");
+    }
+    match node.config.apps.len() {
+        0 => Finding::ok(
+            check,
+            format!("{name} is read; it lists no app, so that every app may deploy"),
+        ),
+        apps => Finding::ok(check, format!("{name} is read; it lists {apps} apps")),
+    }
+}
+
+/// The app's values files, whose modes are right.
+pub(super) fn values(plan: &Plan, node: &Node) -> Finding {
+    let check = "values";
+    for file in &plan.values {
+        let name = file.to_string_lossy();
+        let read = std::fs::read_to_string(file).map_err(|error| {
+            Finding::fail(check, format!("{} cannot be read: {error}", shown(file)))
+                .fix("save it as UTF-8")
+        });
+        let parsed = read.and_then(|content| {
+            values::parse(&name, &content).map_err(|error| Finding::failed(check, &error))
+        });
+        if let Err(finding) = parsed {
+            return finding;
+        }
+    }
+    let names: Vec<_> = plan.values.iter().map(|file| shown(file)).collect();
+    match plan
+        .values
+        .iter()
+        .find(|file| node.uid != 0 && may_change(file))
+    {
+        _ if names.is_empty() => Finding::ok(check, "there are none: the chart's own count"),
+        Some(_) => Finding::warn(
+            check,
+            format!(
+                "{} can be written by this user: so can every job of the runner",
+                names.join(", ")
+            ),
+        )
+        .fix("as root, move them to /etc/deploy and name them in deploy.toml: values = […]"),
+        None => Finding::ok(check, names.join(", ")),
+    }
+}
+
+/// Where lock and journal lie.
+pub(super) fn state(node: &Node, environment: &Environment, plan: &Plan) -> Finding {
+    let check = "state";
+    match state::directory(environment, node.uid, &node.accounts, &node.cwd) {
+        Err(error) => return Finding::failed(check, &error),
+        Ok(state::Directory {
+            warning: Some(warning),
+            ..
+        }) => {
+            let (found, fix) = warning.split_once("; ").unwrap_or((&warning, ""));
+            return Finding::warn(check, found).fix(fix);
+        }
+        Ok(_) => {}
+    }
+    let name = shown(&plan.state);
+    if !plan.state.is_dir() {
+        return Finding::ok(check, format!("{name} will be made"));
+    }
+    match room(&plan.state) {
+        Ok(()) => Finding::ok(check, name),
+        Err(error) => Finding::warn(
+            check,
+            format!("{name} takes no file ({error}): a deploy goes on without its journal"),
+        )
+        .fix("make room there, or take the read-only mount away"),
+    }
+}
+
+fn room(folder: &Path) -> std::io::Result<()> {
+    let mut file = tempfile::tempfile_in(folder)?;
+    file.write_all(&vec![0; ROOM])?;
+    file.sync_all()
+}
+
+/// Whether this user can change the file, or put another in its place.
+fn may_change(file: &Path) -> bool {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    let may = |path: &Path| accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
+    may(file) || file.parent().is_some_and(may)
+}
+
+fn shown(path: &Path) -> String {
+    text::line(&path.to_string_lossy(), 500).into_owned()
+}

@@ -1,0 +1,172 @@
+//! `deploy doctor`: everything that a deploy will need, tried as a deploy would
+//! use it and as the same user.
+//!
+//! What is asked of the world comes from the rooms that a deploy asks; here it
+//! becomes findings, each with its cure. Nothing is changed: no lock is kept,
+//! no record and no workload is touched.
+
+mod cluster;
+mod files;
+mod finding;
+mod registry;
+mod rights;
+
+use std::ffi::OsStr;
+
+use crate::error::{Error, Kind, Result};
+use crate::helm::{self, Cancel};
+use crate::node::{self, Environment, Node};
+use crate::plan::Plan;
+use crate::signal::{App, Request};
+
+pub use finding::{Finding, Level};
+
+/// What is looked at.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// What the program was invoked as.
+    pub invoked_as: &'a OsStr,
+    /// Only this app; else each that deploy.toml lists.
+    pub app: Option<&'a App>,
+}
+
+/// Looks at all of it, in the order in which a deploy would need it.
+pub async fn examine(asked: &Asked<'_>, environment: &Environment) -> Result<Vec<Finding>> {
+    let cwd = std::env::current_dir()
+        .map_err(|error| Error::new(Kind::Node, "the working directory is gone").because(error))?;
+    let mut found = vec![files::script(asked.invoked_as)];
+    let node = match node::load(asked.invoked_as, environment, &cwd) {
+        Ok(node) => node,
+        Err(error) => {
+            found.push(Finding::failed("deploy.toml", &error));
+            found.push(Finding::warn(
+                "apps",
+                "nothing further was looked at: deploy.toml says where and how",
+            ));
+            return Ok(found);
+        }
+    };
+    found.push(files::configuration(&node));
+    let apps: Vec<App> = match asked.app {
+        Some(app) => vec![app.clone()],
+        None => node.config.apps.keys().cloned().collect(),
+    };
+    if let Some(app) = asked.app
+        && !node.config.apps.is_empty()
+        && !node.config.apps.contains_key(app)
+    {
+        let why = format!("{app} is not listed in deploy.toml, so that it may not deploy");
+        found.push(Finding::fail("app", why).fix(format!("list it: [apps.{app}]")));
+    }
+    // What belongs to the node is looked at with the first app's settings, or
+    // those that every app has.
+    let common = apps.first().cloned().map_or_else(stand_in, Ok)?;
+    let Some(plan) = prospect(&common, &node, environment, &mut found)? else {
+        return Ok(found);
+    };
+    found.push(files::state(&node, environment, &plan));
+    found.push(helm_itself(&plan).await);
+    let (client, of_cluster) = cluster::reach(&plan).await;
+    found.extend(of_cluster);
+    if apps.is_empty() {
+        found.push(registry::look(&plan, &[]).await);
+        found.push(
+            Finding::warn(
+                "apps",
+                "values, rights and release belong to an app, and deploy.toml lists none",
+            )
+            .fix("name one: deploy doctor <app>"),
+        );
+    }
+    for app in &apps {
+        let plan = if *app == common {
+            Some(plan.clone())
+        } else {
+            prospect(app, &node, environment, &mut found)?
+        };
+        let Some(plan) = plan else { continue };
+        let images = match &client {
+            Some(client) => {
+                let release = cluster::release(client, &plan).await;
+                found.extend(release.findings.into_iter().map(|finding| finding.of(app)));
+                release.images
+            }
+            None => Vec::new(),
+        };
+        found.push(registry::look(&plan, &images).await.of(app));
+    }
+    Ok(found)
+}
+
+/// What a deploy of the app would do here; none where that cannot be said. Its
+/// values files are judged on the way: one that is no good does not hide the rest.
+fn prospect(
+    app: &App,
+    node: &Node,
+    environment: &Environment,
+    found: &mut Vec<Finding>,
+) -> Result<Option<Plan>> {
+    let request = request(app, node)?;
+    let warnings = |plan: Plan, warnings: Vec<String>, found: &mut Vec<Finding>| {
+        // The state directory has a finding of its own.
+        let own = |warning: &&String| !warning.starts_with(crate::state::SYSTEM);
+        found.extend(
+            warnings
+                .iter()
+                .filter(own)
+                .map(|warning| Finding::warn("settings", warning.as_str()).of(app)),
+        );
+        Some(plan)
+    };
+    match node::prospect(request.clone(), node, environment) {
+        Ok((plan, warned)) => {
+            found.push(files::values(&plan, node).of(app));
+            Ok(warnings(plan, warned, found))
+        }
+        Err(error) => {
+            let mut bare = node.clone();
+            bare.config.apps.entry(app.clone()).or_default().values = Some(Vec::new());
+            let rest = node::prospect(request, &bare, environment);
+            let check = if rest.is_ok() { "values" } else { "settings" };
+            found.push(Finding::failed(check, &error).of(app));
+            Ok(rest
+                .ok()
+                .and_then(|(plan, warned)| warnings(plan, warned, found)))
+        }
+    }
+}
+
+/// An app for what no app has by itself.
+fn stand_in() -> Result<App> {
+    "doctor"
+        .parse()
+        .map_err(|_| Error::new(Kind::Internal, "the stand-in's name is no app's"))
+}
+
+/// A request that is never sent: only its app counts.
+fn request(app: &App, node: &Node) -> Result<Request> {
+    let broken = |_| Error::new(Kind::Internal, "the stand-in is no request");
+    let pinned = node.config.apps.get(app).and_then(|app| app.chart.clone());
+    let chart = pinned.map_or_else(
+        || {
+            format!("oci://ghcr.io/{app}/charts/{app}")
+                .parse()
+                .or_else(|_| "oci://ghcr.io/doctor/charts/doctor".parse())
+        },
+        Ok,
+    );
+    Ok(Request {
+        app: app.clone(),
+        chart: chart.map_err(broken)?,
+        version: "0.0.0".parse().map_err(broken)?,
+        images: std::collections::BTreeMap::new(),
+    })
+}
+
+async fn helm_itself(plan: &Plan) -> Finding {
+    let (cancel, _trigger) = Cancel::manual();
+    match helm::found(plan, &cancel).await {
+        Ok((path, version)) => Finding::ok("helm", format!("{version} at {}", path.display())),
+        Err(error) => Finding::failed("helm", &error),
+    }
+}
