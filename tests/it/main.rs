@@ -27,6 +27,7 @@ mod journal;
 mod lease;
 mod node;
 mod obstacles;
+mod old_script;
 mod readme;
 mod registry;
 mod rights;

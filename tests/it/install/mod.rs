@@ -1,6 +1,7 @@
 //! install.sh, run as root would on machines of their own: with dash and
 //! Debian's programs, and with busybox alone.
 
+mod first_deploy;
 mod killed;
 pub(crate) mod machine;
 mod release;
