@@ -49,7 +49,6 @@ pub fn plan(
         guard::check(environment, say.pick(|s| s.events.as_ref()), payload)?;
     }
     policy::check(&request, &node.config, node.file.as_deref())?;
-    let forward = forward(node, &say)?;
     ready(request, node, environment, &say)
 }
 
@@ -70,6 +69,7 @@ fn ready(
     environment: &Environment,
     say: &Heard<'_>,
 ) -> Result<(Plan, Vec<String>)> {
+    let forward = forward(node, say)?;
     let found = Found {
         values: match forward {
             Some(_) => Vec::new(),
