@@ -23,27 +23,29 @@ const KEYS: [&str; 6] = [
     "ip",
 ];
 
-/// The first field, or object, that `failed` has and neither `good` nor `next`:
-/// its object and its path. It may name one that helm would remove, never miss
-/// one that it would not.
+/// The first field that `failed` has and neither `good` nor `next`: its object
+/// and its path. It may name one that helm would remove, never miss one that it
+/// would not.
+///
+/// Nothing where `failed` has an object that `good` has not: a rollback would
+/// delete it, with the data that may be in it by now.
 pub fn residue(failed: &[Object], good: &[Object], next: &[Object]) -> Option<String> {
     let same = |one: &Object, other: &Object| {
         (&one.kind, &one.name, &one.namespace) == (&other.kind, &other.name, &other.namespace)
     };
-    let of_release = |object: &&Object| object.hooks.is_empty();
-    failed.iter().filter(of_release).find_map(|object| {
-        let find = |objects: &[Object]| {
-            let mut objects = objects.iter().filter(of_release);
-            objects
-                .find(|other| same(object, other))
-                .map(|other| other.value.clone())
-        };
-        let name = format!("{} {}", object.kind, object.name);
-        let (good, next) = (find(good), find(next));
-        if next.is_none() {
-            return good.is_none().then_some(name);
-        }
-        stays(&object.value, good.as_ref(), next.as_ref()).map(|path| format!("{name}, {path}"))
+    let find = |object: &Object, objects: &[Object]| {
+        let mut objects = objects.iter().filter(|object| object.hooks.is_empty());
+        let found = objects.find(|other| same(object, other));
+        found.map(|found| found.value.clone())
+    };
+    let of_release = failed.iter().filter(|object| object.hooks.is_empty());
+    let pairs: Option<Vec<_>> = of_release
+        .map(|object| Some((object, find(object, good)?)))
+        .collect();
+    pairs?.into_iter().find_map(|(object, good)| {
+        let next = find(object, next);
+        let path = stays(&object.value, Some(&good), next.as_ref())?;
+        Some(format!("{} {}, {path}", object.kind, object.name))
     })
 }
 
@@ -172,8 +174,9 @@ mod tests {
                 None,
             ),
             ("{args: [a, b]}", "{args: [a]}", "{args: [a]}", None),
-            ("{a: 1}", "", "", Some("Deployment api")),
-            ("{a: 1}", "", "{a: 1}", None),
+            // A new object would be deleted.
+            ("{a: 1}", "", "", None),
+            ("{a: 1, b: 2}", "", "{a: 1}", None),
             ("{a: 1}", "{a: 1}", "", None),
         ] {
             let found = residue(&objects(failed), &objects(good), &objects(next));
