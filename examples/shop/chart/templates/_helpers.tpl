@@ -93,3 +93,18 @@ spec:
       port: 80
       targetPort: http
 {{- end }}
+
+{{/* A node that is drained takes a component's pods one by one. */}}
+{{- define "shop.budget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ .root.Release.Name }}-{{ .component }}
+  labels:
+    {{- include "shop.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      {{- include "shop.labels" . | nindent 6 }}
+{{- end }}

@@ -1,0 +1,161 @@
+# shellcheck shell=bash
+# What the steps of deploy-signal.yml share. Sourced, never run.
+#
+# Writes only to $RUNNER_TEMP and to the files that the runner names. A secret
+# stands in no argument of a program: those can be read by every process.
+set -euo pipefail
+
+registry=ghcr.io
+# Owners and repositories keep their case on GitHub; OCI names have none.
+repository=${GITHUB_REPOSITORY,,}
+# shellcheck disable=SC2034 # Those who source this use it.
+owner=${repository%%/*}
+# shellcheck disable=SC2034
+source_url=$GITHUB_SERVER_URL/$GITHUB_REPOSITORY
+
+scratch=$(mktemp -d "$RUNNER_TEMP/deploy-signal.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+
+# Text as the data of a workflow command: what came from outside cannot begin one.
+command_data() {
+    local text=$1
+    text=${text//'%'/%25}
+    text=${text//$'\r'/%0D}
+    printf '%s' "${text//$'\n'/%0A}"
+}
+
+# die WHAT [HINT]: ends the job with one annotation.
+die() {
+    printf '::error title=deploy-signal::%s\n' "$(command_data "$1${2:+$'\n'$2}")" >&2
+    exit 1
+}
+
+notice() {
+    printf '::notice title=deploy-signal::%s\n' "$(command_data "$1")" >&2
+}
+
+# output NAME VALUE
+output() {
+    if [[ $2 == *$'\n'* || $2 == *$'\r'* ]]; then
+        die "the output $1 would have more than one line" "this is a bug of the workflow: report it"
+    fi
+    printf '%s=%s\n' "$1" "$2" >>"$GITHUB_OUTPUT"
+}
+
+# Credentials for helm, buildx and curl alike, in a file of our own that goes
+# with us: the account's real files are left alone.
+sign_in() {
+    export DOCKER_CONFIG=$scratch/credentials
+    export HELM_REGISTRY_CONFIG=$DOCKER_CONFIG/config.json
+    (
+        umask 077
+        mkdir "$DOCKER_CONFIG"
+        jq -n --arg registry "$registry" \
+            '{auths: {($registry): {auth: ("\(env.GITHUB_ACTOR):\(env.REGISTRY_TOKEN)" | @base64)}}}' \
+            >"$HELM_REGISTRY_CONFIG"
+    )
+}
+
+# fetch URL HEADER...: a GET whose body goes to $scratch/body; sets $status, 000
+# where no answer came. Headers go by standard input. curl tries again what may pass.
+fetch() {
+    local url=$1
+    shift
+    status=$(printf '%s\n' "$@" | curl --silent --show-error --location --max-time 60 --retry 2 --retry-delay 1 \
+        --header @- --output "$scratch/body" --write-out '%{http_code}' "$url") || true
+}
+
+# ask REPOSITORY PATH: asks the registry with our own credentials. Sets $status;
+# the body is in $scratch/body.
+ask() {
+    local basic
+    basic=$(jq -r --arg registry "$registry" '.auths[$registry].auth' "$HELM_REGISTRY_CONFIG")
+    fetch "https://$registry/token?service=$registry&scope=repository:$1:pull" "Authorization: Basic $basic"
+    if [ "$status" != 200 ]; then
+        return 0
+    fi
+    fetch "https://$registry/v2/$1/$2" "Authorization: Bearer $(jq -r .token "$scratch/body")" \
+        'Accept: application/vnd.oci.image.manifest.v1+json' \
+        'Accept: application/vnd.oci.image.index.v1+json' \
+        'Accept: application/vnd.docker.distribution.manifest.v2+json' \
+        'Accept: application/vnd.docker.distribution.manifest.list.v2+json'
+}
+
+# exists REPOSITORY REFERENCE: whether a manifest is there. Only a definite
+# "not found" is a no; where the registry does not say, the job ends.
+exists() {
+    ask "$1" "manifests/$2"
+    case $status in
+    200) return 0 ;;
+    404) return 1 ;;
+    401 | 403)
+        die "$registry does not let this job read $1 ($status $(said))" \
+            "The package belongs to another repository, or the job has no \`packages: write\`: on the package's page, Package settings, Manage Actions access, add $GITHUB_REPOSITORY with the role Write."
+        ;;
+    *)
+        die "$registry did not say whether $1:$2 is there ($status $(said))" \
+            "Nothing was pushed, since what may be there would be overwritten. Run the job again."
+        ;;
+    esac
+}
+
+# What the registry said last, short.
+said() {
+    if [ -f "$scratch/body" ]; then
+        jq -r '.errors[0] | "\(.code): \(.message)"' "$scratch/body" 2>/dev/null || head -c 200 "$scratch/body"
+    fi
+}
+
+# The digest of the manifest that was asked for last.
+digest_of_body() {
+    printf 'sha256:%s' "$(sha256sum <"$scratch/body" | cut -d ' ' -f 1)"
+}
+
+# tell_if_new REPOSITORY: a package is private on its first push, even from a
+# public repository; nobody sees that before a node fails to pull.
+tell_if_new() {
+    ask "$1" 'tags/list?n=1'
+    if [ "$status" = 404 ]; then
+        notice "$registry/$1 is new. GitHub makes a new package private: the node needs credentials that may read it (a classic token with read:packages), or the package must be made public on its page."
+    fi
+}
+
+# push_failed WHAT LOG: ends the job with what the registry's refusal means.
+push_failed() {
+    cat "$2" >&2
+    if grep -q 'write_package' "$2"; then
+        die "$registry refuses to take $1: this repository may not write the package" \
+            "It was first pushed by another repository or by hand. On the package's page: Package settings, Manage Actions access, add $GITHUB_REPOSITORY with the role Write. And the job that calls this workflow must grant \`packages: write\`."
+    fi
+    die "$1 could not be pushed" "The job's log has what was said, above."
+}
+
+# The commit's time: what is built of it is the same whenever it is built.
+use_commit_time() {
+    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+    export SOURCE_DATE_EPOCH TZ=UTC
+}
+
+# components: one line for each of $COMPONENTS, a JSON list: name, folder,
+# Dockerfile and target, with tabs between.
+components() {
+    jq -er '
+        def own: ["name", "context", "dockerfile", "target"];
+        def bad(why): error("components: \(why)");
+        def path: test("^[A-Za-z0-9_.][A-Za-z0-9_./-]*$") and (split("/") | any(. == "..") | not);
+        if type != "array" or length == 0 then bad("a JSON list with at least one component was expected") else . end
+        | map(if type == "string" then {name: ., context: .} else . end)
+        | map(
+            if type != "object" then bad("\(.) is neither a name nor an object") else . end
+            | (keys - own) as $unknown
+            | if $unknown != [] then bad("\($unknown | join(", ")): unknown; there are \(own | join(", "))") else . end
+            | if any(.[]; type != "string") then bad("all fields are texts: \(.)") else . end
+            | if (.name // "" | test("^[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*$") | not) then bad("the name \(.name) is no part of an image name: lower-case letters, digits, and . _ - between them") else . end
+            | .context //= "." | .dockerfile //= "\(.context)/Dockerfile" | .target //= ""
+            | if (.context | path) and (.dockerfile | path) then . else bad("\(.name): paths lie inside the repository") end)
+        | if (map(.name) | unique | length) != length then bad("a name stands twice") else . end
+        | if (map(.name) | contains(["api"])) and (map(.name) | contains(["web"])) then . else bad("api and web are needed") end
+        | .[] | [.name, .context, .dockerfile, .target] | join("\t")
+    ' <<<"$COMPONENTS" 2>"$scratch/components" || die "$(sed 's/^jq: error[^:]*: //' "$scratch/components")" \
+        "An example: [\"api\", {\"name\": \"web\", \"context\": \"web\", \"dockerfile\": \"web/Dockerfile\"}]"
+}
