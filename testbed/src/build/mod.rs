@@ -4,11 +4,13 @@
 mod cache;
 mod debian;
 mod go;
+mod hosted;
 mod run;
 
 pub use cache::Cache;
 pub use debian::{PacketFilters, unpack};
 pub use go::GoProgram;
+pub use hosted::{Hosted, hosted};
 
 use std::path::PathBuf;
 

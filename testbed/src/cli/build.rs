@@ -8,6 +8,7 @@ use crate::progress::Progress;
 pub(super) fn run() -> Result<()> {
     let cache = Cache::open()?;
     build::all(&cache, Progress::stderr())?;
+    build::hosted(&cache, Progress::stderr())?;
     super::print(&format!("all programs are in {}", cache.root().display()));
     Ok(())
 }

@@ -121,6 +121,16 @@ pub fn push_chart(owner: &str, chart: &Chart) {
     PUSHER.chart(owner, chart).unwrap();
 }
 
+/// What the registry was asked for an owner's packages.
+pub fn asked_of(owner: &str) -> Vec<Asked> {
+    PUSHER.asked(owner).unwrap()
+}
+
+/// How the registry answers for an owner.
+pub fn policy_of(owner: &str, policy: &Policy) {
+    PUSHER.policy(owner, policy).unwrap();
+}
+
 fn push(repository: &str, tag: &str, spec: &testbed::image::Spec) -> Image {
     Image {
         name: format!("ghcr.io/{repository}"),
@@ -217,12 +227,12 @@ impl Node {
 
     /// How the registry answers for this node's owner.
     pub fn registry(&self, policy: &Policy) {
-        PUSHER.policy(&self.name, policy).unwrap();
+        policy_of(&self.name, policy);
     }
 
     /// What the registry was asked for this owner's packages.
     pub fn asked(&self) -> Vec<Asked> {
-        PUSHER.asked(&self.name).unwrap()
+        asked_of(&self.name)
     }
 
     /// Stores credentials for ghcr.io in a file of the runner's home, as
