@@ -82,8 +82,10 @@ else
     dependencies "$folder"
     # Helm 4 dates the files of a package by SOURCE_DATE_EPOCH, helm 3 by the clock.
     helm package "$folder" --version "$version" --destination "$scratch/package" >&2
-    helm push "$scratch/package/$name-$version.tgz" "oci://$registry/$owner/charts" >"$scratch/push.log" 2>&1 ||
+    if ! helm push "$scratch/package/$name-$version.tgz" "oci://$registry/$owner/charts" >"$scratch/push.log" 2>&1; then
+        show "helm push" "$scratch/push.log"
         push_failed "the chart $name $version" "$scratch/push.log"
+    fi
     if ! exists "$package" "$version"; then
         die "$registry does not have oci://$registry/$package $version, which was pushed just now" "Run the job again."
     fi

@@ -47,19 +47,19 @@ while IFS=$'\t' read -r name context dockerfile target; do
 done <"$scratch/list"
 
 failed=()
+logs=()
 for name in "${names[@]}"; do
     if [ -z "${running[$name]:-}" ]; then
         continue
     fi
-    wait "${running[$name]}" || failed+=("$name")
-    # What a build prints is of the repository's own making, but it is not ours.
-    stop=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')
-    printf '::group::%s\n::stop-commands::%s\n' "$name" "$stop"
-    cat "$scratch/$name.log"
-    printf '\n::%s::\n::endgroup::\n' "$stop"
+    if ! wait "${running[$name]}"; then
+        failed+=("$name")
+        logs+=("$scratch/$name.log")
+    fi
+    show "$name" "$scratch/$name.log"
 done
 if [ ${#failed[@]} -gt 0 ]; then
-    push_failed "the image of ${failed[*]}" "$scratch/${failed[0]}.log"
+    push_failed "the image of ${failed[*]}" "${logs[@]}"
 fi
 
 images='{}'

@@ -120,14 +120,25 @@ tell_if_new() {
     fi
 }
 
-# push_failed WHAT LOG: ends the job with what the registry's refusal means.
-push_failed() {
+# show TITLE LOG: what a tool printed, as a group in which no line is a command.
+show() {
+    local stop
+    stop=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')
+    printf '::group::%s\n::stop-commands::%s\n' "$1" "$stop" >&2
     cat "$2" >&2
-    if grep -q 'write_package' "$2"; then
-        die "$registry refuses to take $1: this repository may not write the package" \
+    printf '\n::%s::\n::endgroup::\n' "$stop" >&2
+}
+
+# push_failed WHAT LOG...: ends the job with what the registry's refusal means.
+# The logs were shown.
+push_failed() {
+    local what=$1
+    shift
+    if grep -q 'write_package' "$@"; then
+        die "$registry refuses to take $what: this repository may not write the package" \
             "It was first pushed by another repository or by hand. On the package's page: Package settings, Manage Actions access, add $GITHUB_REPOSITORY with the role Write. And the job that calls this workflow must grant \`packages: write\`."
     fi
-    die "$1 could not be pushed" "The job's log has what was said, above."
+    die "$what could not be built or pushed" "The job's log has what was said, above."
 }
 
 # The commit's time: what is built of it is the same whenever it is built.

@@ -7,84 +7,22 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
+use std::process::Command;
 
 use serde_json::{Value, json};
-use testbed::build::{self, Cache, Hosted};
 use testbed::ghcr::{Kind, PUSH_PASSWORD, PUSH_USER};
-use testbed::progress::Progress;
 
+use super::builder::{Builder, DOCKER, PROGRAMS};
 use super::stage::{Stage, root};
 use crate::harness::{Helm, Node, RUNNER, Ran, Running, asked_of, bed, deploy_binary, until};
 
 const HOME: &str = "/home/github-runner";
-
-static PROGRAMS: LazyLock<Hosted> = LazyLock::new(|| {
-    let cache = Cache::open().unwrap();
-    build::hosted(&cache, Progress::stderr()).unwrap_or_else(|error| panic!("{error:#}"))
-});
 
 /// A node whose runner works for a repository that only it serves.
 struct Repository {
     stage: Stage,
     node: Node,
     _builder: Builder,
-}
-
-/// `BuildKit`, for as long as this lives.
-struct Builder(Child);
-
-impl Builder {
-    /// Listens on a socket that the runner's user may use.
-    fn start(folder: &Path, socket: &Path) -> Self {
-        let runc = bed().info.cache.clone();
-        let mut path: Vec<PathBuf> = fs::read_dir(runc)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| {
-                path.file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with("runc-"))
-            })
-            .map(|path| path.join("usr/sbin"))
-            .collect();
-        path.extend(["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from));
-        // With it go its mounts and children; where we are killed, it is too.
-        let child = Command::new("setpriv")
-            .args([
-                "--pdeathsig",
-                "KILL",
-                "unshare",
-                "--mount",
-                "--propagation",
-                "private",
-            ])
-            .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
-            .arg(&PROGRAMS.buildkitd)
-            .args(["--oci-worker-net", "host", "--group", &RUNNER.to_string()])
-            .arg("--root")
-            .arg(folder)
-            .arg("--addr")
-            .arg(format!("unix://{}", socket.display()))
-            .env_clear()
-            .env("PATH", std::env::join_paths(path).unwrap())
-            .envs(bed().info.variables())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let builder = Self(child);
-        until("BuildKit listens", || socket.exists());
-        builder
-    }
-}
-
-impl Drop for Builder {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl Repository {
@@ -105,6 +43,7 @@ impl Repository {
         let builder = Builder::start(
             &node.home.shared("buildkit"),
             &node.home.inside("buildkit.sock"),
+            RUNNER,
         );
         let repository = Self {
             stage,
@@ -118,9 +57,9 @@ impl Repository {
     /// The programs of a hosted runner, and the folders in place of GitHub.
     fn furnish(&self) {
         let home = &self.node.home;
-        let stand_in =
-            "#!/bin/sh\n[ \"$1\" = buildx ] || exit 64\nshift\nexec docker-buildx \"$@\"\n";
-        home.write("bin/docker", stand_in, 0o755);
+        home.write("bin/docker", DOCKER, 0o755);
+        let builder = Builder::instance(&format!("{HOME}/buildkit.sock"));
+        home.write(".buildx/instances/testbed", &builder, 0o644);
         for (program, name) in [(&PROGRAMS.act, "act"), (&PROGRAMS.buildx, "docker-buildx")] {
             fs::copy(program, home.inside("bin").join(name)).unwrap();
         }
@@ -132,7 +71,7 @@ impl Repository {
         for (from, to) in copies {
             copy(&root().join(from), &home.inside(to));
         }
-        for folder in ["go", "cache/go", "tmp"] {
+        for folder in ["toolchain", "cache/go", "tmp"] {
             fs::create_dir_all(home.inside(folder)).unwrap();
         }
         let config = fs::read_to_string(self.stage.path("home/.gitconfig")).unwrap();
@@ -163,7 +102,7 @@ impl Repository {
         command.env(
             "BINDS",
             format!(
-                "{} {HOME}/go\n{} {HOME}/cache/go",
+                "{} {HOME}/toolchain\n{} {HOME}/cache/go",
                 PROGRAMS.go.display(),
                 kept.display()
             ),
@@ -183,7 +122,7 @@ impl Repository {
                 "--local-repository=ORG/deploy@{version}={HOME}/github/ORG/deploy"
             ))
             .args(["--secret", "GITHUB_TOKEN"]);
-        let path = format!("{HOME}/bin:{HOME}/go/bin:/usr/local/bin:/usr/bin:/bin");
+        let path = format!("{HOME}/bin:{HOME}/toolchain/bin:/usr/local/bin:/usr/bin:/bin");
         let jobs = [
             ("CHECKOUTS", format!("{HOME}/github")),
             ("GOCACHE", format!("{HOME}/cache/go")),

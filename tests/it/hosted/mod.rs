@@ -2,7 +2,9 @@
 //! the whole way from a push to running pods, run by `act`.
 
 mod act;
+mod builder;
 mod chart;
 mod gate;
+mod images;
 mod stage;
 mod workflow;
