@@ -14,7 +14,7 @@ use testbed::ghcr::{Kind, PUSH_PASSWORD, PUSH_USER};
 
 use super::builder::{Builder, DOCKER, PROGRAMS};
 use super::stage::{Stage, root};
-use crate::harness::{Helm, Node, RUNNER, Ran, Running, asked_of, bed, deploy_binary, until};
+use crate::harness::{Helm, Node, RUNNER, Ran, Running, asked_of, deploy_binary};
 
 const HOME: &str = "/home/github-runner";
 
@@ -22,7 +22,6 @@ const HOME: &str = "/home/github-runner";
 struct Repository {
     stage: Stage,
     node: Node,
-    _builder: Builder,
 }
 
 impl Repository {
@@ -40,18 +39,19 @@ impl Repository {
         // The node says where: each of these scenarios has a namespace of its own.
         let place = format!("[apps.shop]\nnamespace = \"{}\"\n", node.name);
         node.home.write_etc("deploy/deploy.toml", &place, 0o644);
-        let builder = Builder::start(
-            &node.home.shared("buildkit"),
-            &node.home.inside("buildkit.sock"),
-            RUNNER,
-        );
-        let repository = Self {
-            stage,
-            node,
-            _builder: builder,
-        };
+        let repository = Self { stage, node };
         repository.furnish();
         repository
+    }
+
+    /// What the job that builds images needs.
+    fn builder(&self) -> Builder {
+        let home = &self.node.home;
+        Builder::start(
+            &home.shared("buildkit"),
+            &home.inside("buildkit.sock"),
+            RUNNER,
+        )
     }
 
     /// The programs of a hosted runner, and the folders in place of GitHub.
@@ -182,7 +182,7 @@ impl Acted {
             };
             let said = entry["msg"].as_str().unwrap_or_default();
             let job = entry["jobID"].as_str().unwrap_or_default();
-            told.push_str(&format!("{job}: {said}\n"));
+            told.extend([job, ": ", said, "\n"]);
             if said.contains("Run Set up job") {
                 jobs.entry(job.to_owned())
                     .or_insert_with(|| "started".to_owned());
@@ -268,6 +268,7 @@ const ALL: [(&str, &str); 6] = [
 #[test]
 fn a_push_a_tag_and_a_hand_deploy_what_was_built() {
     let repository = Repository::new("act");
+    let _builder = repository.builder();
     let push = json!({ "ref": "refs/heads/main", "repository": { "private": false } });
     let acted = repository.act("push", &push);
     let images = built(acted.jobs(&ALL).says("revision 1"));

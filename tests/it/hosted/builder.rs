@@ -38,6 +38,8 @@ impl Builder {
             .args(["--pdeathsig", "KILL", "unshare"])
             .args(["--mount", "--propagation", "private"])
             .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
+            // It keeps sockets there that are one machine's.
+            .args(["sh", "-euc", "mount -t tmpfs run /run; exec \"$@\"", "sh"])
             .arg(&PROGRAMS.buildkitd)
             .args(["--oci-worker-net", "host", "--group", &group.to_string()])
             .arg("--root")
@@ -53,7 +55,9 @@ impl Builder {
             .spawn()
             .unwrap();
         let builder = Self { daemon, log };
-        until("BuildKit listens", || socket.exists());
+        until("BuildKit serves", || {
+            fs::read_to_string(&builder.log).is_ok_and(|log| log.contains("running server"))
+        });
         builder
     }
 

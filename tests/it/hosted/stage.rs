@@ -230,43 +230,42 @@ impl Stage {
     }
 }
 
+/// Calls that change what a path stands for; the last path they name is the one made.
+const CHANGES: [&str; 21] = [
+    "creat",
+    "mkdir",
+    "mkdirat",
+    "mknod",
+    "mknodat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "truncate",
+    "chmod",
+    "fchmodat",
+    "chown",
+    "fchownat",
+    "mount",
+];
+
 /// The path that a call changed, from a line of strace; nothing where it only
 /// looked or failed.
 fn written(line: &str, workspace: &Path) -> Option<String> {
     let (_, call) = line.split_once(' ')?;
-    let call = call.trim_start();
-    let (name, rest) = call.split_once('(')?;
-    if rest.contains(" = -1 ") {
+    let (name, rest) = call.trim_start().split_once('(')?;
+    let writes = ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC"];
+    let opens = matches!(name, "open" | "openat") && writes.iter().any(|flag| rest.contains(flag));
+    if rest.contains(" = -1 ") || !(opens || CHANGES.contains(&name)) {
         return None;
     }
-    let changes = match name {
-        "open" | "openat" => {
-            ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC"]
-                .iter()
-                .any(|flag| rest.contains(flag))
-                && !rest.contains("O_TMPFILE")
-        }
-        "creat" | "mkdir" | "mkdirat" | "mknod" | "mknodat" | "rename" | "renameat"
-        | "renameat2" | "unlink" | "unlinkat" | "rmdir" | "link" | "linkat" | "symlink"
-        | "symlinkat" | "truncate" | "chmod" | "fchmodat" | "chown" | "fchownat" | "mount"
-        | "umount2" => true,
-        _ => false,
-    };
-    if !changes {
-        return None;
-    }
-    // The last path of a call is the one that is made.
-    let path = rest.split('"').nth(
-        if name.starts_with("rename") || name.contains("link") && !name.contains("unlink") {
-            rest.split('"').count() - 2
-        } else {
-            1
-        },
-    )?;
-    let path = Path::new(path);
-    if path.is_absolute() {
-        return Some(path.display().to_string());
-    }
+    let path = Path::new(rest.rsplit('"').nth(1)?);
     // `AT_FDCWD<folder>` or `3<folder>`, as strace decodes it.
     let folder = rest
         .split_once('<')
