@@ -3,10 +3,12 @@
 //!
 //! The pipeline never prints and a reporter never decides.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::rollout::progress::Line;
 
 /// The steps of a deploy that people see, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,10 +58,19 @@ pub enum Event<'a> {
     Done(Phase, Duration),
     /// A line of progress inside a phase: only when something changed.
     Progress(&'a str),
+    /// How far the workloads are, whenever that is looked at.
+    Workloads {
+        /// Where each of them stands now.
+        all: &'a [Line],
+        /// What of it is worth a line of its own: only what changed.
+        news: &'a [Line],
+    },
     /// Worth knowing, nothing to do.
     Note(&'a str),
     /// Something to see to, though the deploy goes on.
     Warning(&'a str),
+    /// What is known when the run ends, told right before its end.
+    Learnt(&'a Facts),
     /// The run ended well.
     Finished(&'a Report),
     /// The run ended with an error.
@@ -79,6 +90,19 @@ pub struct Summary {
     pub chart: String,
     /// Key and image of each requested image.
     pub images: Vec<(String, String)>,
+}
+
+/// What is known of a run when it ends, however it ends.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The chart's digest in the registry.
+    pub chart_digest: Option<String>,
+    /// The digest of each image by its key, as far as the registry told.
+    pub digests: BTreeMap<String, String>,
+    /// The revision that served before.
+    pub before: Option<u32>,
+    /// The release's last revision.
+    pub revision: Option<u32>,
 }
 
 /// What was done.

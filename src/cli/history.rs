@@ -1,10 +1,9 @@
 //! `deploy history`: the deploys of this node.
 
-use std::io::Write as _;
-
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::node::{Accounts, Environment};
+use crate::report;
 use crate::state::{self, history};
 
 /// What `deploy history` takes.
@@ -33,12 +32,6 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         json: args.json,
         limit: LIMIT,
     };
-    let mut out = anstream::stdout();
-    for line in history::run(&args, &state.path)? {
-        // A pipe that was closed by a pager is no failure.
-        if writeln!(out, "{line}").is_err() {
-            break;
-        }
-    }
+    report::print(&environment, &history::run(&args, &state.path)?);
     Ok(Exit::Deployed)
 }

@@ -26,7 +26,7 @@ use crate::error::{Error, Kind};
 use crate::exit::Exit;
 use crate::helm::exec;
 use crate::report::terminal;
-use crate::signal::{Flag, SWITCHES};
+use crate::signal::{Flag, QUIET_SHORT, SWITCHES};
 
 /// The subcommands: a first argument that is none of them begins a signal.
 pub const SUBCOMMANDS: [&str; 6] = ["history", "show", "doctor", "completions", "man", "help"];
@@ -173,7 +173,11 @@ pub fn command() -> clap::Command {
             .action(ArgAction::SetTrue)
             .help(help)
     });
-    Cli::command().args(flags).args(switches)
+    let quiet = |arg: Arg| arg.short(QUIET_SHORT);
+    Cli::command()
+        .args(flags)
+        .args(switches)
+        .mut_arg("quiet", quiet)
 }
 
 /// Lets clap read what is no signal.

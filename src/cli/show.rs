@@ -1,10 +1,9 @@
 //! `deploy show`: one run, with the evidence of its failure.
 
-use std::io::Write as _;
-
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::node::{Accounts, Environment};
+use crate::report;
 use crate::state::{self, RunId, show};
 
 /// What `deploy show` takes.
@@ -19,19 +18,15 @@ pub struct Args {
 }
 
 /// Shows it. Logs of pods are part of it: whoever may read the state directory
-/// may read them.
+/// may read them, but a workflow's log may be public.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let cwd = std::env::current_dir()
         .map_err(|error| Error::new(Kind::Node, "the working directory is gone").because(error))?;
     let uid = rustix::process::geteuid().as_raw();
     let environment = Environment::of_process();
     let state = state::directory(&environment, uid, &Accounts::of_machine(), &cwd)?;
-    let mut out = anstream::stdout();
-    for line in show::run(&state.path, &args.run, args.json)? {
-        // A pipe that was closed by a pager is no failure.
-        if writeln!(out, "{line}").is_err() {
-            break;
-        }
-    }
+    let evidence = super::signal::may_show_logs(&environment);
+    let lines = show::run(&state.path, &args.run, args.json, evidence)?;
+    report::print(&environment, &lines);
     Ok(Exit::Deployed)
 }

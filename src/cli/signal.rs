@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 
 use super::{SUBCOMMANDS, bug};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Events, Report};
+use crate::event::{Event, Events, Facts, Report};
 use crate::exit::Exit;
 use crate::helm::Cancel;
 use crate::node::{self, Environment, Node};
@@ -42,7 +42,7 @@ pub fn judge(args: &[OsString], declared: impl FnOnce(&App) -> Declared) -> Resu
 pub(super) fn run(invoked_as: &OsStr, args: &[OsString]) -> Exit {
     let environment = Environment::of_process();
     report::trace::start(&environment);
-    let events = Events::to(report::reporters(&environment));
+    let events = Events::to(report::reporters(&environment, signal::is_quiet(args)));
     match deploy(invoked_as, args, &environment, &events) {
         Ok(report) => {
             events.emit(&Event::Finished(&report));
@@ -90,6 +90,7 @@ fn deploy(
         events.warn(warning);
     }
     let (result, ledger) = follow(&plan, &run, &who, environment, events)?;
+    events.emit(&Event::Learnt(&facts(&ledger)));
     let entry = entry(&plan, run, at, who, ledger, &result);
     if let Err(error) = journal::append(&plan.state, &entry) {
         events.warn(format!(
@@ -142,10 +143,20 @@ fn follow(
     done
 }
 
-fn may_show_logs(environment: &Environment) -> bool {
+/// Whether what pods said may be shown here.
+pub(super) fn may_show_logs(environment: &Environment) -> bool {
     let payload = node::guard::read_payload(environment);
     let payload = payload.as_deref().map_err(String::as_str);
     node::guard::logs_may_be_shown(environment, payload)
+}
+
+fn facts(ledger: &Ledger) -> Facts {
+    Facts {
+        chart_digest: ledger.chart_digest.clone(),
+        digests: ledger.digests.clone(),
+        before: ledger.before,
+        revision: ledger.revision,
+    }
 }
 
 fn entry(

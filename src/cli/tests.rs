@@ -122,6 +122,7 @@ Commands:
 
 Options:
       --dry-run  Plan and prove only: nothing is applied, nothing is locked
+  -q, --quiet    Tell the result only
   -h, --help     Print help
   -V, --version  Print version
 

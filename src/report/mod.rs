@@ -1,17 +1,42 @@
 //! What people and scripts read. Reporters only format: they never decide, and
 //! they are the only place that writes to stdout or stderr.
 
+pub mod github;
+mod lines;
 pub mod terminal;
 pub mod trace;
+
+use std::io::{self, Write as _};
 
 use crate::event::Reporter;
 use crate::node::Environment;
 
-/// The reporters of a run in this environment.
-pub fn reporters(environment: &Environment) -> Vec<Box<dyn Reporter>> {
+/// The reporters of a run in this environment; a quiet one tells its result
+/// only.
+pub fn reporters(environment: &Environment, quiet: bool) -> Vec<Box<dyn Reporter>> {
     if environment.inside_actions() {
-        vec![Box::new(terminal::Terminal::on_stdout())]
-    } else {
-        vec![Box::new(terminal::Terminal::on_stderr_and_stdout())]
+        let files = github::Files::of(environment);
+        return vec![Box::new(github::GitHub::new(io::stdout(), files, quiet))];
+    }
+    vec![Box::new(terminal::Terminal::of_process(environment, quiet))]
+}
+
+/// Writes what a subcommand found to stdout: safe lines, or JSON.
+pub fn print(environment: &Environment, lines: &[String]) {
+    let mut out = anstream::stdout();
+    if environment.inside_actions() {
+        // In a step of a workflow each line could be a command.
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|line| lines::without_old_commands(line))
+            .collect();
+        let _ = github::harmless(io::stdout(), &lines.join("\n"));
+        return;
+    }
+    for line in lines {
+        // A pipe that was closed by a pager is no failure.
+        if writeln!(out, "{line}").is_err() {
+            break;
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::node::Environment;
 use crate::text;
 
 /// The variable that asks for it: `error`, `warn`, `info`, `debug` or `trace`.
-const VARIABLE: &str = "DEPLOY_LOG";
+pub(super) const VARIABLE: &str = "DEPLOY_LOG";
 
 /// Where kube tells of requests: method, address and status, no bodies and no
 /// headers.
@@ -94,7 +94,7 @@ impl Write for Line {
 /// An event as one line. It begins with a time, so never as a workflow command
 /// does.
 fn shown(event: &str) -> String {
-    let line = super::terminal::shown(event.trim_end_matches('\n'));
+    let line = super::lines::shown(event.trim_end_matches('\n'));
     format!("{}\n", text::line(&line, text::LINE))
 }
 

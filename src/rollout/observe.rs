@@ -23,7 +23,7 @@ use super::progress::{Told, progress};
 use super::verdict::{judge, most_telling};
 use super::watches::{Ground, News, can_stream, spawn, wanted};
 use super::world::World;
-use crate::event::Events;
+use crate::event::{Event, Events};
 
 /// How long the first lists may take before helm goes ahead unwatched.
 const FIRST_LISTS: Duration = Duration::from_secs(10);
@@ -272,11 +272,14 @@ impl Watch {
         }
     }
 
-    /// Tells the lines of progress that are news.
+    /// Tells how far the workloads are, and what of that is news.
     fn tell(&mut self, events: &Events) {
         let now = self.now();
-        for line in self.told.news(progress(&self.world), now) {
-            events.progress(line.to_string());
-        }
+        let all = progress(&self.world);
+        let news = self.told.news(all.clone(), now);
+        events.emit(&Event::Workloads {
+            all: &all,
+            news: &news,
+        });
     }
 }

@@ -26,12 +26,19 @@ pub enum Flag {
 }
 
 /// The flags without a value, for people at the node, and what they do.
-pub const SWITCHES: [(&str, &str); 1] = [(
-    DRY_RUN,
-    "Plan and prove only: nothing is applied, nothing is locked",
-)];
+pub const SWITCHES: [(&str, &str); 2] = [
+    (
+        DRY_RUN,
+        "Plan and prove only: nothing is applied, nothing is locked",
+    ),
+    (QUIET, "Tell the result only"),
+];
 
 const DRY_RUN: &str = "--dry-run";
+const QUIET: &str = "--quiet";
+
+/// `--quiet`, in short.
+pub const QUIET_SHORT: char = 'q';
 
 impl Flag {
     /// All of them, in the order of the contract.
@@ -91,6 +98,7 @@ pub(super) struct Given {
     /// Flags with their values, in the order in which they came.
     pub(super) inputs: Vec<(Flag, Input)>,
     pub(super) dry_run: bool,
+    pub(super) quiet: bool,
     /// What a signal does not have.
     pub(super) violations: Vec<Violation>,
 }
@@ -103,6 +111,7 @@ pub(super) fn read(args: &[OsString]) -> Given {
         given: Given {
             inputs: Vec::new(),
             dry_run: false,
+            quiet: false,
             violations: Vec::new(),
         },
         meant: Vec::new(),
@@ -167,24 +176,16 @@ impl<'a> Reader<'a> {
             let input = value.map_or(Input::NoValue, Input::of);
             self.given.inputs.push((flag, input));
         } else if name == DRY_RUN.as_bytes() {
-            self.dry_run(inline);
+            let given = &mut self.given;
+            let again = std::mem::replace(&mut given.dry_run, true);
+            given.violations.extend(alone(DRY_RUN, inline, again));
+        } else if name == QUIET.as_bytes() || name == [b'-', QUIET_SHORT as u8] {
+            let given = &mut self.given;
+            let again = std::mem::replace(&mut given.quiet, true);
+            given.violations.extend(alone(QUIET, inline, again));
         } else {
             self.unknown(OsStr::from_bytes(name), inline);
         }
-    }
-
-    fn dry_run(&mut self, value: Option<&OsStr>) {
-        let received = match value {
-            Some(value) => Received::Value(shown(value)),
-            None if self.given.dry_run => Received::Unknown("given more than once"),
-            None => {
-                self.given.dry_run = true;
-                return;
-            }
-        };
-        self.given
-            .violations
-            .push(Violation::new(DRY_RUN, received, "the flag alone, once"));
     }
 
     /// A flag that a signal does not have. Its value is not shown: it may be
@@ -207,7 +208,7 @@ impl<'a> Reader<'a> {
             Violation::new(
                 name,
                 Received::Unknown("not a flag of a signal"),
-                "--app, --chart, --chart-version and --images (and --dry-run to try it)",
+                "--app, --chart, --chart-version and --images (and --dry-run to try it, --quiet for the result only)",
             )
             .hint(hint),
         );
@@ -259,6 +260,16 @@ impl<'a> Reader<'a> {
         };
         self.given.violations.push(violation);
     }
+}
+
+/// What is wrong with a flag that takes no value.
+fn alone(name: &str, value: Option<&OsStr>, again: bool) -> Option<Violation> {
+    let received = match value {
+        Some(value) => Received::Value(shown(value)),
+        None if again => Received::Unknown("given more than once"),
+        None => return None,
+    };
+    Some(Violation::new(name, received, "the flag alone, once"))
 }
 
 /// Whether a value of `--images` may be the first piece of JSON that the

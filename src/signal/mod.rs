@@ -20,7 +20,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
 
-pub use args::{Flag, SWITCHES};
+pub use args::{Flag, QUIET_SHORT, SWITCHES};
 pub use chart::{ChartRef, ChartVersion};
 pub use image::{Digest, ImageKey, ImageRef, Tag};
 pub use name::{App, Owner};
@@ -82,6 +82,7 @@ pub fn judge(
     let Given {
         inputs,
         dry_run,
+        quiet: _,
         mut violations,
     } = args::read(args);
     let is_flag = |arg: &OsString| arg.len() > 1 && arg.as_encoded_bytes().starts_with(b"-");
@@ -115,6 +116,11 @@ pub fn judge(
         }),
         _ => Err(Invalid { violations }),
     }
+}
+
+/// Whether a signal's arguments ask for the result only, however it is judged.
+pub fn is_quiet(args: &[OsString]) -> bool {
+    args::read(args).quiet
 }
 
 /// The note on what was lower-cased.

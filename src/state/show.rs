@@ -11,9 +11,10 @@ use crate::error::{Error, Kind, Result};
 use crate::node::config::units;
 use crate::text;
 
-/// The lines to print. `Kind::Node` where the state directory cannot be read,
+/// The lines to print; without `logs` the evidence, which holds some, is only
+/// told of. `Kind::Node` where the state directory cannot be read,
 /// `Kind::Request` where it knows no such run.
-pub fn run(state: &Path, run: &RunId, json: bool) -> Result<Vec<String>> {
+pub fn run(state: &Path, run: &RunId, json: bool, logs: bool) -> Result<Vec<String>> {
     let unreadable = |error: std::io::Error| {
         let state = text::line(&state.to_string_lossy(), text::LINE).into_owned();
         Error::new(Kind::Node, format!("{state} cannot be read: {error}"))
@@ -28,6 +29,13 @@ pub fn run(state: &Path, run: &RunId, json: bool) -> Result<Vec<String>> {
                 .hint("deploy history lists the runs of this node"),
         );
     }
+    let evidence = match evidence.len() {
+        0 => evidence,
+        _ if logs => evidence,
+        _ => vec![format!(
+            "there is evidence, which may hold logs; a workflow's log may be public: deploy show {run} on the node"
+        )],
+    };
     if json {
         let object = as_json(entry, run, evidence)?;
         return Ok(vec![object.to_string()]);
@@ -140,21 +148,26 @@ mod tests {
         let entry = entry("shop", Exit::RolledBack).because("api: \u{1b}[31mcrashed");
         let id = entry.run.clone();
         assert_eq!(
-            run(state.path(), &id, false).unwrap_err().kind(),
+            run(state.path(), &id, false, true).unwrap_err().kind(),
             Kind::Request
         );
         journal::append(state.path(), &entry).unwrap();
         evidence::keep(state.path(), &id, &["pod api-1 is not ready".to_owned()]).unwrap();
-        let shown = run(state.path(), &id, false).unwrap();
+        let shown = run(state.path(), &id, false, true).unwrap();
         assert_eq!(shown[0], format!("run       {id}"));
         assert!(
             shown.contains(&"cause     api: \\x1b[31mcrashed".to_owned()),
             "{shown:?}"
         );
         assert_eq!(shown.last().unwrap(), "pod api-1 is not ready");
-        let object = run(state.path(), &id, true).unwrap();
+        let object = run(state.path(), &id, true, true).unwrap();
         let object: serde_json::Value = serde_json::from_str(&object[0]).unwrap();
         assert_eq!(object["evidence"][0], "pod api-1 is not ready");
         assert_eq!(object["run"], id.as_str());
+        for json in [false, true] {
+            let shown = run(state.path(), &id, json, false).unwrap().join("\n");
+            assert!(!shown.contains("not ready"), "{shown}");
+            assert!(shown.contains("on the node"), "{shown}");
+        }
     }
 }

@@ -107,6 +107,21 @@ fn a_good_signal_is_read_in_both_spellings_and_any_order() {
 }
 
 #[test]
+fn quiet_is_known_before_a_signal_is_judged() {
+    for (line, quiet) in [
+        ("--quiet", true),
+        ("--app shop -q", true),
+        ("--app=Shop --quiet --dry-run", true),
+        ("--app shop", false),
+        ("--app -q", false),
+    ] {
+        let args: Vec<OsString> = line.split_whitespace().map(Into::into).collect();
+        assert_eq!(super::is_quiet(&args), quiet, "{line}");
+    }
+    assert_eq!(judged(&format!("-q {GOOD}")).request, judged(GOOD).request);
+}
+
+#[test]
 fn what_is_lower_cased_is_noted_once_and_a_tag_never_is() {
     let judged = judged(
         "--app shop --chart oci://ghcr.io/ACME/Charts/Shop --chart-version 1.4.0-RC.1+B \
@@ -218,7 +233,7 @@ fn bytes_that_are_no_text_are_shown_and_refused() {
         str![[r#"
 error: invalid request: 3 things to correct
   | --na\xfeme: not a flag of a signal
-  |   expected --app, --chart, --chart-version and --images (and --dry-run to try it)
+  |   expected --app, --chart, --chart-version and --images (and --dry-run to try it, --quiet for the result only)
   | --app: 'sh\xffop\n'
   |   expected the application's name: at most 53 lower-case letters, digits and '-', a letter or digit first and last
   |   → it holds bytes that are not UTF-8: is it a file's content?

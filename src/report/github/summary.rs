@@ -1,0 +1,323 @@
+//! The job summary: what a person wants to know of a deploy in ten seconds.
+//!
+//! It is written as HTML elements of ours, which Markdown passes on as they
+//! are, and every word from outside is escaped and stands in `<code>`, where
+//! GitHub makes no links, mentions or emoji of it. Evidence stands in a fence
+//! that is longer than any inside.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use super::super::lines::shown;
+use crate::error::Error;
+use crate::event::{Facts, Phase, Report, Summary};
+use crate::exit::Exit;
+
+/// The most that is shown of evidence, in bytes: more is no help on a page.
+const EVIDENCE: usize = 128 * 1024;
+
+/// How many notes and warnings are shown.
+const REMARKS: usize = 20;
+
+/// What was told of a run.
+#[derive(Debug)]
+pub(super) struct Story {
+    pub(super) plan: Option<Summary>,
+    pub(super) facts: Facts,
+    /// The phases that ended, how long each took, and whether it ended well.
+    pub(super) laps: Vec<(Phase, Duration, bool)>,
+    /// Notes and warnings.
+    pub(super) remarks: Vec<String>,
+    pub(super) begun: Instant,
+}
+
+/// How the run ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End<'a> {
+    Finished(&'a Report),
+    Failed(&'a Error),
+}
+
+/// The summary, at most so many bytes; nothing where there is no room for the
+/// least that makes sense.
+pub(super) fn render(story: &Story, end: End<'_>, room: usize) -> Option<String> {
+    let (head, foot) = (head(story, end), foot(story));
+    let evidence = match end {
+        End::Failed(error) => error.evidence(),
+        End::Finished(_) => Vec::new(),
+    };
+    let left = room.saturating_sub(head.len() + foot.len()).min(EVIDENCE);
+    let evidence = fenced(&evidence, left);
+    [format!("{head}{evidence}{foot}"), head, least(story, end)]
+        .into_iter()
+        .find(|page| page.len() <= room)
+}
+
+fn head(story: &Story, end: End<'_>) -> String {
+    let mut page = least(story, end);
+    // Without a blank line between, all of it is one block of HTML.
+    page.truncate(page.trim_end().len());
+    page.push('\n');
+    if let End::Failed(error) = end
+        && !error.hints().is_empty()
+    {
+        page.push_str("<p><b>What to do</b></p>\n<ul>\n");
+        for hint in error.hints() {
+            let _ = writeln!(page, "<li>{}</li>", code(hint));
+        }
+        page.push_str("</ul>\n");
+    }
+    table(&mut page, story, end);
+    page.push('\n');
+    page
+}
+
+/// How it ended, and why.
+fn least(story: &Story, end: End<'_>) -> String {
+    let release = story.plan.as_ref().map(|plan| plan.release.as_str());
+    let release = release.map(|release| format!("{}: ", code(release)));
+    let release = release.unwrap_or_default();
+    let seconds = story.begun.elapsed().as_secs_f32();
+    match end {
+        End::Finished(Report {
+            forward: Some(controller),
+            dry_run,
+            ..
+        }) => {
+            let (mark, done) = if *dry_run {
+                ("🧪", "would be forwarded to")
+            } else {
+                ("✅", "deployed by")
+            };
+            format!("<h3>{mark} {release}{done} {}</h3>\n\n", code(controller))
+        }
+        End::Finished(report) if report.dry_run => {
+            format!(
+                "<h3>🧪 {release}would deploy, proven in {seconds:.1} s; nothing was applied</h3>\n\n"
+            )
+        }
+        End::Finished(report) => format!(
+            "<h3>✅ {release}revision {} deployed and verified in {seconds:.1} s</h3>\n\n",
+            report.revision.unwrap_or_default()
+        ),
+        End::Failed(error) => {
+            let exit = error.exit();
+            let mark = match exit {
+                Exit::Hangup | Exit::Interrupted | Exit::Terminated => "🛑",
+                _ => "❌",
+            };
+            format!(
+                "<h3>{mark} {release}{}</h3>\n<blockquote>{}</blockquote>\n\n",
+                escaped(exit.meaning()),
+                code(&error.to_string())
+            )
+        }
+    }
+}
+
+fn table(page: &mut String, story: &Story, end: End<'_>) {
+    let mut rows: Vec<(String, String)> = Vec::new();
+    if let Some(plan) = &story.plan {
+        let digest = |digest: Option<&String>| {
+            digest.map_or(String::new(), |digest| format!("<br>{}", code(digest)))
+        };
+        let facts = &story.facts;
+        let place = format!(
+            "{} in namespace {}",
+            code(&plan.release),
+            code(&plan.namespace)
+        );
+        rows.push(("release".to_owned(), place));
+        let chart = digest(facts.chart_digest.as_ref());
+        rows.push(("chart".to_owned(), format!("{}{chart}", code(&plan.chart))));
+        for (key, image) in &plan.images {
+            let found = facts
+                .digests
+                .get(key)
+                .filter(|digest| !image.contains(*digest));
+            rows.push((code(key), format!("{}{}", code(image), digest(found))));
+        }
+        rows.push(("revision".to_owned(), revision(facts, end)));
+    }
+    if !story.laps.is_empty() {
+        let laps: Vec<String> = story
+            .laps
+            .iter()
+            .map(|(phase, took, well)| {
+                let mark = if *well { "" } else { " ✗" };
+                format!("{} {:.1} s{mark}", phase.name(), took.as_secs_f32())
+            })
+            .collect();
+        let total = story.begun.elapsed().as_secs_f32();
+        let laps = format!("{total:.1} s: {}", laps.join(", "));
+        rows.push(("time".to_owned(), laps));
+    }
+    if let Some(plan) = &story.plan {
+        let run = shown(&plan.run);
+        let more = match end {
+            End::Failed(_) => format!(
+                ", more on the node: {}",
+                code(&format!("deploy show {run}"))
+            ),
+            End::Finished(_) => String::new(),
+        };
+        rows.push(("run".to_owned(), format!("{}{more}", code(&run))));
+    }
+    if let End::Failed(error) = end {
+        let code = error.exit().code();
+        rows.push((
+            "exit code".to_owned(),
+            format!("{code}: {}", error.exit().cure()),
+        ));
+    }
+    page.push_str("<table>\n");
+    for (name, value) in rows {
+        let _ = writeln!(
+            page,
+            "<tr><th align=\"left\">{name}</th><td>{value}</td></tr>"
+        );
+    }
+    page.push_str("</table>\n");
+}
+
+fn revision(facts: &Facts, end: End<'_>) -> String {
+    if let End::Finished(report) = end {
+        let before = report.before.map_or_else(
+            || "first install".to_owned(),
+            |before| format!("{before} before"),
+        );
+        let same = if report.unchanged {
+            "; the manifest is the same"
+        } else {
+            ""
+        };
+        return match report.revision {
+            Some(revision) => format!("{revision} ({before}{same})"),
+            None => format!("none made ({before})"),
+        };
+    }
+    match (facts.before, facts.revision) {
+        (Some(before), Some(now)) if before != now => format!("{now} now, {before} served before"),
+        (Some(before), _) => format!("{before}, as before"),
+        (None, Some(now)) => format!("{now}, none served before"),
+        (None, None) => "none".to_owned(),
+    }
+}
+
+fn foot(story: &Story) -> String {
+    if story.remarks.is_empty() {
+        return String::new();
+    }
+    let mut foot = "<details><summary>Notes</summary>\n<ul>\n".to_owned();
+    for remark in story.remarks.iter().take(REMARKS) {
+        let _ = writeln!(foot, "<li>{}</li>", code(remark));
+    }
+    let more = story.remarks.len().saturating_sub(REMARKS);
+    if more > 0 {
+        let _ = writeln!(foot, "<li>and {more} more in the log</li>");
+    }
+    foot.push_str("</ul>\n</details>\n\n");
+    foot
+}
+
+/// Evidence in a fence, at most so many bytes; what is over is cut from its
+/// beginning, since logs stand at its end.
+fn fenced(lines: &[String], room: usize) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| shown(line)).collect();
+    let longest = lines.iter().map(|line| run(line)).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    let around = 200 + 2 * fence.len();
+    let mut bytes = around;
+    let fits = lines
+        .iter()
+        .rev()
+        .take_while(|line| {
+            bytes += line.len() + 1;
+            bytes <= room
+        })
+        .count();
+    if fits == 0 {
+        return String::new();
+    }
+    let cut = lines.len() - fits;
+    let mut text = "<details open><summary>What the cluster said</summary>\n\n".to_owned();
+    let _ = writeln!(text, "{fence}text");
+    if cut > 0 {
+        let _ = writeln!(text, "… {cut} lines before these");
+    }
+    for line in &lines[cut..] {
+        let _ = writeln!(text, "{line}");
+    }
+    let _ = write!(text, "{fence}\n\n</details>\n\n");
+    text
+}
+
+/// The longest run of backticks.
+fn run(line: &str) -> usize {
+    let runs = line.split(|character| character != '`');
+    runs.map(str::len).max().unwrap_or(0)
+}
+
+fn code(text: &str) -> String {
+    format!("<code>{}</code>", escaped(&shown(text)))
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::{End, Story, fenced, render};
+    use crate::error::{Error, Kind};
+    use crate::event::Facts;
+
+    fn story() -> Story {
+        Story {
+            plan: None,
+            facts: Facts::default(),
+            laps: Vec::new(),
+            remarks: vec!["<script>".to_owned()],
+            begun: Instant::now(),
+        }
+    }
+
+    #[test]
+    fn it_keeps_within_its_room() {
+        let error = Error::new(Kind::Broken, "it broke")
+            .details((0..50_000).map(|count| format!("{count}: {}", "log ".repeat(20))));
+        let whole = render(&story(), End::Failed(&error), 1 << 20).unwrap_or_default();
+        assert!(whole.len() > 100_000, "{}", whole.len());
+        assert!(whole.contains("49999: log"), "the end of a log is kept");
+        for room in [0, 10, 100, 300, 500, 1000, 5000, 100_000] {
+            let page = render(&story(), End::Failed(&error), room).unwrap_or_default();
+            assert!(page.len() <= room, "{} in {room}", page.len());
+            assert!(room < 300 || page.contains("it broke"), "{room}: {page}");
+            let count = |tag| page.matches(tag).count();
+            assert_eq!(count("<details"), count("</details>"));
+        }
+    }
+
+    #[test]
+    fn a_fence_is_longer_than_any_inside() {
+        let text = fenced(&["a".to_owned(), "````` <b>".to_owned()], 1000);
+        assert!(
+            text.contains("\n``````text\na\n````` <b>\n``````\n"),
+            "{text}"
+        );
+        assert_eq!(fenced(&[], 1000), "");
+    }
+}

@@ -1,0 +1,217 @@
+//! The block at the end of a terminal that tells what goes on now.
+//!
+//! It is redrawn in place, only over what it drew itself, and it changes
+//! nothing of the terminal that would outlive it: no hidden cursor, no modes.
+//! A line is never wider than the terminal, so that a row is a line.
+
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use unicode_width::UnicodeWidthChar as _;
+
+use super::super::lines::{DIM, doing, shown};
+use crate::event::{Event, Phase};
+use crate::rollout::progress::Line;
+
+/// A terminal's size, in columns and rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+impl Size {
+    /// The size of this terminal now. One that does not say is taken for the
+    /// smallest that is common.
+    pub fn of(terminal: impl AsFd) -> Self {
+        let size = rustix::termios::tcgetwinsize(terminal);
+        let (width, height) = size.map_or((0, 0), |size| (size.ws_col, size.ws_row));
+        let or = |number: u16, otherwise| match number {
+            0 => otherwise,
+            number => usize::from(number),
+        };
+        Self {
+            width: or(width, 80),
+            height: or(height, 24),
+        }
+    }
+}
+
+/// What goes on now.
+pub(super) struct Block {
+    size: Box<dyn Fn() -> Size + Send>,
+    colours: bool,
+    phase: Option<(Phase, Instant)>,
+    workloads: Vec<Line>,
+    /// The widths of the lines that stand there now.
+    drawn: Vec<usize>,
+    last: String,
+}
+
+impl Block {
+    pub(super) fn new(size: Box<dyn Fn() -> Size + Send>, colours: bool) -> Self {
+        Self {
+            size,
+            colours,
+            phase: None,
+            workloads: Vec::new(),
+            drawn: Vec::new(),
+            last: String::new(),
+        }
+    }
+
+    /// What the block held and an event brings to its end: it stays as lines.
+    pub(super) fn settle(&mut self, event: &Event<'_>) -> Vec<Line> {
+        match event {
+            Event::Done(..)
+            | Event::Started(_)
+            | Event::Progress(_)
+            | Event::Failed(_)
+            | Event::Finished(_) => std::mem::take(&mut self.workloads),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What is written before and after the lines of an event that stay: the
+    /// block goes, and comes again below them.
+    pub(super) fn around(&mut self, event: &Event<'_>, moved: bool) -> (String, String) {
+        match event {
+            Event::Started(phase) => self.phase = Some((*phase, Instant::now())),
+            Event::Done(..) | Event::Failed(_) | Event::Finished(_) => self.phase = None,
+            Event::Workloads { all, .. } => self.workloads = all.to_vec(),
+            _ => {}
+        }
+        let size = (self.size)();
+        let lines = self.lines(size);
+        let text: String = lines
+            .iter()
+            .map(|line| line.text(self.colours) + "\n")
+            .collect();
+        if !moved && text == self.last && self.fits(size) {
+            return (String::new(), String::new());
+        }
+        let erase = self.erase(size);
+        self.drawn = lines.iter().map(|line| line.width).collect();
+        self.last.clone_from(&text);
+        (erase, text)
+    }
+
+    /// Whether what was drawn still stands in one row for each line.
+    fn fits(&self, size: Size) -> bool {
+        self.drawn.iter().all(|width| *width < size.width)
+    }
+
+    /// Goes up to the block's first line and clears from there. Where the
+    /// terminal became too narrow for what was drawn, nobody knows how many
+    /// rows it takes now (some wrap it, some cut it): it stays.
+    fn erase(&self, size: Size) -> String {
+        let rows = self.drawn.len();
+        if rows == 0 || !self.fits(size) {
+            return String::new();
+        }
+        format!("\r\x1b[{rows}A\x1b[J")
+    }
+
+    fn lines(&self, size: Size) -> Vec<Row> {
+        let Some((phase, since)) = self.phase else {
+            return Vec::new();
+        };
+        let width = size.width.saturating_sub(1);
+        let seconds = since.elapsed().as_secs();
+        let head = format!("{:<10}{seconds:>6}s  {}", phase.name(), doing(phase));
+        let mut lines = vec![Row::new("  ", &head, "", width)];
+        // One row for the cursor, one for what is above.
+        let room = size.height.saturating_sub(4).max(1);
+        let mut workloads: Vec<&Line> = self.workloads.iter().collect();
+        if workloads.len() > room {
+            // Those that are waited for come first.
+            workloads.sort_by_key(|line| line.waits_for.is_none());
+        }
+        for line in workloads.iter().take(room) {
+            lines.push(Row::new("  · ", "", &shown(&line.to_string()), width));
+        }
+        let left = workloads.len().saturating_sub(room);
+        if left > 0 {
+            let ready = workloads[room..]
+                .iter()
+                .filter(|line| line.waits_for.is_none())
+                .count();
+            let rest = format!("and {left} more, {ready} of them ready");
+            lines.push(Row::new("  · ", "", &rest, width));
+        }
+        lines
+    }
+}
+
+/// One line of the block: a dimmed part, then a plain one.
+struct Row {
+    dim: String,
+    plain: String,
+    width: usize,
+}
+
+impl Row {
+    fn new(mark: &str, dim: &str, plain: &str, max: usize) -> Self {
+        let (dim, left) = fit(&format!("{mark}{dim}"), max);
+        let (plain, left) = fit(plain, left);
+        Self {
+            dim,
+            plain,
+            width: max - left,
+        }
+    }
+
+    fn text(&self, colours: bool) -> String {
+        let Self { dim, plain, .. } = self;
+        if colours {
+            format!("{DIM}{dim}{DIM:#}{plain}")
+        } else {
+            format!("{dim}{plain}")
+        }
+    }
+}
+
+/// The text within so many columns, and how many are left.
+fn fit(text: &str, max: usize) -> (String, usize) {
+    let width = |text: &str| -> usize { text.chars().map(|c| c.width().unwrap_or(0)).sum() };
+    let all = width(text);
+    if all <= max {
+        return (text.to_owned(), max - all);
+    }
+    let mut left = max.saturating_sub(1);
+    let mut kept = String::new();
+    for character in text.chars() {
+        let columns = character.width().unwrap_or(0);
+        if columns > left {
+            break;
+        }
+        left -= columns;
+        kept.push(character);
+    }
+    if max > 0 {
+        kept.push('…');
+    }
+    (kept, left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fit;
+
+    #[test]
+    fn a_line_fits_in_its_columns() {
+        for (text, max, kept, left) in [
+            ("abc", 5, "abc", 2),
+            ("abc", 3, "abc", 0),
+            ("abcd", 3, "ab…", 0),
+            ("日本語", 6, "日本語", 0),
+            ("日本語", 5, "日本…", 0),
+            ("日本語", 4, "日…", 1),
+            ("abc", 0, "", 0),
+        ] {
+            assert_eq!(fit(text, max), (kept.to_owned(), left), "{text} in {max}");
+        }
+    }
+}
