@@ -76,7 +76,8 @@ impl Step {
 
     fn line(&mut self, line: &str) {
         let weighty: String = line.chars().filter(|c| matches!(c, ' '..='~')).collect();
-        let found = self.new_form(&weighty).or_else(|| self.old_form(&weighty));
+        let read = |line: &str| self.new_form(line).or_else(|| self.old_form(line));
+        let found = read(line).or_else(|| read(&weighty));
         match (found, &self.stopped) {
             (Some(command), Some(word)) if command.name.eq_ignore_ascii_case(word) => {
                 self.stopped = None;

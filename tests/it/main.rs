@@ -31,6 +31,7 @@ mod obstacles;
 mod old_script;
 mod readme;
 mod registry;
+mod report;
 mod rights;
 mod rollback;
 mod scale;

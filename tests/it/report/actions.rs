@@ -1,0 +1,418 @@
+//! Deploys inside Actions through the real program: what the log, the
+//! annotation, the summary and the outputs say.
+
+use std::path::Path;
+
+use testbed::chart::{Chart, Shop};
+use testbed::image::Spec;
+
+use super::hostile::strings;
+use super::page::{rendered, skeleton};
+use super::runner::Step;
+use crate::harness::{Helm, Node, Ran, Signal};
+
+const FOLDER: &str = "/home/github-runner/work";
+
+/// A step of a push's workflow, with the files that the runner hands to it.
+fn step<'a>(node: &Node, signal: Signal<'a>, private: bool) -> Signal<'a> {
+    let payload = format!(r#"{{"repository":{{"private":{private}}}}}"#);
+    node.home.write("work/event.json", &payload, 0o644);
+    node.home
+        .write("work/summary", "# of an earlier step", 0o644);
+    node.home.write("work/output", "", 0o644);
+    let path = |name: &str| format!("{FOLDER}/{name}");
+    signal
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_EVENT_NAME", "push")
+        .env("GITHUB_REF", "refs/heads/main")
+        .env("GITHUB_EVENT_PATH", &path("event.json"))
+        .env("GITHUB_STEP_SUMMARY", &path("summary"))
+        .env("GITHUB_OUTPUT", &path("output"))
+}
+
+/// What a step left behind.
+struct Left {
+    step: Step,
+    summary: String,
+    outputs: Vec<(String, String)>,
+}
+
+impl Left {
+    /// All of it came through stdout.
+    fn of(node: &Node, ran: &Ran) -> Self {
+        assert_eq!(ran.stderr, "", "the runner reads stderr before stdout");
+        let read = |name: &str| {
+            std::fs::read_to_string(node.home.inside(&format!("work/{name}"))).unwrap()
+        };
+        let summary = read("summary");
+        let ours = summary.strip_prefix("# of an earlier step\n");
+        let pairs = read("output");
+        let pairs = pairs.lines().map(|line| line.split_once('=').unwrap());
+        Self {
+            step: Step::of(ran.stdout.as_bytes(), ran.stderr.as_bytes()),
+            summary: ours.unwrap_or_default().to_owned(),
+            outputs: pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        }
+    }
+
+    /// The data of the commands of this name.
+    fn all(&self, name: &str) -> Vec<&str> {
+        let commands = self
+            .step
+            .commands
+            .iter()
+            .filter(|command| command.name == name);
+        commands.map(|command| command.data.as_str()).collect()
+    }
+
+    fn output(&self, name: &str) -> &str {
+        let found = self.outputs.iter().find(|(of, _)| of == name);
+        found.map_or("", |(_, value)| value.as_str())
+    }
+}
+
+/// With `DEPLOY_TEST_PAGES=<folder>` what people see goes there, to be looked
+/// at, under names that mean something to them.
+fn keep(name: &str, node: &Node, left: &Left, ran: &Ran) {
+    let Some(folder) = std::env::var_os("DEPLOY_TEST_PAGES") else {
+        return;
+    };
+    let named = |text: &str| {
+        let text = text.replace(&format!("ghcr.io/{}/", node.name), "ghcr.io/acme/");
+        text.replace(&node.name, "shop")
+    };
+    let path = |ending: &str| Path::new(&folder).join(format!("{name}.{ending}"));
+    let annotation = left
+        .step
+        .commands
+        .iter()
+        .find(|command| command.name == "error");
+    let annotation = annotation.map_or_else(String::new, |annotation| {
+        let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+        let (title, data) = (
+            escaped(&annotation.properties["title"]),
+            escaped(&annotation.data),
+        );
+        format!("<div class=annotation><b>{title}</b>\n{data}</div>\n")
+    });
+    std::fs::write(path("md"), named(&left.summary)).unwrap();
+    let page = annotation + &rendered(&left.summary);
+    std::fs::write(path("html"), named(&page)).unwrap();
+    std::fs::write(path("log"), named(&ran.stdout)).unwrap();
+}
+
+fn signal<'a>(node: &'a Node, version: &str, api: &str) -> Signal<'a> {
+    let web = format!("ghcr.io/{}/shop/web:t1", node.name);
+    node.signal(version).image("api", api).image("web", web)
+}
+
+/// A first release, told as a step tells it.
+fn first(node: &Node) {
+    node.shop("0.1.0");
+    let api = node.image("api", "t1");
+    node.image("web", "t1");
+    let ran = step(node, signal(node, "0.1.0", &api.by_tag()), false).run();
+    ran.exits(0).says("::group::rollout: ");
+    let left = Left::of(node, &ran);
+    keep("good", node, &left, &ran);
+    assert_eq!(
+        (left.output("outcome"), left.output("revision")),
+        ("deployed", "1")
+    );
+    let run = node.journal().pop().unwrap()["run"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(left.output("run-id"), run);
+    assert!(left.all("error").is_empty());
+    for part in [
+        &run,
+        &api.digest,
+        "revision 1 deployed and verified",
+        "first install",
+    ] {
+        assert!(left.summary.contains(part), "{part}: {}", left.summary);
+    }
+}
+
+/// The annotation and the summary name the cause and the cure; the log of the
+/// crash is shown, since the repository is private.
+#[test]
+fn a_failing_rollout_is_told_where_people_look() {
+    let node = Node::new("annotated", Helm::V4);
+    first(&node);
+    node.push(&Shop::new("shop", "0.2.0").chart());
+    let crash =
+        Spec::behaving("print connecting to db:5432\nprint fatal: no database at db:5432\nexit 3");
+    let api = node.image_with("api", "t2", crash).by_tag();
+    let ran = step(&node, signal(&node, "0.2.0", &api), true).run();
+    ran.exits(7);
+    let left = Left::of(&node, &ran);
+    keep("failed", &node, &left, &ran);
+    let [annotation] = left.all("error")[..] else {
+        panic!("{:?}", left.step.commands);
+    };
+    let cause = annotation.lines().next().unwrap();
+    assert!(cause.contains("container api of "), "{annotation}");
+    assert!(cause.contains("last with exit code 3"), "{annotation}");
+    assert!(
+        annotation.contains("→ rolled back: revision 3 serves"),
+        "{annotation}"
+    );
+    assert!(annotation.encode_utf16().count() <= 4096);
+    let page = rendered(&left.summary);
+    let text = page.replace("&amp;", "&").replace("&#39;", "'");
+    for part in [
+        cause,
+        "fatal: no database at db:5432",
+        "3 now, 1 served before",
+        "rollback",
+        "deploy show ",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(left.output("outcome"), "failed-last-good-serves");
+    assert_eq!(left.output("revision"), "3");
+    let run = left.output("run-id");
+    node.subcommand(&["show", run])
+        .exits(0)
+        .says(cause)
+        .says("fatal: no database");
+
+    // The same by hand, as a terminal shows it in the end.
+    let ran = signal(&node, "0.2.0", &api)
+        .env("CLICOLOR_FORCE", "1")
+        .run();
+    ran.exits(7).says("fatal: no database at db:5432");
+    draw(&node, &ran.stderr);
+}
+
+/// With `DEPLOY_TEST_PAGES=<folder>` a terminal's picture goes there.
+fn draw(node: &Node, text: &str) {
+    let Some(folder) = std::env::var_os("DEPLOY_TEST_PAGES") else {
+        return;
+    };
+    let text = text.replace(&format!("ghcr.io/{}/", node.name), "ghcr.io/acme/");
+    let text = text.replace(&node.name, "shop");
+    let svg = anstyle_svg::Term::new().render_svg(&text);
+    std::fs::write(Path::new(&folder).join("failed.svg"), svg).unwrap();
+}
+
+/// A bad request is one annotation with each mistake in it, and writes nothing.
+#[test]
+fn a_bad_request_is_annotated_and_writes_no_file() {
+    let node = Node::new("bad-request", Helm::V4);
+    let ran = step(&node, node.signal("latest").image("api", "x"), true).run();
+    ran.exits(2);
+    let left = Left::of(&node, &ran);
+    let [annotation] = left.all("error")[..] else {
+        panic!("{:?}", left.step.commands);
+    };
+    assert!(
+        annotation.contains("--chart-version") && annotation.contains("web"),
+        "{annotation}"
+    );
+    assert_eq!((left.summary.as_str(), left.outputs.len()), ("", 0));
+}
+
+/// Files that cannot be written, or had better not be, change nothing but a
+/// note.
+#[test]
+fn files_of_the_runner_never_fail_a_deploy() {
+    let node = Node::new("files", Helm::V3);
+    node.shop("0.1.0");
+    let api = node.image("api", "t1").by_tag();
+    node.image("web", "t1");
+    node.home.write("work/precious", "precious", 0o600);
+    std::os::unix::fs::symlink("precious", node.home.inside("work/link")).unwrap();
+    let link = format!("{FOLDER}/link");
+    for wrong in ["/dev/full", "/etc/passwd", &link, "/nowhere/at/all", "."] {
+        step(&node, signal(&node, "0.1.0", &api).arg("--dry-run"), false)
+            .env("GITHUB_STEP_SUMMARY", wrong)
+            .env("GITHUB_OUTPUT", wrong)
+            .run()
+            .exits(0)
+            .says("note: the file of GITHUB_STEP_SUMMARY was not written: ")
+            .says("note: the file of GITHUB_OUTPUT was not written: ");
+    }
+    let precious = std::fs::read_to_string(node.home.inside("work/precious")).unwrap();
+    assert_eq!(precious, "precious");
+}
+
+/// Only the result: no group, no progress, but the annotation and the files.
+#[test]
+fn a_quiet_step_tells_its_end() {
+    let node = Node::new("quiet", Helm::V4);
+    node.push(&Shop::new("shop", "0.1.0").chart());
+    node.image("api", "t1");
+    node.image("web", "t1");
+    let api = format!("ghcr.io/{}/shop/api:none", node.name);
+    let ran = step(&node, signal(&node, "0.1.0", &api).arg("-q"), false).run();
+    ran.exits(5);
+    let left = Left::of(&node, &ran);
+    assert_eq!(left.step.commands.len(), 1, "{}", ran.stdout);
+    assert!(left.all("error")[0].contains("api:none"), "{}", ran.stdout);
+    assert!(left.summary.contains("api:none"), "{}", left.summary);
+    assert_eq!(left.output("outcome"), "not-in-registry");
+}
+
+/// Hostile words in pods' logs, in events, in NOTES and in helm's errors, and
+/// a crash that makes all of it worth telling.
+#[test]
+fn a_hostile_release_runs_no_command() {
+    let node = Node::new("hostile", Helm::V4);
+    first(&node);
+    let strings = strings();
+    // What a line of the image's settings can hold.
+    let prints: Vec<String> = strings
+        .iter()
+        .filter(|text| text.len() < 200 && !text.contains([';', '\n']) && !text.trim().is_empty())
+        .map(|text| format!("print {text}"))
+        .collect();
+    assert!(prints.len() > 400, "{}", prints.len());
+    let crash = Spec::behaving(&format!("hostile-logs\n{}\nexit 3", prints.join("\n")));
+    let api = node.image_with("api", "t2", crash).by_tag();
+    let notes = strings.join("\n").replace("{{", "{ {");
+    let chart = Shop::new("shop", "0.2.0")
+        .chart()
+        .with("templates/NOTES.txt", &notes);
+    node.push(&chart);
+    let running = step(&node, signal(&node, "0.2.0", &api), true).start();
+    events(&node, &strings);
+    let ran = running.wait();
+    ran.exits(7);
+    let left = Left::of(&node, &ran);
+    keep("hostile", &node, &left, &ran);
+    tells_only_ours(&left, &ran);
+    assert!(
+        left.summary.contains("pwned"),
+        "the log is told: {}",
+        left.summary
+    );
+
+    // A chart that fails with such words, and one of such a name.
+    let words = strings
+        .iter()
+        .filter(|text| text.contains("[add-mask]"))
+        .cloned()
+        .collect::<Vec<_>>();
+    let fails = format!("{{{{ fail {} }}}}", serde_json::json!(words.join(" \n")));
+    let broken = Shop::new("shop", "0.3.0")
+        .chart()
+        .with("templates/fail.yaml", &fails);
+    node.push(&broken);
+    let ran = step(&node, signal(&node, "0.3.0", &api), true).run();
+    ran.exits(6);
+    tells_only_ours(&Left::of(&node, &ran), &ran);
+    let named = renamed("##[error]x\n::error::x");
+    node.push(&named);
+    let ran = step(&node, signal(&node, "0.4.0", &api), true).run();
+    assert_ne!(ran.status.code(), Some(0));
+    tells_only_ours(&Left::of(&node, &ran), &ran);
+}
+
+/// Writes events about the api's pods as they come, with hostile words.
+fn events(node: &Node, strings: &[String]) {
+    let listed = || {
+        let pods = node.kubectl(&["get", "pods", "-o", "json"]);
+        let pods: serde_json::Value = serde_json::from_str(&pods).unwrap();
+        let pods = pods["items"].as_array().unwrap().clone();
+        pods.into_iter().find(|pod| {
+            pod["spec"]["containers"][0]["image"]
+                .as_str()
+                .unwrap()
+                .ends_with(":t2")
+        })
+    };
+    let mut found = None;
+    crate::harness::until("the new pod", || {
+        found = listed();
+        found.is_some()
+    });
+    let about = &found.unwrap()["metadata"];
+    let items: Vec<serde_json::Value> = strings
+        .iter()
+        .filter(|text| !text.trim().is_empty())
+        .step_by(40)
+        .enumerate()
+        .map(|(count, text)| {
+            let text: String = text.chars().take(300).collect();
+            serde_json::json!({
+                "apiVersion": "v1", "kind": "Event",
+                "metadata": {"name": format!("hostile-{count}"), "namespace": node.name},
+                "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": node.name, "name": about["name"], "uid": about["uid"]},
+                "reason": text.chars().filter(|c| !c.is_control()).take(100).collect::<String>(), "message": text, "type": "Warning", "count": 1,
+                "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:00Z",
+                "source": {"component": "hostile"},
+            })
+        })
+        .collect();
+    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.json");
+    std::fs::write(&file, list.to_string()).unwrap();
+    node.kubectl(&["create", "-f", file.to_str().unwrap()]);
+}
+
+/// The commands of a failed run, whoever else speaks.
+#[track_caller]
+fn tells_only_ours(left: &Left, ran: &Ran) {
+    let commands = &left.step.commands;
+    for command in commands {
+        let ours = match command.name.as_str() {
+            "group" => {
+                command.data.starts_with("rollout: ") || command.data.starts_with("rollback: ")
+            }
+            "endgroup" => command.data.is_empty(),
+            "warning" => command.data.starts_with("/var/lib/deploy is not there"),
+            "error" => command.properties.keys().eq(["title"]),
+            "stop-commands" => command.data.len() == 32,
+            _ => false,
+        };
+        assert!(ours, "{command:?}\n{}", ran.stdout);
+    }
+    assert_eq!(left.all("error").len(), 1, "{}", ran.stdout);
+    let control = ran.stdout.chars().find(|c| c.is_control() && *c != '\n');
+    assert_eq!(control, None);
+    let ours = [
+        "h3",
+        "blockquote",
+        "code",
+        "p",
+        "b",
+        "ul",
+        "li",
+        "table",
+        "tr",
+        "td",
+        "th",
+        "th align=\"left\"",
+        "br",
+        "details",
+        "details open",
+        "summary",
+        "pre",
+        "code class=\"language-text\"",
+    ];
+    for part in skeleton(&rendered(&left.summary)) {
+        let Some(tag) = part.strip_prefix('<') else {
+            continue;
+        };
+        let tag = tag.trim_start_matches('/').trim_end_matches('>');
+        assert!(ours.contains(&tag), "{part}\n{}", left.summary);
+    }
+}
+
+/// A chart in the place of `shop` 0.4.0 whose file says another name.
+fn renamed(name: &str) -> Chart {
+    let about = format!(
+        "apiVersion: v2\nversion: 0.4.0\nname: shop\ndescription: {}\ndependencies:\n- name: {}\n  version: 1.0.0\n  repository: https://evil.example\n",
+        serde_json::json!(name),
+        serde_json::json!(name)
+    );
+    Shop::new("shop", "0.4.0")
+        .chart()
+        .with("Chart.yaml", &about)
+}
