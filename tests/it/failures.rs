@@ -30,7 +30,7 @@ fn edited(from: &str, to: &str) -> Chart {
 }
 
 /// With more in the api's container, each line with its own indentation.
-fn with_container(more: &str) -> Chart {
+pub fn with_container(more: &str) -> Chart {
     edited(CONTAINER, &format!("{CONTAINER}{more}"))
 }
 

@@ -218,8 +218,10 @@ impl<W: Write> GitHub<W> {
             message.extend(first(error.evidence(), DETAILS));
         }
         message.extend(error.hints().iter().map(|hint| format!("→ {hint}")));
-        if let Some(plan) = &self.story.plan {
-            message.push(format!("run {}", plan.run));
+        if let Some(plan) = &self.story.plan
+            && !message.iter().any(|line| line.contains(&plan.run))
+        {
+            message.push(format!("→ more on the node: deploy show {}", plan.run));
         }
         self.log.annotate(Level::Error, &title, &message)?;
         let evidence = text(|out| lines::evidence(out, error))?;

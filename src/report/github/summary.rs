@@ -16,6 +16,9 @@ use crate::exit::Exit;
 /// The most that is shown of evidence, in bytes: more is no help on a page.
 const EVIDENCE: usize = 128 * 1024;
 
+/// How a log's heading begins ([`crate::rollout::Evidence::log_lines`]).
+const LOG: &str = "log of container ";
+
 /// How many notes and warnings are shown.
 const REMARKS: usize = 20;
 
@@ -46,8 +49,22 @@ pub(super) fn render(story: &Story, end: End<'_>, room: usize) -> Option<String>
         End::Failed(error) => error.evidence(),
         End::Finished(_) => Vec::new(),
     };
+    // Logs stand at its end, and are what most people look for.
+    let logs = evidence
+        .iter()
+        .position(|line| line.starts_with(LOG))
+        .unwrap_or(evidence.len());
+    let (said, logs) = evidence.split_at(logs);
     let left = room.saturating_sub(head.len() + foot.len()).min(EVIDENCE);
-    let evidence = fenced(&evidence, left);
+    let logs = fenced("Its log", true, logs, left);
+    let open = logs.is_empty();
+    let said = fenced(
+        "What the cluster said",
+        open,
+        said,
+        left.saturating_sub(logs.len()),
+    );
+    let evidence = logs + &said;
     [format!("{head}{evidence}{foot}"), head, least(story, end)]
         .into_iter()
         .find(|page| page.len() <= room)
@@ -61,7 +78,7 @@ fn head(story: &Story, end: End<'_>) -> String {
     if let End::Failed(error) = end
         && !error.hints().is_empty()
     {
-        page.push_str("<p><b>What to do</b></p>\n<ul>\n");
+        page.push_str("<p><b>What now</b></p>\n<ul>\n");
         for hint in error.hints() {
             let _ = writeln!(page, "<li>{}</li>", code(hint));
         }
@@ -220,9 +237,9 @@ fn foot(story: &Story) -> String {
     foot
 }
 
-/// Evidence in a fence, at most so many bytes; what is over is cut from its
-/// beginning, since logs stand at its end.
-fn fenced(lines: &[String], room: usize) -> String {
+/// Lines in a fence, at most so many bytes; what is over is cut from its
+/// beginning: the end of a log tells most.
+fn fenced(title: &str, open: bool, lines: &[String], room: usize) -> String {
     let lines: Vec<String> = lines.iter().map(|line| shown(line)).collect();
     let longest = lines.iter().map(|line| run(line)).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
@@ -240,7 +257,8 @@ fn fenced(lines: &[String], room: usize) -> String {
         return String::new();
     }
     let cut = lines.len() - fits;
-    let mut text = "<details open><summary>What the cluster said</summary>\n\n".to_owned();
+    let open = if open { " open" } else { "" };
+    let mut text = format!("<details{open}><summary>{title}</summary>\n\n");
     let _ = writeln!(text, "{fence}text");
     if cut > 0 {
         let _ = writeln!(text, "… {cut} lines before these");
@@ -301,7 +319,7 @@ mod tests {
             .details((0..50_000).map(|count| format!("{count}: {}", "log ".repeat(20))));
         let whole = render(&story(), End::Failed(&error), 1 << 20).unwrap_or_default();
         assert!(whole.len() > 100_000, "{}", whole.len());
-        assert!(whole.contains("49999: log"), "the end of a log is kept");
+        assert!(whole.contains("49999: log"), "the end of it is kept");
         for room in [0, 10, 100, 300, 500, 1000, 5000, 100_000] {
             let page = render(&story(), End::Failed(&error), room).unwrap_or_default();
             assert!(page.len() <= room, "{} in {room}", page.len());
@@ -313,11 +331,11 @@ mod tests {
 
     #[test]
     fn a_fence_is_longer_than_any_inside() {
-        let text = fenced(&["a".to_owned(), "````` <b>".to_owned()], 1000);
+        let text = fenced("x", true, &["a".to_owned(), "````` <b>".to_owned()], 1000);
         assert!(
             text.contains("\n``````text\na\n````` <b>\n``````\n"),
             "{text}"
         );
-        assert_eq!(fenced(&[], 1000), "");
+        assert_eq!(fenced("x", true, &[], 1000), "");
     }
 }

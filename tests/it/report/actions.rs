@@ -9,7 +9,8 @@ use testbed::image::Spec;
 use super::hostile::strings;
 use super::page::{rendered, skeleton};
 use super::runner::Step;
-use crate::harness::{Helm, Node, Ran, Signal};
+use crate::failures::with_container;
+use crate::harness::{Helm, Node, RUNNER, Ran, SCRIPT, Signal};
 
 const FOLDER: &str = "/home/github-runner/work";
 
@@ -108,8 +109,12 @@ fn signal<'a>(node: &'a Node, version: &str, api: &str) -> Signal<'a> {
     node.signal(version).image("api", api).image("web", web)
 }
 
-/// A first release, told as a step tells it.
+/// A first release, told as a step tells it. The node's state lies where it
+/// should.
 fn first(node: &Node) {
+    let state = node.home.var_lib("deploy");
+    std::fs::create_dir(&state).unwrap();
+    std::os::unix::fs::chown(&state, Some(RUNNER), Some(RUNNER)).unwrap();
     node.shop("0.1.0");
     let api = node.image("api", "t1");
     node.image("web", "t1");
@@ -121,14 +126,14 @@ fn first(node: &Node) {
         (left.output("outcome"), left.output("revision")),
         ("deployed", "1")
     );
-    let run = node.journal().pop().unwrap()["run"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert_eq!(left.output("run-id"), run);
+    let run = left.output("run-id");
+    node.subcommand(&["show", run])
+        .exits(0)
+        .says(run)
+        .says("deployed (0)");
     assert!(left.all("error").is_empty());
     for part in [
-        &run,
+        run,
         &api.digest,
         "revision 1 deployed and verified",
         "first install",
@@ -258,102 +263,110 @@ fn a_quiet_step_tells_its_end() {
     assert_eq!(left.output("outcome"), "not-in-registry");
 }
 
-/// Hostile words in pods' logs, in events, in NOTES and in helm's errors, and
-/// a crash that makes all of it worth telling.
+/// Hostile words in pods' logs and in NOTES, and a crash that makes them worth
+/// telling; then `deploy show` in a step of its own.
 #[test]
-fn a_hostile_release_runs_no_command() {
+fn a_hostile_log_runs_no_command() {
     let node = Node::new("hostile", Helm::V4);
     first(&node);
     let strings = strings();
-    // What a line of the image's settings can hold.
+    // What a line of the image's settings can hold, and of that some: a log is
+    // told by its end.
     let prints: Vec<String> = strings
         .iter()
         .filter(|text| text.len() < 200 && !text.contains([';', '\n']) && !text.trim().is_empty())
         .map(|text| format!("print {text}"))
         .collect();
-    assert!(prints.len() > 400, "{}", prints.len());
-    let crash = Spec::behaving(&format!("hostile-logs\n{}\nexit 3", prints.join("\n")));
+    let every = prints.len() / 25;
+    let prints: Vec<String> = prints.into_iter().step_by(every).collect();
+    let crash = Spec::behaving(&format!("{}\nexit 3", prints.join("\n")));
     let api = node.image_with("api", "t2", crash).by_tag();
     let notes = strings.join("\n").replace("{{", "{ {");
-    let chart = Shop::new("shop", "0.2.0")
-        .chart()
-        .with("templates/NOTES.txt", &notes);
-    node.push(&chart);
-    let running = step(&node, signal(&node, "0.2.0", &api), true).start();
-    events(&node, &strings);
-    let ran = running.wait();
+    let chart = Shop::new("shop", "0.2.0").chart();
+    node.push(&chart.with("templates/NOTES.txt", &notes));
+    let ran = step(&node, signal(&node, "0.2.0", &api), true).run();
     ran.exits(7);
     let left = Left::of(&node, &ran);
     keep("hostile", &node, &left, &ran);
     tells_only_ours(&left, &ran);
-    assert!(
-        left.summary.contains("pwned"),
-        "the log is told: {}",
-        left.summary
-    );
+    for part in ["pwned", "\\x1b"] {
+        assert!(
+            left.summary.contains(part),
+            "the log is told: {}",
+            left.summary
+        );
+    }
 
-    // A chart that fails with such words, and one of such a name.
-    let words = strings
-        .iter()
-        .filter(|text| text.contains("[add-mask]"))
-        .cloned()
-        .collect::<Vec<_>>();
-    let fails = format!("{{{{ fail {} }}}}", serde_json::json!(words.join(" \n")));
-    let broken = Shop::new("shop", "0.3.0")
-        .chart()
-        .with("templates/fail.yaml", &fails);
-    node.push(&broken);
-    let ran = step(&node, signal(&node, "0.3.0", &api), true).run();
-    ran.exits(6);
-    tells_only_ours(&Left::of(&node, &ran), &ran);
-    let named = renamed("##[error]x\n::error::x");
-    node.push(&named);
-    let ran = step(&node, signal(&node, "0.4.0", &api), true).run();
-    assert_ne!(ran.status.code(), Some(0));
-    tells_only_ours(&Left::of(&node, &ran), &ran);
+    let run = left.output("run-id");
+    for (private, told) in [(true, true), (false, false)] {
+        let payload = format!(r#"{{"repository":{{"private":{private}}}}}"#);
+        node.home.write("work/event.json", &payload, 0o644);
+        for json in ["", " --json"] {
+            let ran = node.shell(&format!(
+                "GITHUB_ACTIONS=true GITHUB_EVENT_PATH={FOLDER}/event.json {SCRIPT} show {run}{json}"
+            ));
+            ran.exits(0);
+            assert_eq!(ran.stdout.contains("pwned"), told, "{}", ran.stdout);
+            let step = Step::of(ran.stdout.as_bytes(), ran.stderr.as_bytes());
+            assert_eq!(step.commands, [], "{}", ran.stdout);
+        }
+    }
 }
 
-/// Writes events about the api's pods as they come, with hostile words.
-fn events(node: &Node, strings: &[String]) {
-    let listed = || {
-        let pods = node.kubectl(&["get", "pods", "-o", "json"]);
-        let pods: serde_json::Value = serde_json::from_str(&pods).unwrap();
-        let pods = pods["items"].as_array().unwrap().clone();
-        pods.into_iter().find(|pod| {
-            pod["spec"]["containers"][0]["image"]
-                .as_str()
-                .unwrap()
-                .ends_with(":t2")
-        })
+/// Hostile words in what the kubelet says, in the state of a container and in
+/// events, in helm's errors, and in a chart's own names.
+#[test]
+fn a_hostile_chart_runs_no_command() {
+    let node = Node::new("hostile-chart", Helm::V3);
+    first(&node);
+    let api = node.image("api", "t2").by_tag();
+    let send = |chart: &Chart, version: &str| {
+        node.push(chart);
+        let ran = step(&node, signal(&node, version, &api), true).run();
+        let left = Left::of(&node, &ran);
+        tells_only_ours(&left, &ran);
+        (left, ran)
     };
-    let mut found = None;
-    crate::harness::until("the new pod", || {
-        found = listed();
-        found.is_some()
-    });
-    let about = &found.unwrap()["metadata"];
-    let items: Vec<serde_json::Value> = strings
-        .iter()
-        .filter(|text| !text.trim().is_empty())
-        .step_by(40)
+    let words = |part: &str| {
+        let found = strings();
+        let found: Vec<String> = found
+            .into_iter()
+            .filter(|text| text.contains(part) && !text.contains('\0'))
+            .take(20)
+            .collect();
+        serde_json::json!(found.join(" \n")).to_string()
+    };
+    for (count, part) in ["[error]", "::add-mask::", "\u{1b}", "<", "`"]
+        .into_iter()
         .enumerate()
-        .map(|(count, text)| {
-            let text: String = text.chars().take(300).collect();
-            serde_json::json!({
-                "apiVersion": "v1", "kind": "Event",
-                "metadata": {"name": format!("hostile-{count}"), "namespace": node.name},
-                "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": node.name, "name": about["name"], "uid": about["uid"]},
-                "reason": text.chars().filter(|c| !c.is_control()).take(100).collect::<String>(), "message": text, "type": "Warning", "count": 1,
-                "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:00Z",
-                "source": {"component": "hostile"},
-            })
-        })
-        .collect();
-    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("events.json");
-    std::fs::write(&file, list.to_string()).unwrap();
-    node.kubectl(&["create", "-f", file.to_str().unwrap()]);
+    {
+        let version = format!("0.2.{count}");
+        let command = format!("          command: [{}]\n", words(part));
+        let chart = with_container(&command).versioned(&version);
+        let (left, ran) = send(&chart, &version);
+        ran.exits(7).says("container api of ");
+        keep(&format!("hostile-{count}"), &node, &left, &ran);
+    }
+    let fails = format!("{{{{ fail {} }}}}", words("[add-mask]"));
+    let (_, ran) = send(
+        &Shop::new("shop", "0.3.0")
+            .chart()
+            .with("templates/fail.yaml", &fails),
+        "0.3.0",
+    );
+    ran.exits(6).says("add-mask");
+    let name = serde_json::json!("##[error]x\n::error::x");
+    let about = format!(
+        "apiVersion: v2\nversion: 0.4.0\nname: shop\ndescription: {name}\ndependencies:\n- name: {name}\n  \
+         version: 1.0.0\n  repository: https://evil.example\n"
+    );
+    let (_, ran) = send(
+        &Shop::new("shop", "0.4.0")
+            .chart()
+            .with("Chart.yaml", &about),
+        "0.4.0",
+    );
+    assert_ne!(ran.status.code(), Some(0));
 }
 
 /// The commands of a failed run, whoever else speaks.
@@ -366,7 +379,6 @@ fn tells_only_ours(left: &Left, ran: &Ran) {
                 command.data.starts_with("rollout: ") || command.data.starts_with("rollback: ")
             }
             "endgroup" => command.data.is_empty(),
-            "warning" => command.data.starts_with("/var/lib/deploy is not there"),
             "error" => command.properties.keys().eq(["title"]),
             "stop-commands" => command.data.len() == 32,
             _ => false,
@@ -403,16 +415,4 @@ fn tells_only_ours(left: &Left, ran: &Ran) {
         let tag = tag.trim_start_matches('/').trim_end_matches('>');
         assert!(ours.contains(&tag), "{part}\n{}", left.summary);
     }
-}
-
-/// A chart in the place of `shop` 0.4.0 whose file says another name.
-fn renamed(name: &str) -> Chart {
-    let about = format!(
-        "apiVersion: v2\nversion: 0.4.0\nname: shop\ndescription: {}\ndependencies:\n- name: {}\n  version: 1.0.0\n  repository: https://evil.example\n",
-        serde_json::json!(name),
-        serde_json::json!(name)
-    );
-    Shop::new("shop", "0.4.0")
-        .chart()
-        .with("Chart.yaml", &about)
 }

@@ -1,11 +1,16 @@
 //! A job summary as GitHub shows it: Markdown with GitHub's extensions, and the
 //! elements of the page that it makes.
 
+use std::sync::LazyLock;
+
 use pulldown_cmark::{Options, Parser, html};
 use regex::Regex;
 
 /// Elements in whose text GitHub makes no links, mentions or emoji.
 const VERBATIM: [&str; 2] = ["code", "pre"];
+
+static TAG: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("<(/?)([A-Za-z0-9]*)([^>]*)(>|$)").unwrap());
 
 /// The page that Markdown makes.
 pub fn rendered(markdown: &str) -> String {
@@ -23,7 +28,6 @@ pub fn rendered(markdown: &str) -> String {
 /// The page's tags with their attributes, in order, and between them all the
 /// text that does not stand verbatim: of that a page could make links.
 pub fn skeleton(html: &str) -> Vec<String> {
-    let tag = Regex::new("<(/?)([A-Za-z0-9]*)([^>]*)(>|$)").unwrap();
     let mut found = Vec::new();
     let (mut at, mut verbatim) = (0, 0_usize);
     let text = |text: &str, found: &mut Vec<String>| {
@@ -32,7 +36,7 @@ pub fn skeleton(html: &str) -> Vec<String> {
             found.push(text.to_owned());
         }
     };
-    for parts in tag.captures_iter(html) {
+    for parts in TAG.captures_iter(html) {
         let whole = parts.get(0).unwrap();
         if verbatim == 0 {
             text(&html[at..whole.start()], &mut found);
