@@ -70,7 +70,7 @@ impl Terminal<io::Stderr, io::Stdout> {
             quiet,
             block: redraws.then(|| {
                 let colours = colours(AutoStream::choice(&stderr));
-                Block::new(Box::new(|| Size::of(&io::stderr())), colours)
+                Block::new(Box::new(|| Size::of(io::stderr())), colours)
             }),
         }
     }

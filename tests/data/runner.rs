@@ -93,7 +93,7 @@ impl Step {
         }
     }
 
-    fn command(&self, info: &str, separator: char, data: String) -> Option<Command> {
+    fn command(&self, info: &str, separator: char, data: &str) -> Option<Command> {
         let (name, properties) = info.split_once(' ').unwrap_or((info, ""));
         let name = name.to_ascii_lowercase();
         let word = self
@@ -112,7 +112,7 @@ impl Step {
         Some(Command {
             name,
             properties,
-            data: decoded(&data),
+            data: decoded(data),
         })
     }
 
@@ -120,14 +120,14 @@ impl Step {
     fn new_form(&self, line: &str) -> Option<Command> {
         let rest = line.trim_start().strip_prefix("::")?;
         let (info, data) = rest.split_once("::")?;
-        self.command(info, ',', data.to_owned())
+        self.command(info, ',', data)
     }
 
     /// `##[name key=value;key=value]data`, anywhere in its line.
     fn old_form(&self, line: &str) -> Option<Command> {
         let (_, rest) = line.split_once("##[")?;
         let (info, data) = rest.split_once(']')?;
-        self.command(info, ';', data.to_owned())
+        self.command(info, ';', data)
     }
 }
 

@@ -36,7 +36,9 @@ pub(super) fn outputs(path: &Path, outputs: &[(&str, String)]) -> io::Result<()>
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         {
-            text.push_str(&format!("{name}={value}\n"));
+            for part in [name, "=", value, "\n"] {
+                text.push_str(part);
+            }
         }
     }
     file.write_all(text.as_bytes())

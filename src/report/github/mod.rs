@@ -115,7 +115,7 @@ impl<W: Write> GitHub<W> {
                 self.tell(false, |out| lines::phase(out, *phase, *took))
             }
             Event::Progress(text) => self.inside(|out| lines::progress(out, text)),
-            Event::Workloads { news, .. } if news.is_empty() => Ok(()),
+            Event::Workloads { news: [], .. } => Ok(()),
             Event::Workloads { news, .. } => self.inside(|out| {
                 news.iter()
                     .try_for_each(|line| lines::progress(out, &line.to_string()))
