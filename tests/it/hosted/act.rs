@@ -264,7 +264,8 @@ const ALL: [(&str, &str); 6] = [
 ];
 
 /// From a commit on `main` to the pods; then the same commit as a tag, and by
-/// hand: what is built already is taken as it is.
+/// hand: what is built already is taken as it is. A commit that crashes fails
+/// its job, which names the cause, and what ran before runs on.
 #[test]
 fn a_push_a_tag_and_a_hand_deploy_what_was_built() {
     let repository = Repository::new("act");
@@ -307,6 +308,20 @@ fn a_push_a_tag_and_a_hand_deploy_what_was_built() {
         .act("workflow_dispatch", &hand)
         .jobs(&ALL)
         .says("of the same source");
+    repository.node.runs(&running);
+
+    let (good, bad) = ("if err := serve", "os.Exit(3)\n\tif err := serve");
+    repository.stage.edit("api/main.go", good, bad);
+    repository.stage.commit("an api that ends at once");
+    let mut red = ALL;
+    red[2] = ("deploy", "failure");
+    repository
+        .act("push", &push)
+        .jobs(&red)
+        .says("::error ")
+        .says("last with exit code 3")
+        .says("rolled back: revision 5 serves, a copy of revision 3")
+        .says("Summary - <h3>❌ <code>shop</code>: rollout failed");
     repository.node.runs(&running);
 }
 
