@@ -2,7 +2,6 @@
 //! fail.
 
 use std::ffi::OsStr;
-use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
@@ -10,6 +9,7 @@ use crate::doctor::{self, Asked, Finding, Level};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::node::Environment;
+use crate::report;
 
 /// What `deploy doctor` takes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
@@ -25,7 +25,7 @@ pub struct Args {
 /// Looks, and tells.
 pub(super) fn run(invoked_as: &OsStr, args: &Args) -> Result<Exit> {
     let environment = Environment::of_process();
-    crate::report::trace::start(&environment);
+    report::trace::start(&environment);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -38,13 +38,11 @@ pub(super) fn run(invoked_as: &OsStr, args: &Args) -> Result<Exit> {
     // An exec plugin of a kubeconfig may hang.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     let found = found?;
-    let mut out = anstream::stdout();
-    for finding in &found {
-        // A pipe that was closed by a pager is no failure.
-        if writeln!(out, "{}", line(finding, args.json)?).is_err() {
-            break;
-        }
-    }
+    let lines: Result<Vec<String>> = found
+        .iter()
+        .map(|finding| line(finding, args.json))
+        .collect();
+    report::print(&environment, &lines?);
     let failed = found.iter().any(|finding| finding.level == Level::Fail);
     Ok(if failed { Exit::Node } else { Exit::Deployed })
 }

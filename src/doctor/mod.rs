@@ -6,6 +6,7 @@
 //! no record and no workload is touched.
 
 mod cluster;
+mod controller;
 mod files;
 mod finding;
 mod registry;
@@ -65,9 +66,10 @@ pub async fn examine(asked: &Asked<'_>, environment: &Environment) -> Result<Vec
         return Ok(found);
     };
     found.push(files::state(&node, environment, &plan));
-    found.push(helm_itself(&plan).await);
-    let (client, of_cluster) = cluster::reach(&plan).await;
-    found.extend(of_cluster);
+    let mut client = None;
+    if plan.forward.is_none() {
+        client = Some(tools(&plan, &mut found).await);
+    }
     if apps.is_empty() {
         found.push(registry::look(&plan, &[]).await);
         found.push(
@@ -85,7 +87,15 @@ pub async fn examine(asked: &Asked<'_>, environment: &Environment) -> Result<Vec
             prospect(app, &node, environment, &mut found)?
         };
         let Some(plan) = plan else { continue };
-        let images = match &client {
+        if let Some(forward) = &plan.forward {
+            found.push(controller::look(&plan, forward).await.of(app));
+            continue;
+        }
+        let client = match &client {
+            Some(client) => client,
+            None => client.insert(tools(&plan, &mut found).await),
+        };
+        let images = match client {
             Some(client) => {
                 let release = cluster::release(client, &plan).await;
                 found.extend(release.findings.into_iter().map(|finding| finding.of(app)));
@@ -161,6 +171,15 @@ fn request(app: &App, node: &Node) -> Result<Request> {
         version: "0.0.0".parse().map_err(broken)?,
         images: std::collections::BTreeMap::new(),
     })
+}
+
+/// Helm and the cluster, which the apps share that are not forwarded; the
+/// client, where the cluster answers.
+async fn tools(plan: &Plan, found: &mut Vec<Finding>) -> Option<kube::Client> {
+    found.push(helm_itself(plan).await);
+    let (client, of_cluster) = cluster::reach(plan).await;
+    found.extend(of_cluster);
+    client
 }
 
 async fn helm_itself(plan: &Plan) -> Finding {

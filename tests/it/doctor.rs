@@ -2,7 +2,8 @@
 //! and its cure, carried out as it is printed, makes doctor content.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::net::UnixListener;
 
 use serde_json::{Value, json};
 use testbed::ghcr::{Access, Policy};
@@ -379,4 +380,21 @@ fn a_release_that_is_pending() {
     .exits(0);
     broken.mended_by_its_command("release", "fail", "revision 2 is pending-upgrade");
     node.runs(&[&api.by_tag(), &web.by_tag()]);
+}
+
+/// A forwarded app needs its controller, and neither helm nor the cluster.
+#[test]
+fn a_controller_that_is_away() {
+    let broken = Broken::new("doctor-controller");
+    let home = &broken.node.home;
+    let toml = "[defaults]\nforward = \"unix:/home/github-runner/controller.sock\"\n";
+    home.write_etc(TOML, toml, 0o644);
+    broken.found("controller", "fail", "No such file");
+    let socket = home.inside("controller.sock");
+    let _controller = UnixListener::bind(&socket).unwrap();
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+    broken.mended("controller");
+    let (_, found) = findings(&broken.node, SCRIPT);
+    let not_asked = |finding: &Value| finding["check"] != "helm" && finding["check"] != "cluster";
+    assert!(found.iter().all(not_asked), "{found:#?}");
 }
