@@ -90,7 +90,7 @@ on_both_helms! {
             signal = signal.env(key, value);
         }
         signal.run().exits(0)
-            .says("warning: ignored from the workflow's environment, since the node decides it: ")
+            .says("::ignored from the workflow's environment, since the node decides it: ")
             .says("HELM_NAMESPACE")
             .never_says("stolen");
 

@@ -488,6 +488,8 @@ fn evidence_is_not_for_a_public_log() {
             ran.never_says("hunter2")
                 .says(&format!("deploy show {run}"));
         }
+        // By hand all of it is told.
+        site.env.retain(|(key, _)| !key.starts_with("GITHUB_"));
         site.ask(&["show", &run]).exits(0).says("password=hunter2");
     }
 }
