@@ -331,7 +331,8 @@ fn a_hostile_chart_runs_no_command() {
         let found = strings();
         let found: Vec<String> = found
             .into_iter()
-            .filter(|text| text.contains(part) && !text.contains('\0'))
+            // runc 1.1 hangs on a command whose error does not fit into a pipe.
+            .filter(|text| text.len() < 1000 && text.contains(part) && !text.contains('\0'))
             .take(20)
             .collect();
         serde_json::json!(found.join(" \n")).to_string()
