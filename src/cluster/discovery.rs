@@ -11,6 +11,7 @@ use kube::{Client, Error as KubeError, ResourceExt as _};
 use k8s_openapi::api::core::v1::{Namespace, Node};
 
 use super::client::{failed, within};
+use super::rights::{self, Right};
 use crate::error::Result;
 use crate::helm::command::Capabilities;
 
@@ -113,39 +114,12 @@ pub async fn may_watch(
     namespace: &str,
     resources: &[(&str, &str)],
 ) -> Result<bool> {
-    use k8s_openapi::api::authorization::v1::{
-        ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
-    };
-    let what = "our rights cannot be asked for";
-    let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
-    let ask = |group: &str, resource: &str| SelfSubjectAccessReview {
-        spec: SelfSubjectAccessReviewSpec {
-            resource_attributes: Some(ResourceAttributes {
-                namespace: Some(namespace.to_owned()),
-                group: Some(group.to_owned()),
-                resource: Some(resource.to_owned()),
-                verb: Some("watch".to_owned()),
-                ..ResourceAttributes::default()
-            }),
-            ..SelfSubjectAccessReviewSpec::default()
-        },
-        ..SelfSubjectAccessReview::default()
-    };
-    let reviews: Vec<_> = resources
+    let asked: Vec<Right<'_>> = resources
         .iter()
-        .map(|(group, resource)| ask(group, resource))
+        .map(|(group, resource)| ("watch", *group, *resource))
         .collect();
-    let parameters = kube::api::PostParams::default();
-    within(what, async {
-        let asked = reviews.iter().map(|review| api.create(&parameters, review));
-        let answers = try_join_all(asked)
-            .await
-            .map_err(|error| failed(what, &error))?;
-        Ok(answers
-            .iter()
-            .all(|answer| answer.status.as_ref().is_some_and(|status| status.allowed)))
-    })
-    .await
+    let ours = rights::ours(client, Some(namespace), &asked).await?;
+    Ok(ours.into_iter().all(|ours| ours))
 }
 
 /// `group/version`, and `group/version/Kind` of each resource and subresource.
