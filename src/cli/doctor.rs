@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 
 use anstyle::{AnsiColor, Style};
 
+use super::runtime;
 use crate::doctor::{self, Asked, Finding, Level};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
@@ -26,18 +27,11 @@ pub struct Args {
 pub(super) fn run(invoked_as: &OsStr, args: &Args) -> Result<Exit> {
     let environment = Environment::of_process();
     report::trace::start(&environment);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(Kind::Node, "no runtime can be started").because(error))?;
     let asked = Asked {
         invoked_as,
         app: args.app.as_ref(),
     };
-    let found = runtime.block_on(doctor::examine(&asked, &environment));
-    // An exec plugin of a kubeconfig may hang.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
-    let found = found?;
+    let found = runtime::on_this_thread(doctor::examine(&asked, &environment))??;
     let lines: Result<Vec<String>> = found
         .iter()
         .map(|finding| line(finding, args.json))

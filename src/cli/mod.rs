@@ -10,6 +10,7 @@ pub mod completions;
 pub mod doctor;
 pub mod history;
 pub mod man;
+mod runtime;
 pub mod show;
 pub mod signal;
 

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use futures::FutureExt as _;
 
-use super::{SUBCOMMANDS, bug};
+use super::{SUBCOMMANDS, bug, runtime};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events, Facts, Report};
 use crate::exit::Exit;
@@ -19,10 +18,6 @@ use crate::report;
 use crate::signal::{self, App, Declared, Judged, nearest};
 use crate::state::journal::{self, Entry, Who};
 use crate::state::{self, RunId};
-
-/// How long what is left of the runtime may take to end: an exec plugin of a
-/// kubeconfig may hang.
-const WIND_DOWN: Duration = Duration::from_millis(200);
 
 /// Judges a signal's arguments; see [`signal::judge`].
 pub fn judge(args: &[OsString], declared: impl FnOnce(&App) -> Declared) -> Result<Judged> {
@@ -118,8 +113,7 @@ fn declared(node: &Result<Node>, app: &App) -> Declared {
     Declared::Keys(keys)
 }
 
-/// Runs the pipeline on this thread: helm's children follow the thread that
-/// began them.
+/// Runs the pipeline, and says what is known of the run however it ended.
 fn follow(
     plan: &Plan,
     run: &RunId,
@@ -127,20 +121,14 @@ fn follow(
     environment: &Environment,
     events: &Events,
 ) -> Result<(Result<Report>, Ledger)> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(Kind::Node, "no runtime can be started").because(error))?;
-    let done = runtime.block_on(async {
+    runtime::on_this_thread(async {
         let cancel = Cancel::listen(environment.inside_actions())?;
         let mut course = Course::new(plan, run, who, events, &cancel);
         course.show_logs = may_show_logs(environment);
         let ran = AssertUnwindSafe(pipeline::run(&mut course)).catch_unwind();
         let result = ran.await.unwrap_or_else(|bug| Err(bug::error(&*bug)));
         Ok((result, course.ledger))
-    });
-    runtime.shutdown_timeout(WIND_DOWN);
-    done
+    })?
 }
 
 /// Whether what pods said may be shown here.

@@ -1,0 +1,22 @@
+//! The runtime of a command that talks to helm and the cluster. Only such a
+//! command may start one: a refused signal has none.
+
+use std::time::Duration;
+
+use crate::error::{Error, Kind, Result};
+
+/// How long what is left of the runtime may take to end: an exec plugin of a
+/// kubeconfig may hang.
+const WIND_DOWN: Duration = Duration::from_millis(200);
+
+/// Does the work on this thread: helm's children follow the thread that began
+/// them.
+pub(super) fn on_this_thread<T>(work: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Kind::Node, "no runtime can be started").because(error))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(WIND_DOWN);
+    Ok(done)
+}
