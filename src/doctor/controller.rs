@@ -1,15 +1,13 @@
 //! The controller that an app's signals go to, instead of helm and the cluster.
 //! It is connected to, or looked for in `PATH`; nothing is sent.
 
-use std::ffi::OsStr;
 use std::io;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Finding;
-use crate::forward::{Forward, Target};
-use crate::helm::find::in_path;
+use crate::forward::{Forward, Target, command};
 use crate::plan::Plan;
 
 /// How long connecting may take.
@@ -23,7 +21,9 @@ pub(super) async fn look(plan: &Plan, forward: &Forward) -> Finding {
         Target::Http(endpoint) => {
             connected(TcpStream::connect((endpoint.host.as_str(), endpoint.port))).await
         }
-        Target::Command { program, .. } => found(program.as_os_str(), plan),
+        Target::Command { program, .. } => command::found(program, &plan.environment)
+            .map(|_| ())
+            .ok_or_else(|| "no such program".to_owned()),
     };
     match reached {
         Ok(()) => Finding::ok("controller", format!("{target} is there")),
@@ -38,11 +38,4 @@ async fn connected<T>(connecting: impl Future<Output = io::Result<T>>) -> Result
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }
-}
-
-fn found(program: &OsStr, plan: &Plan) -> Result<(), String> {
-    // An absolute path is looked up as it is.
-    in_path(program, &plan.environment)
-        .map(|_| ())
-        .ok_or_else(|| "no such program".to_owned())
 }

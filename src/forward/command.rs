@@ -4,7 +4,8 @@
 //! It gets the environment that helm would get and nothing of ours besides,
 //! ends with us, and is always waited for. Everything it says is bounded.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -200,13 +201,18 @@ fn spawn(call: &Call<'_>, program: &Path, args: &[String]) -> Result<Child> {
         })
 }
 
-fn locate(call: &Call<'_>, program: &Path) -> Result<PathBuf> {
-    let found = if program.is_absolute() {
+/// The program, as it stands or in the environment's `PATH`; none where it is
+/// not there or not executable.
+pub(crate) fn found(program: &Path, environment: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
+    if program.is_absolute() {
         which::which_in(program, None::<&str>, "/").ok()
     } else {
-        find::in_path(program.as_os_str(), call.environment)
-    };
-    found.ok_or_else(|| {
+        find::in_path(program.as_os_str(), environment)
+    }
+}
+
+fn locate(call: &Call<'_>, program: &Path) -> Result<PathBuf> {
+    found(program, call.environment).ok_or_else(|| {
         let place = if program.is_absolute() {
             "there"
         } else {

@@ -7,7 +7,7 @@
 //! namespace) is sent.
 
 pub mod answer;
-mod command;
+pub(crate) mod command;
 mod http;
 mod target;
 pub mod verdict;
