@@ -20,7 +20,7 @@ use serde_json::json;
 use testbed::chart::Chart;
 
 use crate::crash::{chart, one_migration_at_a_time};
-use crate::harness::process::{descendants, kill};
+use crate::harness::process::{Victim, descendants};
 use crate::harness::{Helm, Node, Running, Signal as Sent, on_both_helms};
 
 /// What the runner leaves a cancelled step before it kills.
@@ -55,15 +55,6 @@ impl Dice {
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
-}
-
-/// What is killed.
-#[derive(Clone, Copy, Debug)]
-enum Victim {
-    Deploy,
-    Helm,
-    Both,
-    Session,
 }
 
 /// What a signal comes to where nothing is killed.
@@ -263,13 +254,7 @@ fn strike(running: &Running, victim: Victim) {
     };
     let helm = below.iter().find(named).copied();
     let deploy = below.first().copied().filter(|pid| Some(*pid) != helm);
-    let victims = match victim {
-        Victim::Deploy => [None, deploy, None],
-        Victim::Helm => [None, None, helm],
-        Victim::Both => [None, deploy, helm],
-        Victim::Session => [Some(shell), deploy, helm],
-    };
-    victims.into_iter().flatten().for_each(kill);
+    victim.kill(shell, deploy, helm);
 }
 
 on_both_helms! {

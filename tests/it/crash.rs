@@ -5,17 +5,8 @@
 use testbed::chart::{Chart, Hook, Shop};
 use testbed::image::Spec;
 
-use crate::harness::process::{helm, kill};
+use crate::harness::process::{Victim, descendants, helm};
 use crate::harness::{Node, Running, on_both_helms, until};
-
-/// What is killed.
-#[derive(Clone, Copy, Debug)]
-enum Victim {
-    Deploy,
-    Helm,
-    Both,
-    Session,
-}
 
 /// Where it stands then.
 #[derive(Clone, Copy, Debug)]
@@ -138,14 +129,8 @@ pub fn one_migration_at_a_time(log: &str) {
 fn end(running: &Running, victim: Victim) {
     let shell = running.pid();
     let helm = helm(shell, "upgrade").expect("helm is at work");
-    let deploy = crate::harness::process::descendants(shell)[0];
-    let pids = match victim {
-        Victim::Deploy => vec![deploy],
-        Victim::Helm => vec![helm],
-        Victim::Both => vec![deploy, helm],
-        Victim::Session => vec![shell, deploy, helm],
-    };
-    pids.into_iter().for_each(kill);
+    let deploy = descendants(shell)[0];
+    victim.kill(shell, Some(deploy), Some(helm));
 }
 
 on_both_helms! {

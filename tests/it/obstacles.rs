@@ -1,6 +1,7 @@
 //! What the apiserver would refuse is refused before anything is touched, and
 //! the cure that is told is one.
 
+use crate::harness::kinds::crd;
 use crate::harness::{Node, Ran, on_both_helms};
 use testbed::chart::Shop;
 
@@ -40,21 +41,6 @@ spec:
       spec:
         accessModes: [ReadWriteOnce]
         resources: {requests: {storage: SIZE}}
-";
-
-const CRD: &str = r"
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: gadgets.GROUP}
-spec:
-  group: GROUP
-  scope: Namespaced
-  names: {kind: Gadget, plural: gadgets, singular: gadget}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 ";
 
 const GADGET: &str = "apiVersion: GROUP/v1\nkind: Gadget\nmetadata: {name: one}\n";
@@ -119,7 +105,7 @@ on_both_helms! {
     /// install only.
     fn a_kind_that_is_not_served(node) {
         let group = format!("{}.example.com", node.name);
-        let (crd, gadget) = (CRD.replace("GROUP", &group), GADGET.replace("GROUP", &group));
+        let (crd, gadget) = (crd("Gadget", &group), GADGET.replace("GROUP", &group));
         node.shop("0.1.0");
         push(&node, "0.2.0", &[("crds/gadget.yaml", &crd), ("templates/gadget.yaml", &gadget)]);
         send(&node, "0.1.0", "t1").exits(0);

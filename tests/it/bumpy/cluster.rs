@@ -5,6 +5,7 @@ use super::made::plain;
 use std::sync::{Mutex, PoisonError};
 
 use super::{Bump, Case};
+use crate::harness::kinds::crd;
 use crate::harness::relay::Relay;
 use crate::harness::until;
 
@@ -39,10 +40,14 @@ pub(super) const CASES: &[Case] = &[
     ("late-secret", |bump| {
         bump.serves();
         let group = format!("{}.example.com", bump.node.name);
-        let crd = format!("crd/mails.{group}");
-        bump.apply(&CRD.replace("GROUP", &group), crd.clone());
-        bump.node
-            .kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &crd]);
+        let name = format!("crd/mails.{group}");
+        bump.apply(&crd("Mail", &group), name.clone());
+        bump.node.kubectl(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            &name,
+        ]);
         let made = plain()
             .file("mail", &MAIL.replace("GROUP", &group))
             .container("envFrom: [{secretRef: {name: mail-login}}]");
@@ -130,20 +135,6 @@ spec:
 ";
 
 /// A kind whose controller makes Secrets.
-const CRD: &str = "apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: mails.GROUP}
-spec:
-  group: GROUP
-  scope: Namespaced
-  names: {kind: Mail, plural: mails, singular: mail}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-";
-
 const MAIL: &str = "apiVersion: GROUP/v1
 kind: Mail
 metadata: {name: mail}

@@ -2,6 +2,7 @@
 //! its own namespace, GHCR owner and runner's home.
 
 mod home;
+pub mod kinds;
 pub mod process;
 pub mod relay;
 mod run;

@@ -4,6 +4,29 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// What is killed.
+#[derive(Clone, Copy, Debug)]
+pub enum Victim {
+    Deploy,
+    Helm,
+    Both,
+    Session,
+}
+
+impl Victim {
+    /// Kills at once what is to be killed, as far as it is there; all of it was
+    /// found before.
+    pub fn kill(self, shell: u32, deploy: Option<u32>, helm: Option<u32>) {
+        let victims = match self {
+            Self::Deploy => [None, deploy, None],
+            Self::Helm => [None, None, helm],
+            Self::Both => [None, deploy, helm],
+            Self::Session => [Some(shell), deploy, helm],
+        };
+        victims.into_iter().flatten().for_each(kill);
+    }
+}
+
 /// The processes that this one began, and those began, the eldest first.
 pub fn descendants(of: u32) -> Vec<u32> {
     let mut parents: Vec<(u32, u32)> = fs::read_dir("/proc")
