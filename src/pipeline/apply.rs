@@ -179,7 +179,13 @@ pub(super) async fn raced<H: Future<Output = Result<Ended>>>(
     tokio::pin!(helm);
     let halt = tokio::select! {
         biased;
-        ended = &mut helm => return Ok((ended?, None)),
+        ended = &mut helm => {
+            let ended = ended?;
+            if matches!(ended, Ended::Well) {
+                watch.catch_up(course.events).await;
+            }
+            return Ok((ended, None));
+        }
         error = lost => Halt::Lost(error),
         doom = watch.doomed(course.events) => Halt::Doomed(doom),
     };

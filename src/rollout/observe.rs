@@ -34,6 +34,9 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// Rules that wait for time to pass are asked again this often.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How long the watches may lag behind a helm that is content.
+const LAG: Duration = Duration::from_secs(1);
+
 /// Changes that wait to be taken in.
 const QUEUE: usize = 1024;
 
@@ -161,6 +164,24 @@ impl Watch {
     /// fails: what the watches still bring within this time is judged, too.
     pub async fn last_look(&mut self, within: Duration, events: &Events) -> Option<Doom> {
         timeout(within, self.doomed(events)).await.ok()
+    }
+
+    /// Takes in what helm has seen already when it is content: else the last that
+    /// is told of a workload may be a wait that is over.
+    pub async fn catch_up(&mut self, events: &Events) {
+        let caught = async {
+            let mut open = true;
+            self.tell(events);
+            while open
+                && progress(&self.world)
+                    .iter()
+                    .any(|line| line.waits_for.is_some())
+            {
+                self.take_in(&mut open, events).await;
+                self.tell(events);
+            }
+        };
+        let _ = timeout(LAG, caught).await;
     }
 
     /// The release's objects as last seen.
