@@ -13,6 +13,7 @@ mod obstacles;
 mod prove;
 mod rollback;
 mod verify;
+mod wait;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;

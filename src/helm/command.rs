@@ -80,8 +80,6 @@ pub struct Upgrade<'a> {
     pub create_namespace: bool,
     /// How helm waits.
     pub wait: Wait,
-    /// Whether it waits for Jobs, too.
-    pub jobs: bool,
     /// Whether the last revision was applied on the server, or there is none
     /// ([`super::records::Record::server_side`]).
     pub server_side: bool,
@@ -96,8 +94,6 @@ pub struct Rollback {
     pub revision: u32,
     /// How helm waits; where it does not, it runs no hook either.
     pub wait: Option<Wait>,
-    /// Whether it waits for Jobs, too.
-    pub jobs: bool,
     /// Whether the revision to go back to was applied on the server.
     pub server_side: bool,
     /// Helm's limit for each single operation.
@@ -163,7 +159,7 @@ pub fn upgrade(target: &Target, dialect: Dialect, upgrade: &Upgrade<'_>) -> Call
     }
     args.extend(waiting(
         dialect,
-        (upgrade.wait, upgrade.jobs),
+        upgrade.wait,
         upgrade.server_side,
         upgrade.timeout,
     ));
@@ -184,7 +180,7 @@ pub fn rollback(target: &Target, dialect: Dialect, rollback: &Rollback) -> Call 
     if let Some(wait) = rollback.wait {
         args.extend(waiting(
             dialect,
-            (wait, rollback.jobs),
+            wait,
             rollback.server_side,
             rollback.timeout,
         ));
@@ -210,13 +206,8 @@ fn install(target: &Target, chart: &Path, files: &[PathBuf]) -> Vec<OsString> {
     args
 }
 
-fn waiting(
-    dialect: Dialect,
-    (wait, jobs): (Wait, bool),
-    server_side: bool,
-    timeout: Duration,
-) -> Vec<OsString> {
-    let flags = dialect.wait(wait, jobs).into_iter();
+fn waiting(dialect: Dialect, wait: Wait, server_side: bool, timeout: Duration) -> Vec<OsString> {
+    let flags = dialect.wait(wait).iter();
     let mut flags: Vec<OsString> = flags.map(Into::into).collect();
     // A Go duration; helm takes 0 for "no time at all".
     flags.push(flag("--timeout", format!("{}s", timeout.as_secs().max(1))));
@@ -348,7 +339,6 @@ mod tests {
                 values: &values,
                 create_namespace: create,
                 wait,
-                jobs: true,
                 server_side,
                 timeout: Duration::from_secs(90),
             };
@@ -358,7 +348,6 @@ mod tests {
         let mut rollback = Rollback {
             revision: 4,
             wait: Some(Wait::Watch),
-            jobs: true,
             server_side: true,
             timeout: Duration::from_millis(200),
         };

@@ -3,6 +3,7 @@
 //! Pure. Sources: `helm.sh/helm/v3@v3.22.0/cmd/helm`, `helm.sh/helm/v4@v4.3.1/pkg/cmd`.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 
 use crate::error::{Error, Kind, Result};
 use crate::text;
@@ -30,6 +31,8 @@ pub enum Wait {
     Watch,
     /// By asking again and again; needs `get` and `list` only.
     Poll,
+    /// As [`Wait::Poll`], but for no Job other than hooks.
+    PollButJobs,
 }
 
 impl Dialect {
@@ -55,17 +58,16 @@ impl Dialect {
     }
 
     /// The flags that make helm wait. Without them Helm 3 waits for nothing
-    /// and Helm 4 for hooks only. It waits for a suspended Job as for any other
-    /// (`pkg/kube/ready.go`, `statuswait.go`), so Jobs are left out where one is;
-    /// Helm 4 can do that in its older way only.
-    pub fn wait(self, wait: Wait, jobs: bool) -> Vec<&'static str> {
-        let strategy = match (self, wait) {
-            (Self::Three, _) => "--wait",
-            (Self::Four, Wait::Watch) if jobs => "--wait=watcher",
-            (Self::Four, _) => "--wait=legacy",
-        };
-        let jobs = jobs.then_some("--wait-for-jobs");
-        std::iter::once(strategy).chain(jobs).collect()
+    /// and Helm 4 for hooks only. Helm 4's watching waits for Jobs without being
+    /// asked to.
+    pub const fn wait(self, wait: Wait) -> &'static [&'static str] {
+        match (self, wait) {
+            (Self::Three, Wait::Watch | Wait::Poll) => &["--wait", "--wait-for-jobs"],
+            (Self::Three, Wait::PollButJobs) => &["--wait"],
+            (Self::Four, Wait::Watch) => &["--wait=watcher", "--wait-for-jobs"],
+            (Self::Four, Wait::Poll) => &["--wait=legacy", "--wait-for-jobs"],
+            (Self::Four, Wait::PollButJobs) => &["--wait=legacy"],
+        }
     }
 
     /// The flags that let helm take back what others changed. Helm 4 applies
@@ -86,6 +88,19 @@ impl Dialect {
     pub const fn watches(self) -> bool {
         matches!(self, Self::Four)
     }
+}
+
+/// The minors of Kubernetes 1 that a helm is made for: that of the client it was
+/// compiled with, which follows its own minor, and the three before
+/// (<https://helm.sh/docs/topics/version_skew/>, and each release's `go.mod`).
+/// None for a helm that is not known.
+pub fn kubernetes(helm: &semver::Version) -> Option<RangeInclusive<u64>> {
+    let newest = match helm.major {
+        3 => helm.minor + 15,
+        4 => helm.minor + 34,
+        _ => return None,
+    };
+    Some(newest.saturating_sub(3)..=newest)
 }
 
 /// Reads the version that `helm version --template {{.Version}}` prints.
@@ -130,7 +145,7 @@ pub fn listed(value: &std::ffi::OsStr) -> OsString {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Dialect, Wait, listed, version};
+    use super::{Dialect, Wait, kubernetes, listed, version};
 
     #[test]
     fn versions_are_read_and_judged() {
@@ -157,25 +172,31 @@ mod tests {
     }
 
     #[test]
+    fn each_helm_is_made_for_four_minors_of_kubernetes() {
+        for (helm, minors) in [
+            ("3.14.0", Some(26..=29)),
+            ("3.20.2", Some(32..=35)),
+            ("3.22.0", Some(34..=37)),
+            ("4.0.0", Some(31..=34)),
+            ("4.3.1", Some(34..=37)),
+            ("5.0.0", None),
+        ] {
+            assert_eq!(kubernetes(&helm.parse().unwrap()), minors, "{helm}");
+        }
+    }
+
+    #[test]
     fn the_differences() {
-        assert_eq!(
-            Dialect::Three.wait(Wait::Watch, true),
-            ["--wait", "--wait-for-jobs"]
-        );
-        assert_eq!(
-            Dialect::Three.wait(Wait::Poll, true),
-            ["--wait", "--wait-for-jobs"]
-        );
-        assert_eq!(
-            Dialect::Four.wait(Wait::Watch, true),
-            ["--wait=watcher", "--wait-for-jobs"]
-        );
-        assert_eq!(
-            Dialect::Four.wait(Wait::Poll, true),
-            ["--wait=legacy", "--wait-for-jobs"]
-        );
-        assert_eq!(Dialect::Three.wait(Wait::Watch, false), ["--wait"]);
-        assert_eq!(Dialect::Four.wait(Wait::Watch, false), ["--wait=legacy"]);
+        for (dialect, wait, flags) in [
+            (Dialect::Three, Wait::Watch, "--wait --wait-for-jobs"),
+            (Dialect::Three, Wait::Poll, "--wait --wait-for-jobs"),
+            (Dialect::Three, Wait::PollButJobs, "--wait"),
+            (Dialect::Four, Wait::Watch, "--wait=watcher --wait-for-jobs"),
+            (Dialect::Four, Wait::Poll, "--wait=legacy --wait-for-jobs"),
+            (Dialect::Four, Wait::PollButJobs, "--wait=legacy"),
+        ] {
+            assert_eq!(dialect.wait(wait).join(" "), flags);
+        }
         assert_eq!(Dialect::Three.conflicts(true), None);
         assert_eq!(Dialect::Four.conflicts(false), None);
         assert_eq!(Dialect::Four.conflicts(true), Some("--force-conflicts"));

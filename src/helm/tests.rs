@@ -92,7 +92,6 @@ fn upgrade() -> Upgrade<'static> {
         values: &[],
         create_namespace: false,
         wait: Wait::Watch,
-        jobs: true,
         server_side: true,
         timeout: Duration::from_secs(60),
     }
@@ -160,7 +159,6 @@ async fn helms_ends_are_told_apart() {
     let rollback = Rollback {
         revision: 1,
         wait: Some(Wait::Poll),
-        jobs: true,
         server_side: false,
         timeout: Duration::from_secs(60),
     };

@@ -7,14 +7,14 @@ use tokio::sync::oneshot;
 
 use super::look::Found;
 use super::prove::with_overrides;
-use super::{Course, failure, rollback};
+use super::{Course, failure, rollback, wait};
 use crate::chart::{Object, Proof};
-use crate::cluster::discovery::{self, Presence, WATCHED};
+use crate::cluster::discovery::Presence;
 use crate::cluster::namespace::create_owned;
 use crate::error::{Error, Result};
 use crate::event::Phase;
 use crate::helm::records::next_is_server_side;
-use crate::helm::{Dialect, Ended, Upgrade, Wait};
+use crate::helm::{Dialect, Ended, Upgrade};
 use crate::rollout::{Doom, Known, Target, Watch, labels, promises};
 
 /// Ends when helm shall be stopped.
@@ -32,15 +32,14 @@ pub(super) enum Halt {
 pub(super) async fn upgrade(course: &mut Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
     let begun = course.begin(Phase::Rollout);
     let values = with_overrides(course.plan, found, "overrides.json", &proof.overrides)?;
-    let wait = wait(course, found).await?;
+    let allowed = wait::allowed(course, found).await?;
     own_namespace(course, found, proof).await?;
     rollback::residue(course, found, proof).await?;
     let upgrade = Upgrade {
         chart: &found.archive,
         values: &values,
         create_namespace: found.cluster.namespace == Presence::Absent,
-        wait,
-        jobs: wait_for_jobs(course, proof.objects.iter()),
+        wait: wait::suited(course, found, allowed, &proof.objects),
         server_side: next_is_server_side(found.last()),
         timeout: course.left(),
     };
@@ -53,7 +52,7 @@ pub(super) async fn upgrade(course: &mut Course<'_>, found: &Found, proof: &Proo
         return Ok(());
     };
     drop(watch);
-    Err(rollback::answer(course, found, wait, error).await)
+    Err(rollback::answer(course, found, allowed, error).await)
 }
 
 /// Helm 3 cannot begin a release whose chart renders the release's own
@@ -69,39 +68,6 @@ async fn own_namespace(course: &Course<'_>, found: &Found, proof: &Proof) -> Res
     }
     let created = create_owned(&found.cluster.client, &plan.namespace, &plan.release);
     course.unless_cancelled(created).await
-}
-
-/// Helm 4 waits by watching; where we may not, it waits as Helm 3 does.
-async fn wait(course: &Course<'_>, found: &Found) -> Result<Wait> {
-    if !found.helm.dialect().watches() {
-        return Ok(Wait::Watch);
-    }
-    let client = &found.cluster.client;
-    let may = discovery::may_watch(client, &course.plan.namespace, &WATCHED);
-    if course.unless_cancelled(may).await? {
-        return Ok(Wait::Watch);
-    }
-    course
-        .events
-        .note("we may not watch in this namespace, so helm waits in its older way (--wait=legacy)");
-    Ok(Wait::Poll)
-}
-
-/// Whether helm waits for Jobs: not where one is suspended, since it would wait
-/// for that one until time is up.
-pub(super) fn wait_for_jobs<'a>(
-    course: &Course<'_>,
-    mut objects: impl Iterator<Item = &'a Object>,
-) -> bool {
-    let suspended = objects.find(|object| {
-        object.kind == "Job" && object.hooks.is_empty() && object.value["spec"]["suspend"] == true
-    });
-    if let Some(job) = suspended {
-        course.events.note(format!(
-            "{job} is suspended, so helm waits for no Job but hooks"
-        ));
-    }
-    suspended.is_none()
 }
 
 /// Watches what the render makes, each in its own namespace.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::apply::Halt;
 use super::look::Found;
-use super::{Course, apply, verify};
+use super::{Course, apply, verify, wait};
 use crate::chart::{self, Object, Proof};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
@@ -35,18 +35,19 @@ enum Changed {
 pub(super) async fn answer(
     course: &mut Course<'_>,
     found: &Found,
-    wait: Wait,
+    allowed: Wait,
     error: Error,
 ) -> Error {
-    if matches!(error.kind(), Kind::Cancelled(_) | Kind::Internal) {
+    // What is locked another deploy is at work on.
+    if matches!(
+        error.kind(),
+        Kind::Cancelled(_) | Kind::Internal | Kind::Locked
+    ) {
         return error;
     }
     // Without the lease nothing may be touched.
     if course.lost() {
-        return match error.kind() {
-            Kind::Locked => error,
-            _ => needs_hands(course, error),
-        };
+        return needs_hands(course, error);
     }
     let now = found.cluster.last(course.plan);
     let last = match course.unless_cancelled(now).await {
@@ -73,7 +74,7 @@ pub(super) async fn answer(
         (Changed::Workloads, None) => needs_hands(course, error),
         (Changed::Workloads, Some(good)) => match course.plan.on_failure {
             OnFailure::Keep => needs_hands(course, error),
-            OnFailure::Rollback => back(course, found, wait, last.as_ref(), good, error).await,
+            OnFailure::Rollback => back(course, found, allowed, last.as_ref(), good, error).await,
         },
     }
 }
@@ -111,7 +112,7 @@ fn still_serves(error: Error, good: &Record, why: &str) -> Error {
 async fn back(
     course: &mut Course<'_>,
     found: &Found,
-    wait: Wait,
+    allowed: Wait,
     failed: Option<&Record>,
     good: &Record,
     error: Error,
@@ -120,7 +121,7 @@ async fn back(
     course
         .events
         .progress(format!("{error}; going back to revision {revision}"));
-    match restore(course, found, wait, failed, good).await {
+    match restore(course, found, allowed, failed, good).await {
         Ok(now) => error.as_kind(Kind::RolledBack).outcome(format!(
             "rolled back: revision {now} serves, a copy of revision {revision}"
         )),
@@ -141,7 +142,7 @@ async fn back(
 async fn restore(
     course: &mut Course<'_>,
     found: &Found,
-    wait: Wait,
+    allowed: Wait,
     failed: Option<&Record>,
     good: &Record,
 ) -> Result<u32> {
@@ -152,8 +153,7 @@ async fn restore(
     let mut watch = watch(course, found, failed, &objects).await;
     let rollback = Rollback {
         revision: good.revision,
-        wait: Some(wait),
-        jobs: apply::wait_for_jobs(course, objects.iter()),
+        wait: Some(wait::suited(course, found, allowed, &objects)),
         server_side: good.server_side,
         timeout: budget,
     };
@@ -237,7 +237,6 @@ pub(super) async fn residue(course: &Course<'_>, found: &Found, proof: &Proof) -
     let rollback = Rollback {
         revision: good.revision,
         wait: None,
-        jobs: false,
         server_side: good.server_side,
         timeout: course.left(),
     };

@@ -2,6 +2,7 @@
 
 use super::Case;
 use super::made::{hook, plain, with_hook};
+use crate::harness::until;
 use testbed::chart::Hook;
 
 pub(super) const CASES: &[Case] = &[
@@ -54,6 +55,26 @@ pub(super) const CASES: &[Case] = &[
         let api = format!("{}-api", bump.node.name);
         bump.node
             .kubectl(&["scale", "deployment", &api, "--replicas=3"]);
+        running
+    }),
+    ("autoscaled-in-the-middle", |bump| {
+        bump.serves();
+        let running = bump.deploys(&plain(), "slow-start 6s");
+        bump.new_pod();
+        let api = format!("{}-api", bump.node.name);
+        let deployment = ["deployment", api.as_str()];
+        // An autoscaler that finds fewer than its least needs no metrics to add them.
+        let limits = ["--min=3", "--max=4", "--cpu-percent=80"];
+        bump.node
+            .kubectl(&[&["autoscale"][..], &deployment, &limits].concat());
+        until("it is scaled", || {
+            let replicas = [
+                &["get"][..],
+                &deployment,
+                &["-o", "jsonpath={.spec.replicas}"],
+            ];
+            bump.node.kubectl(&replicas.concat()) == "3"
+        });
         running
     }),
     ("ready-for-a-while", |bump| {

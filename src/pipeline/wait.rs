@@ -1,0 +1,126 @@
+//! How helm waits for a rollout: in a way that it may, and for nothing that
+//! cannot come.
+
+use super::Course;
+use super::look::Found;
+use crate::chart::Object;
+use crate::cluster::discovery::{self, WATCHED};
+use crate::error::Result;
+use crate::helm::{Dialect, Wait};
+
+/// How helm may wait. Helm 4 does it by watching; where we may not, it waits as
+/// Helm 3 does.
+pub(super) async fn allowed(course: &Course<'_>, found: &Found) -> Result<Wait> {
+    if !found.helm.dialect().watches() {
+        return Ok(Wait::Watch);
+    }
+    let client = &found.cluster.client;
+    let may = discovery::may_watch(client, &course.plan.namespace, &WATCHED);
+    if course.unless_cancelled(may).await? {
+        return Ok(Wait::Watch);
+    }
+    course
+        .events
+        .note("we may not watch in this namespace, so helm waits in its older way (--wait=legacy)");
+    Ok(Wait::Poll)
+}
+
+/// How helm, which may wait so, waits for these objects; a note says what it
+/// does not wait for.
+pub(super) fn suited(
+    course: &Course<'_>,
+    found: &Found,
+    allowed: Wait,
+    objects: &[Object],
+) -> Wait {
+    let (wait, why) = suit(found.helm.dialect(), allowed, objects);
+    if let Some(why) = why {
+        course.events.note(why);
+    }
+    wait
+}
+
+fn suit(dialect: Dialect, allowed: Wait, objects: &[Object]) -> (Wait, Option<String>) {
+    let find = |is: fn(&Object) -> bool| {
+        let mut own = objects.iter().filter(|object| object.hooks.is_empty());
+        own.find(|object| is(object))
+    };
+    if let Some(job) = find(is_suspended_job) {
+        let why = format!("{job} is suspended, so helm waits for no Job but hooks");
+        return (Wait::PollButJobs, Some(why));
+    }
+    let watches = dialect.watches() && allowed == Wait::Watch;
+    match find(is_replaced_by_hand).filter(|_| watches) {
+        Some(set) => {
+            let why = format!(
+                "the pods of {set} are replaced by hand (OnDelete), so helm waits in its older way (--wait=legacy)"
+            );
+            (Wait::Poll, Some(why))
+        }
+        None => (allowed, None),
+    }
+}
+
+/// Both helms wait for such a Job as for any other (`pkg/kube/ready.go`,
+/// `statuswait.go`), and so until time is up.
+fn is_suspended_job(object: &Object) -> bool {
+    object.kind == "Job" && object.value["spec"]["suspend"] == true
+}
+
+/// Helm 4's watching waits until all pods of such a `DaemonSet` are updated,
+/// which nobody will do (`cli-utils`, `pkg/kstatus/status/core.go`:
+/// `daemonsetConditions`, where that of a `StatefulSet` knows `OnDelete`). Its
+/// older way waits for a rolling update only (`pkg/kube/ready.go`).
+fn is_replaced_by_hand(object: &Object) -> bool {
+    object.kind == "DaemonSet" && object.value["spec"]["updateStrategy"]["type"] == "OnDelete"
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn object(kind: &str, spec: &str, annotations: &str) -> String {
+        format!(
+            "kind: {kind}\nmetadata: {{name: it, annotations: {{{annotations}}}}}\nspec: {{{spec}}}\n"
+        )
+    }
+
+    #[test]
+    fn helm_waits_for_nothing_that_cannot_come() {
+        let suspended = object("Job", "suspend: true", "");
+        let by_hand = object("DaemonSet", "updateStrategy: {type: OnDelete}", "");
+        let hook = object("Job", "suspend: true", "helm.sh/hook: pre-upgrade");
+        let rolling = object("DaemonSet", "updateStrategy: {type: RollingUpdate}", "");
+        let set = object("StatefulSet", "updateStrategy: {type: OnDelete}", "");
+        let job = object("Job", "suspend: false", "");
+        let plain = format!("{hook}---\n{rolling}---\n{set}---\n{job}");
+        let both = format!("{plain}---\n{by_hand}---\n{suspended}");
+        let (three, four) = (Dialect::Three, Dialect::Four);
+        for (dialect, allowed, manifest, wait, named) in [
+            (three, Wait::Watch, &plain, Wait::Watch, None),
+            (four, Wait::Watch, &plain, Wait::Watch, None),
+            (four, Wait::Poll, &plain, Wait::Poll, None),
+            (three, Wait::Watch, &by_hand, Wait::Watch, None),
+            (four, Wait::Watch, &by_hand, Wait::Poll, Some("DaemonSet")),
+            (four, Wait::Poll, &by_hand, Wait::Poll, None),
+            (
+                three,
+                Wait::Watch,
+                &suspended,
+                Wait::PollButJobs,
+                Some("Job"),
+            ),
+            (four, Wait::Poll, &suspended, Wait::PollButJobs, Some("Job")),
+            (four, Wait::Watch, &both, Wait::PollButJobs, Some("Job")),
+        ] {
+            let objects = Object::parse(manifest).unwrap();
+            let (chosen, why) = suit(dialect, allowed, &objects);
+            assert_eq!(chosen, wait, "{dialect:?} {allowed:?}\n{manifest}");
+            let words = why.unwrap_or_default();
+            assert_eq!(named.is_some(), !words.is_empty(), "{words}");
+            assert!(words.contains(named.unwrap_or_default()), "{words}");
+        }
+    }
+}
