@@ -14,6 +14,9 @@ use crate::helm::records::{Record, Status};
 /// chart, asks the server what it can do, and renders.
 const TO_ITS_RECORD: Duration = Duration::from_secs(120);
 
+/// How the description of a record begins that was settled for a dead helm.
+pub const SETTLED: &str = "interrupted; settled by deploy";
+
 /// What is known besides the records. Whoever decides holds the release's lock,
 /// which every helm that `deploy` starts on this node holds as long as it lives,
 /// and the release's lease, which is taken only from the dead: so none of those
@@ -73,12 +76,13 @@ pub fn decide<'a>(records: &'a [Record], facts: &Facts) -> Decision<'a> {
     }
 }
 
-/// Whether a revision was cut short: left pending, or settled by helm itself
-/// when it was told to end (`context canceled`, from `failRelease` in
-/// `pkg/action/install.go` and `upgrade.go`).
+/// Whether a revision was cut short: left pending, settled by helm itself when it
+/// was told to end (`context canceled`, from `failRelease` in
+/// `pkg/action/install.go` and `upgrade.go`), or by a deploy whose helm was dead.
 pub fn interrupted(record: &Record) -> bool {
-    record.status.is_pending()
-        || (record.status == Status::Failed && record.description.contains("context canceled"))
+    let said = &record.description;
+    let cut = said.contains("context canceled") || said.starts_with(SETTLED);
+    record.status.is_pending() || (record.status == Status::Failed && cut)
 }
 
 /// Whether the helm that wrote the last record is dead.
@@ -119,14 +123,15 @@ mod tests {
     use super::{Decision, Facts, decide};
     use crate::helm::records::{Record, read};
 
-    /// `status@second`, a `*` behind a revision that helm settled when told to end.
+    /// `status@second`, behind a revision that helm settled when told to end a
+    /// `*`, and a `+` where a deploy did it.
     fn records(text: &str) -> Vec<Record> {
         let record = |(at, word): (usize, &str)| {
-            let (status, second) = word.trim_end_matches('*').split_once('@').unwrap();
-            let description = if word.ends_with('*') {
-                "Release \"shop\" failed: context canceled"
-            } else {
-                "x"
+            let (status, second) = word.trim_end_matches(['*', '+']).split_once('@').unwrap();
+            let description = match word.chars().last() {
+                Some('*') => "Release \"shop\" failed: context canceled",
+                Some('+') => "interrupted; settled by deploy, run 1",
+                _ => "x",
             };
             let second: i64 = second.parse().unwrap();
             let time = Timestamp::from_second(second).map(|time| time.to_string());
@@ -162,6 +167,9 @@ mod tests {
             ("failed@10*", Some(9), "remove 1"),
             ("failed@10*", None, "remove 1"),
             ("deployed@10 failed@20*", Some(19), "leave"),
+            // A deploy did.
+            ("failed@10+", Some(9), "remove 1"),
+            ("deployed@10 failed@20+", Some(19), "leave"),
             // Failed for a reason of its own: as bare helm goes on from it.
             ("failed@10", Some(9), "leave"),
             // A history that was kept.

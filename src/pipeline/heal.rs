@@ -13,7 +13,7 @@ use super::look::Found;
 use super::{Course, good};
 use crate::cluster::jobs::{self, has_ended};
 use crate::cluster::lease::Lease;
-use crate::cluster::recovery::{Decision, Facts, decide, interrupted};
+use crate::cluster::recovery::{Decision, Facts, SETTLED, decide, interrupted};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::mend;
@@ -70,7 +70,14 @@ pub(super) async fn after(course: &Course<'_>, found: &Found, lock: Option<&Lock
         if !records.last().is_some_and(|last| last.status.is_pending()) {
             return Ok::<bool, Error>(true);
         }
-        let decision = decide(&records, &facts(course, lock));
+        let decision = match decide(&records, &facts(course, lock)) {
+            // The Job of a hook may still run. The next signal waits for it by
+            // this record, and removes it then.
+            Decision::Remove(life) => life
+                .last()
+                .map_or(Decision::Leave, |last| Decision::Fail(last)),
+            other => other,
+        };
         settle(course, found, &decision).await?;
         Ok(!matches!(decision, Decision::Wait(_)))
     };
@@ -154,7 +161,7 @@ async fn settle(course: &Course<'_>, found: &Found, decision: &Decision<'_>) -> 
     match decision {
         Decision::Leave | Decision::Wait(_) => {}
         Decision::Fail(record) => {
-            let why = format!("interrupted; settled by deploy, run {}", course.run);
+            let why = format!("{SETTLED}, run {}", course.run);
             mend::fail(client, namespace, release, record, &why).await?;
             course.events.note(format!(
                 "revision {} was left {} by a helm that is dead; it now counts as failed",

@@ -148,6 +148,13 @@ on_both_helms! {
 }
 
 on_both_helms! {
+    /// The same while the first install's migration runs, which goes on: the next one waits for it.
+    fn helm_killed_in_a_first_hook(node) {
+        survives(&node, Victim::Helm, Point::Hook, Before::Nothing);
+    }
+}
+
+on_both_helms! {
     /// Nobody was left to settle anything.
     fn both_killed(node) {
         survives(&node, Victim::Both, Point::Hook, Before::Serving);
