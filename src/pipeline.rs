@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cluster::lease::Lease;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::event::{Event, Events, Phase, Report, Summary};
 use crate::helm::Cancel;
 use crate::helm::records::{Record, Status};
@@ -172,7 +172,9 @@ async fn deploy(course: &mut Course<'_>, lock: Option<&Lock>, summary: Summary) 
     if !course.plan.dry_run {
         let applied = apply::upgrade(course, &found, &proof).await;
         if let Err(error) = applied {
-            course.settled = heal::after(course, &found, lock).await;
+            // What another helm is at work on is not ours to settle.
+            course.settled =
+                error.kind() == Kind::Locked || heal::after(course, &found, lock).await;
             return Err(heal::told(course, error));
         }
         let record = verify::release(course, &found, &proof).await?;

@@ -12,7 +12,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::coordination::v1::{Lease as Object, LeaseSpec};
+pub use k8s_openapi::api::coordination::v1::Lease as Object;
+use k8s_openapi::api::coordination::v1::LeaseSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,11 @@ use crate::text;
 
 /// How long a Lease lasts after its last renewal. Its holder gives up before.
 const LASTS: Duration = Duration::from_secs(60);
+
+/// The Lease of a release, by its name.
+pub fn name(release: &str) -> String {
+    format!("deploy.{release}")
+}
 
 /// Where the holder says who it is.
 const HOLDER: &str = "deploy-signal/holder";
@@ -157,6 +163,11 @@ impl Seen {
                 .filter(|seconds| *seconds > 0)
                 .map_or(LASTS, Duration::from_secs),
         }
+    }
+
+    /// Who holds it, in one word: a deploy's run, as a rule. None where nobody does.
+    pub fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
     }
 
     /// The holder, where it said who it is.

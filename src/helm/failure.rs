@@ -38,7 +38,7 @@ pub enum Cause {
     Forbidden,
     /// The namespace is not there.
     NoNamespace,
-    /// The last record is pending.
+    /// The last record is pending, or another helm was faster to write one.
     Pending,
     /// The values do not meet the chart's schema.
     Schema,
@@ -85,7 +85,7 @@ pub struct Failure {
 static RULES: LazyLock<Vec<(Cause, Regex)>> = LazyLock::new(|| {
     use Cause as C;
     [
-        (C::Pending, r"another operation \(install/upgrade/rollback\) is in progress"),
+        (C::Pending, r"another operation \(install/upgrade/rollback\) is in progress|release: already exists|cannot re-use a name that is still in use"),
         (C::Schema, r"values don't meet the specifications of the schema"),
         (C::KubeVersion, r"chart requires kubeVersion"),
         (C::Dependency, r"(?i)an error occurred while checking for chart dependencies"),

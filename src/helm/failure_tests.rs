@@ -134,6 +134,13 @@ const CASES: &[Case] = &[
         "another helm",
     ),
     (
+        "Error: release: already exists\n",
+        Cause::Pending,
+        Kind::Locked,
+        Kind::Locked,
+        "another helm",
+    ),
+    (
         "coalesce.go:298: warning: x\nError: UPGRADE FAILED: pre-upgrade hooks failed: 1 error occurred:\n\t* job migrate failed: BackoffLimitExceeded\n\n",
         Cause::Hook,
         Kind::Chart,

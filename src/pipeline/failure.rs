@@ -57,6 +57,8 @@ async fn by_itself(course: &mut Course<'_>, watch: &mut Watch, failure: Failure)
     match (doom, failure.cause) {
         (Some(doom), _) => doomed(course, watch, doom).await,
         (None, Cause::Timeout) => timed_out(course, watch).await,
+        // Its pods are another deploy's.
+        (None, Cause::Pending) => failure.error,
         (None, _) => {
             gathered(course, watch, None, |evidence, _| {
                 failure.error.details(evidence.lines.iter().cloned())

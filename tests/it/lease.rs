@@ -11,7 +11,7 @@ use crate::harness::{Helm, Node, Signal as Sent, on_both_helms, until};
 use crate::rights::{VERBS, namespaced};
 
 /// The release's lease; null where there is none.
-fn lease(node: &Node) -> Value {
+pub fn lease(node: &Node) -> Value {
     let name = format!("deploy.{}", node.name);
     let found = node.kubectl(&["get", "lease", &name, "--ignore-not-found", "-o", "json"]);
     if found.is_empty() {
@@ -110,6 +110,30 @@ on_both_helms! {
             .says("revision 2 was left pending-upgrade").says("revision 3")
             .never_says("waiting for");
         assert_eq!(lease(&node), Value::Null);
+    }
+}
+
+on_both_helms! {
+    /// Nothing is there yet, not even a namespace for a lease, and two machines begin at once: one
+    /// installs. The other does no harm, is told who was faster, and goes through the next time.
+    fn two_first_installs_race(node) {
+        let other = node.elsewhere("node-b");
+        node.shop("0.1.0");
+        let begun = [(&node, "t1"), (&other, "t2")].map(|(on, tag)| signal(on, tag).start());
+        let [one, two] = begun.map(crate::harness::Running::wait);
+        let (lost, loser, tag) = if one.status.success() {
+            (two, &other, "t2")
+        } else {
+            two.exits(0);
+            (one, &node, "t1")
+        };
+        assert_eq!(node.status(), "deployed");
+        assert_eq!(lease(&node), Value::Null);
+        if !lost.status.success() {
+            lost.exits(9).says("another helm is at work on this release");
+            signal(loser, tag).run().exits(0);
+        }
+        assert_eq!(node.records().len(), 2);
     }
 }
 

@@ -39,6 +39,11 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How often it is asked for while helm makes the namespace.
 const SOON: Duration = Duration::from_millis(250);
 
+/// How long another may hold it after helm made the namespace. Of two first
+/// installs at once only one helm gets its record in. The other has changed
+/// nothing and fails at once, and its deploy gives the Lease back.
+const RACE: Duration = Duration::from_secs(10);
+
 /// What the task tells.
 pub(super) enum News {
     Waiting(Seen),
@@ -101,7 +106,7 @@ impl Keeper {
     ) -> Self {
         Self {
             api,
-            name: format!("deploy.{release}"),
+            name: super::name(release),
             me,
             stale_after,
             limit: PATIENCE,
@@ -147,6 +152,7 @@ impl Keeper {
     /// comes to be.
     async fn once_there(&mut self, orders: &mut Orders) -> bool {
         let mut at_work = false;
+        let mut raced: Option<Instant> = None;
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
@@ -165,9 +171,12 @@ impl Keeper {
                         return false;
                     }
                     Attempt::Held(seen) => {
-                        self.loses(taken_over(&seen.line()));
-                        drain(orders).await;
-                        return false;
+                        let since = *raced.get_or_insert_with(Instant::now);
+                        if since.elapsed() >= RACE {
+                            self.loses(taken_over(&seen.line()));
+                            drain(orders).await;
+                            return false;
+                        }
                     }
                 },
             }
