@@ -7,7 +7,7 @@ use crate::rollout::model::{Container, Pod};
 pub(super) const PULL: Rule = Rule {
     name: "image",
     catches: "an image that the registry does not have or denies, that is not built for the node's platform, whose name is invalid, or that may never be pulled and is not there",
-    tolerates: "time-outs, refused and broken connections, 429, 5xx and everything else that may pass; a denial while a pull secret is still to be made; old ReplicaSets; pods of before",
+    tolerates: "time-outs, refused and broken connections, 429, 5xx and everything else that may pass; a denial while a pull secret is still to be made, or came too late for the first try; old ReplicaSets; pods of before",
     source: "kubelet: pkg/kubelet/images/types.go (reasons), image_manager.go (messages); containerd: remotes/docker",
     check,
 };
@@ -32,19 +32,54 @@ fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Doom> {
         }
         _ => return None,
     };
-    if cause == Cause::ImageDenied
-        && pod
-            .pull_secrets
-            .iter()
-            .any(|name| scene.baseline.promised.contains(name))
-    {
-        return None;
-    }
+    let cause = match cause {
+        Cause::ImageDenied => denied(scene, pod, container)?,
+        other => other,
+    };
     Some(
         scene
             .doom_of_container(PULL.name, cause, pod, container)
             .saying(said),
     )
+}
+
+/// What a denial means to a pod that names pull secrets. The kubelet goes on
+/// without one that it cannot get, which may be there a moment later, and it
+/// tells so only in an event, ahead of that on the pull itself.
+fn denied(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Cause> {
+    let secrets = &pod.pull_secrets;
+    if secrets.is_empty() || scene.is_late() {
+        return Some(Cause::ImageDenied);
+    }
+    let promised = &scene.baseline.promised;
+    if secrets.iter().any(|name| promised.contains(name)) {
+        return None;
+    }
+    let news = scene.news_of(pod);
+    let pulls = news.iter().filter(|event| {
+        event.reason == "Failed"
+            && event.message.starts_with("Failed to pull image")
+            && event.message.contains(&container.image)
+    });
+    let pulls: u32 = pulls.map(|event| event.count).sum();
+    let without = news
+        .iter()
+        .find(|event| event.reason == "FailedToRetrieveImagePullSecret");
+    let missing = secrets.iter().find(|name| {
+        without.is_some_and(|event| event.message.contains(name.as_str()))
+            && !scene.may_come("Secret", name)
+    });
+    match (pulls, missing) {
+        (0, _) => None,
+        (_, Some(name)) => Some(Cause::Missing {
+            kind: "Secret",
+            name: name.clone(),
+            key: None,
+        }),
+        // It is there by now: the next try has it.
+        (1, None) if without.is_some() => None,
+        _ => Some(Cause::ImageDenied),
+    }
 }
 
 /// The registry's answer: in the container's state, or, before Kubernetes 1.32

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod order;
+mod pull;
 mod words;
 
 use std::collections::BTreeMap;

@@ -14,41 +14,41 @@ use crate::rollout::rules::RULES;
 use crate::rollout::world::World;
 use crate::rollout::{explain_timeout, judge, most_telling, progress};
 
-fn target(kind: &str, name: &str, hook: bool) -> Target {
+pub(super) fn target(kind: &str, name: &str, hook: bool) -> Target {
     Target::new("shop", kind, name, true, hook).unwrap()
 }
 
-fn deployment(wanted: i32, ready: i32) -> Value {
+pub(super) fn deployment(wanted: i32, ready: i32) -> Value {
     json!({"kind": "Deployment", "metadata": {"namespace": "shop", "name": "api", "uid": "d", "generation": 1},
         "spec": {"replicas": wanted, "selector": {}, "template": {}},
         "status": {"observedGeneration": 1, "replicas": wanted, "updatedReplicas": wanted, "readyReplicas": ready, "availableReplicas": ready}})
 }
 
-fn replica_set() -> Value {
+pub(super) fn replica_set() -> Value {
     json!({"kind": "ReplicaSet", "metadata": {"namespace": "shop", "name": "api-1", "uid": "r",
         "annotations": {"deployment.kubernetes.io/revision": "1"},
         "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "uid": "d", "controller": true}]},
         "spec": {"replicas": 2, "selector": {}}, "status": {"replicas": 2}})
 }
 
-fn pod(name: &str, ready: bool, status: &Value) -> Value {
+pub(super) fn pod(name: &str, ready: bool, status: &Value) -> Value {
     json!({"kind": "Pod", "metadata": {"namespace": "shop", "name": name, "uid": name,
         "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "api-1", "uid": "r", "controller": true}]},
         "spec": {"containers": [{"name": "api", "image": "ghcr.io/acme/api:1", "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}}}]},
         "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}], "containerStatuses": [status]}})
 }
 
-fn container(ready: bool, state: &Value) -> Value {
+pub(super) fn container(ready: bool, state: &Value) -> Value {
     json!({"name": "api", "image": "", "imageID": "", "ready": ready, "restartCount": 0, "state": state})
 }
 
-fn event(name: &str, reason: &str, message: &str, count: i32) -> Value {
+pub(super) fn event(name: &str, reason: &str, message: &str, count: i32) -> Value {
     json!({"kind": "Event", "metadata": {"namespace": "shop", "name": "e", "uid": format!("{name}{reason}")},
         "involvedObject": {"kind": "Pod", "name": name, "namespace": "shop", "uid": name, "fieldPath": "spec.containers{api}"},
         "reason": reason, "message": message, "count": count})
 }
 
-fn world(objects: &[Value]) -> World {
+pub(super) fn world(objects: &[Value]) -> World {
     let mut world = World::of(&[target("Deployment", "api", false)]);
     for object in objects {
         world.apply(change(object), Moment::default());

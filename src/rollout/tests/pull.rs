@@ -1,0 +1,66 @@
+//! Denied pulls of a pod that names a pull secret.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::words::{container, deployment, event, pod, replica_set, world};
+use super::{change, word};
+use crate::rollout::baseline::Baseline;
+use crate::rollout::judge;
+use crate::rollout::model::Moment;
+
+const IMAGE: &str = "ghcr.io/acme/api:1";
+
+fn denied() -> Value {
+    let message = format!(
+        "failed to pull and unpack image \"{IMAGE}\": failed to authorize: failed to fetch anonymous token: 401 Unauthorized"
+    );
+    let mut container = container(
+        false,
+        &json!({"waiting": {"reason": "ErrImagePull", "message": message}}),
+    );
+    container["image"] = json!(IMAGE);
+    let mut pod = pod("api-1-a", false, &container);
+    pod["status"]["phase"] = json!("Pending");
+    pod["spec"]["imagePullSecrets"] = json!([{"name": "ghcr"}]);
+    pod
+}
+
+fn failed(count: i32) -> Value {
+    let message = format!("Failed to pull image \"{IMAGE}\": 401 Unauthorized");
+    event("api-1-a", "Failed", &message, count)
+}
+
+fn without() -> Value {
+    let message = "Unable to retrieve some image pull secrets (ghcr); attempting to pull the image may not succeed.";
+    event("api-1-a", "FailedToRetrieveImagePullSecret", message, 1)
+}
+
+#[test]
+fn a_pull_secret_may_come_a_moment_late() {
+    // events, whether the Secret is there, the time in seconds, what it comes to
+    for (events, present, at, expected) in [
+        // The events are on their way.
+        (vec![], false, 3, "waiting"),
+        (vec![], false, 200, "image-denied"),
+        (vec![failed(1)], false, 3, "image-denied"),
+        (vec![without(), failed(1)], false, 3, "missing-object"),
+        // The kubelet's first try was without it.
+        (vec![without(), failed(1)], true, 3, "waiting"),
+        (vec![without(), failed(2)], true, 14, "image-denied"),
+    ] {
+        let mut world = world(&[]);
+        let mut baseline = Baseline::of(&world, Duration::from_secs(300));
+        if present {
+            baseline.facts.present.insert("Secret/ghcr".to_owned());
+        }
+        let now = Moment(Duration::from_secs(at));
+        let objects = [deployment(1, 0), replica_set(), denied()];
+        for object in objects.iter().chain(&events) {
+            world.apply(change(object), now);
+        }
+        let standing = &judge(&world, &baseline, now)[0].standing;
+        assert_eq!(word(standing), expected, "{events:#?}");
+    }
+}
