@@ -8,6 +8,7 @@ use kube::Client;
 use kube::core::{GroupVersionKind, Request};
 
 use super::finding::Finding;
+use super::holders;
 use super::rights::{self, Need};
 use crate::chart::Object;
 use crate::cluster::client::{PATIENCE, connect};
@@ -15,6 +16,7 @@ use crate::cluster::discovery::{self, Presence};
 use crate::cluster::recovery::{Decision, Facts, decide};
 use crate::cluster::rights as asked;
 use crate::error::Result;
+use crate::helm::kubernetes;
 use crate::helm::records::{self, Driver, Record, Status};
 use crate::plan::Plan;
 use crate::signal::ImageRef;
@@ -25,11 +27,13 @@ const ASTRAY: Duration = Duration::from_secs(30);
 const WRONG: Duration = Duration::from_secs(300);
 
 /// The oldest Kubernetes minor of version 1 whose APIs are asked for in one go.
-const OLDEST: u32 = 26;
+const OLDEST: u64 = 26;
 
 /// Reaches the cluster; none where nothing further can be asked.
-pub(super) async fn reach(plan: &Plan) -> (Option<Client>, Vec<Finding>) {
-    let check = "cluster";
+pub(super) async fn reach(
+    plan: &Plan,
+    helm: Option<&semver::Version>,
+) -> (Option<Client>, Vec<Finding>) {
     let reached = async {
         let client = connect(plan).await?;
         let capabilities = discovery::capabilities(&client).await?;
@@ -37,26 +41,44 @@ pub(super) async fn reach(plan: &Plan) -> (Option<Client>, Vec<Finding>) {
     };
     let (client, capabilities) = match reached.await {
         Ok(reached) => reached,
-        Err(error) => return (None, vec![Finding::failed(check, &error)]),
+        Err(error) => return (None, vec![Finding::failed("cluster", &error)]),
     };
-    let version = &capabilities.version;
-    let minor = version
-        .trim_start_matches('v')
-        .split('.')
-        .nth(1)
-        .and_then(|minor| minor.parse::<u32>().ok());
-    let mut found = vec![match minor {
-        Some(minor) if minor < OLDEST => Finding::warn(
-            check,
-            format!("Kubernetes {version} answers; it is older than 1.{OLDEST}"),
-        )
-        .fix("upgrade it: neither a supported helm nor deploy is tried with it"),
-        _ => Finding::ok(check, format!("Kubernetes {version} answers")),
-    }];
+    let mut found = vec![server(&capabilities.version, helm)];
     if let Some(theirs) = date(&client).await {
         found.push(clock(theirs, state::now()));
     }
     (Some(client), found)
+}
+
+/// Whether this Kubernetes is one that we and helm are made for.
+fn server(version: &str, helm: Option<&semver::Version>) -> Finding {
+    let check = "cluster";
+    let seen = format!("Kubernetes {version} answers");
+    let minor = version.trim_start_matches('v').split('.').nth(1);
+    let Some(minor) = minor.and_then(|minor| minor.parse::<u64>().ok()) else {
+        return Finding::ok(check, seen);
+    };
+    if minor < OLDEST {
+        return Finding::warn(check, format!("{seen}; it is older than 1.{OLDEST}"))
+            .fix("upgrade it: neither a supported helm nor deploy is tried with it");
+    }
+    let made_for = helm.and_then(|helm| Some((helm, kubernetes(helm)?)));
+    match made_for.filter(|(_, minors)| !minors.contains(&minor)) {
+        Some((helm, minors)) => Finding::warn(
+            check,
+            format!(
+                "{seen}; helm {helm} is made for 1.{} to 1.{}",
+                minors.start(),
+                minors.end()
+            ),
+        )
+        .fix(if minor > *minors.end() {
+            "install a newer helm, or name one in deploy.toml: helm = \"/path/to/helm\""
+        } else {
+            "upgrade the cluster, or name an older helm in deploy.toml: helm = \"/path/to/helm\""
+        }),
+        None => Finding::ok(check, seen),
+    }
 }
 
 /// The time that the API server tells with any answer.
@@ -130,24 +152,12 @@ pub(super) async fn release(client: &Client, plan: &Plan) -> Release {
             Ok(finding) => finding,
             Err(error) => Finding::failed("rights", &error),
         });
+    let holders = holders::look(client, plan).await;
     found.findings.push(match &records {
-        Ok(records) => pending(plan, records),
+        Ok(records) => pending(plan, records, !holders.is_empty()),
         Err(error) => Finding::failed("release", error),
     });
-    if let Some(holder) = lock::holder(&plan.state, &plan.namespace, &plan.release) {
-        let gone = lock::started(holder.pid) != Some(holder.started);
-        let who = if gone {
-            "a helm that was left behind by "
-        } else {
-            ""
-        };
-        found.findings.push(
-            Finding::warn("lock", format!("held by {who}{}", holder.line())).fix(format!(
-                "wait for it: a deploy waits up to {} s",
-                plan.lock_timeout.as_secs()
-            )),
-        );
-    }
+    found.findings.extend(holders);
     found
 }
 
@@ -260,8 +270,8 @@ async fn resources(client: &Client, plan: &Plan, objects: &[Object]) -> BTreeSet
     found
 }
 
-/// What an earlier helm left.
-fn pending(plan: &Plan, records: &[Record]) -> Finding {
+/// What an earlier helm left, or one does that is `at_work`.
+fn pending(plan: &Plan, records: &[Record], at_work: bool) -> Finding {
     let check = "release";
     let (namespace, release) = (&plan.namespace, &plan.release);
     let Some(last) = records.last() else {
@@ -277,7 +287,7 @@ fn pending(plan: &Plan, records: &[Record]) -> Finding {
         stale_after: plan.stale_after,
     };
     let seen = format!("{namespace}/{release} revision {revision} is {status}");
-    if !last.status.is_pending() {
+    if !last.status.is_pending() || at_work {
         return Finding::ok(check, seen);
     }
     if !matches!(decide(records, &facts), Decision::Wait(_)) {
@@ -307,9 +317,30 @@ fn pending(plan: &Plan, records: &[Record]) -> Finding {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::clock;
+    use super::{clock, server};
     use crate::doctor::Level;
     use crate::state::Timestamp;
+
+    #[test]
+    fn a_server_is_held_against_helm() {
+        let helm = "3.14.4".parse().unwrap();
+        for (version, level, says) in [
+            ("v1.29.3", Level::Ok, "v1.29.3 answers"),
+            ("v1.26.0+k3s1", Level::Ok, "answers"),
+            (
+                "v1.34.4",
+                Level::Warn,
+                "helm 3.14.4 is made for 1.26 to 1.29",
+            ),
+            ("v1.25.0", Level::Warn, "older than 1.26"),
+            ("vendor", Level::Ok, "answers"),
+        ] {
+            let finding = server(version, Some(&helm));
+            assert_eq!(finding.level, level, "{version}");
+            assert!(finding.found.contains(says), "{}", finding.found);
+        }
+        assert_eq!(server("v1.34.4", None).level, Level::Ok);
+    }
 
     #[test]
     fn a_clock_is_judged_by_how_far_it_is_off() {

@@ -9,6 +9,7 @@ mod cluster;
 mod controller;
 mod files;
 mod finding;
+mod holders;
 mod registry;
 mod rights;
 
@@ -176,16 +177,21 @@ fn request(app: &App, node: &Node) -> Result<Request> {
 /// Helm and the cluster, which the apps share that are not forwarded; the
 /// client, where the cluster answers.
 async fn tools(plan: &Plan, found: &mut Vec<Finding>) -> Option<kube::Client> {
-    found.push(helm_itself(plan).await);
-    let (client, of_cluster) = cluster::reach(plan).await;
+    let (helm, finding) = helm_itself(plan).await;
+    found.push(finding);
+    let (client, of_cluster) = cluster::reach(plan, helm.as_ref()).await;
     found.extend(of_cluster);
     client
 }
 
-async fn helm_itself(plan: &Plan) -> Finding {
+/// Helm's version, and how it was found.
+async fn helm_itself(plan: &Plan) -> (Option<semver::Version>, Finding) {
     let (cancel, _trigger) = Cancel::manual();
     match helm::found(plan, &cancel).await {
-        Ok((path, version)) => Finding::ok("helm", format!("{version} at {}", path.display())),
-        Err(error) => Finding::failed("helm", &error),
+        Ok((path, version)) => {
+            let found = Finding::ok("helm", format!("{version} at {}", path.display()));
+            (Some(version), found)
+        }
+        Err(error) => (None, Finding::failed("helm", &error)),
     }
 }

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 
 pub use cancel::Cancel;
 pub use command::{Capabilities, Render, Rollback, Target, Upgrade};
-pub use dialect::{Dialect, Wait};
+pub use dialect::{Dialect, Wait, kubernetes};
 pub use failure::{Cause, Failure};
 pub use process::Stopped;
 pub use pull::Pulled;

@@ -8,7 +8,9 @@ use std::os::unix::net::UnixListener;
 use serde_json::{Value, json};
 use testbed::ghcr::{Access, Policy};
 
-use crate::harness::{Helm, Image, Node, RUNNER, Running, SCRIPT, bed, deploy_binary};
+use crate::cancel::stuck;
+use crate::harness::{Helm, Image, Node, RUNNER, Running, SCRIPT, bed, deploy_binary, until};
+use crate::lease::lease;
 
 const TOML: &str = "deploy/deploy.toml";
 const HELM: &str = "[defaults]\nhelm = \"/usr/local/bin/helm\"\n";
@@ -380,6 +382,67 @@ fn a_release_that_is_pending() {
     .exits(0);
     broken.mended_by_its_command("release", "fail", "revision 2 is pending-upgrade");
     node.runs(&[&api.by_tag(), &web.by_tag()]);
+}
+
+/// Nobody holds the release.
+fn free(node: &Node) {
+    let (code, found) = findings(node, SCRIPT);
+    assert_eq!(code, Some(0), "{found:#?}");
+    let held = |finding: &Value| finding["check"] == "lock" || finding["check"] == "lease";
+    assert!(!found.iter().any(held), "{found:#?}");
+}
+
+/// A deploy is at work here: told once, though it holds lock and lease, and what
+/// its helm has not finished is no fault.
+#[test]
+fn a_deploy_that_is_at_work() {
+    let broken = Broken::new("doctor-lock");
+    let node = &broken.node;
+    node.shop("0.1.0");
+    let running = stuck(node, false);
+    until("the lease is taken", || !lease(node).is_null());
+    let lock = broken.found("lock", "warn", "wait for it");
+    let pid = format!("pid {}", running.pid());
+    assert!(lock["found"].as_str().unwrap().contains(&pid), "{lock}");
+    let (_, found) = findings(node, SCRIPT);
+    assert_eq!(finding(&found, "release")["level"], "ok", "{found:#?}");
+    assert!(
+        found.iter().all(|finding| finding["check"] != "lease"),
+        "{found:#?}"
+    );
+    running.signal(rustix::process::Signal::TERM);
+    running.wait().exits(143);
+    free(node);
+}
+
+/// A deploy of another machine is at work.
+#[test]
+fn a_deploy_that_is_at_work_elsewhere() {
+    let broken = Broken::new("doctor-lease");
+    let node = &broken.node;
+    let other = node.elsewhere("node-b");
+    node.shop("0.1.0");
+    let running = stuck(&other, false);
+    until("the lease is taken", || !lease(node).is_null());
+    broken.found("lease", "warn", "on host node-b");
+    running.signal(rustix::process::Signal::TERM);
+    running.wait().exits(143);
+    free(node);
+}
+
+/// A helm that is older than its cluster works as a rule, so it is only told.
+#[test]
+fn a_helm_that_is_not_made_for_the_cluster() {
+    let mut broken = Broken::new("skewed-helm");
+    let helm = "#!/bin/sh\necho v3.14.0\n";
+    broken.node.home.write("bin/helm", helm, 0o755);
+    let path = "/home/github-runner/bin:/usr/bin:/bin".to_owned();
+    broken.node.env.insert("PATH".to_owned(), path);
+    broken.found("cluster", "warn", "helm 3.14.0 is made for 1.26 to 1.29");
+    broken.settings(HELM);
+    broken.mended("cluster");
+    let (_, found) = findings(&broken.node, SCRIPT);
+    assert_eq!(finding(&found, "cluster")["level"], "ok", "{found:#?}");
 }
 
 /// A forwarded app needs its controller, and neither helm nor the cluster.

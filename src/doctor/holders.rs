@@ -1,0 +1,50 @@
+//! Who is at work on a release now: by the node's own lock, and by the Lease
+//! that all nodes share. Only looked at: neither is taken.
+
+use kube::Client;
+use kube::api::Api;
+
+use super::finding::Finding;
+use crate::cluster::client::PATIENCE;
+use crate::cluster::lease::{self, Seen};
+use crate::node::config::units;
+use crate::plan::Plan;
+use crate::state::lock;
+
+/// A finding for each holder; nothing where nobody is at work.
+pub(super) async fn look(client: &Client, plan: &Plan) -> Vec<Finding> {
+    let wait = format!(
+        "wait for it: a deploy waits up to {}, and succeeds one that is proven dead",
+        units::show(plan.lock_timeout)
+    );
+    let here = lock::holder(&plan.state, &plan.namespace, &plan.release);
+    // A deploy of this node holds both.
+    let elsewhere = leased(client, plan).await.filter(|seen| {
+        let run = here.as_ref().map(|holder| holder.run.as_str());
+        seen.identity()
+            .is_some_and(|identity| Some(identity) != run)
+    });
+    let mut found = Vec::new();
+    if let Some(holder) = here {
+        let gone = lock::started(holder.pid) != Some(holder.started);
+        let who = if gone {
+            "a helm that was left behind by "
+        } else {
+            ""
+        };
+        found.push(Finding::warn("lock", format!("held by {who}{}", holder.line())).fix(&wait));
+    }
+    if let Some(seen) = elsewhere {
+        found.push(Finding::warn("lease", format!("held by {}", seen.line())).fix(&wait));
+    }
+    found
+}
+
+/// The release's Lease. One that may not be read is no finding: what is missing
+/// stands among the rights, and a deploy goes on without it.
+async fn leased(client: &Client, plan: &Plan) -> Option<Seen> {
+    let api: Api<lease::Object> = Api::namespaced(client.clone(), &plan.namespace);
+    let name = lease::name(&plan.release);
+    let asked = tokio::time::timeout(PATIENCE, api.get_opt(&name));
+    Some(Seen::of(&asked.await.ok()?.ok()??))
+}
