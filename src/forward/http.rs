@@ -2,8 +2,7 @@
 //! or TLS.
 //!
 //! It only carries: what an answer means, `answer` and `verdict` say. No
-//! redirect is followed, no proxy is used, and the token goes nowhere but into
-//! its header.
+//! redirect is followed, and the token goes nowhere but into its header.
 
 use std::io;
 use std::pin::pin;
@@ -24,7 +23,8 @@ use tokio_rustls::TlsConnector;
 
 use super::answer::{Answer, Fault, Form};
 use super::verdict::{Done, Who};
-use super::{Call, Endpoint, Forward, HURRY, Heard, LINGER, SETTLE, Stop, Target};
+use super::{Call, Endpoint, Forward, HURRY, Heard, LINGER, SETTLE, Stop, Target, proxied};
+use crate::cluster::proxy;
 use crate::error::{Error, Kind, Result};
 use crate::helm::cancel::cancelled;
 use crate::registry;
@@ -47,12 +47,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 struct Way {
     forward: Forward,
     tls: Option<TlsConnector>,
+    /// The node's proxy to it: only ever with TLS.
+    proxy: Option<String>,
 }
 
 pub(super) async fn send(call: &Call<'_>) -> Result<Done> {
     let way = Way {
         forward: call.forward.clone(),
         tls: tls(call)?,
+        proxy: match &call.forward.target {
+            Target::Http(there) if there.secure => {
+                proxy::for_https(call.environment, &there.host, there.port)
+            }
+            _ => None,
+        },
     };
     let (heard, sent) = (Heard::default(), Heard::default());
     let mut exchange = pin!(exchange(call, &way, &heard, &sent));
@@ -206,7 +214,10 @@ impl Way {
     }
 
     async fn connect_to(&self, endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
-        let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+        let tcp = match &self.proxy {
+            Some(proxy) => proxied::connect(proxy, endpoint).await?,
+            None => TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?,
+        };
         let Some(tls) = &self.tls else {
             // What /etc/hosts makes of "localhost" is not for a signal to trust.
             if !tcp.peer_addr()?.ip().to_canonical().is_loopback() {
@@ -315,6 +326,10 @@ fn unreached(who: &Who, forward: &Forward, error: io::Error) -> Error {
         io::ErrorKind::TimedOut => (
             "takes no connection within 10 s",
             "see that the controller runs, and forward in deploy.toml",
+        ),
+        _ if lower.starts_with(proxied::ERROR) => (
+            "cannot be reached",
+            "see that the proxy leads there; a controller that needs none is named in deploy.toml: [env] NO_PROXY = \"<host>\"",
         ),
         _ if lower.contains("certificate") || lower.contains("unknownissuer") => (
             "shows a certificate that is not trusted here",

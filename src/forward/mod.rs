@@ -9,6 +9,7 @@
 pub mod answer;
 pub(crate) mod command;
 mod http;
+mod proxied;
 mod target;
 pub mod verdict;
 mod wire;

@@ -18,6 +18,9 @@ pub const OPEN: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
 /// What begins an answer that says where it ends.
 pub const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
+/// A host that only [`proxy`] leads to.
+pub const ELSEWHERE: &str = "controller.elsewhere.test";
+
 /// A connection.
 pub trait Stream: Read + Write {
     /// No more is written.
@@ -85,7 +88,8 @@ pub fn on_loopback(answer: Box<Answer>) -> (u16, Requests) {
 /// The same with TLS; the last value is the certificate to trust, in PEM.
 pub fn on_tls(answer: Box<Answer>) -> (u16, Requests, String) {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let names = ["127.0.0.1".to_owned(), ELSEWHERE.to_owned()];
+    let signed = rcgen::generate_simple_self_signed(names).unwrap();
     let key =
         rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
     let config = rustls::ServerConfig::builder()
@@ -101,6 +105,37 @@ pub fn on_tls(answer: Box<Answer>) -> (u16, Requests, String) {
         rustls::StreamOwned::new(connection, stream)
     };
     (port, serve(accept, answer, tls), signed.cert.pem())
+}
+
+/// A proxy whose tunnels all end at this port of the loopback: where it
+/// listens, and what it was asked.
+pub fn proxy(to: u16) -> (u16, Requests) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let requests = Requests::default();
+    let seen = requests.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let seen = seen.clone();
+            thread::spawn(move || tunnel(stream, to, &seen));
+        }
+    });
+    (port, requests)
+}
+
+fn tunnel(mut near: TcpStream, to: u16, seen: &Requests) -> Option<()> {
+    let asked = read(&mut near)?;
+    seen.0.lock().unwrap().push(asked);
+    near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+    let far = TcpStream::connect(("127.0.0.1", to)).ok()?;
+    let (mut from, mut into) = (near.try_clone().ok()?, far.try_clone().ok()?);
+    let there = thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut into);
+        into.shutdown(std::net::Shutdown::Write)
+    });
+    let _ = std::io::copy(&mut &far, &mut near);
+    let _ = near.shutdown(std::net::Shutdown::Write);
+    there.join().ok()?.ok()
 }
 
 fn serve<Plain: Send + 'static, S: Stream + 'static>(

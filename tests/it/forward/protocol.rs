@@ -308,6 +308,44 @@ fn a_token_opens_a_controller_elsewhere() {
         .never_says(TOKEN);
 }
 
+/// The node's proxy leads to a controller elsewhere, and sees nothing of what
+/// goes there.
+#[test]
+fn a_proxy_leads_to_a_controller_elsewhere() {
+    let (port, requests, certificate) =
+        hostile::on_tls(super::always(|signal| format!("{OPEN}{}", good(signal))));
+    let (proxy, tunnels) = hostile::proxy(port);
+    let there = format!("{}:{port}", hostile::ELSEWHERE);
+    let site = |proxy: &str| {
+        let forward = format!("{{ url = \"https://{there}\", token_file = \"token\" }}");
+        let mut site = Site::new(&forward, "1m");
+        site.home.write_etc("ca.pem", &certificate, 0o644);
+        site.home.write_etc("deploy/token", "s3cret", 0o600);
+        let token = site.home.etc("deploy/token");
+        std::os::unix::fs::chown(token, Some(crate::harness::RUNNER), None).unwrap();
+        for (name, value) in [("SSL_CERT_FILE", "/etc/ca.pem"), ("HTTPS_PROXY", proxy)] {
+            site.env.push((name.to_owned(), value.to_owned()));
+        }
+        site
+    };
+    site(&format!("http://runner:pa55word@127.0.0.1:{proxy}"))
+        .run()
+        .exits(0);
+    assert_eq!(requests.all()[0].line, "POST /v1/deploys HTTP/1.1");
+    let asked = &tunnels.all()[0];
+    assert_eq!(asked.line, format!("CONNECT {there} HTTP/1.1"));
+    let authorization = "Proxy-Authorization: Basic cnVubmVyOnBhNTV3b3Jk";
+    assert!(asked.head.contains(authorization), "{}", asked.head);
+    assert!(!asked.head.contains("s3cret"), "{}", asked.head);
+
+    site("http://runner:pa55word@127.0.0.1:1")
+        .run()
+        .exits(3)
+        .says("the proxy did not lead there")
+        .says("NO_PROXY")
+        .never_says("pa55word");
+}
+
 #[test]
 fn over_the_loopback() {
     let (port, requests) =
