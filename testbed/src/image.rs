@@ -17,6 +17,10 @@ use serde_json::json;
 use crate::archive::{Entry, gzip, tar};
 use crate::ghcr::{Blob, Client, Manifest, digest};
 
+mod program;
+
+pub use program::push_program;
+
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -285,26 +289,32 @@ pub async fn push(
     tag: &str,
     spec: &Spec,
 ) -> anyhow::Result<String> {
-    let image = build(base, tag, spec)?;
-    let mut session = client.session(repository).await?;
-    for blob in &image.bases {
-        if session.push_blob(blob, Some(BASE_REPOSITORY)).await? {
-            // The first of its kind: the next repository mounts it from there.
-            client
-                .session(BASE_REPOSITORY)
-                .await?
-                .push_blob(blob, Some(repository))
-                .await?;
+    build(base, tag, spec)?.push(client, repository, tag).await
+}
+
+impl Image {
+    /// Pushes it; gives the digest that the tag points to then.
+    async fn push(&self, client: &Client, repository: &str, tag: &str) -> anyhow::Result<String> {
+        let mut session = client.session(repository).await?;
+        for blob in &self.bases {
+            if session.push_blob(blob, Some(BASE_REPOSITORY)).await? {
+                // The first of its kind: the next repository mounts it from there.
+                client
+                    .session(BASE_REPOSITORY)
+                    .await?
+                    .push_blob(blob, Some(repository))
+                    .await?;
+            }
         }
+        for blob in &self.blobs {
+            session.push_blob(blob, None).await?;
+        }
+        for child in &self.children {
+            session.push_manifest(child, child.blob.digest()).await?;
+        }
+        session.push_manifest(&self.top, tag).await?;
+        Ok(self.top.blob.digest().to_owned())
     }
-    for blob in &image.blobs {
-        session.push_blob(blob, None).await?;
-    }
-    for child in &image.children {
-        session.push_manifest(child, child.blob.digest()).await?;
-    }
-    session.push_manifest(&image.top, tag).await?;
-    Ok(image.top.blob.digest().to_owned())
 }
 
 #[cfg(test)]

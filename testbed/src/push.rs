@@ -37,6 +37,19 @@ impl Pusher {
         self.runtime.block_on(push)
     }
 
+    /// Pushes a program as the image `ghcr.io/<repository>:<tag>`, built from `revision`; gives its
+    /// digest.
+    pub fn program(
+        &self,
+        repository: &str,
+        tag: &str,
+        (name, binary): (&str, &[u8]),
+        revision: &str,
+    ) -> Result<String> {
+        let push = image::push_program(&self.client, repository, tag, (name, binary), revision);
+        self.runtime.block_on(push)
+    }
+
     /// Pushes a chart as `oci://ghcr.io/<owner>/charts/<name>`; gives its digest.
     pub fn chart(&self, owner: &str, chart: &Chart) -> Result<String> {
         self.runtime.block_on(chart.push(&self.client, owner))

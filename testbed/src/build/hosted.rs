@@ -36,7 +36,7 @@ pub fn hosted(cache: &Cache, progress: Progress) -> Result<Hosted> {
     })
 }
 
-fn go_root(cache: &Cache, progress: Progress) -> Result<PathBuf> {
+pub(super) fn go_root(cache: &Cache, progress: Progress) -> Result<PathBuf> {
     let asked = tool(go::toolchain(cache, progress)?)
         .args(["env", "GOROOT"])
         .env("GOTOOLCHAIN", "local")

@@ -6,11 +6,13 @@ mod debian;
 mod go;
 mod hosted;
 mod run;
+mod shop;
 
 pub use cache::Cache;
 pub use debian::{PacketFilters, unpack};
 pub use go::GoProgram;
 pub use hosted::{Hosted, hosted};
+pub use shop::shop;
 
 use std::path::PathBuf;
 

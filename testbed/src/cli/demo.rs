@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::program;
+use crate::build::{self, Cache};
 use crate::chart::Chart;
 use crate::client::{Info, Testbed};
 use crate::image::Spec;
@@ -22,8 +23,11 @@ const OWNER: &str = "acme";
 const APP: &str = "shop";
 /// The keys of a signal's images, which are the names of the shop's programs too.
 const KEYS: [&str; 3] = ["api", "web", "worker"];
-/// `deploy`'s exit code for a request that breaks the contract.
+/// `deploy`'s exit codes: a request that breaks the contract, an image that is not there, and a
+/// rollout that failed and was taken back.
 const INVALID: i32 = 2;
+const MISSING: i32 = 5;
+const ROLLED_BACK: i32 = 7;
 
 pub(super) fn run() -> Result<()> {
     let deploy = program::deploy(program::is_release()?, Progress::stderr())?;
@@ -41,6 +45,14 @@ pub(super) fn run() -> Result<()> {
 
     tell("The next commit was built: new images, by digest.");
     node.signal(&registry.version, &registry.digests, 0)?;
+
+    tell(
+        "A build whose web crashes as it starts: the cause is named, and the last good one serves again.",
+    );
+    node.signal(&registry.version, &registry.crashing, ROLLED_BACK)?;
+
+    tell("A tag that was never pushed. The registry is asked before anything is touched.");
+    node.signal(&registry.version, &registry.missing, MISSING)?;
 
     tell("A request that cannot be right. All that is wrong with it is told, and nothing is run.");
     node.signal(
@@ -69,27 +81,41 @@ struct Registry {
     tags: String,
     /// The second build's, by digest.
     digests: String,
+    /// A third build's, whose web crashes.
+    crashing: String,
+    /// A build's that was never pushed.
+    missing: String,
 }
 
 impl Registry {
-    /// Pushes the shop's chart, its images as 1.0.0, and another build of them.
+    /// Compiles the example, and pushes its chart and two builds of its images.
     fn fill(info: &Info) -> Result<Self> {
         let pusher = Pusher::new(info)?;
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/shop/chart");
-        let chart = Chart::from_folder(&folder)?;
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/shop");
+        let chart = Chart::from_folder(&example.join("chart"))?;
         pusher.chart(OWNER, &chart)?;
-        let (mut tags, mut digests) = (Vec::new(), Vec::new());
+        let built = build::shop(&example, &Cache::open()?, Progress::stderr())?;
+        let (mut tags, mut digests, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for key in KEYS {
             let repository = format!("{OWNER}/{APP}/{key}");
-            pusher.image(&repository, "1.0.0", &Spec::default())?;
-            let digest = pusher.image(&repository, "1.1.0", &Spec::default())?;
+            let binary = fs::read(built.path().join(key).join("bin").join(key))?;
+            let push = |tag| pusher.program(&repository, tag, (key, &binary), tag);
+            push("1.0.0")?;
+            let digest = push("1.1.0")?;
             tags.push((key, format!("ghcr.io/{repository}:1.0.0")));
             digests.push((key, format!("ghcr.io/{repository}@{digest}")));
+            missing.push((key, format!("ghcr.io/{repository}:1.2.0")));
         }
+        let mut crashing = digests.clone();
+        let web = format!("{OWNER}/{APP}/web");
+        let digest = pusher.image(&web, "1.1.1", &Spec::behaving("crash-after 500ms"))?;
+        crashing[1].1 = format!("ghcr.io/{web}@{digest}");
         Ok(Self {
             version: chart.version().to_owned(),
             tags: images(&tags),
             digests: images(&digests),
+            crashing: images(&crashing),
+            missing: images(&missing),
         })
     }
 }
