@@ -18,6 +18,9 @@ const OWNER: &str = "bench";
 const VERSION: &str = "1.0.0";
 /// Between these the api's image flips: every upgrade changes it.
 const TAGS: [&str; 2] = ["a", "b"];
+/// The steps of two evenly spread sequences that do not follow each other: `1/p` and `1/p²` for
+/// `p³ = p + 1` (Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences").
+const STEPS: [f64; 2] = [0.754_877_666_2, 0.569_840_290_998];
 /// How long the pods of the revision before may take to go.
 const QUIET: Duration = Duration::from_secs(60);
 
@@ -42,11 +45,11 @@ pub fn good_deploys(info: &Info, deploy: &Path, rounds: usize) -> Result<Vec<Fig
         let pairs = pairs(
             rounds,
             |round| {
-                bench.settle()?;
+                bench.settle(spread(round, STEPS[0]))?;
                 time(&mut bench.deploy(round), 0)
             },
             |round| {
-                bench.settle()?;
+                bench.settle(spread(round, STEPS[1]))?;
                 time(&mut bench.bare(round), 0)
             },
         )?;
@@ -91,8 +94,9 @@ impl<'a> Bench<'a> {
         self.site.bare(&self.theirs, OWNER, VERSION, tags)
     }
 
-    /// Waits until the pods of earlier revisions are gone: their end is no part of the next upgrade.
-    fn settle(&self) -> Result<()> {
+    /// Waits until the pods of earlier revisions are gone, whose end is no part of the next upgrade,
+    /// and then for so long.
+    fn settle(&self, further: Duration) -> Result<()> {
         let deadline = Instant::now() + QUIET;
         for namespace in [&self.ours, &self.theirs] {
             loop {
@@ -107,8 +111,20 @@ impl<'a> Bench<'a> {
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
+        std::thread::sleep(further);
         Ok(())
     }
+}
+
+/// Where in a second an upgrade begins: spread evenly over it, whatever the number of rounds.
+///
+/// The kubelet looks at its containers once a second, and its last look is what ended the wait for
+/// the old pods: without this every upgrade would begin at the same time before the next one, and a
+/// tenth of a second would cost a whole one, each time or never.
+fn spread(round: usize, step: f64) -> Duration {
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred rounds")]
+    let turns = round as f64 * step;
+    Duration::from_secs_f64(turns.fract())
 }
 
 /// Runs a program to its good end, and gives the most memory that it itself had in use, in bytes:
@@ -160,6 +176,21 @@ mod tests {
         let status = "Name:\tdeploy\nVmPeak:\t  900 kB\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n";
         assert_eq!(high_water(status), Some(12345));
         assert_eq!(high_water("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn starts_are_spread_over_a_second() {
+        for step in STEPS {
+            let mut eighths = [0; 8];
+            for round in 0..40 {
+                let at = spread(round, step);
+                eighths[usize::try_from(at.as_millis()).unwrap() / 125] += 1;
+            }
+            assert!(
+                eighths.iter().all(|count| (3..=7).contains(count)),
+                "{eighths:?}"
+            );
+        }
     }
 
     #[test]
