@@ -1,6 +1,7 @@
 //! `env`: a shell that works in the testbed.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -16,10 +17,19 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     match client::status(&Cache::open()?)?.first() {
-        Some(status) => super::print(&exports(&status.info, args.helm)),
+        Some(status) => {
+            // In place of one in /etc, which is for another cluster: an empty file configures
+            // nothing. It goes with the testbed.
+            fs::write(config(&status.info), "")?;
+            super::print(&exports(&status.info, args.helm));
+        }
         None => bail!("no testbed is up: start one with `cargo testbed up`"),
     }
     Ok(())
+}
+
+fn config(info: &Info) -> PathBuf {
+    info.run.join("deploy.toml")
 }
 
 fn exports(info: &Info, helm: u8) -> String {
@@ -33,10 +43,13 @@ fn exports(info: &Info, helm: u8) -> String {
     };
     let path = format!("{}:{}", folder(helm), folder(&info.kubectl));
     let path = format!("export PATH={}:\"$PATH\"", quote(&path));
-    let variables = info.variables();
-    let variables = variables
-        .iter()
-        .map(|(name, value)| format!("export {name}={}", quote(&value.to_string_lossy())));
+    let own = [
+        ("DEPLOY_CONFIG", config(info).into()),
+        ("DEPLOY_STATE_DIR", info.run.join("deploy-state").into()),
+    ];
+    let variables = info.variables().into_iter().chain(own);
+    let variables =
+        variables.map(|(name, value)| format!("export {name}={}", quote(&value.to_string_lossy())));
     variables.chain([path]).collect::<Vec<_>>().join("\n")
 }
 
