@@ -54,6 +54,18 @@ fn protected_branches_tags_and_hands_may_deploy() {
     .exits(0);
 }
 
+/// Neither an open gate nor a closed one writes anything but the runner's files.
+#[test]
+fn a_gate_changes_nothing_of_the_host() {
+    for (protected, code) in [("true", 0), ("false", 1)] {
+        let stage = gate("traced-gate").env("REF_PROTECTED", protected);
+        let stage = at(stage, "push", "branch", "main");
+        let (ran, written) = stage.traced("gate.sh");
+        ran.exits(code);
+        stage.wrote_only(&written);
+    }
+}
+
 #[test]
 fn a_closed_gate_says_what_to_do() {
     at(gate("closed"), "push", "branch", "topic")
@@ -232,10 +244,13 @@ fn signal(name: &str) -> Stage {
         .env("IMAGES", r#"{"api":"a","web":"b","worker":"c"}"#)
 }
 
+/// And, as before it, nothing is written but the runner's own files.
 #[test]
 fn the_signal_is_joined() {
     let stage = signal("join");
-    stage.run("signal.sh").exits(0);
+    let (ran, written) = stage.traced("signal.sh");
+    ran.exits(0);
+    stage.wrote_only(&written);
     assert_eq!(stage.output("chart"), "oci://ghcr.io/acme/charts/shop");
     assert_eq!(stage.output("chart_version"), "0.1.0");
     assert_eq!(

@@ -357,17 +357,22 @@ fn a_hostile_chart_runs_no_command() {
     );
     ran.exits(6).says("add-mask");
     let name = serde_json::json!("##[error]x\n::error::x");
-    let about = format!(
-        "apiVersion: v2\nversion: 0.4.0\nname: shop\ndescription: {name}\ndependencies:\n- name: {name}\n  \
-         version: 1.0.0\n  repository: https://evil.example\n"
+    let dependency = format!(
+        "name: shop\ndescription: {name}\ndependencies:\n- name: {name}\n  version: 1.0.0\n  \
+         repository: https://evil.example\n"
     );
-    let (_, ran) = send(
-        &Shop::new("shop", "0.4.0")
-            .chart()
-            .with("Chart.yaml", &about),
-        "0.4.0",
-    );
-    assert_ne!(ran.status.code(), Some(0));
+    let abouts = [
+        dependency,
+        format!("name: {name}\n"),
+        format!("name: shop\ntype: {name}\n"),
+    ];
+    for (count, about) in abouts.iter().enumerate() {
+        let version = format!("0.4.{count}");
+        let about = format!("apiVersion: v2\nversion: {version}\n{about}");
+        let chart = Shop::new("shop", &version).chart();
+        let (_, ran) = send(&chart.with("Chart.yaml", &about), &version);
+        assert_ne!(ran.status.code(), Some(0), "{about}");
+    }
 }
 
 /// The commands of a failed run, whoever else speaks.
