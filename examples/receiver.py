@@ -5,7 +5,9 @@ what that says, and ends with its exit code, as docs/forward-protocol.md has it.
     DEPLOY_CONFIG=/etc/deploy/controller.toml DEPLOY_STATE_DIR=/var/lib/deploy-controller \\
         receiver.py /run/deploy/deploy.sock /usr/local/bin/deploy
 
-The command is called as deploy.sh is. Whoever may write to the socket may deploy."""
+The command is called as deploy.sh is. Its settings and its state are its own: those of the node
+say that the signal goes here, and their lock is held by the deploy that waits. Whoever may write
+to the socket may deploy."""
 
 import http.server, json, os, socketserver, subprocess, sys, threading
 
