@@ -146,17 +146,17 @@ impl Watch {
     pub async fn doomed(&mut self, events: &Events) -> Doom {
         let mut open = true;
         loop {
-            let changed = self.take_in(&mut open, events).await;
+            // First what is known: the call before may have been dropped between
+            // a change and its verdict.
             self.tell(events);
-            if changed {
-                self.logs.follow_hooks(&self.world);
-            }
+            self.logs.follow_hooks(&self.world);
             self.learn().await;
             if let Some(doom) = self.judge()
                 && self.stands(&doom).await
             {
                 return doom;
             }
+            self.take_in(&mut open, events).await;
         }
     }
 
@@ -212,9 +212,9 @@ impl Watch {
         most_telling(judge(&self.world, &self.baseline, self.now()))
     }
 
-    /// Takes in what has come, waiting a while for the first; says whether anything
-    /// of the release changed.
-    async fn take_in(&mut self, open: &mut bool, events: &Events) -> bool {
+    /// Takes in what has come, waiting a while for the first that changes anything of
+    /// the release.
+    async fn take_in(&mut self, open: &mut bool, events: &Events) {
         let mut until = Instant::now() + AGAIN;
         let mut changed = false;
         let mut count = 0;
@@ -241,7 +241,6 @@ impl Watch {
                 Err(_) => break,
             }
         }
-        changed
     }
 
     /// Asks for nodes, classes and volumes where a verdict may hang on them.
