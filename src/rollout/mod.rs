@@ -2,7 +2,7 @@
 //! they can still come right.
 //!
 //! `model` keeps what was last seen, `verdict` judges it with the `rules`,
-//! `progress` puts it into words: all three are pure. `observe` holds the
+//! `progress` and `explain` put it into words: these are pure. `observe` holds the
 //! watches, `confirm` asks once more before a verdict that rests on something
 //! missing, `evidence` gathers what is lost when things are undone.
 //!
@@ -23,6 +23,7 @@ pub mod cause;
 mod confirm;
 mod convert;
 pub mod evidence;
+mod explain;
 pub mod logs;
 pub mod model;
 mod narrow;
@@ -43,9 +44,10 @@ pub use baseline::{Baseline, Facts, Target, promises};
 pub use cause::{Cause, Doom};
 pub use confirm::has_autoscaler;
 pub use evidence::{Evidence, gather};
+pub use explain::explain_timeout;
 pub use model::{Change, Kind, Moment};
 pub use narrow::labels;
 pub use observe::{Known, Watch};
-pub use progress::{explain_timeout, progress};
+pub use progress::progress;
 pub use verdict::{Standing, Verdict, judge, most_telling};
 pub use world::World;

@@ -1,4 +1,4 @@
-//! What the release waits for, in words: while it rolls out, and when time is up.
+//! What the release waits for, in words, while it rolls out.
 //!
 //! Pure. A line changes only when something changes; no ages, no counts that
 //! tick.
@@ -21,9 +21,6 @@ const LASTS: Duration = Duration::from_secs(3);
 
 /// Pods that become ready are not told more often, but for the last.
 const RESTS: Duration = Duration::from_secs(2);
-
-/// How many pods of a workload are explained.
-const PODS: usize = 3;
 
 /// Where one workload stands, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,7 +194,7 @@ fn line(world: &World, target: &Target) -> Option<Line> {
     })
 }
 
-fn current_pods<'a>(world: &'a World, target: &Target) -> Vec<&'a Pod> {
+pub(super) fn current_pods<'a>(world: &'a World, target: &Target) -> Vec<&'a Pod> {
     let workload = world.workload(&target.id);
     let mut pods = world.pods_of(&target.id);
     pods.retain(|pod| {
@@ -273,7 +270,7 @@ fn need_of(world: &World, pod: &Pod, container: &Container) -> Option<String> {
     }
 }
 
-fn ending(container: &Container) -> String {
+pub(super) fn ending(container: &Container) -> String {
     let end = match &container.state {
         State::Ended(end) => Some(end),
         _ => container.last.as_ref(),
@@ -288,7 +285,7 @@ fn ending(container: &Container) -> String {
 }
 
 /// What the container's probe last said.
-fn last_answer(world: &World, pod: &Pod, container: &Container) -> Option<String> {
+pub(super) fn last_answer(world: &World, pod: &Pod, container: &Container) -> Option<String> {
     let field = format!("{{{}}}", container.name);
     let events = world.events_on("Pod", &pod.place, &pod.uid);
     events
@@ -299,131 +296,6 @@ fn last_answer(world: &World, pod: &Pod, container: &Container) -> Option<String
         .map(|event| event.message.clone())
 }
 
-fn short(message: &str) -> String {
+pub(super) fn short(message: &str) -> String {
     text::line(message, REASON).into_owned()
-}
-
-/// What stood in the way when time was up: a line for each workload that is not
-/// ready, and lines about its pods, with the probe and its last answer. Safe to show.
-pub fn explain_timeout(world: &World) -> Vec<String> {
-    let mut lines = Vec::new();
-    for target in world.targets().filter(|target| {
-        !target.hook || world.workload(&target.id).is_some() || target.id.kind == Kind::Pod
-    }) {
-        let Readiness::Missing(what) = readiness::of_target(world, target) else {
-            continue;
-        };
-        if world.is_unseen(target) {
-            continue;
-        }
-        lines.push(format!(
-            "{} {} waits for {}",
-            target.id.kind.name(),
-            text::line(&target.id.name, text::VALUE),
-            short(&what)
-        ));
-        if let Some(refusal) = refusal(world, target) {
-            lines.push(format!(
-                "  pods are refused: {}",
-                text::line(&refusal, text::LINE)
-            ));
-        }
-        let current = current_pods(world, target);
-        let stuck: Vec<&&Pod> = current.iter().filter(|pod| !pod.ready).collect();
-        lines.extend(
-            stuck
-                .iter()
-                .take(PODS)
-                .flat_map(|pod| explain_pod(world, pod)),
-        );
-        if stuck.len() > PODS {
-            lines.push(format!("  and {} more pods like these", stuck.len() - PODS));
-        }
-        if stuck.is_empty()
-            && target.id.kind == Kind::StatefulSet
-            && !world.pods_of(&target.id).is_empty()
-        {
-            lines.push("  a StatefulSet replaces no pod while one of the old revision is not ready: delete that pod".to_owned());
-        }
-    }
-    lines
-}
-
-/// Why pods of the workload were last refused.
-fn refusal(world: &World, target: &Target) -> Option<String> {
-    let workload = world.workload(&target.id)?;
-    if target.id.kind == Kind::Deployment {
-        return world.current_replica_set(workload)?.failure.clone();
-    }
-    let place = (target.id.namespace.clone(), target.id.name.clone());
-    let events = world.events_on(target.id.kind.name(), &place, &workload.uid);
-    let last = events
-        .into_iter()
-        .rfind(|event| event.reason == "FailedCreate" && workload.total < workload.wanted);
-    last.map(|event| event.message.clone())
-}
-
-fn explain_pod(world: &World, pod: &Pod) -> Vec<String> {
-    let name = text::line(&pod.place.1, text::VALUE);
-    let mut lines = Vec::new();
-    if let Some((_, message)) = &pod.unscheduled {
-        lines.push(format!(
-            "  pod {name}: no node: {}",
-            text::line(message, text::LINE)
-        ));
-    }
-    for container in &pod.containers {
-        let who = format!(
-            "  container {} of {name}",
-            text::line(&container.name, text::VALUE)
-        );
-        match &container.state {
-            State::Running if !container.ready && container.role != Role::Init => {
-                let probe = container
-                    .probe
-                    .as_ref()
-                    .map(|probe| format!(" its readiness probe ({})", short(probe)))
-                    .unwrap_or_default();
-                let answer = last_answer(world, pod, container).map_or_else(
-                    || " has not answered yet".to_owned(),
-                    |answer| format!(" last said: {}", text::line(&answer, text::LINE)),
-                );
-                lines.push(format!("{who} runs and is not ready:{probe}{answer}"));
-            }
-            State::Running if container.role == Role::Init => {
-                lines.push(format!("{who} (init) still runs"));
-            }
-            State::Waiting { reason, message }
-                if !matches!(reason.as_str(), "" | "PodInitializing") =>
-            {
-                let message = if message.is_empty() {
-                    String::new()
-                } else {
-                    format!(": {}", text::line(message, text::LINE))
-                };
-                lines.push(format!(
-                    "{who} waits: {}{message}{}",
-                    short(reason),
-                    ending(container)
-                ));
-            }
-            State::Ended(end) if end.code != 0 => {
-                lines.push(format!("{who} ended{}", ending(container)));
-            }
-            _ => {}
-        }
-    }
-    let events = world.events_on("Pod", &pod.place, &pod.uid);
-    if let Some(event) = events.into_iter().rfind(|event| {
-        matches!(
-            event.reason.as_str(),
-            "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox"
-        )
-    }) {
-        lines.push(format!(
-            "  pod {name}: {}",
-            text::line(&event.message, text::LINE)
-        ));
-    }
-    lines
 }

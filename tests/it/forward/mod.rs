@@ -6,6 +6,7 @@
 
 mod command;
 mod deploys;
+mod ends;
 mod failures;
 mod fuzz;
 mod hostile;
