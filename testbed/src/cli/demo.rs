@@ -108,7 +108,11 @@ impl Registry {
         }
         let mut crashing = digests.clone();
         let web = format!("{OWNER}/{APP}/web");
-        let digest = pusher.image(&web, "1.1.1", &Spec::behaving("crash-after 500ms"))?;
+        let digest = pusher.image(
+            &web,
+            "1.1.1",
+            &Spec::behaving("print the shop is not configured;crash-after 1ms"),
+        )?;
         crashing[1].1 = format!("ghcr.io/{web}@{digest}");
         Ok(Self {
             version: chart.version().to_owned(),
