@@ -155,6 +155,10 @@ pub(super) async fn raced<H: Future<Output = Result<Ended>>>(
         error = lost => Halt::Lost(error),
         doom = watch.doomed(course.events) => Halt::Doomed(doom),
     };
+    match &halt {
+        Halt::Doomed(doom) => tracing::debug!(rule = doom.rule, "doomed: helm is told to end"),
+        Halt::Lost(error) => tracing::debug!(%error, "helm is told to end"),
+    }
     let _ = stop.send(());
     Ok((helm.await?, Some(halt)))
 }
