@@ -56,12 +56,13 @@ fn denied(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Cause> 
         return None;
     }
     let news = scene.news_of(pod);
-    let pulls = news.iter().filter(|event| {
+    let denials = news.iter().filter(|event| {
         event.reason == "Failed"
             && event.message.starts_with("Failed to pull image")
             && event.message.contains(&container.image)
+            && classify(&event.message, &container.image) == Some(Cause::ImageDenied)
     });
-    let pulls: u32 = pulls.map(|event| event.count).sum();
+    let denials: u32 = denials.map(|event| event.count).sum();
     let without = news
         .iter()
         .find(|event| event.reason == "FailedToRetrieveImagePullSecret");
@@ -69,7 +70,7 @@ fn denied(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Cause> 
         without.is_some_and(|event| event.message.contains(name.as_str()))
             && !scene.may_come("Secret", name)
     });
-    match (pulls, missing) {
+    match (denials, missing) {
         (0, _) => None,
         (_, Some(name)) => Some(Cause::Missing {
             kind: "Secret",

@@ -32,6 +32,13 @@ fn failed(count: i32) -> Value {
     event("api-1-a", "Failed", &message, count)
 }
 
+fn not_found() -> Value {
+    let message = format!("Failed to pull image \"{IMAGE}\": {IMAGE}: not found");
+    let mut event = event("api-1-a", "Failed", &message, 1);
+    event["metadata"]["uid"] = json!("another");
+    event
+}
+
 fn without() -> Value {
     let message = "Unable to retrieve some image pull secrets (ghcr); attempting to pull the image may not succeed.";
     event("api-1-a", "FailedToRetrieveImagePullSecret", message, 1)
@@ -49,6 +56,8 @@ fn a_pull_secret_may_come_a_moment_late() {
         // The kubelet's first try was without it.
         (vec![without(), failed(1)], true, 3, "waiting"),
         (vec![without(), failed(2)], true, 14, "image-denied"),
+        // The next try had it, and its answer is not in the pod's status yet.
+        (vec![without(), failed(1), not_found()], true, 14, "waiting"),
     ] {
         let mut world = world(&[]);
         let mut baseline = Baseline::of(&world, Duration::from_secs(300));
