@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use rustix::fs::Mode;
+use rustix::process::umask;
+
 use crate::error::{Error, Kind, Result};
 
 /// How long what is left of the runtime may take to end: an exec plugin of a
@@ -12,6 +15,7 @@ const WIND_DOWN: Duration = Duration::from_millis(200);
 /// Does the work on this thread: helm's children follow the thread that began
 /// them.
 pub(super) fn on_this_thread<T>(work: impl Future<Output = T>) -> Result<T> {
+    let_us_in();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -19,4 +23,12 @@ pub(super) fn on_this_thread<T>(work: impl Future<Output = T>) -> Result<T> {
     let done = runtime.block_on(work);
     runtime.shutdown_timeout(WIND_DOWN);
     Ok(done)
+}
+
+/// A umask that takes rights from a file's own owner, as that of a service that
+/// only makes sockets, would keep helm and us out of our own directories.
+fn let_us_in() {
+    let others = Mode::RWXG | Mode::RWXO;
+    let asked = umask(others);
+    umask(asked & others);
 }

@@ -7,7 +7,7 @@ use snapbox::str;
 use testbed::ghcr::{Asked, PUSH_USER};
 
 use super::Shop;
-use crate::harness::{Helm, RUNNER, on_both_helms};
+use crate::harness::{Helm, RUNNER, SCRIPT, on_both_helms};
 
 on_both_helms! {
     /// The values file beside the script counts where nothing is configured.
@@ -50,6 +50,19 @@ on_both_helms! {
         assert_eq!(kept, "front-api=2 front-web=1 ");
         shop.node.kubectl(&["delete", "namespace", &other, "--wait=false"]);
     }
+}
+
+/// A umask that takes a file's rights from its own owner: helm's directory is
+/// usable all the same, and nobody else's.
+#[test]
+fn a_umask_against_ourselves() {
+    let shop = Shop::new("umask", Helm::V4);
+    let (name, api, web) = (&shop.node.name, shop.api.by_tag(), shop.web.by_tag());
+    let script = format!(
+        "umask 0177; exec {SCRIPT} --app {name} --chart oci://ghcr.io/{name}/charts/shop \
+         --chart-version 1.0.0 --images '{{\"api\":\"{api}\",\"web\":\"{web}\"}}'"
+    );
+    shop.node.shell(&script).exits(0);
 }
 
 /// What policy refuses (4), before anything is asked of the network.
