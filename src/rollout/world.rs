@@ -29,6 +29,8 @@ pub struct World {
     pub(super) events: BTreeMap<Place, Vec<Happened>>,
     pub(super) claims: BTreeMap<Place, Claim>,
     blind: BTreeSet<(String, What)>,
+    /// When each pod was first seen, by its uid.
+    since: BTreeMap<String, Moment>,
     /// When a workload or pod of the release last changed.
     pub(super) stirred: Moment,
     /// When a pod of the release last left.
@@ -105,6 +107,7 @@ impl World {
                     self.freed = Some(now);
                 }
                 let what = What::of(&pod);
+                self.since.entry(pod.uid.clone()).or_insert(now);
                 put(&mut self.pods, pod.place.clone(), *pod).then_some(what)
             }
             Change::Event(event) => {
@@ -196,6 +199,11 @@ impl World {
                 .collect()
             }
         }
+    }
+
+    /// When a pod was first seen.
+    pub fn since(&self, pod: &Pod) -> Moment {
+        self.since.get(&pod.uid).copied().unwrap_or_default()
     }
 
     /// Whether a pod is one of the workload's current template.

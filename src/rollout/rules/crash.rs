@@ -1,19 +1,27 @@
 //! Containers that end again and again.
 
+use std::time::Duration;
+
 use super::{Rule, Scene};
 use crate::rollout::cause::{Cause, Doom};
 use crate::rollout::model::{Container, Ended, Kind, Pod, Role, State};
 
 pub(super) const CRASH: Rule = Rule {
     name: "crash",
-    catches: "a container that ends again and again: at its second end where the workload was ready at the last good revision, all else of the release is ready and no pod of the new template is; else after four restarts, or when half of the budget is gone",
+    catches: "a container that ends again and again: at its second end where the workload was ready at the last good revision, all else of the release is ready and no pod of the new template is; else after four restarts and a minute and a half, or when half of the budget is gone",
     tolerates: "a first restart, restarts of before, a container that runs right now, a reboot of the node; a sidecar, unless it has restarted four times and half of the budget is gone; Jobs, which have a limit of their own",
     source: "kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go (doBackOff, 10 s doubled to 5 min); Shopify/krane#819 (flapping sidecars)",
     check,
 };
 
-/// So many restarts are too many wherever a container may wait for another.
+/// So many restarts are too many wherever a container may wait for another, ...
 const RESTARTS: u32 = 4;
+
+/// ... once its pod has been there for so long. By the kubelet's own steps the
+/// fourth comes after 150 s; a cluster can cut them short
+/// (`crashLoopBackOff.maxContainerRestartPeriod`), and what is waited for takes its
+/// time all the same.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 fn check(scene: &Scene<'_>) -> Option<Doom> {
     if matches!(scene.target.id.kind, Kind::Job | Kind::Pod) {
@@ -46,8 +54,9 @@ fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container, fast: bool) -> Opt
         .saturating_sub(base)
         .saturating_sub(u32::from(is_reboot(container)));
     let crashes = restarts + 1;
+    let there = scene.now.0.saturating_sub(scene.world.since(pod).0);
     let doomed = if is_primary(scene, pod, container) {
-        restarts >= RESTARTS || (crashes >= 2 && (fast || scene.is_late()))
+        (restarts >= RESTARTS && there >= PATIENCE) || (crashes >= 2 && (fast || scene.is_late()))
     } else {
         restarts >= RESTARTS && scene.is_late()
     };
