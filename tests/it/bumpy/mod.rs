@@ -154,10 +154,14 @@ fn chosen(helm: Helm, soak: bool) -> Vec<(usize, Case)> {
     if soak {
         // The rounds take turns with the Helms: three for each case in all.
         let turn = usize::from(helm == Helm::V4);
-        let rounds = (0..ROUNDS).flat_map(|round| all.iter().map(move |case| (round, *case)));
-        let numbered = rounds.enumerate();
-        let ours = numbered.filter(|(at, (round, _))| (at + round) % 2 == turn);
-        return ours.map(|(_, case)| case).collect();
+        let numbered = |round| {
+            all.iter()
+                .enumerate()
+                .map(move |(at, case)| (at, round, *case))
+        };
+        let rounds = (0..ROUNDS).flat_map(numbered);
+        let ours = rounds.filter(|(at, round, _)| (at + round) % 2 == turn);
+        return ours.map(|(_, round, case)| (round, case)).collect();
     }
     let seed = number("DEPLOY_SOAK_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
     println!("DEPLOY_SOAK_SEED={seed}");
