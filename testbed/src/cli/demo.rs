@@ -62,7 +62,7 @@ pub(super) fn run() -> Result<()> {
     )?;
 
     tell("What runs in the cluster now:");
-    node.pods()?;
+    node.workloads()?;
 
     tell("The cluster goes a minute after this. To have one that stays, and try your own:");
     super::print(
@@ -177,9 +177,16 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
-    fn pods(&self) -> Result<()> {
-        let columns = "custom-columns=POD:.metadata.name,STATUS:.status.phase,IMAGE:.spec.containers[*].image";
-        let arguments = ["get", "pods", "--namespace", APP, "--output", columns];
+    fn workloads(&self) -> Result<()> {
+        let columns = "custom-columns=DEPLOYMENT:.metadata.name,READY:.status.readyReplicas,IMAGE:.spec.template.spec.containers[*].image";
+        let arguments = [
+            "get",
+            "deployments",
+            "--namespace",
+            APP,
+            "--output",
+            columns,
+        ];
         echo(&format!("kubectl {}", arguments.join(" ")), &[]);
         let status = self.command(&self.info.kubectl).args(arguments).status()?;
         if !status.success() {
