@@ -57,7 +57,7 @@ pub struct Course<'a> {
     /// What is left of the wait for other deploys.
     patience: Duration,
     lease: OnceCell<Lease>,
-    /// Whether nothing is left of a helm that did not end well.
+    /// Whether nothing is left to settle of a helm that did not end well.
     settled: bool,
 }
 

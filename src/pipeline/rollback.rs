@@ -125,9 +125,9 @@ async fn back(
         Ok(now) => error.as_kind(Kind::RolledBack).outcome(format!(
             "rolled back: revision {now} serves, a copy of revision {revision}"
         )),
-        Err(why) if matches!(why.kind(), Kind::Cancelled(_)) => why.outcome(format!(
-            "it was going back to revision {revision}, since {error}"
-        )),
+        Err(why) if matches!(why.kind(), Kind::Cancelled(_) | Kind::Locked) => why.outcome(
+            format!("it was going back to revision {revision}, since {error}"),
+        ),
         Err(why) => {
             let error = error
                 .detail(format!("the rollback to revision {revision} failed: {why}"))

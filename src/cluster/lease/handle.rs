@@ -106,7 +106,8 @@ impl Lease {
         *self.began.borrow()
     }
 
-    /// Whether it was held and is no more: nothing may be changed then.
+    /// Whether another holds it, who took it over or was faster: nothing may be
+    /// changed then.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }

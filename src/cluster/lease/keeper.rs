@@ -89,7 +89,7 @@ pub(super) struct Tell {
     pub(super) began: watch::Sender<Option<Timestamp>>,
     /// What happens.
     pub(super) news: mpsc::UnboundedSender<News>,
-    /// Whether it was held and is no more.
+    /// Whether another holds it: nothing may be touched then.
     pub(super) lost: Arc<AtomicBool>,
 }
 
@@ -163,7 +163,10 @@ impl Keeper {
                     Some(Order::End { .. }) | None => return false,
                 },
                 () = sleep(SOON), if at_work => match self.attempt().await {
-                    Attempt::Taken => return true,
+                    Attempt::Taken => {
+                        self.tell.lost.store(false, Ordering::Relaxed);
+                        return true;
+                    }
                     Attempt::Absent | Attempt::Failed(_) => {}
                     // It was to be told before helm began; it is late, not wrong.
                     Attempt::Denied(_) => {
@@ -171,6 +174,8 @@ impl Keeper {
                         return false;
                     }
                     Attempt::Held(seen) => {
+                        // Until it is ours, what is there may be the other's.
+                        self.tell.lost.store(true, Ordering::Relaxed);
                         let since = *raced.get_or_insert_with(Instant::now);
                         if since.elapsed() >= RACE {
                             self.loses(taken_over(&seen.line()));
