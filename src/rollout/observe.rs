@@ -126,7 +126,7 @@ impl Watch {
         let mut baseline = Baseline::of(&world, known.budget);
         baseline.requested = known.requested;
         baseline.promised = known.promised;
-        let told = Told::of(progress(&world));
+        let told = Told::of(progress(&world), Moment(started.elapsed()));
         let logs = Logs::new(client.clone());
         Self {
             client,
@@ -256,9 +256,10 @@ impl Watch {
     }
 
     async fn refresh(&mut self) {
-        let present = std::mem::take(&mut self.baseline.facts.present);
-        self.baseline.facts = confirm::facts(&self.client).await;
-        self.baseline.facts.present = present;
+        // Nothing is taken away before the answer is here: this may be dropped.
+        let mut facts = confirm::facts(&self.client).await;
+        facts.present = std::mem::take(&mut self.baseline.facts.present);
+        self.baseline.facts = facts;
         self.facts_from = Some(Instant::now());
     }
 

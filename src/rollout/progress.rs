@@ -85,10 +85,10 @@ struct Known {
 }
 
 impl Told {
-    /// What was there at the start need not be told.
-    pub fn of(lines: Vec<Line>) -> Self {
+    /// What was there at the start, which was now, need not be told.
+    pub fn of(lines: Vec<Line>, now: Moment) -> Self {
         let known = lines.into_iter().map(|line| {
-            let state = Known::new(&line, Moment::default());
+            let state = Known::new(&line, now);
             (line.workload, state)
         });
         Self(known.collect())

@@ -70,6 +70,11 @@ impl World {
         self.blind.contains(&(target.id.namespace.clone(), what))
     }
 
+    /// Whether events of a namespace are told.
+    pub fn sees_events(&self, namespace: &str) -> bool {
+        !self.blind.contains(&(namespace.to_owned(), What::Event))
+    }
+
     /// Takes in what a watch has told; says what sort of object of the release
     /// changed by it, if any did.
     pub fn apply(&mut self, change: Change, now: Moment) -> Option<What> {

@@ -18,7 +18,7 @@ pub(super) const CRASH: Rule = Rule {
 const RESTARTS: u32 = 4;
 
 /// ... once its pod has been there for so long. By the kubelet's own steps the
-/// fourth comes after 150 s; a cluster can cut them short
+/// fourth comes after 70 s and more; a cluster can cut them short
 /// (`crashLoopBackOff.maxContainerRestartPeriod`), and what is waited for takes its
 /// time all the same.
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -28,13 +28,13 @@ fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Doom> {
         "SignatureValidationFailed" => (Cause::ImageDenied, message.to_owned()),
         "ErrImagePull" | "ImagePullBackOff" => {
             let said = what_was_said(scene, pod, container, message)?;
-            (classify(&said, &container.image)?, said)
+            let cause = match classify(&said, &container.image)? {
+                Cause::ImageDenied => denied(scene, pod, container)?,
+                other => other,
+            };
+            (cause, said)
         }
         _ => return None,
-    };
-    let cause = match cause {
-        Cause::ImageDenied => denied(scene, pod, container)?,
-        other => other,
     };
     Some(
         scene
@@ -48,18 +48,17 @@ fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Doom> {
 /// tells so only in an event, ahead of that on the pull itself.
 fn denied(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Cause> {
     let secrets = &pod.pull_secrets;
-    if secrets.is_empty() || scene.is_late() {
-        return Some(Cause::ImageDenied);
-    }
     let promised = &scene.baseline.promised;
     if secrets.iter().any(|name| promised.contains(name)) {
         return None;
     }
+    if secrets.is_empty() || scene.is_late() || !scene.world.sees_events(&pod.place.0) {
+        return Some(Cause::ImageDenied);
+    }
     let news = scene.news_of(pod);
     let denials = news.iter().filter(|event| {
         event.reason == "Failed"
-            && event.message.starts_with("Failed to pull image")
-            && event.message.contains(&container.image)
+            && is_pull_of(&event.message, &container.image)
             && classify(&event.message, &container.image) == Some(Cause::ImageDenied)
     });
     let denials: u32 = denials.map(|event| event.count).sum();
@@ -81,6 +80,15 @@ fn denied(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Cause> 
         (1, None) if without.is_some() => None,
         _ => Some(Cause::ImageDenied),
     }
+}
+
+/// Whether a message is the kubelet's on a failed pull of this very image, which
+/// it may have given the tag `latest`.
+fn is_pull_of(message: &str, image: &str) -> bool {
+    message
+        .strip_prefix("Failed to pull image \"")
+        .and_then(|rest| rest.strip_prefix(image))
+        .is_some_and(|rest| rest.starts_with('"') || rest.starts_with(":latest\""))
 }
 
 /// The registry's answer: in the container's state, or, before Kubernetes 1.32

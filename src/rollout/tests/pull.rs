@@ -8,7 +8,7 @@ use super::words::{container, deployment, event, pod, replica_set, world};
 use super::{change, word};
 use crate::rollout::baseline::Baseline;
 use crate::rollout::judge;
-use crate::rollout::model::Moment;
+use crate::rollout::model::{Moment, What};
 
 const IMAGE: &str = "ghcr.io/acme/api:1";
 
@@ -72,4 +72,37 @@ fn a_pull_secret_may_come_a_moment_late() {
         let standing = &judge(&world, &baseline, now)[0].standing;
         assert_eq!(word(standing), expected, "{events:#?}");
     }
+}
+
+#[test]
+fn a_denial_counts_at_once_where_events_may_not_be_seen() {
+    let mut world = world(&[]);
+    world.close_eyes(What::Event, "shop".to_owned());
+    let baseline = Baseline::of(&world, Duration::from_secs(300));
+    let now = Moment(Duration::from_secs(3));
+    for object in &[deployment(1, 0), replica_set(), denied()] {
+        world.apply(change(object), now);
+    }
+    assert_eq!(
+        word(&judge(&world, &baseline, now)[0].standing),
+        "image-denied"
+    );
+}
+
+#[test]
+fn a_longer_tag_is_another_image() {
+    let mut other = failed(1);
+    other["metadata"]["uid"] = json!("sidecar");
+    other["message"] = json!(format!(
+        "Failed to pull image \"{IMAGE}0\": 401 Unauthorized"
+    ));
+    let mut world = world(&[]);
+    let mut baseline = Baseline::of(&world, Duration::from_secs(300));
+    baseline.facts.present.insert("Secret/ghcr".to_owned());
+    let now = Moment(Duration::from_secs(3));
+    let objects = [deployment(1, 0), replica_set(), denied()];
+    for object in objects.iter().chain(&[without(), failed(1), other]) {
+        world.apply(change(object), now);
+    }
+    assert_eq!(word(&judge(&world, &baseline, now)[0].standing), "waiting");
 }

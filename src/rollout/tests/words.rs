@@ -149,7 +149,7 @@ fn only_what_matters_is_told() {
         waits_for: (!waits_for.is_empty()).then(|| waits_for.to_owned()),
     };
     // An upgrade, in tenths of a second.
-    let mut told = Told::of(vec![line(2, 2, "")]);
+    let mut told = Told::of(vec![line(2, 2, "")], Moment::default());
     for (at, seen, news) in [
         (1, line(2, 2, "its controller"), None),
         (2, line(0, 2, "a node"), Some("api 0/2 ready")),
