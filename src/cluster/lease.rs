@@ -170,6 +170,13 @@ impl Seen {
         self.identity.as_deref()
     }
 
+    /// Whether it has not run out, by the holder's clock.
+    pub fn is_current(&self, now: Timestamp) -> bool {
+        self.renewed.is_some_and(|renewed| {
+            Duration::try_from(now.duration_since(renewed)).unwrap_or_default() < self.lasts
+        })
+    }
+
     /// The holder, where it said who it is.
     fn known(&self) -> Option<&Holder> {
         let identity = self.identity.as_deref()?;

@@ -9,7 +9,7 @@ use crate::cluster::client::PATIENCE;
 use crate::cluster::lease::{self, Seen};
 use crate::node::config::units;
 use crate::plan::Plan;
-use crate::state::lock;
+use crate::state::{self, lock};
 
 /// A finding for each holder; nothing where nobody is at work.
 pub(super) async fn look(client: &Client, plan: &Plan) -> Vec<Finding> {
@@ -21,8 +21,8 @@ pub(super) async fn look(client: &Client, plan: &Plan) -> Vec<Finding> {
     // A deploy of this node holds both.
     let elsewhere = leased(client, plan).await.filter(|seen| {
         let run = here.as_ref().map(|holder| holder.run.as_str());
-        seen.identity()
-            .is_some_and(|identity| Some(identity) != run)
+        let other = |identity| Some(identity) != run;
+        seen.is_current(state::now()) && seen.identity().is_some_and(other)
     });
     let mut found = Vec::new();
     if let Some(holder) = here {
