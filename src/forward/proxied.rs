@@ -23,14 +23,22 @@ pub(super) async fn connect(proxy: &str, endpoint: &Endpoint) -> io::Result<TcpS
     let proxy = proxy
         .intercept(&there)
         .ok_or_else(|| io::Error::other(format!("{ERROR} is not a URL")))?;
+    if proxy.uri().scheme_str() != Some("http") {
+        return Err(io::Error::other(format!(
+            "{ERROR} is spoken to over http only: HTTPS_PROXY = \"http://host:port\""
+        )));
+    }
     let mut tunnel = Tunnel::new(proxy.uri().clone(), HttpConnector::new());
     if let Some(authorization) = proxy.basic_auth() {
         tunnel = tunnel.with_auth(authorization.clone());
     }
     match tunnel.call(there).await {
         Ok(stream) => Ok(stream.into_inner()),
-        Err(error) => Err(io::Error::other(format!(
-            "{ERROR} did not lead there: {error}"
-        ))),
+        Err(error) => {
+            let why = std::error::Error::source(&error)
+                .map_or_else(String::new, |source| format!(": {source}"));
+            let told = format!("{ERROR} did not lead there: {error}{why}");
+            Err(io::Error::other(told))
+        }
     }
 }
