@@ -211,7 +211,7 @@ fn what_fits_no_node_is_named() {
 #[test]
 fn too_little_memory_is_named() {
     let chart = with_container("          resources: {limits: {memory: 32Mi}}\n");
-    let eats = Spec::behaving("eat-memory 256Mi");
+    let eats = Spec::behaving("eat-memory 256Mi;hang");
     let cause = ["container api of ", "using more memory than its limit"];
     is_named("oom", Helm::V4, &chart, Some(eats), &cause);
 }

@@ -122,7 +122,7 @@ pub(super) fn all() -> [Cause; 9] {
             )
         },
         Cause {
-            image: || Some(Spec::behaving("eat-memory 256Mi")),
+            image: || Some(Spec::behaving("eat-memory 256Mi;hang")),
             chart: || with_container("resources: {limits: {memory: 32Mi}}"),
             ..cause(
                 "oom",
