@@ -14,7 +14,7 @@ use crate::state::{self, lock};
 /// A finding for each holder; nothing where nobody is at work.
 pub(super) async fn look(client: &Client, plan: &Plan) -> Vec<Finding> {
     let wait = format!(
-        "wait for it: a deploy waits up to {}, and succeeds one that is proven dead",
+        "wait for it: a deploy waits up to {}, and takes over from one that is proven dead",
         units::show(plan.lock_timeout)
     );
     let here = lock::holder(&plan.state, &plan.namespace, &plan.release);
