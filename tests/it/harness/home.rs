@@ -19,7 +19,7 @@ pub const SCRIPT: &str = "/home/github-runner/deploy.sh";
 /// so that a signal to the child reaches `deploy` itself. A scenario that sets
 /// `SMALL_DISK` to a tmpfs's limits finds it at `small` in the runner's home; one
 /// that sets `ANOTHER_HOST` to a name is on a machine of that name, with a boot of
-/// its own; one that sets `BINDS` (a folder and its place to a line) finds them there.
+/// its own; one that sets `BINDS` (a path and its place to a line) finds them there.
 const ENTER: &str = r#"
 root=$1 user=$2 deploy=$3 helm=$4 cwd=$5; shift 5
 mount --bind "$root/home" /home

@@ -99,10 +99,13 @@ impl Repository {
 
         let work = format!("{HOME}/work");
         let mut command = home.command(deploy_binary(), Some(self.node.helm.path()), RUNNER, &work);
+        // Where act can have a terminal for a step it does not wait for the last
+        // lines of one that fails (`exec` in its `host_environment.go`). GitHub's
+        // runner reads pipes.
         command.env(
             "BINDS",
             format!(
-                "{} {HOME}/toolchain\n{} {HOME}/cache/go",
+                "/dev/null /dev/ptmx\n{} {HOME}/toolchain\n{} {HOME}/cache/go",
                 PROGRAMS.go.display(),
                 kept.display()
             ),
