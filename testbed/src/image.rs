@@ -220,21 +220,10 @@ fn build(base: &Base, tag: &str, spec: &Spec) -> anyhow::Result<Image> {
     for platform in &spec.platforms {
         let binary = base.layer(spec.binary.unwrap_or(*platform))?;
         let config = config(*platform, baked, spec, [&binary.diff_id, &own.diff_id])?;
-        let manifest = serde_json::to_vec(&json!({
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": config.descriptor(CONFIG),
-            "layers": [binary.blob.descriptor(LAYER), own.blob.descriptor(LAYER)],
-        }))?;
+        let manifest = manifest(&config, &[&binary.blob, &own.blob])?;
         bases.push(binary.blob.clone());
         blobs.push(config);
-        children.push((
-            *platform,
-            Manifest {
-                media_type: MANIFEST,
-                blob: Blob::new(manifest),
-            },
-        ));
+        children.push((*platform, manifest));
     }
     let top = match spec.form {
         Form::Manifest => children.remove(0).1,
@@ -262,6 +251,21 @@ fn config(platform: Platform, tag: &str, spec: &Spec, diff_ids: [&str; 2]) -> an
         "rootfs": { "type": "layers", "diff_ids": diff_ids },
     });
     Ok(Blob::new(serde_json::to_vec(&config)?))
+}
+
+/// The manifest of one platform.
+fn manifest(config: &Blob, layers: &[&Blob]) -> anyhow::Result<Manifest> {
+    let layers: Vec<_> = layers.iter().map(|blob| blob.descriptor(LAYER)).collect();
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": config.descriptor(CONFIG),
+        "layers": layers,
+    });
+    Ok(Manifest {
+        media_type: MANIFEST,
+        blob: Blob::new(serde_json::to_vec(&manifest)?),
+    })
 }
 
 fn index(children: &[(Platform, Manifest)]) -> anyhow::Result<Manifest> {

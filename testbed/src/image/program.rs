@@ -3,9 +3,9 @@
 use flate2::Compression;
 use serde_json::json;
 
-use super::{CONFIG, Image, LAYER, Layer, MANIFEST, Platform};
+use super::{Image, Layer, Platform, manifest};
 use crate::archive::Entry;
-use crate::ghcr::{Blob, Client, Manifest};
+use crate::ghcr::{Blob, Client};
 
 /// The user that the programs run as, as the Dockerfiles have it.
 const USER: &str = "65532:65532";
@@ -37,20 +37,12 @@ fn build(name: &str, binary: &[u8], revision: &str) -> anyhow::Result<Image> {
         "rootfs": { "type": "layers", "diff_ids": [layer.diff_id] },
     });
     let config = Blob::new(serde_json::to_vec(&config)?);
-    let manifest = serde_json::to_vec(&json!({
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": config.descriptor(CONFIG),
-        "layers": [layer.blob.descriptor(LAYER)],
-    }))?;
+    let top = manifest(&config, &[&layer.blob])?;
     Ok(Image {
         bases: Vec::new(),
         blobs: vec![layer.blob, config],
         children: Vec::new(),
-        top: Manifest {
-            media_type: MANIFEST,
-            blob: Blob::new(manifest),
-        },
+        top,
     })
 }
 
