@@ -4,11 +4,12 @@
 //! The pipeline never prints and a reporter never decides.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::rollout::progress::Line;
+use crate::text;
 
 /// The steps of a deploy that people see, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,9 +62,9 @@ pub enum Event<'a> {
     /// How far the workloads are, whenever that is looked at.
     Workloads {
         /// Where each of them stands now.
-        all: &'a [Line],
+        all: &'a [WorkloadProgress],
         /// What of it is worth a line of its own: only what changed.
-        news: &'a [Line],
+        news: &'a [WorkloadProgress],
     },
     /// Worth knowing, nothing to do.
     Note(&'a str),
@@ -103,6 +104,50 @@ pub struct Facts {
     pub before: Option<u32>,
     /// The release's last revision.
     pub revision: Option<u32>,
+}
+
+/// How far one workload is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadProgress {
+    /// Its name.
+    pub name: String,
+    /// How many of its units are there.
+    pub ready: i32,
+    /// How many it wants.
+    pub wanted: i32,
+    /// What is counted.
+    pub unit: Unit,
+    /// What it waits for; none where it need not wait.
+    pub waits_for: Option<String>,
+}
+
+/// What a workload's progress counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Pods that are ready.
+    ReadyPods,
+    /// Completions of a Job.
+    Completions,
+}
+
+impl fmt::Display for WorkloadProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit {
+            Unit::ReadyPods => "ready",
+            Unit::Completions => "done",
+        };
+        write!(
+            f,
+            "{} {}/{} {unit}",
+            text::line(&self.name, text::VALUE),
+            self.ready,
+            self.wanted
+        )?;
+        match &self.waits_for {
+            Some(what) => write!(f, " – waiting for {what}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What was done.

@@ -17,6 +17,7 @@ mod wait;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,12 +25,12 @@ use tokio::time::Instant;
 use crate::cluster::lease::Lease;
 use crate::error::{Kind, Result};
 use crate::event::{Event, Events, Phase, Report, Summary};
-use crate::helm::Cancel;
-use crate::helm::records::{Record, Status};
 use crate::plan::Plan;
-use crate::state::RunId;
-use crate::state::journal::{Lap, Who};
-use crate::state::lock::{self, Holder, Lock};
+use crate::process::Cancel;
+use crate::release::record::{Record, Status};
+use crate::run::{Holder, RunId, Who};
+use crate::state::journal::Lap;
+use crate::state::lock::{self, Lock};
 
 /// How long the lease may take to be given back; else it runs out.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -56,6 +57,8 @@ pub struct Course<'a> {
     deadline: Instant,
     /// What is left of the wait for other deploys.
     patience: Duration,
+    /// Held for all of the run but a dry one, by every helm too.
+    lock: Option<Lock>,
     lease: OnceCell<Lease>,
     /// Whether nothing is left to settle of a helm that did not end well.
     settled: bool,
@@ -97,6 +100,7 @@ impl<'a> Course<'a> {
             show_logs: false,
             deadline: Instant::now() + plan.budget,
             patience: plan.lock_timeout,
+            lock: None,
             lease: OnceCell::new(),
             settled: true,
         }
@@ -118,6 +122,14 @@ impl<'a> Course<'a> {
         self.events.emit(&Event::Done(phase, took));
     }
 
+    /// Notes that a helm which may write begins: a recovery knows it by that.
+    fn helm_begins(&self) {
+        if let Some(lock) = &self.lock {
+            // Where it cannot be noted (a full disk), a recovery only waits longer.
+            let _ = lock::helm_begins(lock.as_fd());
+        }
+    }
+
     /// Whether another node's deploy may be at work on the release.
     fn lost(&self) -> bool {
         self.lease.get().is_some_and(Lease::is_lost)
@@ -127,7 +139,7 @@ impl<'a> Course<'a> {
     async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
-            signal = self.cancel.cancelled() => Err(crate::helm::cancel::cancelled(signal)),
+            signal = self.cancel.cancelled() => Err(crate::process::cancel::cancelled(signal)),
             done = work => done,
         }
     }
@@ -139,24 +151,25 @@ pub async fn run(course: &mut Course<'_>) -> Result<Report> {
     let summary = summary(course);
     course.events.emit(&Event::Planned(&summary));
 
-    let lock = lock(course).await?;
+    lock(course).await?;
     if let Some(forward) = &course.plan.forward {
         return hand_over::to(course, forward, summary, begun).await;
     }
-    let done = deploy(course, lock.as_ref(), summary).await;
+    let done = deploy(course, summary).await;
     // Before the lock ends: who waits for that finds the lease free.
     give_back(course).await;
+    course.lock = None;
     let mut report = done?;
     report.took = begun.elapsed();
     Ok(report)
 }
 
 /// All that is done under the lock.
-async fn deploy(course: &mut Course<'_>, lock: Option<&Lock>, summary: Summary) -> Result<Report> {
-    let mut found = look::preflight(course, lock).await?;
+async fn deploy(course: &mut Course<'_>, summary: Summary) -> Result<Report> {
+    let mut found = look::preflight(course).await?;
     if !course.plan.dry_run {
         // Before the proof: what is left decides whether helm installs or upgrades.
-        heal::before(course, &mut found, lock).await?;
+        heal::before(course, &mut found).await?;
     }
     let proof = prove::images(course, &found).await?;
     let mut report = Report {
@@ -173,8 +186,7 @@ async fn deploy(course: &mut Course<'_>, lock: Option<&Lock>, summary: Summary) 
         let applied = apply::upgrade(course, &found, &proof).await;
         if let Err(error) = applied {
             // What another helm is at work on is not ours to settle.
-            course.settled =
-                error.kind() == Kind::Locked || heal::after(course, &found, lock).await;
+            course.settled = error.kind() == Kind::Locked || heal::after(course, &found).await;
             return Err(heal::told(course, error));
         }
         let record = verify::release(course, &found, &proof).await?;
@@ -214,9 +226,9 @@ fn summary(course: &Course<'_>) -> Summary {
 
 /// One deploy of a release at a time. A dry run changes nothing and takes no
 /// lock.
-async fn lock(course: &mut Course<'_>) -> Result<Option<Lock>> {
+async fn lock(course: &mut Course<'_>) -> Result<()> {
     if course.plan.dry_run {
-        return Ok(None);
+        return Ok(());
     }
     let begun = course.begin(Phase::Lock);
     let plan = course.plan;
@@ -237,7 +249,8 @@ async fn lock(course: &mut Course<'_>) -> Result<Option<Lock>> {
     course.patience = plan.lock_timeout.saturating_sub(begun.elapsed());
     // The wait for others is not this deploy's own time.
     course.deadline = Instant::now() + plan.budget;
-    Ok(Some(lock))
+    course.lock = Some(lock);
+    Ok(())
 }
 
 /// The revision that serves: the last that was deployed, else the newest that

@@ -4,12 +4,12 @@
 use serde_json::Value;
 
 use super::judge::{Judgement, component, swapped};
-use super::manifest::{Container, Object};
 use super::places::{image_like, line};
 use super::proof::{Need, Want};
 use super::reference::Reference;
 use super::search::Search;
 use super::trial::{Candidate, Outcome, State, Why};
+use crate::manifest::{Container, Object};
 use crate::plan::{ImageRules, ValuePath};
 use crate::signal::ImageKey;
 use crate::{Error, Kind, Result, text};

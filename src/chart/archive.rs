@@ -9,8 +9,7 @@ use std::io::Read;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::manifest::Object;
-use super::yaml;
+use crate::manifest::{Object, yaml};
 use crate::signal::{ChartRef, ChartVersion};
 use crate::{Error, Kind, Result, text};
 

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::manifest::{Container, Object};
 use super::proof::Placed;
 use super::reference::Reference;
 use super::trial::{Outcome, Slot};
+use crate::manifest::{Container, Object};
 use crate::signal::{ImageKey, ImageRef};
 use crate::text;
 

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::archive::Chart;
-use super::manifest::Object;
+use crate::manifest::Object;
 use crate::text;
 
 /// A change that the apiserver would refuse, with its cure.
@@ -231,7 +231,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{immutable, is_worth_reading, quantity, unserved};
-    use crate::chart::{Chart, Object};
+    use crate::chart::Chart;
+    use crate::manifest::Object;
 
     fn rendered(value: &Value) -> Vec<Object> {
         Object::parse(&value.to_string()).unwrap()

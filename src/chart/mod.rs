@@ -9,14 +9,12 @@
 pub mod archive;
 pub mod layout;
 pub mod live;
-pub mod manifest;
 pub mod proof;
 pub mod reference;
 pub mod values;
 
 mod advice;
 mod dependencies;
-mod images;
 mod judge;
 mod names;
 mod places;
@@ -28,13 +26,11 @@ mod sight;
 mod tests;
 mod trial;
 mod ways;
-mod yaml;
 
 use std::future::Future;
 
 pub use archive::Chart;
 pub use layout::Layout;
-pub use manifest::Object;
 pub use proof::{Placed, Proof, prove, verify_record};
 pub use residue::residue;
 

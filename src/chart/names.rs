@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use super::manifest::Object;
 use super::sentinel::Sentinel;
+use crate::manifest::Object;
 use crate::signal::ImageRef;
 use crate::text;
 

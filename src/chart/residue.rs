@@ -10,7 +10,7 @@
 
 use serde_json::Value;
 
-use super::Object;
+use crate::manifest::Object;
 
 /// The fields by which an element of a list is told from its neighbours
 /// (patchMergeKey in Kubernetes' types).
@@ -119,7 +119,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::residue;
-    use crate::chart::Object;
+    use crate::manifest::Object;
 
     fn objects(spec: &str) -> Vec<Object> {
         if spec.is_empty() {

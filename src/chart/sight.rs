@@ -1,9 +1,9 @@
 //! Which containers of a render carry a sentinel, whole or in part.
 
-use super::manifest::Object;
 use super::reference::Reference;
 use super::sentinel::Sentinel;
 use super::trial::{Candidate, Slot};
+use crate::manifest::Object;
 use crate::text;
 
 /// What a render shows of one candidate.

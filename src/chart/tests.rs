@@ -329,7 +329,7 @@ proptest! {
     /// No manifest makes it panic.
     #[test]
     fn no_manifest_panics(manifest in "(---\n|kind: |apiVersion: v1\n|image: |- |[a-z{}:\\[\\]&*\n ]){0,40}") {
-        let _ = super::Object::parse(&manifest);
+        let _ = crate::manifest::Object::parse(&manifest);
         let _ = super::reference::Reference::parse(&manifest);
     }
 }

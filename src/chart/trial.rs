@@ -6,10 +6,10 @@
 use serde_json::Value;
 
 use super::layout::Layout;
-use super::manifest::{Container, Object};
 use super::search::Spot;
 use super::sentinel::{Sentinel, Sentinels};
 use super::{Render, names, sight, values};
+use crate::manifest::{Container, Object};
 use crate::signal::{ImageKey, ImageRef};
 use crate::{Error, Kind, Result, text};
 

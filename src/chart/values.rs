@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::archive::Chart;
 use super::dependencies::{Resolved, resolve};
-use super::yaml;
+use crate::manifest::yaml;
 use crate::plan::ValuePath;
 use crate::{Error, Kind, Result};
 

@@ -9,7 +9,7 @@ use super::runtime;
 use crate::doctor::{self, Asked, Finding, Level};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::node::Environment;
+use crate::host::Environment;
 use crate::report;
 
 /// What `deploy doctor` takes.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::node::{Accounts, Environment};
+use crate::host::{Accounts, Environment};
 use crate::report;
 use crate::state::{self, history};
 

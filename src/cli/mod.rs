@@ -25,7 +25,7 @@ use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Sub
 
 use crate::error::{Error, Kind};
 use crate::exit::Exit;
-use crate::helm::exec;
+use crate::process::shim;
 use crate::report::terminal;
 use crate::signal::{Flag, QUIET_SHORT, SWITCHES};
 
@@ -41,9 +41,9 @@ pub enum Invocation {
     History(history::Args),
     /// `deploy show`
     Show(show::Args),
-    /// Helm's own arguments, behind [`exec::ENTRY`].
+    /// Helm's own arguments, behind [`shim::ENTRY`].
     ExecHelm(Vec<OsString>),
-    /// Another program's, behind [`exec::PROGRAM`].
+    /// Another program's, behind [`shim::PROGRAM`].
     ExecProgram(Vec<OsString>),
     /// `deploy doctor`
     Doctor(doctor::Args),
@@ -96,8 +96,8 @@ pub fn invocation(args: impl IntoIterator<Item = OsString>) -> Invocation {
     let args: Vec<OsString> = args.into_iter().skip(1).collect();
     let first = args.first().and_then(|first| first.to_str());
     match first {
-        Some(exec::ENTRY) => Invocation::ExecHelm(args[1..].to_vec()),
-        Some(exec::PROGRAM) => Invocation::ExecProgram(args[1..].to_vec()),
+        Some(shim::ENTRY) => Invocation::ExecHelm(args[1..].to_vec()),
+        Some(shim::PROGRAM) => Invocation::ExecProgram(args[1..].to_vec()),
         Some("--help" | "-h") => subcommand(&args),
         // With anything behind it, it is a flag with a slip: 0 would say that
         // something was deployed.
@@ -134,8 +134,8 @@ fn perform(args: Vec<OsString>) -> ExitCode {
             completions::run(&args).unwrap_or_else(|error| fail(&error))
         }
         Invocation::Man => man::run().unwrap_or_else(|error| fail(&error)),
-        Invocation::ExecHelm(args) => return ExitCode::from(exec::run(args)),
-        Invocation::ExecProgram(args) => return ExitCode::from(exec::run_program(args)),
+        Invocation::ExecHelm(args) => return ExitCode::from(shim::run(args)),
+        Invocation::ExecProgram(args) => return ExitCode::from(shim::run_program(args)),
     };
     ExitCode::from(exit.code())
 }

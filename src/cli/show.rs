@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::node::{Accounts, Environment};
+use crate::host::{Accounts, Environment};
 use crate::report;
-use crate::state::{self, RunId, show};
+use crate::run::RunId;
+use crate::state::{self, show};
 
 /// What `deploy show` takes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]

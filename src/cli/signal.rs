@@ -10,14 +10,15 @@ use super::{SUBCOMMANDS, bug, runtime};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events, Facts, Report};
 use crate::exit::Exit;
-use crate::helm::Cancel;
-use crate::node::{self, Environment, Node};
+use crate::host::Environment;
+use crate::node::{self, Node};
 use crate::pipeline::{self, Course, Ledger};
 use crate::plan::Plan;
+use crate::process::Cancel;
 use crate::report;
+use crate::run::{RunId, Who};
 use crate::signal::{self, App, Declared, Judged, nearest};
-use crate::state::journal::{self, Entry, Who};
-use crate::state::{self, RunId};
+use crate::state::journal::{self, Entry};
 
 /// Judges a signal's arguments; see [`signal::judge`].
 pub fn judge(args: &[OsString], declared: impl FnOnce(&App) -> Declared) -> Result<Judged> {
@@ -62,7 +63,7 @@ fn deploy(
     })?;
     node::guard::refuse_pull_requests(environment)?;
     let node = node.unwrap_or_else(|| load(invoked_as, environment))?;
-    let at = state::now();
+    let at = crate::run::now();
     let run = RunId::new(at);
     let who = Who::of(environment, node.uid, &node.accounts);
     let (mut plan, warnings) = node::plan(judged.request, &node, environment)?;
@@ -150,7 +151,7 @@ fn facts(ledger: &Ledger) -> Facts {
 fn entry(
     plan: &Plan,
     run: RunId,
-    at: state::Timestamp,
+    at: crate::run::Timestamp,
     who: Who,
     ledger: Ledger,
     result: &Result<Report>,

@@ -13,8 +13,6 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::Plan;
 use crate::text;
 
-pub(crate) use super::kubeconfig::context;
-
 /// How long one request may take, from connecting to its last byte.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -24,7 +22,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// A client to the plan's cluster. Nothing is asked of it yet, but an exec
 /// plugin of the kubeconfig is run.
 pub async fn connect(plan: &Plan) -> Result<Client> {
-    crate::registry::tls();
+    crate::net::tls::install();
     let mut config = kubeconfig::load(plan)?;
     config.connect_timeout = Some(CONNECT);
     // kube runs exec plugins on the spot and waits; this keeps signals alive.

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{Namespace, Node};
 use super::client::{failed, within};
 use super::rights::{self, Right};
 use crate::error::Result;
-use crate::helm::command::Capabilities;
+use crate::plan::Capabilities;
 
 /// Whether a namespace is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

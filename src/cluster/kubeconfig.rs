@@ -13,10 +13,9 @@ use kube::config::{
     AuthInfo, Cluster, Config, ExecAuthCluster, ExecInteractiveMode, Kubeconfig, KubeconfigError,
 };
 
-use super::proxy;
 use crate::error::{Error, Kind, Result};
+use crate::net::{proxy, tls};
 use crate::plan::Plan;
-use crate::registry;
 use crate::text;
 
 /// What would send helm to another cluster than the kubeconfig names
@@ -75,7 +74,7 @@ pub(super) fn load(plan: &Plan) -> Result<Config> {
         .transpose()
         .map_err(unparsed)?;
     if config.root_cert.is_none() {
-        config.root_cert = registry::roots(&plan.environment)?;
+        config.root_cert = tls::roots(&plan.environment)?;
     }
     if let Some(exec) = &mut config.auth_info.exec {
         // Never a terminal: nobody is there to answer.
@@ -133,7 +132,7 @@ fn from_files(plan: &Plan, paths: &OsStr) -> Result<(Config, Option<String>)> {
     let described = ExecAuthCluster::try_from(cluster)
         .map_err(|error| incomplete("its certificate authority cannot be read").because(error))?;
     if let Some(pem) = &described.certificate_authority_data {
-        let parsed = registry::certificates(pem);
+        let parsed = tls::certificates(pem);
         config.root_cert =
             Some(parsed.ok_or_else(|| incomplete("its certificate authority is not PEM"))?);
     }

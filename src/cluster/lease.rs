@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use handle::{Lease, Right};
 
-use crate::state::lock;
+use crate::run;
 use crate::text;
 
 /// How long a Lease lasts after its last renewal. Its holder gives up before.
@@ -48,7 +48,7 @@ impl Process {
     pub fn of(pid: u32) -> Self {
         Self {
             pid,
-            started: lock::started(pid).unwrap_or(0),
+            started: run::started(pid).unwrap_or(0),
         }
     }
 
@@ -69,7 +69,7 @@ impl Process {
             .rsplit_once(')')
             .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']));
         let another = |now| self.started != 0 && now != self.started;
-        ended || lock::started(self.pid).is_some_and(another)
+        ended || run::started(self.pid).is_some_and(another)
     }
 }
 
@@ -78,7 +78,7 @@ impl Process {
 pub struct Holder {
     /// What the lock's file says as well: process, user and run.
     #[serde(flatten)]
-    pub lock: lock::Holder,
+    pub lock: run::Holder,
     /// The machine's name, for people.
     pub host: String,
     /// The machine's boot: no two machines and no two boots have the same.
@@ -92,7 +92,7 @@ pub struct Holder {
 
 impl Holder {
     /// This process, on this machine.
-    pub fn this_process(lock: lock::Holder) -> Self {
+    pub fn this_process(lock: run::Holder) -> Self {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         Self {
             lock,

@@ -3,12 +3,9 @@
 
 pub mod client;
 pub mod discovery;
-pub mod jobs;
 mod kubeconfig;
 pub mod lease;
 pub mod namespace;
 pub mod objects;
-pub(crate) mod proxy;
-pub mod recovery;
 pub mod rights;
 pub mod verify;

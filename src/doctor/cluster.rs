@@ -10,17 +10,19 @@ use kube::core::{GroupVersionKind, Request};
 use super::finding::Finding;
 use super::holders;
 use super::rights::{self, Need};
-use crate::chart::Object;
 use crate::cluster::client::{PATIENCE, connect};
 use crate::cluster::discovery::{self, Presence};
-use crate::cluster::recovery::{Decision, Facts, decide};
 use crate::cluster::rights as asked;
 use crate::error::Result;
 use crate::helm::kubernetes;
-use crate::helm::records::{self, Driver, Record, Status};
+use crate::manifest::Object;
 use crate::plan::Plan;
+use crate::release::record::{Driver, Record, Status};
+use crate::release::recovery::{Decision, Facts, decide};
+use crate::release::store;
+use crate::run::{self, Timestamp};
 use crate::signal::ImageRef;
-use crate::state::{self, Timestamp, lock};
+use crate::state::lock;
 
 /// From where on a clock is told of, and from where on tokens and certificates fail.
 const ASTRAY: Duration = Duration::from_secs(30);
@@ -45,7 +47,7 @@ pub(super) async fn reach(
     };
     let mut found = vec![server(&capabilities.version, helm)];
     if let Some(theirs) = date(&client).await {
-        found.push(clock(theirs, state::now()));
+        found.push(clock(theirs, run::now()));
     }
     (Some(client), found)
 }
@@ -133,7 +135,7 @@ pub(super) async fn release(client: &Client, plan: &Plan) -> Release {
             return found;
         }
     };
-    let records = records::list(client, driver, &plan.namespace, &plan.release).await;
+    let records = store::list(client, driver, &plan.namespace, &plan.release).await;
     let last = records.as_ref().ok().and_then(|records| records.last());
     let objects = last
         .and_then(|last| Object::parse(&last.documents()).ok())
@@ -283,7 +285,7 @@ fn pending(plan: &Plan, records: &[Record], at_work: bool) -> Finding {
     let (revision, status) = (last.revision, last.status.name());
     let facts = Facts {
         helm_began: lock::last_helm(&plan.state, namespace, release),
-        now: state::now(),
+        now: run::now(),
         stale_after: plan.stale_after,
     };
     let seen = format!("{namespace}/{release} revision {revision} is {status}");
@@ -319,7 +321,7 @@ mod tests {
 
     use super::{clock, server};
     use crate::doctor::Level;
-    use crate::state::Timestamp;
+    use crate::run::Timestamp;
 
     #[test]
     fn a_server_is_held_against_helm() {

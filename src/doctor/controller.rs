@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Finding;
-use crate::forward::{Forward, Target, command};
+use crate::forward::command;
 use crate::plan::Plan;
+use crate::plan::forward::{Forward, Target};
 
 /// How long connecting may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
 use crate::chart::values;
-use crate::node::{Environment, Node};
+use crate::host::Environment;
+use crate::node::Node;
 use crate::plan::Plan;
-use crate::state;
-use crate::text;
+use crate::{state, text};
 
 /// Where workflows find the script, where nothing else is known.
 const SCRIPT: &str = "/home/github-runner/deploy.sh";

@@ -7,9 +7,10 @@ use kube::api::Api;
 use super::finding::Finding;
 use crate::cluster::client::PATIENCE;
 use crate::cluster::lease::{self, Seen};
-use crate::node::config::units;
 use crate::plan::Plan;
-use crate::state::{self, lock};
+use crate::run;
+use crate::state::lock;
+use crate::units;
 
 /// A finding for each holder; nothing where nobody is at work.
 pub(super) async fn look(client: &Client, plan: &Plan) -> Vec<Finding> {
@@ -22,11 +23,11 @@ pub(super) async fn look(client: &Client, plan: &Plan) -> Vec<Finding> {
     let elsewhere = leased(client, plan).await.filter(|seen| {
         let run = here.as_ref().map(|holder| holder.run.as_str());
         let other = |identity| Some(identity) != run;
-        seen.is_current(state::now()) && seen.identity().is_some_and(other)
+        seen.is_current(run::now()) && seen.identity().is_some_and(other)
     });
     let mut found = Vec::new();
     if let Some(holder) = here {
-        let gone = lock::started(holder.pid) != Some(holder.started);
+        let gone = run::started(holder.pid) != Some(holder.started);
         let who = if gone {
             "a helm that was left behind by "
         } else {

@@ -16,9 +16,11 @@ mod rights;
 use std::ffi::OsStr;
 
 use crate::error::{Error, Kind, Result};
-use crate::helm::{self, Cancel};
-use crate::node::{self, Environment, Node};
+use crate::helm;
+use crate::host::Environment;
+use crate::node::{self, Node};
 use crate::plan::Plan;
+use crate::process::Cancel;
 use crate::signal::{App, Request};
 
 pub use finding::{Finding, Level};

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::helm::records::Driver;
+use crate::release::record::Driver;
 
 /// One right.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,7 +103,7 @@ pub(super) fn grant(namespace: &str, user: &str, missing: &BTreeSet<Need>) -> St
 #[cfg(test)]
 mod tests {
     use super::{grant, needs};
-    use crate::helm::records::Driver;
+    use crate::release::record::Driver;
 
     #[test]
     fn no_more_is_granted_than_was_missing() {

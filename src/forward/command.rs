@@ -21,7 +21,7 @@ use super::answer::{Answer, Form};
 use super::verdict::{Done, Ended};
 use super::{Call, HURRY, Heard, LINGER, SETTLE, Stop};
 use crate::error::{Error, Kind, Result};
-use crate::helm::{exec, find};
+use crate::process::{self, shim};
 use crate::text;
 
 /// The most that is kept of its standard error, in bytes: the end.
@@ -180,7 +180,7 @@ fn spawn(call: &Call<'_>, program: &Path, args: &[String]) -> Result<Child> {
     let found = locate(call, program)?;
     // Through an entry of ours, so that it ends with us.
     Command::new("/proc/self/exe")
-        .arg(exec::PROGRAM)
+        .arg(shim::PROGRAM)
         .arg(std::process::id().to_string())
         .arg(found)
         .args(args)
@@ -207,7 +207,7 @@ pub(crate) fn found(program: &Path, environment: &BTreeMap<OsString, OsString>) 
     if program.is_absolute() {
         which::which_in(program, None::<&str>, "/").ok()
     } else {
-        find::in_path(program.as_os_str(), environment)
+        process::in_path(program.as_os_str(), environment)
     }
 }
 

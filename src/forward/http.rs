@@ -23,11 +23,11 @@ use tokio_rustls::TlsConnector;
 
 use super::answer::{Answer, Fault, Form};
 use super::verdict::{Done, Who};
-use super::{Call, Endpoint, Forward, HURRY, Heard, LINGER, SETTLE, Stop, Target, proxied};
-use crate::cluster::proxy;
+use super::{Call, HURRY, Heard, LINGER, SETTLE, Stop, proxied};
 use crate::error::{Error, Kind, Result};
-use crate::helm::cancel::cancelled;
-use crate::registry;
+use crate::net::{proxy, tls};
+use crate::plan::forward::{Endpoint, Forward, Target};
+use crate::process::cancel::cancelled;
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -294,8 +294,8 @@ fn tls(call: &Call<'_>) -> Result<Option<TlsConnector>> {
     let Target::Http(Endpoint { secure: true, .. }) = &call.forward.target else {
         return Ok(None);
     };
-    registry::tls();
-    let roots: Vec<CertificateDer<'static>> = match registry::roots(call.environment)? {
+    tls::install();
+    let roots: Vec<CertificateDer<'static>> = match tls::roots(call.environment)? {
         Some(named) => named.into_iter().map(CertificateDer::from).collect(),
         None => rustls_native_certs::load_native_certs().certs,
     };

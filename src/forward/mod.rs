@@ -10,7 +10,6 @@ pub mod answer;
 pub(crate) mod command;
 mod http;
 mod proxied;
-mod target;
 pub mod verdict;
 mod wire;
 
@@ -21,7 +20,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use target::{Endpoint, Forward, Target, Token};
 pub use verdict::Done;
 pub use wire::document;
 
@@ -30,8 +28,9 @@ use verdict::Who;
 
 use crate::error::{Error, Result, Signal};
 use crate::event::Events;
-use crate::helm::Cancel;
-use crate::helm::cancel::cancelled;
+use crate::plan::forward::{Forward, Target};
+use crate::process::Cancel;
+use crate::process::cancel::cancelled;
 
 /// How long a controller may take to settle after a cancel: the runner kills
 /// after ten seconds, and the journal comes after this.

@@ -9,7 +9,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use tokio::net::TcpStream;
 use tower_service::Service as _;
 
-use super::Endpoint;
+use crate::plan::forward::Endpoint;
 
 /// How its errors begin.
 pub(super) const ERROR: &str = "the proxy";

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use super::answer::{Answer, Deploy, Fault, Form, LINE_MAX, Last, TOTAL_MAX};
 use crate::error::{Error, Kind, Result, Signal};
-use crate::node::config::units;
 use crate::signal::{Digest, ImageKey};
-use crate::text;
+use crate::{text, units};
 
 /// How many lines of a controller's evidence are shown.
 const DETAILS: usize = 50;
@@ -70,10 +69,10 @@ pub struct Who(String);
 
 impl Who {
     /// A controller, by its target.
-    pub fn new(target: &super::Target) -> Self {
+    pub fn new(target: &crate::plan::forward::Target) -> Self {
         let shown = text::line(&target.to_string(), 300).into_owned();
         Self(match target {
-            super::Target::Command { .. } => shown,
+            crate::plan::forward::Target::Command { .. } => shown,
             _ => format!("the controller at {shown}"),
         })
     }

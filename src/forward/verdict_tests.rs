@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Deploy, Ended, Kind, Last, Signal, Who};
-use crate::forward::Target;
+use crate::plan::forward::Target;
 
 fn who() -> Who {
     Who::new(&Target::Unix("/run/c.sock".into()))

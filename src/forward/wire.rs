@@ -9,9 +9,8 @@ use serde::Serialize;
 
 use super::answer::Deploy;
 use crate::error::{Error, Kind, Result};
+use crate::run::{RunId, Who};
 use crate::signal::Request;
-use crate::state::RunId;
-use crate::state::journal::Who;
 
 /// The signal, and who sends it.
 #[derive(Serialize)]

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::dialect::{Dialect, Wait, listed};
-use super::process::Call;
+use crate::plan::Capabilities;
+use crate::process::runner::Call;
 use crate::signal::{ChartRef, ChartVersion};
 
 /// The most API versions in one argument: the kernel takes 128 KiB in one.
@@ -47,15 +48,6 @@ impl Target {
     }
 }
 
-/// What the server can do, as charts ask for it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Capabilities {
-    /// The server's version: `v1.34.4`.
-    pub version: String,
-    /// `group/version` and `group/version/Kind`.
-    pub apis: Vec<String>,
-}
-
 /// A rendering.
 #[derive(Clone, Debug)]
 pub struct Render<'a> {
@@ -81,7 +73,7 @@ pub struct Upgrade<'a> {
     /// How helm waits.
     pub wait: Wait,
     /// Whether the last revision was applied on the server, or there is none
-    /// ([`super::records::Record::server_side`]).
+    /// ([`crate::release::record::Record::server_side`]).
     pub server_side: bool,
     /// Helm's limit for each single operation.
     pub timeout: Duration,
@@ -237,9 +229,10 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
-    use super::{Capabilities, Render, Rollback, Target, Upgrade};
+    use super::{Render, Rollback, Target, Upgrade};
     use crate::helm::dialect::{Dialect, Wait};
-    use crate::helm::process::Call;
+    use crate::plan::Capabilities;
+    use crate::process::runner::Call;
 
     fn target(context: Option<&str>) -> Target {
         Target {

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::process::Ran;
 use crate::error::{Error, Kind};
+use crate::process::runner::Ran;
 use crate::text;
 
 /// What helm was doing.

@@ -3,18 +3,18 @@
 //! It looks only where the plan says: the node's own path, or the plan's
 //! `PATH`, never that of the workflow that called.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::cancel::{Cancel, cancelled};
 use super::dialect;
-use super::process::{Call, Runner, Stopped};
 use crate::error::{Error, Kind, Result};
 use crate::plan::Plan;
+use crate::process;
+use crate::process::cancel::{Cancel, cancelled};
+use crate::process::runner::{Call, Runner, Stopped};
 use crate::text;
 
 /// Helm tells its version in 0.05 s; a cold disk may take its time.
@@ -35,7 +35,7 @@ pub fn locate(plan: &Plan) -> Result<PathBuf> {
                 .hint("install helm there, or correct helm in deploy.toml")
             });
     }
-    in_path(OsStr::new("helm"), &plan.environment).ok_or_else(|| {
+    process::in_path(OsStr::new("helm"), &plan.environment).ok_or_else(|| {
         let seen = path.map_or_else(
             || "PATH is not set".to_owned(),
             |path| {
@@ -49,15 +49,6 @@ pub fn locate(plan: &Plan) -> Result<PathBuf> {
             .detail(seen)
             .hint("install Helm 3.14 or newer, or name it in deploy.toml: helm = \"/path/to/helm\"")
     })
-}
-
-/// A program in the `PATH` of a plan's environment. A relative entry would let
-/// the directory of the call choose.
-pub fn in_path(name: &OsStr, environment: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
-    let path = environment.get(OsStr::new("PATH"))?;
-    let absolute = std::env::split_paths(path).filter(|entry| entry.is_absolute());
-    let absolute = std::env::join_paths(absolute).ok()?;
-    which::which_in(name, Some(absolute), "/").ok()
 }
 
 /// The version that the runner's helm tells.

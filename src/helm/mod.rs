@@ -4,18 +4,11 @@
 //! rollout means for the release: it tells how helm ended, the records tell
 //! the rest.
 
-pub mod cancel;
-mod capture;
 pub mod command;
 pub mod dialect;
-pub mod exec;
 pub mod failure;
 pub mod find;
-pub mod mend;
-mod private;
-pub mod process;
 pub mod pull;
-pub mod records;
 pub mod render;
 
 use std::ffi::OsStr;
@@ -25,19 +18,17 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use cancel::Cancel;
-pub use command::{Capabilities, Render, Rollback, Target, Upgrade};
+pub use command::{Render, Rollback, Target, Upgrade};
 pub use dialect::{Dialect, Wait, kubernetes};
 pub use failure::{Cause, Failure};
-pub use process::Stopped;
 pub use pull::Pulled;
 pub use render::Way;
 
-use crate::cluster::client::context;
 use crate::error::Result;
 use crate::plan::Plan;
+use crate::process::cancel::Cancel;
+use crate::process::runner::{Call, Runner, Stopped};
 use failure::Doing;
-use process::{Call, Runner};
 
 /// How an upgrade or rollback ended, as far as helm tells.
 #[derive(Debug)]
@@ -114,7 +105,7 @@ impl Helm {
         let target = Target {
             release: plan.release.clone(),
             namespace: plan.namespace.clone(),
-            context: context(plan),
+            context: plan.kube_context.clone(),
             kubeconfig: plan.kubeconfig.as_deref().and_then(only),
         };
         Self {
@@ -193,10 +184,6 @@ impl Helm {
         deadline: Instant,
         stop: impl Future<Output = ()>,
     ) -> Result<Ended> {
-        if let Some(lock) = self.runner.lock() {
-            // Where it cannot be noted (a full disk), a recovery only waits longer.
-            let _ = crate::state::lock::helm_begins(lock);
-        }
         let ran = self.runner.run(call, &self.cancel, deadline, stop).await?;
         if ran.status.success() {
             return Ok(Ended::Well);

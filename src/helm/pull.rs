@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
-use super::cancel::{Cancel, cancelled};
 use super::command;
-use super::process::{Call, Ran, Runner, Stopped};
 use crate::error::{Error, Kind, Result};
+use crate::process::cancel::{Cancel, cancelled};
+use crate::process::runner::{Call, Ran, Runner, Stopped};
 use crate::registry::answer::{self, Answer, Asked};
 use crate::registry::credentials::{self, Stored};
 use crate::signal::{ChartRef, ChartVersion, Digest, ImageRef};

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::cancel::Cancel;
-use super::super::process::tests::{bare, script};
 use super::{Pulled, pull};
 use crate::error::{Kind, Result};
+use crate::process::cancel::Cancel;
+use crate::process::runner::tests::{bare, script};
 
 const PULLED: &str = "touch \"${4#*=}/shop-1.0.0.tgz\"; echo Pulled: x; echo Digest: sha256:0123456789012345678901234567890123456789012345678901234567890123";
 const DENIED: &str = "echo 'Error: failed to perform \"FetchReference\" on source: GET \"https://ghcr.io/v2/x\": response status code 403: denied: denied' >&2; exit 1";

@@ -7,12 +7,13 @@ use regex::Regex;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::cancel::{Cancel, cancelled};
-use super::command::{self, Capabilities, Render, Target};
+use super::command::{self, Render, Target};
 use super::failure::{self, Doing};
-use super::process::{Ran, Runner, Stopped};
-use super::records;
 use crate::error::{Error, Kind, Result};
+use crate::plan::Capabilities;
+use crate::process::cancel::{Cancel, cancelled};
+use crate::process::runner::{Ran, Runner, Stopped};
+use crate::release::record;
 use crate::text;
 
 /// How a chart is rendered.
@@ -122,7 +123,7 @@ fn documents(ran: &Ran) -> Result<String> {
     for key in ["config", "chart"] {
         json.as_object_mut().and_then(|release| release.remove(key));
     }
-    Ok(records::read(json).map_err(|_| unreadable())?.documents())
+    Ok(record::read(json).map_err(|_| unreadable())?.documents())
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::cancel::Cancel;
-use super::super::process::tests::{bare, script};
 use super::{Capabilities, Render, Target, Way, render};
 use crate::error::{Kind, Result};
 use crate::helm::command;
+use crate::process::cancel::Cancel;
+use crate::process::runner::tests::{bare, script};
 
 async fn rendered(body: &str, way: Way) -> Result<String> {
     let folder = tempfile::tempdir().unwrap();

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::process::tests::{bare, script};
-use super::{Cancel, Cause, Ended, Helm, Rollback, Stopped, Upgrade, Wait, find};
+use super::{Cause, Ended, Helm, Rollback, Upgrade, Wait, find};
 use crate::error::{Kind, Signal};
 use crate::plan::{ImageRules, OnFailure, Plan, Retention};
+use crate::process::runner::tests::{bare, script};
+use crate::process::{Cancel, Stopped};
 use crate::signal::Request;
 
 fn plan(path: &str) -> Plan {

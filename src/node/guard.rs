@@ -11,8 +11,8 @@ use std::io::Read;
 use serde::Deserialize;
 
 use super::config::{EVENTS, EventName};
-use super::environment::Environment;
 use crate::error::{Error, Kind, Result};
+use crate::host::Environment;
 use crate::text;
 
 /// The largest payload that is read, in bytes: GitHub caps a webhook's at

@@ -10,8 +10,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::environment::Environment;
 use crate::error::{Error, Kind, Result};
+use crate::host::Environment;
 use crate::text;
 
 /// The node's own configuration.

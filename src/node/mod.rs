@@ -4,27 +4,22 @@
 //! the environment beyond the table in `variables`, and nothing here talks to
 //! helm, the cluster or the registry.
 
-mod accounts;
 pub mod config;
-mod environment;
 pub mod guard;
 mod locate;
 mod modes;
 mod plan;
 mod policy;
-mod variables;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-pub use accounts::Accounts;
 pub use config::Config;
-pub use environment::Environment;
 pub use locate::SYSTEM;
 pub use plan::{plan, prospect};
-pub use variables::{Class, Form, VARIABLES, Variable};
 
 use crate::error::{Error, Kind, Result};
+use crate::host::{Accounts, Environment};
 use crate::signal::{App, ImageKey};
 
 /// A node as a deploy finds it.

@@ -12,8 +12,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::accounts::Accounts;
 use crate::error::{Error, Kind, Result};
+use crate::host::Accounts;
 use crate::text;
 
 /// The largest file that is read, in bytes.

@@ -8,16 +8,15 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::config::units::{self, GoDuration};
 use super::config::{Application, Forwarding, Namespace, ReleaseName, Settings};
-use super::environment::{self, Environment, Say};
 use super::{Node, guard, locate, modes, policy};
 use crate::error::{Error, Kind, Result};
-use crate::forward::{Forward, Token};
+use crate::host::{self, Environment, Say};
+use crate::plan::forward::{Forward, Token};
 use crate::plan::{ImageRules, OnFailure, Plan, Retention};
 use crate::signal::Request;
-use crate::state;
-use crate::text;
+use crate::units::{self, GoDuration};
+use crate::{state, text};
 
 const TIMEOUT: Duration = Duration::from_secs(600);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
@@ -165,7 +164,7 @@ fn join(
     let (budget, on_failure) = budget(say, environment, &mut warnings)?;
     let nothing = BTreeSet::new();
     let base = node.file.as_deref().and_then(Path::parent);
-    let (mut given, dropped) = environment::for_helm(
+    let (mut given, dropped) = host::for_helm(
         environment,
         Say {
             env: &node.config.env,
@@ -174,7 +173,7 @@ fn join(
         },
         &node.cwd,
     );
-    warnings.extend(environment::dropped_warning(&dropped));
+    warnings.extend(host::dropped_warning(&dropped));
     warnings.extend(found.state.warning.clone());
     if !given.contains_key(OsStr::new("HOME"))
         && let Some(home) = node.home(environment)

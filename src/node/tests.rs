@@ -8,9 +8,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::environment::{Say, dropped_warning, for_helm};
-use super::{Class, Environment, VARIABLES, Variable, load_from};
+use super::load_from;
 use crate::error::Kind;
+use crate::host::{Class, Environment, Say, VARIABLES, Variable, dropped_warning, for_helm};
 
 /// Helm's environment, without what is always there, and what was dropped.
 fn helm(

@@ -8,13 +8,14 @@ use tokio::sync::oneshot;
 use super::look::Found;
 use super::prove::with_overrides;
 use super::{Course, failure, rollback, wait};
-use crate::chart::{Object, Proof};
+use crate::chart::Proof;
 use crate::cluster::discovery::Presence;
 use crate::cluster::namespace::create_owned;
 use crate::error::{Error, Result};
 use crate::event::Phase;
-use crate::helm::records::next_is_server_side;
 use crate::helm::{Dialect, Ended, Upgrade};
+use crate::manifest::Object;
+use crate::release::record::next_is_server_side;
 use crate::rollout::{Doom, Known, Target, Watch, labels, promises};
 
 /// Ends when helm shall be stopped.
@@ -134,6 +135,7 @@ pub(super) async fn raced<H: Future<Output = Result<Ended>>>(
             std::future::pending::<()>().await;
         }
     };
+    course.helm_begins();
     let at_work = found.helm.at_work();
     let lost = async {
         match course.lease.get() {

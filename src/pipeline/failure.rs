@@ -9,10 +9,12 @@ use super::Course;
 use super::apply::Halt;
 use crate::cluster::discovery;
 use crate::error::{Error, Kind};
-use crate::helm::cancel::cancelled;
-use crate::helm::{Cause, Ended, Failure, Stopped};
+use crate::helm::{Cause, Ended, Failure};
+use crate::process::Stopped;
+use crate::process::cancel::cancelled;
 use crate::rollout::{Doom, Evidence, Watch, explain_timeout, gather};
-use crate::state::{self, evidence};
+use crate::run;
+use crate::state::evidence;
 
 /// How long the watches may still bring what explains helm's own failure.
 const LAST_LOOK: Duration = Duration::from_millis(1500);
@@ -142,7 +144,7 @@ fn with_logs(course: &Course<'_>, error: Error, evidence: &Evidence, kept: bool)
 pub(super) fn keep(course: &Course<'_>, lines: &[String]) -> bool {
     let plan = course.plan;
     let kept = evidence::keep(&plan.state, course.run, lines).and_then(|()| {
-        evidence::prune(&plan.state, plan.evidence, state::now())?;
+        evidence::prune(&plan.state, plan.evidence, run::now())?;
         Ok(())
     });
     if let Err(error) = &kept {

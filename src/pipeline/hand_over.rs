@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::{Course, failure};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Phase, Report, Summary};
-use crate::forward::{self, Call, Forward};
+use crate::forward::{self, Call};
+use crate::plan::forward::Forward;
 
 /// A dry run sends nothing: what a controller makes of one is not known.
 pub(super) async fn to(

@@ -11,16 +11,16 @@ use tokio::time::Instant;
 
 use super::look::Found;
 use super::{Course, good};
-use crate::cluster::jobs::{self, has_ended};
 use crate::cluster::lease::Lease;
-use crate::cluster::recovery::{Decision, Facts, SETTLED, decide, interrupted};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
-use crate::helm::mend;
-use crate::helm::records::{Driver, Record, Status};
 use crate::plan::Plan;
-use crate::state;
-use crate::state::lock::{self, Lock};
+use crate::release::hook_jobs::{self, has_ended};
+use crate::release::record::{Driver, Record, Status};
+use crate::release::recovery::{Decision, Facts, SETTLED, decide, interrupted};
+use crate::release::store;
+use crate::run;
+use crate::state::lock;
 
 /// How long settling may take after a helm that did not end well.
 const AFTERWARDS: Duration = Duration::from_secs(5);
@@ -31,14 +31,10 @@ const CANCELLED: Duration = Duration::from_millis(6500);
 
 /// Before anything else is done with the release: what was left is settled, and
 /// `found` holds the records as they are then.
-pub(super) async fn before(
-    course: &mut Course<'_>,
-    found: &mut Found,
-    lock: Option<&Lock>,
-) -> Result<()> {
+pub(super) async fn before(course: &mut Course<'_>, found: &mut Found) -> Result<()> {
     let begun = course.begin(Phase::Heal);
     let work = async {
-        let decision = decide(&found.records, &facts(course, lock));
+        let decision = decide(&found.records, &facts(course));
         if let Decision::Wait(record) = decision {
             return Err(pending(course.plan, record, &found.records));
         }
@@ -61,7 +57,7 @@ pub(super) async fn before(
 /// After a helm that did not end well: its record must not stay pending; says
 /// whether it is not. Never an error, since the run ends with one already; what
 /// cannot be done now the next signal does.
-pub(super) async fn after(course: &Course<'_>, found: &Found, lock: Option<&Lock>) -> bool {
+pub(super) async fn after(course: &Course<'_>, found: &Found) -> bool {
     if course.lost() {
         return false;
     }
@@ -70,7 +66,7 @@ pub(super) async fn after(course: &Course<'_>, found: &Found, lock: Option<&Lock
         if !records.last().is_some_and(|last| last.status.is_pending()) {
             return Ok::<bool, Error>(true);
         }
-        let decision = match decide(&records, &facts(course, lock)) {
+        let decision = match decide(&records, &facts(course)) {
             // The Job of a hook may still run. The next signal waits for it by
             // this record, and removes it then.
             Decision::Remove(life) => life
@@ -110,12 +106,15 @@ pub(super) fn told(course: &Course<'_>, error: Error) -> Error {
     }
 }
 
-fn facts(course: &Course<'_>, lock: Option<&Lock>) -> Facts {
-    let here = lock.and_then(|lock| lock::helm_began(lock.as_fd()));
+fn facts(course: &Course<'_>) -> Facts {
+    let here = course
+        .lock
+        .as_ref()
+        .and_then(|lock| lock::helm_began(lock.as_fd()));
     let anywhere = course.lease.get().and_then(Lease::helm_began);
     Facts {
         helm_began: here.max(anywhere),
-        now: state::now(),
+        now: run::now(),
         stale_after: course.plan.stale_after,
     }
 }
@@ -128,7 +127,7 @@ async fn leftovers(course: &Course<'_>, found: &Found) -> Result<Vec<String>> {
         return Ok(said);
     };
     let client = &found.cluster.client;
-    for leftover in jobs::of(last, &course.plan.namespace) {
+    for leftover in hook_jobs::of(last, &course.plan.namespace) {
         let Some(job) = leftover.find(client).await? else {
             continue;
         };
@@ -162,7 +161,7 @@ async fn settle(course: &Course<'_>, found: &Found, decision: &Decision<'_>) -> 
         Decision::Leave | Decision::Wait(_) => {}
         Decision::Fail(record) => {
             let why = format!("{SETTLED}, run {}", course.run);
-            mend::fail(client, namespace, release, record, &why).await?;
+            store::fail(client, namespace, release, record, &why).await?;
             course.events.note(format!(
                 "revision {} was left {} by a helm that is dead; it now counts as failed",
                 record.revision,
@@ -170,7 +169,7 @@ async fn settle(course: &Course<'_>, found: &Found, decision: &Decision<'_>) -> 
             ));
         }
         Decision::Undo(record) => {
-            mend::remove(client, namespace, release, record).await?;
+            store::remove(client, namespace, release, record).await?;
             course.events.note(format!(
                 "revision {} was a rollback that a dead helm left unfinished; its record is removed, and helm goes on from the revision before",
                 record.revision
@@ -184,7 +183,7 @@ async fn settle(course: &Course<'_>, found: &Found, decision: &Decision<'_>) -> 
                 };
             }
             for record in records {
-                mend::remove(client, namespace, release, record).await?;
+                store::remove(client, namespace, release, record).await?;
             }
             course.events.note(
                 "the first install was interrupted; helm installs afresh and takes over what is there",
@@ -197,7 +196,7 @@ async fn settle(course: &Course<'_>, found: &Found, decision: &Decision<'_>) -> 
 /// Another helm may be at work: the release is left alone.
 fn pending(plan: &Plan, record: &Record, records: &[Record]) -> Error {
     let (release, namespace) = (&plan.release, &plan.namespace);
-    let name = mend::name(release, record.revision);
+    let name = store::name(release, record.revision);
     let error = Error::new(
         Kind::Locked,
         format!(
@@ -212,7 +211,7 @@ fn pending(plan: &Plan, record: &Record, records: &[Record]) -> Error {
     ))
     .hint(format!(
         "if a helm is still at work, wait for it and send the signal again; after {} (stale_after) it counts as dead",
-        crate::node::config::units::show(plan.stale_after)
+        crate::units::show(plan.stale_after)
     ));
     match good(records) {
         Some(good) => error.hint(format!(

@@ -19,12 +19,14 @@ use crate::cluster::discovery::{self, Presence};
 use crate::cluster::lease::{Holder, Lease, Right};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
-use crate::helm::records::{self, Driver, Record, Status};
-use crate::helm::{Capabilities, Helm, Pulled};
-use crate::plan::Plan;
+use crate::helm::{Helm, Pulled};
+use crate::plan::{Capabilities, Plan};
 use crate::registry::preflight::{Preflight, Verdict, preflight as ask_for_images, wrong_platform};
+use crate::release::record::{Driver, Record, Status};
+use crate::release::store;
 use crate::rollout::has_autoscaler;
-use crate::state::lock::{self, Lock};
+use crate::run::Holder as Process;
+use crate::state::lock::Lock;
 use crate::text;
 
 /// What was found.
@@ -52,12 +54,12 @@ pub(super) struct Cluster {
 impl Cluster {
     /// The release's records as they are now.
     pub(super) async fn records(&self, plan: &Plan) -> Result<Vec<Record>> {
-        records::list(&self.client, self.driver, &plan.namespace, &plan.release).await
+        store::list(&self.client, self.driver, &plan.namespace, &plan.release).await
     }
 
     /// The last of them.
     pub(super) async fn last(&self, plan: &Plan) -> Result<Option<Record>> {
-        records::last(&self.client, self.driver, &plan.namespace, &plan.release).await
+        store::last(&self.client, self.driver, &plan.namespace, &plan.release).await
     }
 }
 
@@ -85,11 +87,11 @@ impl Found {
 
 /// Chart, images and cluster are asked for at once. The first definite answer
 /// ends it.
-pub(super) async fn preflight(course: &mut Course<'_>, lock: Option<&Lock>) -> Result<Found> {
+pub(super) async fn preflight(course: &mut Course<'_>) -> Result<Found> {
     let begun = course.begin(Phase::Preflight);
     let plan = course.plan;
     let chart = async {
-        let lock = lock.map(|lock| lock.as_fd());
+        let lock = course.lock.as_ref().map(Lock::as_fd);
         let cancel = course.cancel.clone();
         let (helm, pulled) = Helm::with_chart(plan, lock, cancel, course.deadline).await?;
         let read = read(&pulled)?;
@@ -135,7 +137,7 @@ async fn cluster(course: &Course<'_>) -> Result<(Cluster, Vec<Record>, Duration)
     let records = async {
         // Only then nobody else changes them.
         let waited = lease(course, &client).await?;
-        let records = records::list(&client, driver, &plan.namespace, &plan.release).await?;
+        let records = store::list(&client, driver, &plan.namespace, &plan.release).await?;
         Ok((records, waited))
     };
     let platforms = async { Ok(discovery::platforms(&client).await) };
@@ -165,7 +167,7 @@ async fn lease(course: &Course<'_>, client: &Client) -> Result<Duration> {
     let begun = Instant::now();
     let (namespace, release) = (&plan.namespace, &plan.release);
     let lease = course.lease.get_or_init(|| {
-        let me = Holder::this_process(lock::Holder::this_process(course.run, course.who));
+        let me = Holder::this_process(Process::this_process(course.run, course.who));
         Lease::begin(client.clone(), namespace, release, me, plan.stale_after)
     });
     let name = format!("{namespace}/{release}");

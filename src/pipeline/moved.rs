@@ -9,10 +9,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::apply::same_template;
-use crate::chart::Object;
 use crate::exit::Exit;
+use crate::manifest::Object;
+use crate::run::Timestamp;
 use crate::signal::{ImageKey, ImageRef};
-use crate::state::Timestamp;
 use crate::state::journal::{self, Entry};
 
 /// Each image's digests in earlier deploys, and when each was last deployed.

@@ -6,10 +6,11 @@
 
 use super::Course;
 use super::look::Found;
+use crate::chart::Proof;
 use crate::chart::live::{Obstacle, immutable, is_worth_reading, unserved};
-use crate::chart::{Object, Proof};
 use crate::cluster::objects::{Name, read};
 use crate::error::{Error, Kind, Result};
+use crate::manifest::Object;
 
 /// Fails with [`Kind::Chart`], naming the first obstacle and the cure of each.
 pub(super) async fn none(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<()> {

@@ -12,10 +12,11 @@ use tokio::time::Instant;
 
 use super::look::Found;
 use super::{Course, moved, obstacles};
-use crate::chart::{self, Object, Proof, Render};
+use crate::chart::{self, Proof, Render};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::{self, Way};
+use crate::manifest::Object;
 use crate::plan::Plan;
 
 /// Proves that the requested images take effect, and fails before anything is

@@ -8,16 +8,18 @@ use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
-use super::apply::Halt;
+use super::apply::{self, Halt};
 use super::look::Found;
-use super::{Course, apply, verify, wait};
-use crate::chart::{self, Object, Proof};
+use super::{Course, verify, wait};
+use crate::chart::{self, Proof};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
-use crate::helm::cancel::cancelled;
-use crate::helm::records::{Hook, Record, Status, next_is_server_side};
-use crate::helm::{Dialect, Ended, Rollback, Stopped, Wait};
+use crate::helm::{Dialect, Ended, Rollback, Wait};
+use crate::manifest::Object;
 use crate::plan::OnFailure;
+use crate::process::Stopped;
+use crate::process::cancel::cancelled;
+use crate::release::record::{Hook, Record, Status, next_is_server_side};
 use crate::rollout::{Known, Watch, explain_timeout, gather, promises};
 
 /// What a failed helm changed.
@@ -240,6 +242,7 @@ pub(super) async fn residue(course: &Course<'_>, found: &Found, proof: &Proof) -
         server_side: good.server_side,
         timeout: course.left(),
     };
+    course.helm_begins();
     let back = found
         .helm
         .rollback(&rollback, course.deadline, std::future::pending());
@@ -278,14 +281,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{Changed, changed};
-    use crate::helm::records::{self, Record};
+    use crate::release::record::{self, Record};
 
     fn record(revision: u32, hooks: &[(&[&str], &str)]) -> Record {
         let hooks: Vec<Value> = hooks
             .iter()
             .map(|(events, phase)| json!({"name": "h", "events": events, "last_run": {"phase": phase}}))
             .collect();
-        records::read(json!({"version": revision, "info": {"status": "failed"}, "hooks": hooks}))
+        record::read(json!({"version": revision, "info": {"status": "failed"}, "hooks": hooks}))
             .unwrap()
     }
 

@@ -3,11 +3,12 @@
 
 use super::Course;
 use super::look::Found;
-use crate::chart::{Object, Proof, verify_record};
+use crate::chart::{Proof, verify_record};
 use crate::cluster::verify::{Difference, compare, live, template};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
-use crate::helm::records::{Record, Status};
+use crate::manifest::Object;
+use crate::release::record::{Record, Status};
 
 /// The release is deployed, its stored manifest and hooks carry the requested
 /// images, and so do the workloads. Gives the record.

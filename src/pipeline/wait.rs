@@ -3,10 +3,10 @@
 
 use super::Course;
 use super::look::Found;
-use crate::chart::Object;
 use crate::cluster::discovery::{self, WATCHED};
 use crate::error::Result;
 use crate::helm::{Dialect, Wait};
+use crate::manifest::Object;
 
 /// How helm may wait. Helm 4 does it by watching; where we may not, it waits as
 /// Helm 3 does.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::{Credential, Environment, Said, files, find, look_up};
-use crate::helm::process::tests::executable;
+use crate::process::runner::tests::executable;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
     pairs

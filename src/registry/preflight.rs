@@ -21,8 +21,8 @@ use oci_client::secrets::RegistryAuth;
 
 use super::answer::{self, Answer, Asked};
 use super::credentials::{self, Credential, Stored};
-use crate::cluster::proxy::either;
 use crate::error::{Error, Kind, Result};
+use crate::net::proxy::either;
 use crate::signal::{Digest, ImageKey, ImageRef};
 use crate::text;
 
@@ -162,7 +162,7 @@ pub async fn preflight(
     environment: &BTreeMap<OsString, OsString>,
     images: &BTreeMap<ImageKey, ImageRef>,
 ) -> Result<Preflight> {
-    super::tls();
+    crate::net::tls::install();
     let mut found = Preflight::default();
     match credentials::find(environment, ImageRef::REGISTRY).await {
         Ok(stored) => found.stored = stored,
@@ -230,7 +230,7 @@ fn auth(credential: &Credential) -> RegistryAuth {
 }
 
 fn client(environment: &BTreeMap<OsString, OsString>) -> Result<Client> {
-    let roots = super::roots(environment)?.unwrap_or_default();
+    let roots = crate::net::tls::roots(environment)?.unwrap_or_default();
     let roots = roots.into_iter().map(|data| Certificate {
         encoding: CertificateEncoding::Der,
         data,

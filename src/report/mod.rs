@@ -9,7 +9,7 @@ pub mod trace;
 use std::io::{self, Write as _};
 
 use crate::event::Reporter;
-use crate::node::Environment;
+use crate::host::Environment;
 
 /// The reporters of a run in this environment; a quiet one tells its result
 /// only.

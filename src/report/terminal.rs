@@ -16,7 +16,7 @@ pub use self::live::Size;
 use super::{lines, trace};
 use crate::error::Error;
 use crate::event::{Event, Reporter};
-use crate::node::Environment;
+use crate::host::Environment;
 
 /// Writes events as lines for people.
 pub struct Terminal<P, R> {

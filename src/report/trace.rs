@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::node::Environment;
+use crate::host::Environment;
 use crate::text;
 
 /// The variable that asks for it: `error`, `warn`, `info`, `debug` or `trace`.

@@ -175,7 +175,7 @@ impl Watch {
             while open
                 && progress(&self.world)
                     .iter()
-                    .any(|line| line.waits_for.is_some())
+                    .any(|(_, line)| line.waits_for.is_some())
             {
                 self.take_in(&mut open, events).await;
                 self.tell(events);
@@ -296,8 +296,9 @@ impl Watch {
     /// Tells how far the workloads are, and what of that is news.
     fn tell(&mut self, events: &Events) {
         let now = self.now();
-        let all = progress(&self.world);
-        let news = self.told.news(all.clone(), now);
+        let progress = progress(&self.world);
+        let news = self.told.news(progress.clone(), now);
+        let all: Vec<_> = progress.into_iter().map(|(_, line)| line).collect();
         events.emit(&Event::Workloads {
             all: &all,
             news: &news,

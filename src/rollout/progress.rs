@@ -4,13 +4,13 @@
 //! tick.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use super::baseline::Target;
 use super::model::{Container, Id, Kind, Moment, Phase, Pod, Presence, Role, State};
 use super::readiness::{self, Readiness};
 use super::world::World;
+use crate::event::{Unit, WorkloadProgress};
 use crate::text;
 
 /// The longest reason shown in a line of progress, in characters.
@@ -22,50 +22,6 @@ const LASTS: Duration = Duration::from_secs(3);
 /// Pods that become ready are not told more often, but for the last.
 const RESTS: Duration = Duration::from_secs(2);
 
-/// Where one workload stands, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// Which workload.
-    pub workload: Id,
-    /// How many of its pods are ready (a Job: done).
-    pub ready: i32,
-    /// How many it wants.
-    pub wanted: i32,
-    /// What it waits for; none where it need not wait.
-    pub waits_for: Option<String>,
-}
-
-impl Line {
-    /// Without what it waits for.
-    fn bare(&self) -> Self {
-        Self {
-            waits_for: None,
-            ..self.clone()
-        }
-    }
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let done = if self.workload.kind == Kind::Job {
-            "done"
-        } else {
-            "ready"
-        };
-        write!(
-            f,
-            "{} {}/{} {done}",
-            text::line(&self.workload.name, text::VALUE),
-            self.ready,
-            self.wanted
-        )?;
-        match &self.waits_for {
-            Some(what) => write!(f, " – waiting for {what}"),
-            None => Ok(()),
-        }
-    }
-}
-
 /// What was told of each workload, so that only what matters is told: that it
 /// begins, that pods became ready, and what it waits for where that lasts.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +31,7 @@ pub struct Told(BTreeMap<Id, Known>);
 #[derive(Clone, Debug)]
 struct Known {
     /// As last told.
-    line: Line,
+    line: WorkloadProgress,
     /// Whether it waits for nothing.
     done: bool,
     /// When it was last told.
@@ -86,40 +42,43 @@ struct Known {
 
 impl Told {
     /// What was there at the start, which was now, need not be told.
-    pub fn of(lines: Vec<Line>, now: Moment) -> Self {
-        let known = lines.into_iter().map(|line| {
-            let state = Known::new(&line, now);
-            (line.workload, state)
-        });
+    pub fn of(lines: Vec<(Id, WorkloadProgress)>, now: Moment) -> Self {
+        let known = lines
+            .into_iter()
+            .map(|(workload, line)| (workload, Known::new(&line, now)));
         Self(known.collect())
     }
 
     /// The lines that are news now.
-    pub fn news(&mut self, lines: Vec<Line>, now: Moment) -> Vec<Line> {
+    pub fn news(
+        &mut self,
+        lines: Vec<(Id, WorkloadProgress)>,
+        now: Moment,
+    ) -> Vec<WorkloadProgress> {
         lines
             .into_iter()
-            .filter_map(|line| {
-                if let Some(known) = self.0.get_mut(&line.workload) {
+            .filter_map(|(workload, line)| {
+                if let Some(known) = self.0.get_mut(&workload) {
                     return known.news(line, now);
                 }
-                self.0.insert(line.workload.clone(), Known::new(&line, now));
-                Some(line.bare())
+                self.0.insert(workload, Known::new(&line, now));
+                Some(bare(&line))
             })
             .collect()
     }
 }
 
 impl Known {
-    fn new(line: &Line, now: Moment) -> Self {
+    fn new(line: &WorkloadProgress, now: Moment) -> Self {
         Self {
             done: line.waits_for.is_none(),
             waits: (line.waits_for.clone(), now),
-            line: line.bare(),
+            line: bare(line),
             at: now,
         }
     }
 
-    fn news(&mut self, line: Line, now: Moment) -> Option<Line> {
+    fn news(&mut self, line: WorkloadProgress, now: Moment) -> Option<WorkloadProgress> {
         if self.waits.0 != line.waits_for {
             self.waits = (line.waits_for.clone(), now);
         }
@@ -130,14 +89,14 @@ impl Known {
         let rested = now.0.saturating_sub(self.at.0) >= RESTS;
         let told = if self.done && !done {
             // A change that no pod has felt yet is none for people.
-            (!same).then(|| line.bare())
+            (!same).then(|| bare(&line))
         } else if done && !self.done {
             self.done = true;
             (!same || self.line.waits_for.is_some()).then_some(line)
         } else if line.wanted != self.line.wanted
             || (line.ready > self.line.ready && (full || rested))
         {
-            Some(line.bare())
+            Some(bare(&line))
         } else if !done && lasts && self.line.waits_for != line.waits_for {
             Some(line)
         } else {
@@ -152,16 +111,24 @@ impl Known {
     }
 }
 
+/// Without what it waits for.
+fn bare(line: &WorkloadProgress) -> WorkloadProgress {
+    WorkloadProgress {
+        waits_for: None,
+        ..line.clone()
+    }
+}
+
 /// A line for each workload that has been applied, hooks too while they run.
-pub fn progress(world: &World) -> Vec<Line> {
+pub fn progress(world: &World) -> Vec<(Id, WorkloadProgress)> {
     world
         .targets()
         .filter(|target| !world.is_unseen(target))
-        .filter_map(|target| line(world, target))
+        .filter_map(|target| Some((target.id.clone(), line(world, target)?)))
         .collect()
 }
 
-fn line(world: &World, target: &Target) -> Option<Line> {
+fn line(world: &World, target: &Target) -> Option<WorkloadProgress> {
     let readiness = readiness::of_target(world, target);
     let current = current_pods(world, target);
     let (ready, wanted) = match (target.id.kind, world.workload(&target.id)) {
@@ -186,10 +153,14 @@ fn line(world: &World, target: &Target) -> Option<Line> {
                 .unwrap_or(what),
         ),
     };
-    Some(Line {
-        workload: target.id.clone(),
+    Some(WorkloadProgress {
+        name: target.id.name.clone(),
         ready,
         wanted,
+        unit: match target.id.kind {
+            Kind::Job => Unit::Completions,
+            _ => Unit::ReadyPods,
+        },
         waits_for,
     })
 }

@@ -7,8 +7,9 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{RunId, Timestamp, make_directory, open_file};
+use super::{make_directory, open_file};
 use crate::plan::Retention;
+use crate::run::{RunId, Timestamp};
 use crate::text;
 
 /// The folder of a run's evidence, made where it is not there.
@@ -125,7 +126,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Retention, doomed, folder, keep, prune, read};
-    use crate::state::RunId;
+    use crate::run::RunId;
 
     fn run(day: u8) -> RunId {
         format!("202611{day:02}T120000Z-00000{}", day % 10)

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use super::journal::{self, Entry};
 use crate::error::{Error, Kind, Result};
-use crate::node::config::units;
 use crate::signal::App;
-use crate::text;
+use crate::{text, units};
 
 /// How many runs are shown where nothing is said.
 pub const LIMIT: usize = 20;

@@ -13,19 +13,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunId, Timestamp, open_file, prepare};
+use super::{open_file, prepare};
 use crate::event::Phase;
 use crate::exit::Exit;
-use crate::node::{Accounts, Environment};
+use crate::run::{RunId, Timestamp, Who, field};
 use crate::signal::Request;
-use crate::text;
 
 /// The longest line that is read, in bytes: a request alone may take 64 KiB,
 /// and twice that with its escapes.
 const LINE_MAX: u64 = 1 << 20;
-
-/// The longest text of a field from outside, in characters.
-const FIELD_MAX: usize = 500;
 
 /// A run. Every field that is added later has a default, so that old lines
 /// stay readable.
@@ -77,38 +73,6 @@ pub struct Entry {
     pub cause: Option<String>,
 }
 
-/// Who ran a deploy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Who {
-    /// The unix user, by name where it has one.
-    pub user: String,
-    /// The unix user's number.
-    pub uid: u32,
-    /// The workflow, where one ran it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub workflow: Option<Workflow>,
-}
-
-/// The workflow run behind a deploy, as its environment tells it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Workflow {
-    /// Whose doing it was.
-    pub actor: Option<String>,
-    /// The repository.
-    pub repository: Option<String>,
-    /// The run's page.
-    pub url: Option<String>,
-    /// The commit.
-    pub sha: Option<String>,
-    /// The branch or tag.
-    #[serde(rename = "ref")]
-    pub reference: Option<String>,
-    /// The event.
-    pub event: Option<String>,
-}
-
 /// A request, as it was validated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
@@ -141,42 +105,6 @@ impl Lap {
     }
 }
 
-impl Who {
-    /// The caller, and inside Actions the workflow run.
-    pub fn of(environment: &Environment, uid: u32, accounts: &Accounts) -> Self {
-        Self {
-            user: accounts.name(uid).map_or(uid.to_string(), cut),
-            uid,
-            workflow: environment
-                .inside_actions()
-                .then(|| Workflow::of(environment)),
-        }
-    }
-}
-
-impl Workflow {
-    fn of(environment: &Environment) -> Self {
-        let text = |name| environment.text(name).map(cut);
-        Self {
-            actor: text("GITHUB_ACTOR"),
-            repository: text("GITHUB_REPOSITORY"),
-            url: run_url(environment),
-            sha: text("GITHUB_SHA"),
-            reference: text("GITHUB_REF"),
-            event: text("GITHUB_EVENT_NAME"),
-        }
-    }
-}
-
-/// The page of the workflow run (docs.github.com, "Default environment
-/// variables").
-pub fn run_url(environment: &Environment) -> Option<String> {
-    let server = environment.text("GITHUB_SERVER_URL")?;
-    let repository = environment.text("GITHUB_REPOSITORY")?;
-    let run = environment.text("GITHUB_RUN_ID")?;
-    Some(cut(&format!("{server}/{repository}/actions/runs/{run}")))
-}
-
 impl From<&Request> for Asked {
     fn from(request: &Request) -> Self {
         Self {
@@ -198,7 +126,7 @@ impl Entry {
         Self {
             run,
             at,
-            took_ms: u64::try_from(super::now().duration_since(at).as_millis()).unwrap_or(0),
+            took_ms: u64::try_from(crate::run::now().duration_since(at).as_millis()).unwrap_or(0),
             who,
             request: request.into(),
             release: None,
@@ -219,13 +147,9 @@ impl Entry {
     /// With the cause of a failure, made safe and cut.
     #[must_use]
     pub fn because(mut self, cause: &str) -> Self {
-        self.cause = Some(cut(cause));
+        self.cause = Some(field(cause));
         self
     }
-}
-
-fn cut(value: &str) -> String {
-    text::line(value, FIELD_MAX).into_owned()
 }
 
 fn millis(duration: Duration) -> u64 {

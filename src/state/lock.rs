@@ -16,89 +16,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
-use serde::{Deserialize, Serialize};
+
 use tokio::sync::mpsc;
 
-use super::journal::Who;
-use super::{RunId, Timestamp, make_directory, open_file};
+use super::{make_directory, open_file};
 use crate::error::{Error, Kind, Result};
-use crate::node::config::units;
-use crate::text;
+use crate::run::{Holder, Timestamp, started};
+use crate::{text, units};
 
 /// The most that is read of what a holder wrote, in bytes.
 const HOLDER_MAX: u64 = 16 * 1024;
 
 /// How long a free lock may take.
 const AT_ONCE: Duration = Duration::from_secs(5);
-
-/// Who holds a lock: written into its file, so that waiters can tell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// The process.
-    pub pid: u32,
-    /// When that process started, in ticks since boot (field 22 of
-    /// /proc/PID/stat), which tells it from a later one of the same pid.
-    pub started: u64,
-    /// The user.
-    pub user: String,
-    /// The run.
-    pub run: RunId,
-    /// The workflow run's page, where there is one.
-    pub url: Option<String>,
-    /// Since when.
-    pub since: Timestamp,
-    /// When the last helm that may write began under this lock, be it an
-    /// earlier run's: see [`helm_begins`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub helm_began: Option<Timestamp>,
-}
-
-impl Holder {
-    /// This process, holding from now on.
-    pub fn this_process(run: &RunId, who: &Who) -> Self {
-        let pid = std::process::id();
-        Self {
-            pid,
-            started: started(pid).unwrap_or(0),
-            user: who.user.clone(),
-            run: run.clone(),
-            url: who
-                .workflow
-                .as_ref()
-                .and_then(|workflow| workflow.url.clone()),
-            since: super::now(),
-            helm_began: None,
-        }
-    }
-
-    /// One line for people.
-    pub fn line(&self) -> String {
-        let url = match &self.url {
-            Some(url) => format!(", {}", text::line(url, 300)),
-            None => String::new(),
-        };
-        format!(
-            "run {} by {} (pid {}) since {}{url}",
-            self.run,
-            text::line(&self.user, 60),
-            self.pid,
-            self.since.strftime("%Y-%m-%d %H:%M:%SZ"),
-        )
-    }
-}
-
-/// When a process started, in ticks since boot; none where it is gone.
-pub fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the name in parentheses, which may hold anything;
-    // field 22 (proc_pid_stat(5)) is the 20th after it.
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
-}
 
 /// What a waiter knows.
 #[derive(Clone, Debug, PartialEq, Eq)]

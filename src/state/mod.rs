@@ -8,7 +8,6 @@ pub mod evidence;
 pub mod history;
 pub mod journal;
 pub mod lock;
-mod run;
 pub mod show;
 
 use std::fs;
@@ -16,11 +15,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-pub use jiff::Timestamp;
-pub use run::{RunId, now};
-
 use crate::error::{Error, Kind, Result};
-use crate::node::{Accounts, Environment};
+use crate::host::{Accounts, Environment};
 use crate::text;
 
 /// Where state lies on a node whose operators prepared it.

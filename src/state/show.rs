@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::evidence;
 use super::journal::{self, Entry};
-use super::{RunId, evidence};
 use crate::error::{Error, Kind, Result};
-use crate::node::config::units;
-use crate::text;
+use crate::run::RunId;
+use crate::{text, units};
 
 /// The lines to print; without `logs` the evidence, which holds some, is only
 /// told of. `Kind::Node` where the state directory cannot be read,

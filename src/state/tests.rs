@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use super::{directory_from, make_directory, open_file};
-use crate::node::{Accounts, Environment};
+use crate::host::{Accounts, Environment};
 
 fn uid() -> u32 {
     rustix::process::geteuid().as_raw()

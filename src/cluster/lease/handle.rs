@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::keeper::{Keeper, News, Order, Tell};
 use super::{Holder, Process, Seen};
 use crate::error::{Error, Kind, Result};
-use crate::node::config::units;
-use crate::state::Timestamp;
+use crate::run::Timestamp;
+use crate::units;
 
 /// What became of the attempt to take it.
 #[derive(Clone, Debug, PartialEq, Eq)]

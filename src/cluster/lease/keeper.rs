@@ -19,7 +19,7 @@ use super::handle::Right;
 use super::{Decision, Facts, Holder, Process, Seen, decide, held, let_go};
 use crate::cluster::client::{PATIENCE, failed};
 use crate::error::{Error, Kind, Result};
-use crate::state::{self, Timestamp};
+use crate::run::{self, Timestamp};
 use crate::text;
 
 /// How often it is renewed.
@@ -259,7 +259,7 @@ impl Keeper {
             },
             spec: None,
         };
-        let new = held(new, &self.me, state::now());
+        let new = held(new, &self.me, run::now());
         let options = PostParams::default();
         let Some(created) = self.in_time(self.api.create(&options, &new)).await else {
             return Attempt::Failed(self.silent(what));
@@ -288,7 +288,7 @@ impl Keeper {
         };
         let facts = Facts {
             me: &self.me,
-            now: state::now(),
+            now: run::now(),
             unchanged,
             stale_after: self.stale_after,
         };
@@ -298,7 +298,7 @@ impl Keeper {
         let helm = self.me.lock.helm_began.max(seen.helm_began());
         self.me.lock.helm_began = helm;
         self.tell.began.send_replace(helm);
-        let mine = held(object, &self.me, state::now());
+        let mine = held(object, &self.me, run::now());
         let options = PostParams::default();
         match self
             .in_time(self.api.replace(&self.name, &options, &mine))
@@ -337,7 +337,7 @@ impl Keeper {
 
     async fn renew(&mut self) -> Result<(), Lapse> {
         let begun = Instant::now();
-        let mine = held(self.object.clone(), &self.me, state::now());
+        let mine = held(self.object.clone(), &self.me, run::now());
         let options = PostParams::default();
         match self
             .in_time(self.api.replace(&self.name, &options, &mine))
@@ -372,7 +372,7 @@ impl Keeper {
         if nothing_left && self.api.delete(&self.name, &only).await.is_ok() {
             return;
         }
-        let free = let_go(held(self.object.clone(), &self.me, state::now()));
+        let free = let_go(held(self.object.clone(), &self.me, run::now()));
         // Where that fails it runs out.
         let _ = self
             .api

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease as Object;
 
 use super::{Decision, Facts, Holder, LASTS, Process, Seen, decide, held, let_go};
-use crate::state::RunId;
-use crate::state::lock;
+use crate::run;
+use crate::run::RunId;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -15,7 +15,7 @@ fn at(second: i64) -> Timestamp {
 
 /// A holder on the machine with this boot; its process is the pid given.
 fn holder(run: &str, boot: &str, pid: u32, helm: Option<u32>) -> Holder {
-    let lock = lock::Holder {
+    let lock = run::Holder {
         pid,
         started: 7,
         user: "runner".to_owned(),

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::names::{FilePath, Text};
 use super::reader::{Mistake, Table, named};
-use crate::forward::{Endpoint, Target};
+use crate::plan::forward::{Endpoint, Target};
 use crate::text;
 
 /// Who gets a signal.

@@ -7,7 +7,6 @@ mod forward;
 mod keys;
 mod names;
 mod reader;
-pub mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,11 +20,11 @@ pub use names::{EventName, Namespace, ReleaseName};
 use names::{FilePath, Text, VariableName};
 use reader::{Mistake, Table, closest, read_list};
 
-use super::variables::{Class, Variable};
 use crate::error::{Error, Kind, Result};
+use crate::host::{Class, Variable};
 use crate::plan::{OnFailure, ValuePath};
 use crate::signal::{App, ChartRef, ImageKey, ImageRef, Owner};
-use crate::text;
+use crate::{text, units};
 
 /// The events that may deploy where deploy.toml says nothing.
 pub const EVENTS: [&str; 6] = [

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::super::variables::{Class, Variable};
-use super::units::GoDuration;
+use crate::host::{Class, Variable};
 use crate::plan::OnFailure;
+use crate::units::GoDuration;
 
 /// A namespace: an RFC 1123 label (Kubernetes, "Object Names and IDs").
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::{Config, EVENTS, Forwarding, KEYS, Place};
 use crate::error::{Error, Kind};
-use crate::forward::Target;
 use crate::plan::OnFailure;
+use crate::plan::forward::Target;
 
 const FILE: &str = "/etc/deploy/deploy.toml";
 

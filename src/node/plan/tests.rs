@@ -6,9 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::super::{Environment, Node, load_from};
+use super::super::{Node, load_from};
 use super::plan;
 use crate::error::{Error, Kind};
+use crate::host::Environment;
 use crate::plan::{OnFailure, Plan};
 use crate::signal::Request;
 

@@ -20,7 +20,7 @@ use super::lines;
 use crate::error::{Error, Kind};
 use crate::event::{Event, Facts, Phase, Report, Reporter};
 use crate::exit::Exit;
-use crate::node::Environment;
+use crate::host::Environment;
 
 /// How many warnings become annotations: GitHub shows ten of a step.
 const WARNINGS: usize = 9;

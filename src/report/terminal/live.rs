@@ -10,8 +10,7 @@ use std::time::Instant;
 use unicode_width::UnicodeWidthChar as _;
 
 use super::super::lines::{DIM, doing, shown};
-use crate::event::{Event, Phase};
-use crate::rollout::progress::Line;
+use crate::event::{Event, Phase, WorkloadProgress};
 
 /// A terminal's size, in columns and rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +43,7 @@ pub(super) struct Block {
     size: Box<dyn Fn() -> Size + Send>,
     colours: bool,
     phase: Option<(Phase, Instant)>,
-    workloads: Vec<Line>,
+    workloads: Vec<WorkloadProgress>,
     /// The widths of the lines that stand there now.
     drawn: Vec<usize>,
     last: String,
@@ -63,7 +62,7 @@ impl Block {
     }
 
     /// What the block held and an event brings to its end: it stays as lines.
-    pub(super) fn settle(&mut self, event: &Event<'_>) -> Vec<Line> {
+    pub(super) fn settle(&mut self, event: &Event<'_>) -> Vec<WorkloadProgress> {
         match event {
             Event::Done(..)
             | Event::Started(_)
@@ -124,7 +123,7 @@ impl Block {
         let mut lines = vec![Row::new("  ", &head, "", width)];
         // One row for the cursor, one for what is above.
         let room = size.height.saturating_sub(4).max(1);
-        let mut workloads: Vec<&Line> = self.workloads.iter().collect();
+        let mut workloads: Vec<&WorkloadProgress> = self.workloads.iter().collect();
         if workloads.len() > room {
             // Those that are waited for come first.
             workloads.sort_by_key(|line| line.waits_for.is_none());

@@ -7,9 +7,7 @@ use snapbox::{IntoData as _, assert_data_eq, str};
 
 use super::{Channel, Size, Terminal};
 use crate::error::{Error, Kind};
-use crate::event::{Event, Phase, Report, Reporter as _, Summary};
-use crate::rollout::model;
-use crate::rollout::progress::Line;
+use crate::event::{Event, Phase, Report, Reporter as _, Summary, Unit, WorkloadProgress};
 
 /// What a pipe gets.
 fn shown(events: &[Event<'_>], quiet: bool) -> String {
@@ -54,13 +52,10 @@ fn report() -> Report {
     }
 }
 
-fn workload(name: &str, ready: i32, wanted: i32, waits_for: Option<&str>) -> Line {
-    Line {
-        workload: model::Id {
-            namespace: "prod".to_owned(),
-            kind: model::Kind::Deployment,
-            name: name.to_owned(),
-        },
+fn workload(name: &str, ready: i32, wanted: i32, waits_for: Option<&str>) -> WorkloadProgress {
+    WorkloadProgress {
+        name: name.to_owned(),
+        unit: Unit::ReadyPods,
         ready,
         wanted,
         waits_for: waits_for.map(str::to_owned),
@@ -195,7 +190,7 @@ impl Screen {
     }
 }
 
-fn workloads(all: &[Line]) -> Event<'_> {
+fn workloads(all: &[WorkloadProgress]) -> Event<'_> {
     Event::Workloads { all, news: all }
 }
 
@@ -247,7 +242,7 @@ deployed pytoya revision 4 in 5.2s (before: 3)
 #[test]
 fn a_narrow_or_low_terminal_is_not_overrun() {
     let mut screen = Screen::new(30, 8);
-    let many: Vec<Line> = (0..9)
+    let many: Vec<WorkloadProgress> = (0..9)
         .map(|count| {
             workload(
                 &format!("日本-{count}"),

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::change;
+use crate::event::{Unit, WorkloadProgress};
 use crate::rollout::baseline::{Baseline, Target};
 use crate::rollout::cause::{Cause, Doom};
 use crate::rollout::model::{Change, Kind, Moment, What};
-use crate::rollout::progress::{Line, Told};
+use crate::rollout::progress::{Told, progress};
 use crate::rollout::rules::RULES;
 use crate::rollout::world::World;
-use crate::rollout::{explain_timeout, judge, most_telling, progress};
+use crate::rollout::{explain_timeout, judge, most_telling};
 
 pub(super) fn target(kind: &str, name: &str, hook: bool) -> Target {
     Target::new("shop", kind, name, true, hook).unwrap()
@@ -57,7 +58,10 @@ pub(super) fn world(objects: &[Value]) -> World {
 }
 
 fn lines(world: &World) -> Vec<String> {
-    progress(world).iter().map(ToString::to_string).collect()
+    progress(world)
+        .iter()
+        .map(|(_, line)| line.to_string())
+        .collect()
 }
 
 #[test]
@@ -142,11 +146,15 @@ fn progress_says_what_is_waited_for() {
 
 #[test]
 fn only_what_matters_is_told() {
-    let line = |ready, wanted, waits_for: &str| Line {
-        workload: target("Deployment", "api", false).id,
-        ready,
-        wanted,
-        waits_for: (!waits_for.is_empty()).then(|| waits_for.to_owned()),
+    let line = |ready, wanted, waits_for: &str| {
+        let line = WorkloadProgress {
+            name: "api".to_owned(),
+            ready,
+            wanted,
+            unit: Unit::ReadyPods,
+            waits_for: (!waits_for.is_empty()).then(|| waits_for.to_owned()),
+        };
+        (target("Deployment", "api", false).id, line)
     };
     // An upgrade, in tenths of a second.
     let mut told = Told::of(vec![line(2, 2, "")], Moment::default());

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Asked, Entry, Lap, Who, append, file, read};
+use super::{Asked, Entry, Lap, append, file, read};
 use crate::event::Phase;
 use crate::exit::Exit;
-use crate::node::{Accounts, Environment};
-use crate::state::{RunId, now};
+use crate::host::{Accounts, Environment};
+use crate::run::{RunId, Who, now};
 
 pub(crate) fn entry(app: &str, exit: Exit) -> Entry {
     let at = "2026-11-24T17:51:06.123Z".parse().unwrap();

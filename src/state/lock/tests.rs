@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Holder, Lock, Waiting, acquire, started};
+use super::{Lock, Waiting, acquire};
 use crate::error::{Error, Kind};
-use crate::state::RunId;
-use crate::state::journal::Who;
+use crate::run::{Holder, RunId, Who, started};
 
 const LONG: Duration = Duration::from_secs(60);
 

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::Stdio;
 
 use deploy::chart::{self, Chart, Proof, Render};
-use deploy::helm::{Capabilities, Way};
-use deploy::plan::ValuePath;
+use deploy::helm::Way;
+use deploy::manifest::Object;
+use deploy::plan::{Capabilities, ValuePath};
 use deploy::{Error, Kind};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
@@ -237,7 +238,7 @@ async fn mutate(wrong: &mut Vec<String>, case: &Case, form: &str, proof: &Proof,
         };
         let seen = chart::verify_record(&text, &[] as &[&str], proof).unwrap();
         match (seen.is_empty(), listed(&path)) {
-            (true, true) if images(&chart::Object::parse(&text).unwrap()) == whole => {}
+            (true, true) if images(&Object::parse(&text).unwrap()) == whole => {}
             (true, _) => wrong.push(format!("without {path} the proof sees nothing")),
             (false, true) => wrong.push(format!(
                 "{path} is listed as redundant, but counts: {seen:?}"
@@ -248,7 +249,7 @@ async fn mutate(wrong: &mut Vec<String>, case: &Case, form: &str, proof: &Proof,
 }
 
 /// Every image of a manifest.
-fn images(objects: &[chart::Object]) -> Vec<String> {
+fn images(objects: &[Object]) -> Vec<String> {
     let containers = objects.iter().flat_map(|object| &object.containers);
     containers
         .map(|container| container.image.clone())

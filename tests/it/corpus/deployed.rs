@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 
-use deploy::chart::Object;
+use deploy::manifest::Object;
 use deploy::signal::{ImageKey, ImageRef};
 use serde_json::Value;
 use testbed::chart::Chart;

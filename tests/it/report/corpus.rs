@@ -7,11 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use deploy::error::{Error, Kind};
-use deploy::event::{Event, Facts, Phase, Report, Reporter, Summary};
+use deploy::event::{Event, Facts, Phase, Report, Reporter, Summary, Unit, WorkloadProgress};
 use deploy::report::github::{Files, GitHub};
 use deploy::report::terminal::{Channel, Size, Terminal};
-use deploy::rollout::model;
-use deploy::rollout::progress::Line;
 use regex::Regex;
 
 use super::hostile::strings;
@@ -45,12 +43,9 @@ fn tell(reporter: &mut dyn Reporter, text: &str, end: End) {
         chart: some(),
         images: vec![(some(), some()), ("api".to_owned(), some())],
     };
-    let workload = Line {
-        workload: model::Id {
-            namespace: some(),
-            kind: model::Kind::Deployment,
-            name: some(),
-        },
+    let workload = WorkloadProgress {
+        name: some(),
+        unit: Unit::ReadyPods,
         ready: 0,
         wanted: 1,
         waits_for: Some(some()),

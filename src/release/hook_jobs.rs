@@ -12,10 +12,10 @@ use kube::runtime::wait::await_condition;
 use kube::{Client, ResourceExt as _};
 use tokio::time::Instant;
 
-use super::client::{PATIENCE, failed, within};
-use crate::chart::Object;
+use crate::cluster::client::{PATIENCE, failed, within};
 use crate::error::{Error, Kind, Result};
-use crate::helm::records::{Hook, Record};
+use crate::manifest::Object;
+use crate::release::record::{Hook, Record};
 use crate::text;
 
 /// How often a Job is asked for that may not be watched.
@@ -172,7 +172,7 @@ mod tests {
     use serde_json::json;
 
     use super::{has_ended, of};
-    use crate::helm::records::read;
+    use crate::release::record::read;
 
     #[test]
     fn only_jobs_that_helm_does_not_replace_are_in_the_way() {

@@ -1,12 +1,13 @@
-//! Settles records that an interrupted helm left, as helm itself would write
-//! them.
+//! The release's records in the cluster: read whole, and settled as helm itself
+//! would write them.
 //!
-//! Only what was read before is touched: each write carries the version that
+//! Read from the cluster, not through `helm`: a record is the only proof of
+//! what was applied, and settling one rewrites it. Only what was read before is touched: each write carries the version that
 //! was read, and a record that changed since is an error. The JSON beneath is
 //! changed in place and never rebuilt from types, so nothing is lost that this
 //! program does not know.
 //!
-//! Format: as in `records`; `Update` and `newSecretsObject` in
+//! Format: as in `record`; `Update` and `newSecretsObject` in
 //! `helm.sh/helm/v4@v4.3.1/pkg/storage/driver/secrets.go`.
 
 use std::io::Write as _;
@@ -17,13 +18,69 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::Client;
-use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, PostParams, Preconditions,
+};
+use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 
-use super::records::{Record, decode};
+use super::record::{Driver, Record, broken, decode, read};
 use crate::cluster::client::{failed, within};
 use crate::error::{Error, Kind, Result};
+
+fn resource(driver: Driver) -> ApiResource {
+    match driver {
+        Driver::Secrets => ApiResource::erase::<Secret>(&()),
+        Driver::ConfigMaps => ApiResource::erase::<k8s_openapi::api::core::v1::ConfigMap>(&()),
+    }
+}
+
+/// Every record of the release, the oldest first.
+pub async fn list(
+    client: &Client,
+    driver: Driver,
+    namespace: &str,
+    release: &str,
+) -> Result<Vec<Record>> {
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &resource(driver));
+    let wanted = ListParams::default().labels(&format!("owner=helm,name={release}"));
+    let what = "the release's records cannot be read";
+    let listed = async {
+        let listed = api.list(&wanted).await;
+        listed.map_err(|error| failed(what, &error))
+    };
+    let found = within(what, listed).await?;
+    let mut records = Vec::new();
+    for object in &found.items {
+        let unreadable =
+            |error: Error| error.detail(format!("in {}/{}", namespace, object.name_any()));
+        let Some(stored) = object.data.pointer("/data/release").and_then(Value::as_str) else {
+            return Err(unreadable(broken("it holds no release")));
+        };
+        let json = match driver {
+            // The API writes a Secret's bytes in base64, and helm's are that already.
+            Driver::Secrets => STANDARD
+                .decode(stored)
+                .map_err(|_| broken("it is not base64"))
+                .and_then(|inner| decode(&inner)),
+            Driver::ConfigMaps => decode(stored.as_bytes()),
+        };
+        records.push(json.and_then(read).map_err(unreadable)?);
+    }
+    records.sort_by_key(|record| record.revision);
+    Ok(records)
+}
+
+/// The record of the highest revision.
+pub async fn last(
+    client: &Client,
+    driver: Driver,
+    namespace: &str,
+    release: &str,
+) -> Result<Option<Record>> {
+    Ok(list(client, driver, namespace, release).await?.pop())
+}
 
 /// The Secret that holds a revision.
 pub fn name(release: &str, revision: u32) -> String {

@@ -3,12 +3,15 @@
 //! A plan is made once, before anything is locked or touched, and never
 //! changes after that. Nothing in it came from a workflow but the request.
 
+pub mod forward;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::forward::Forward;
+pub use forward::{Endpoint, Forward, Target, Token};
+
 use crate::signal::{ImageKey, ImageRef, Request};
 
 /// What happens to a release whose rollout failed.
@@ -133,4 +136,13 @@ pub struct Retention {
     pub keep: Duration,
     /// The oldest goes where all of it is larger, in bytes.
     pub max: u64,
+}
+
+/// What the server can do, as charts ask for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The server's version: `v1.34.4`.
+    pub version: String,
+    /// `group/version` and `group/version/Kind`.
+    pub apis: Vec<String>,
 }

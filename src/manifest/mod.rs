@@ -7,7 +7,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{images, yaml};
+mod images;
+pub(crate) mod yaml;
+
 use crate::{Error, Kind, Result, text};
 
 /// The most objects of one manifest.
@@ -87,7 +89,7 @@ impl Object {
     }
 
     /// Namespace, kind and name: what tells it from the manifest's others.
-    pub(super) fn id(&self) -> (&str, &str, &str) {
+    pub(crate) fn id(&self) -> (&str, &str, &str) {
         let namespace = self.namespace.as_deref().unwrap_or_default();
         (namespace, &self.kind, &self.name)
     }

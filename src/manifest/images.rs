@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::manifest::Container;
+use super::Container;
 
 /// Where the pod's spec stands in a kind of Kubernetes' own.
 fn pod_spec(kind: &str) -> Option<&'static [&'static str]> {

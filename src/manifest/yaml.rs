@@ -11,11 +11,11 @@ use crate::text;
 
 /// The most bytes of one stream: Helm keeps a release in a Secret of at most
 /// 1 MiB compressed, and reads chart files of at most 5 MiB each.
-pub(super) const MAX_BYTES: usize = 16 << 20;
+pub(crate) const MAX_BYTES: usize = 16 << 20;
 
 /// The first document of `input`; null where there is none. The error is one
 /// line, made safe to show.
-pub(super) fn parse(input: &str) -> Result<Value, String> {
+pub(crate) fn parse(input: &str) -> Result<Value, String> {
     if input.len() > MAX_BYTES {
         return Err(format!("more than {} MiB of YAML", MAX_BYTES >> 20));
     }

@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::cancel::Cancel;
 use super::capture::{Capture, Ends};
-use super::exec;
-use super::private::Private;
+use super::scratch::Private;
+use super::shim;
 use crate::error::{Error, Kind, Result, Signal};
 
 /// How long helm may take to settle a release after SIGTERM; helm 3 and 4 need
@@ -259,16 +259,16 @@ impl Runner {
         let helm = self.helm.display();
         let because = crate::text::line(ran.stderr.trim(), crate::text::LINE).into_owned();
         match code {
-            Some(exec::NOT_FOUND) => Err(Error::new(
+            Some(shim::NOT_FOUND) => Err(Error::new(
                 Kind::Node,
                 format!("helm is not at {helm} any more"),
             )),
-            Some(exec::NOT_EXECUTABLE) => Err(Error::new(
+            Some(shim::NOT_EXECUTABLE) => Err(Error::new(
                 Kind::Node,
                 format!("helm at {helm} cannot be run: {because}"),
             )
             .hint("install the helm of this machine's kind, with its executable bit")),
-            Some(exec::ORPHANED) => {
+            Some(shim::ORPHANED) => {
                 Err(Error::new(Kind::Internal, "helm was not begun").detail(because))
             }
             _ => Ok(()),
@@ -308,7 +308,7 @@ impl Runner {
             Start::Guarded => {
                 let mut command = Command::new("/proc/self/exe");
                 command
-                    .arg(exec::ENTRY)
+                    .arg(shim::ENTRY)
                     .arg(std::process::id().to_string())
                     .arg(&self.helm);
                 command
@@ -342,5 +342,5 @@ fn pid(child: &Child) -> Option<Pid> {
 }
 
 #[cfg(test)]
-#[path = "process_tests.rs"]
+#[path = "runner_tests.rs"]
 pub(crate) mod tests;

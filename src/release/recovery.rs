@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::helm::records::{Record, Status};
+use crate::release::record::{Record, Status};
 
 /// How long a helm of ours may take from its start to its record: it reads the
 /// chart, asks the server what it can do, and renders.
@@ -121,7 +121,7 @@ mod tests {
     use serde_json::json;
 
     use super::{Decision, Facts, decide};
-    use crate::helm::records::{Record, read};
+    use crate::release::record::{Record, read};
 
     /// `status@second`, behind a revision that helm settled when told to end a
     /// `*`, and a `+` where a deploy did it.

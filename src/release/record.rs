@@ -1,9 +1,7 @@
 //! Release records: what helm stored of each revision.
 //!
-//! Read from the cluster, not through `helm`: a record is the only proof of
-//! what was applied, and settling one rewrites it. Decoding is pure, bounded
-//! and keeps the JSON beneath untouched. It must never guess: a record that
-//! cannot be read is an error.
+//! Pure. Decoding is bounded and keeps the JSON beneath untouched. It must never
+//! guess: a record that cannot be read is an error.
 //!
 //! Format: `helm.sh/helm/v4@v4.3.1/pkg/storage/driver/{secrets,util}.go` and
 //! `pkg/release/v1/release.go`; Helm 3's is the same but for `apply_method`.
@@ -15,11 +13,8 @@ use std::io::Read as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams};
-use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 
-use crate::cluster::client::{failed, within};
 use crate::error::{Error, Kind, Result};
 use crate::text;
 
@@ -59,13 +54,6 @@ impl Driver {
                 ),
             )
             .hint("keep releases in Secrets: leave HELM_DRIVER unset")),
-        }
-    }
-
-    fn resource(self) -> ApiResource {
-        match self {
-            Self::Secrets => ApiResource::erase::<k8s_openapi::api::core::v1::Secret>(&()),
-            Self::ConfigMaps => ApiResource::erase::<k8s_openapi::api::core::v1::ConfigMap>(&()),
         }
     }
 }
@@ -198,53 +186,6 @@ pub fn next_is_server_side(last: Option<&Record>) -> bool {
     last.is_none_or(|last| last.status == Status::Uninstalled || last.server_side)
 }
 
-/// Every record of the release, the oldest first.
-pub async fn list(
-    client: &Client,
-    driver: Driver,
-    namespace: &str,
-    release: &str,
-) -> Result<Vec<Record>> {
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), namespace, &driver.resource());
-    let wanted = ListParams::default().labels(&format!("owner=helm,name={release}"));
-    let what = "the release's records cannot be read";
-    let listed = async {
-        let listed = api.list(&wanted).await;
-        listed.map_err(|error| failed(what, &error))
-    };
-    let found = within(what, listed).await?;
-    let mut records = Vec::new();
-    for object in &found.items {
-        let unreadable =
-            |error: Error| error.detail(format!("in {}/{}", namespace, object.name_any()));
-        let Some(stored) = object.data.pointer("/data/release").and_then(Value::as_str) else {
-            return Err(unreadable(broken("it holds no release")));
-        };
-        let json = match driver {
-            // The API writes a Secret's bytes in base64, and helm's are that already.
-            Driver::Secrets => STANDARD
-                .decode(stored)
-                .map_err(|_| broken("it is not base64"))
-                .and_then(|inner| decode(&inner)),
-            Driver::ConfigMaps => decode(stored.as_bytes()),
-        };
-        records.push(json.and_then(read).map_err(unreadable)?);
-    }
-    records.sort_by_key(|record| record.revision);
-    Ok(records)
-}
-
-/// The record of the highest revision.
-pub async fn last(
-    client: &Client,
-    driver: Driver,
-    namespace: &str,
-    release: &str,
-) -> Result<Option<Record>> {
-    Ok(list(client, driver, namespace, release).await?.pop())
-}
-
 /// A record from what helm stored: base64 of (gzip of) JSON.
 pub fn decode(stored: &[u8]) -> Result<Value> {
     let bytes = STANDARD
@@ -340,11 +281,11 @@ fn hook(json: &Value) -> Hook {
     }
 }
 
-fn broken(why: &str) -> Error {
+pub(super) fn broken(why: &str) -> Error {
     Error::new(Kind::Node, format!("a record of the release cannot be read: {why}"))
         .hint("see `helm history`; a record that was edited or cut off has to be restored or removed by hand")
 }
 
 #[cfg(test)]
-#[path = "records_tests.rs"]
+#[path = "record_tests.rs"]
 mod tests;

@@ -73,20 +73,20 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Environment {
 
 /// What the node says of helm's environment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Say<'a> {
+pub(crate) struct Say<'a> {
     /// `[env]`: set whatever the environment holds.
-    pub(super) env: &'a BTreeMap<String, String>,
+    pub(crate) env: &'a BTreeMap<String, String>,
     /// Names that are inherited though a workflow set them.
-    pub(super) inherit: &'a BTreeSet<String>,
+    pub(crate) inherit: &'a BTreeSet<String>,
     /// Relative paths of `[env]` are meant from here.
-    pub(super) base: &'a Path,
+    pub(crate) base: &'a Path,
 }
 
 /// Helm's whole environment, and the names that were dropped though they
 /// would have bent helm or this program. Relative paths become absolute
 /// against `cwd`, since helm runs in a directory of its own. Which kubeconfig
 /// counts is decided elsewhere: `KUBECONFIG` is here as it was inherited.
-pub(super) fn for_helm(
+pub(crate) fn for_helm(
     environment: &Environment,
     say: Say<'_>,
     cwd: &Path,
@@ -130,7 +130,7 @@ pub(super) fn for_helm(
 }
 
 /// The one warning for what was dropped.
-pub(super) fn dropped_warning(dropped: &[String]) -> Option<String> {
+pub(crate) fn dropped_warning(dropped: &[String]) -> Option<String> {
     if dropped.is_empty() {
         return None;
     }
@@ -157,7 +157,7 @@ pub(super) fn dropped_warning(dropped: &[String]) -> Option<String> {
 
 /// A path, or each of a list of paths, against `base` where it is relative. An
 /// empty entry of `PATH` means the working directory (POSIX).
-pub(super) fn absolute(value: &OsStr, form: Form, base: &Path) -> OsString {
+pub(crate) fn absolute(value: &OsStr, form: Form, base: &Path) -> OsString {
     match form {
         _ if value.is_empty() => value.to_owned(),
         Form::Text => value.to_owned(),

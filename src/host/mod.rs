@@ -1,0 +1,12 @@
+//! The machine as a run finds it: the environment as a value, users and groups.
+//!
+//! Nothing here decides what becomes of a deploy.
+
+mod accounts;
+mod environment;
+mod variables;
+
+pub use accounts::Accounts;
+pub use environment::Environment;
+pub(crate) use environment::{Say, dropped_warning, for_helm};
+pub use variables::{Class, Form, VARIABLES, Variable};
