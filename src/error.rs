@@ -7,8 +7,6 @@
 
 use std::error::Error as StdError;
 
-use crate::exit::Exit;
-
 /// A result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -29,17 +27,17 @@ pub enum Kind {
     Chart,
     /// The rollout failed; the last good revision serves.
     RolledBack,
-    /// The rollout failed; the release needs hands.
+    /// The rollout failed, or the records stand in the way: manual action is required.
     Broken,
     /// Another deploy holds the release.
     Locked,
     /// A signal ended the run.
-    Cancelled(Signal),
+    Cancelled(UnixSignal),
 }
 
 /// The signals that cancel a deploy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub enum UnixSignal {
     /// SIGHUP
     Hangup,
     /// SIGINT
@@ -48,7 +46,7 @@ pub enum Signal {
     Terminate,
 }
 
-impl Signal {
+impl UnixSignal {
     /// The name as people write it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -60,21 +58,133 @@ impl Signal {
 }
 
 impl Kind {
-    /// How a run with this error ends.
-    pub const fn exit(self) -> Exit {
+    /// The exit code.
+    pub const fn code(self) -> u8 {
         match self {
-            Self::Internal => Exit::Internal,
-            Self::Request => Exit::Request,
-            Self::Node => Exit::Node,
-            Self::Policy => Exit::Policy,
-            Self::Registry => Exit::Registry,
-            Self::Chart => Exit::Chart,
-            Self::RolledBack => Exit::RolledBack,
-            Self::Broken => Exit::Broken,
-            Self::Locked => Exit::Locked,
-            Self::Cancelled(Signal::Hangup) => Exit::Hangup,
-            Self::Cancelled(Signal::Interrupt) => Exit::Interrupted,
-            Self::Cancelled(Signal::Terminate) => Exit::Terminated,
+            Self::Internal => 1,
+            Self::Request => 2,
+            Self::Node => 3,
+            Self::Policy => 4,
+            Self::Registry => 5,
+            Self::Chart => 6,
+            Self::RolledBack => 7,
+            Self::Broken => 8,
+            Self::Locked => 9,
+            Self::Cancelled(UnixSignal::Hangup) => 129,
+            Self::Cancelled(UnixSignal::Interrupt) => 130,
+            Self::Cancelled(UnixSignal::Terminate) => 143,
+        }
+    }
+
+    /// What it means, as the README says it.
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Internal => "internal error: a bug",
+            Self::Request => "invalid request",
+            Self::Node => "node not ready: configuration, helm, cluster or credentials",
+            Self::Policy => "refused by the node's policy: event, app, owner, chart, freeze",
+            Self::Registry => "chart or image not available in the registry",
+            Self::Chart => "the chart does not render, or the images would not take effect",
+            Self::RolledBack => "rollout failed; the last good revision serves",
+            Self::Broken => {
+                "rollout failed, or the release's records stand in the way; manual action required"
+            }
+            Self::Locked => "another deploy of this release holds the lock for too long",
+            Self::Cancelled(UnixSignal::Hangup) => "cancelled by HUP, settled first",
+            Self::Cancelled(UnixSignal::Interrupt) => "cancelled by INT, settled first",
+            Self::Cancelled(UnixSignal::Terminate) => "cancelled by TERM, settled first",
+        }
+    }
+
+    /// What the caller does next, as the README says it.
+    const fn cure(self) -> &'static str {
+        match self {
+            Self::Internal => "report it",
+            Self::Request => "fix the workflow",
+            Self::Node => "fix the node",
+            Self::Policy => "ask its operators",
+            Self::Registry => "push it; check access",
+            Self::Chart => "fix the chart or the mapping",
+            Self::RolledBack => "fix the release",
+            Self::Broken => "the operators",
+            Self::Locked | Self::Cancelled(_) => "retry",
+        }
+    }
+
+    /// The word for it in the journal and in `--json`.
+    const fn outcome(self) -> &'static str {
+        match self {
+            Self::Internal => "internal-error",
+            Self::Request => "invalid-request",
+            Self::Node => "node-not-ready",
+            Self::Policy => "refused",
+            Self::Registry => "not-in-registry",
+            Self::Chart => "chart-not-usable",
+            Self::RolledBack => "failed-last-good-serves",
+            Self::Broken => "failed-needs-hands",
+            Self::Locked => "locked",
+            Self::Cancelled(_) => "cancelled",
+        }
+    }
+}
+
+/// How a run ends, as its caller sees it. The README's table is tested against
+/// [`Exit::ALL`]. A code is never given another meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Deployed and verified; a subcommand did what it is for.
+    Deployed,
+    /// It failed.
+    Failed(Kind),
+}
+
+impl Exit {
+    /// Every way to end, in the order of the codes.
+    pub const ALL: [Self; 13] = [
+        Self::Deployed,
+        Self::Failed(Kind::Internal),
+        Self::Failed(Kind::Request),
+        Self::Failed(Kind::Node),
+        Self::Failed(Kind::Policy),
+        Self::Failed(Kind::Registry),
+        Self::Failed(Kind::Chart),
+        Self::Failed(Kind::RolledBack),
+        Self::Failed(Kind::Broken),
+        Self::Failed(Kind::Locked),
+        Self::Failed(Kind::Cancelled(UnixSignal::Hangup)),
+        Self::Failed(Kind::Cancelled(UnixSignal::Interrupt)),
+        Self::Failed(Kind::Cancelled(UnixSignal::Terminate)),
+    ];
+
+    /// The process's exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Deployed => 0,
+            Self::Failed(kind) => kind.code(),
+        }
+    }
+
+    /// What it means, as the README says it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Deployed => "deployed and verified",
+            Self::Failed(kind) => kind.meaning(),
+        }
+    }
+
+    /// What the caller does next, as the README says it.
+    pub const fn cure(self) -> &'static str {
+        match self {
+            Self::Deployed => "",
+            Self::Failed(kind) => kind.cure(),
+        }
+    }
+
+    /// The word for it in the journal and in `--json`.
+    pub const fn outcome(self) -> &'static str {
+        match self {
+            Self::Deployed => "deployed",
+            Self::Failed(kind) => kind.outcome(),
         }
     }
 }
@@ -149,7 +259,7 @@ impl Error {
 
     /// Adds the error beneath this one.
     #[must_use]
-    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -161,7 +271,7 @@ impl Error {
 
     /// How the run ends.
     pub const fn exit(&self) -> Exit {
-        self.kind.exit()
+        Exit::Failed(self.kind)
     }
 
     /// The lines of evidence, most telling first, then the chain of causes.
@@ -178,5 +288,19 @@ impl Error {
     /// What to do next.
     pub fn hints(&self) -> &[String] {
         &self.hints
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Exit;
+
+    #[test]
+    fn codes_are_distinct_and_in_order() {
+        let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
+        let mut sorted = codes.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(codes, sorted);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::signal::{Digest, ImageKey};
 use crate::text;
 
 /// The steps of a deploy that people see, in their order.
@@ -71,7 +72,7 @@ pub enum Event<'a> {
     /// Something to see to, though the deploy goes on.
     Warning(&'a str),
     /// What is known when the run ends, told right before its end.
-    Learnt(&'a Facts),
+    RunFacts(&'a RunFacts),
     /// The run ended well.
     Finished(&'a Report),
     /// The run ended with an error.
@@ -94,16 +95,27 @@ pub struct Summary {
 }
 
 /// What is known of a run when it ends, however it ends.
-#[derive(Clone, Debug, Default)]
-pub struct Facts {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFacts {
     /// The chart's digest in the registry.
-    pub chart_digest: Option<String>,
-    /// The digest of each image by its key, as far as the registry told.
-    pub digests: BTreeMap<String, String>,
+    pub chart_digest: Option<Digest>,
+    /// The digest of each image, as far as the registry told.
+    pub digests: BTreeMap<ImageKey, Digest>,
+    /// The phases that ended, in their order.
+    pub phases: Vec<PhaseTiming>,
     /// The revision that served before.
     pub before: Option<u32>,
     /// The release's last revision.
     pub revision: Option<u32>,
+}
+
+/// A phase that ended, and how long it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhaseTiming {
+    /// The phase.
+    pub phase: Phase,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// How far one workload is.

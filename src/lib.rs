@@ -11,7 +11,6 @@ pub mod cluster;
 pub mod doctor;
 pub mod error;
 pub mod event;
-pub mod exit;
 pub mod forward;
 pub mod helm;
 pub mod host;

@@ -5,18 +5,17 @@
 
 mod apply;
 mod failure;
-mod hand_over;
-mod heal;
-mod look;
-mod moved;
-mod obstacles;
+mod forward;
+mod preconditions;
+mod preflight;
 mod prove;
+mod recover;
 mod rollback;
+mod tag_drift;
 mod verify;
-mod wait;
+mod wait_strategy;
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
@@ -24,12 +23,11 @@ use tokio::time::Instant;
 
 use crate::cluster::lease::Lease;
 use crate::error::{Kind, Result};
-use crate::event::{Event, Events, Phase, Report, Summary};
+use crate::event::{Event, Events, Phase, PhaseTiming, Report, RunFacts, Summary};
 use crate::plan::Plan;
 use crate::process::Cancel;
 use crate::release::record::{Record, Status};
-use crate::run::{Holder, RunId, Who};
-use crate::state::journal::Lap;
+use crate::run::{LockHolder, RunId, Who};
 use crate::state::lock::{self, Lock};
 
 /// How long the lease may take to be given back; else it runs out.
@@ -39,11 +37,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const HURRY: Duration = Duration::from_millis(300);
 
 /// A deploy on its way.
-pub struct Course<'a> {
+pub struct Run<'a> {
     /// What will be done.
     pub plan: &'a Plan,
     /// The run's id.
-    pub run: &'a RunId,
+    pub id: &'a RunId,
     /// Who runs it.
     pub who: &'a Who,
     /// Where what happens is told.
@@ -51,7 +49,9 @@ pub struct Course<'a> {
     /// Whether it was cancelled.
     pub cancel: &'a Cancel,
     /// What the journal wants to know.
-    pub ledger: Ledger,
+    pub facts: RunFacts,
+    /// What was kept of it so far: logs and all, not for a public log.
+    evidence: Vec<String>,
     /// Whether the logs of pods may be shown: they may hold secrets.
     pub show_logs: bool,
     deadline: Instant,
@@ -64,39 +64,23 @@ pub struct Course<'a> {
     settled: bool,
 }
 
-/// What is known of a run when it ends, however it ends.
-#[derive(Clone, Debug, Default)]
-pub struct Ledger {
-    /// The chart's digest in the registry.
-    pub chart_digest: Option<String>,
-    /// The digest of each image, as far as the registry told.
-    pub digests: BTreeMap<String, String>,
-    /// The phases that ended, in their order.
-    pub phases: Vec<Lap>,
-    /// The revision before.
-    pub before: Option<u32>,
-    /// The revision after.
-    pub revision: Option<u32>,
-    /// What is kept of a failed rollout: logs and all, not for a public log.
-    pub evidence: Vec<String>,
-}
-
-impl<'a> Course<'a> {
+impl<'a> Run<'a> {
     /// A deploy that begins now: the budget counts from here.
     pub fn new(
         plan: &'a Plan,
-        run: &'a RunId,
+        id: &'a RunId,
         who: &'a Who,
         events: &'a Events,
         cancel: &'a Cancel,
     ) -> Self {
         Self {
             plan,
-            run,
+            id,
             who,
             events,
             cancel,
-            ledger: Ledger::default(),
+            facts: RunFacts::default(),
+            evidence: Vec::new(),
             show_logs: false,
             deadline: Instant::now() + plan.budget,
             patience: plan.lock_timeout,
@@ -118,7 +102,7 @@ impl<'a> Course<'a> {
 
     fn end(&mut self, phase: Phase, begun: Instant) {
         let took = begun.elapsed();
-        self.ledger.phases.push(Lap::new(phase, took));
+        self.facts.phases.push(PhaseTiming { phase, took });
         self.events.emit(&Event::Done(phase, took));
     }
 
@@ -146,50 +130,50 @@ impl<'a> Course<'a> {
 }
 
 /// Deploys what the plan says, and proves it.
-pub async fn run(course: &mut Course<'_>) -> Result<Report> {
+pub async fn run(run: &mut Run<'_>) -> Result<Report> {
     let begun = Instant::now();
-    let summary = summary(course);
-    course.events.emit(&Event::Planned(&summary));
+    let summary = summary(run);
+    run.events.emit(&Event::Planned(&summary));
 
-    lock(course).await?;
-    if let Some(forward) = &course.plan.forward {
-        return hand_over::to(course, forward, summary, begun).await;
+    lock(run).await?;
+    if let Some(forward) = &run.plan.forward {
+        return forward::to(run, forward, summary, begun).await;
     }
-    let done = deploy(course, summary).await;
+    let done = deploy(run, summary).await;
     // Before the lock ends: who waits for that finds the lease free.
-    give_back(course).await;
-    course.lock = None;
+    give_back(run).await;
+    run.lock = None;
     let mut report = done?;
     report.took = begun.elapsed();
     Ok(report)
 }
 
 /// All that is done under the lock.
-async fn deploy(course: &mut Course<'_>, summary: Summary) -> Result<Report> {
-    let mut found = look::preflight(course).await?;
-    if !course.plan.dry_run {
+async fn deploy(run: &mut Run<'_>, summary: Summary) -> Result<Report> {
+    let mut found = preflight::preflight(run).await?;
+    if !run.plan.dry_run {
         // Before the proof: what is left decides whether helm installs or upgrades.
-        heal::before(course, &mut found).await?;
+        recover::before(run, &mut found).await?;
     }
-    let proof = prove::images(course, &found).await?;
+    let proof = prove::images(run, &found).await?;
     let mut report = Report {
         summary,
         before: found.serving().map(|record| record.revision),
         revision: None,
         unchanged: false,
-        dry_run: course.plan.dry_run,
+        dry_run: run.plan.dry_run,
         forward: None,
-        placed: prove::placed(course.plan, &proof),
+        placed: prove::placed(run.plan, &proof),
         took: Duration::ZERO,
     };
-    if !course.plan.dry_run {
-        let applied = apply::upgrade(course, &found, &proof).await;
+    if !run.plan.dry_run {
+        let applied = apply::upgrade(run, &found, &proof).await;
         if let Err(error) = applied {
             // What another helm is at work on is not ours to settle.
-            course.settled = error.kind() == Kind::Locked || heal::after(course, &found).await;
-            return Err(heal::told(course, error));
+            run.settled = error.kind() == Kind::Locked || recover::after(run, &found).await;
+            return Err(recover::told(run, error));
         }
-        let record = verify::release(course, &found, &proof).await?;
+        let record = verify::release(run, &found, &proof).await?;
         report.revision = Some(record.revision);
         report.unchanged = found
             .serving()
@@ -198,23 +182,23 @@ async fn deploy(course: &mut Course<'_>, summary: Summary) -> Result<Report> {
     Ok(report)
 }
 
-async fn give_back(course: &mut Course<'_>) {
-    let within = if course.cancel.signal().is_some() {
+async fn give_back(run: &mut Run<'_>) {
+    let within = if run.cancel.signal().is_some() {
         HURRY
     } else {
         PATIENCE
     };
-    if let Some(lease) = course.lease.take() {
-        lease.end(course.settled, within).await;
+    if let Some(lease) = run.lease.take() {
+        lease.end(run.settled, within).await;
     }
 }
 
-fn summary(course: &Course<'_>) -> Summary {
-    let request = &course.plan.request;
+fn summary(run: &Run<'_>) -> Summary {
+    let request = &run.plan.request;
     Summary {
-        run: course.run.to_string(),
-        release: course.plan.release.clone(),
-        namespace: course.plan.namespace.clone(),
+        run: run.id.to_string(),
+        release: run.plan.release.clone(),
+        namespace: run.plan.namespace.clone(),
         chart: format!("{} {}", request.chart, request.version),
         images: request
             .images
@@ -226,30 +210,30 @@ fn summary(course: &Course<'_>) -> Summary {
 
 /// One deploy of a release at a time. A dry run changes nothing and takes no
 /// lock.
-async fn lock(course: &mut Course<'_>) -> Result<()> {
-    if course.plan.dry_run {
+async fn lock(run: &mut Run<'_>) -> Result<()> {
+    if run.plan.dry_run {
         return Ok(());
     }
-    let begun = course.begin(Phase::Lock);
-    let plan = course.plan;
-    let me = Holder::this_process(course.run, course.who);
+    let begun = run.begin(Phase::Lock);
+    let plan = run.plan;
+    let me = LockHolder::this_process(run.id, run.who);
     let waiting = lock::acquire(
         &plan.state,
         &plan.namespace,
         &plan.release,
         &me,
         plan.lock_timeout,
-        |waiting| course.events.progress(waiting.line()),
+        |waiting| run.events.progress(waiting.line()),
     );
-    let lock = course.unless_cancelled(waiting).await?;
+    let lock = run.unless_cancelled(waiting).await?;
     if let Some(warning) = lock.warning() {
-        course.events.warn(warning);
+        run.events.warn(warning);
     }
-    course.end(Phase::Lock, begun);
-    course.patience = plan.lock_timeout.saturating_sub(begun.elapsed());
+    run.end(Phase::Lock, begun);
+    run.patience = plan.lock_timeout.saturating_sub(begun.elapsed());
     // The wait for others is not this deploy's own time.
-    course.deadline = Instant::now() + plan.budget;
-    course.lock = Some(lock);
+    run.deadline = Instant::now() + plan.budget;
+    run.lock = Some(lock);
     Ok(())
 }
 

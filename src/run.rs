@@ -157,7 +157,7 @@ pub(crate) fn field(value: &str) -> String {
 
 /// Who holds a lock: written into its file, so that waiters can tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub struct LockHolder {
     /// The process.
     pub pid: u32,
     /// When that process started, in ticks since boot (field 22 of
@@ -177,7 +177,7 @@ pub struct Holder {
     pub helm_began: Option<Timestamp>,
 }
 
-impl Holder {
+impl LockHolder {
     /// This process, holding from now on.
     pub fn this_process(run: &RunId, who: &Who) -> Self {
         let pid = std::process::id();

@@ -27,7 +27,7 @@ pub struct Layout {
     /// Where the digest stands.
     pub digest: Option<ValuePath>,
     /// How a digest is spelt.
-    pub spelling: Spelling,
+    pub spelling: DigestStyle,
 }
 
 /// Where the registry of a reference stands.
@@ -45,7 +45,7 @@ pub enum Prefix {
 
 /// How a digest is spelt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spelling {
+pub enum DigestStyle {
     /// In its own field, or at the end of a field that holds the whole.
     Own,
     /// With the tag: repository `path@sha256` and tag `<hex>`, or tag
@@ -78,7 +78,7 @@ impl Layout {
             }
         };
         let (mut tag_field, mut digest_field) = (tag.clone(), digest.clone());
-        if self.spelling == Spelling::WithTag
+        if self.spelling == DigestStyle::WithTag
             && self.tag.is_some()
             && let Some(digest) = digest
         {

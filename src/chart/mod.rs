@@ -7,32 +7,32 @@
 //! escaped when shown.
 
 pub mod archive;
+pub mod immutability;
 pub mod layout;
-pub mod live;
 pub mod proof;
 pub mod reference;
 pub mod values;
 
-mod advice;
+mod check;
 mod dependencies;
-mod judge;
-mod names;
-mod places;
-mod residue;
+mod diagnostics;
+mod label_rules;
+mod layout_candidates;
+mod leftover_fields;
+mod probe;
 mod search;
 mod sentinel;
-mod sight;
+mod sentinel_scan;
+mod suggestions;
 #[cfg(test)]
 mod tests;
-mod trial;
-mod ways;
 
 use std::future::Future;
 
 pub use archive::Chart;
 pub use layout::Layout;
+pub use leftover_fields::leftover_fields;
 pub use proof::{Placed, Proof, prove, verify_record};
-pub use residue::residue;
 
 /// Something that renders the chart with the node's values and, after them,
 /// `overrides`: `helm template` or a server-side dry run.

@@ -1,8 +1,8 @@
 //! The proof that the requested images take effect, before anything is touched.
 //!
-//! Sentinels show which container takes which value ([`super::trial`]); the
+//! Sentinels show which container takes which value ([`super::probe`]); the
 //! render with the real overrides must then carry exactly the requested
-//! references ([`super::judge`]). A value that the chart ignores is the
+//! references ([`super::check`]). A value that the chart ignores is the
 //! classic silent failure of a deploy; here it is an error that names the
 //! container and the line for deploy.toml.
 
@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::archive::Chart;
-use super::judge::{self, Expected, Judgement};
+use super::check::{self, Expected, Judgement};
 use super::layout::{self, Layout};
+use super::probe::{self, Candidate, ContainerSlot, ProbeResult, State};
 use super::search::Search;
-use super::trial::{self, Candidate, Outcome, Slot, State};
-use super::{Render, advice, names, values};
+use super::{Render, diagnostics, label_rules, values};
 use crate::manifest::Object;
 use crate::plan::{ImageRules, ValuePath};
 use crate::signal::{ImageKey, ImageRef};
@@ -119,11 +119,11 @@ pub async fn prove<R: Render>(
                 .map(|spot| Candidate::new(spot, want.image.clone())),
         );
     }
-    let outcome = match trial::run(candidates, render).await {
+    let outcome = match probe::run(candidates, render).await {
         Ok(outcome) => outcome,
         Err(error) => return Err(without_places(&coalesced, &placeless, rules, error)),
     };
-    let advice = advice::Advice {
+    let advice = diagnostics::Advice {
         values: &coalesced,
         outcome: &outcome,
         wants: &wants,
@@ -145,7 +145,7 @@ pub async fn prove<R: Render>(
         .map(|want| (&want.key, spelt(&chosen, &want.key)))
         .collect();
     let expected = expected(&outcome, &wants, &shown);
-    let judgement = judge::judge(&objects, &expected, images, &rules.allowed);
+    let judgement = check::judge(&objects, &expected, images, &rules.allowed);
     let shared: BTreeSet<&ValuePath> = chosen
         .iter()
         .filter_map(|(layout, _)| layout.shared())
@@ -156,7 +156,7 @@ pub async fn prove<R: Render>(
     if !judgement.problems.is_empty() {
         return Err(advice.refused(judgement));
     }
-    unquoted(names::unquoted(&objects))?;
+    unquoted(label_rules::unquoted(&objects))?;
     notes.extend(judgement.notes);
     Ok(Proof {
         layouts: chosen.iter().map(|(layout, _)| (*layout).clone()).collect(),
@@ -199,7 +199,7 @@ pub fn verify_record<S: AsRef<str>>(
             values: &placed.values,
         })
         .collect();
-    Ok(judge::judge(&objects, &expected, &proof.images, &proof.allowed).problems)
+    Ok(check::judge(&objects, &expected, &proof.images, &proof.allowed).problems)
 }
 
 /// The keys, and what is wanted of each. A worker that was not asked for takes
@@ -235,7 +235,7 @@ fn named(
     search: &Search<'_>,
     want: &Want,
     paths: &[ValuePath],
-) -> Result<Vec<super::search::Spot>> {
+) -> Result<Vec<super::search::ImageLocation>> {
     paths
         .iter()
         .map(|path| {
@@ -253,8 +253,8 @@ fn named(
 /// The chart does not render; where it has no place for some images, that is
 /// the likelier cause.
 fn without_places(values: &Value, wants: &[Want], rules: &ImageRules, error: Error) -> Error {
-    let outcome = Outcome::default();
-    let advice = advice::Advice {
+    let outcome = ProbeResult::default();
+    let advice = diagnostics::Advice {
         values,
         outcome: &outcome,
         wants,
@@ -305,11 +305,11 @@ fn spelt(chosen: &[(&Layout, &ImageRef)], key: &ImageKey) -> String {
 }
 
 fn expected<'a>(
-    outcome: &'a Outcome,
+    outcome: &'a ProbeResult,
     wants: &'a [Want],
     shown: &'a BTreeMap<&ImageKey, String>,
 ) -> Vec<Expected<'a>> {
-    let wanted = |slot: &Slot| wants.iter().find(|want| want.key == slot.key);
+    let wanted = |slot: &ContainerSlot| wants.iter().find(|want| want.key == slot.key);
     outcome
         .slots
         .iter()

@@ -1,7 +1,7 @@
 //! Where a chart's values may spell the image of a key.
 //!
 //! Only candidates: which of them the templates read is shown by a render
-//! ([`super::trial`]), never guessed here.
+//! ([`super::probe`]), never guessed here.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::signal::{ImageKey, ImageRef};
 
 /// One place, and the ways in which a template may read it, likeliest first.
 #[derive(Clone, Debug)]
-pub(super) struct Spot {
+pub(super) struct ImageLocation {
     pub(super) key: ImageKey,
     pub(super) at: ValuePath,
     pub(super) ways: Vec<Layout>,
@@ -59,7 +59,7 @@ fn below(scope: Option<&ValuePath>, keys: &[&str]) -> Option<ValuePath> {
 impl Search<'_> {
     /// Every place for `key` that the values have; where there is none, those
     /// among the globals.
-    pub(super) fn spots(&self, key: &ImageKey) -> Vec<Spot> {
+    pub(super) fn spots(&self, key: &ImageKey) -> Vec<ImageLocation> {
         let mut spots = Vec::new();
         let scopes = std::iter::once(None).chain(self.subcharts.iter().map(Some));
         for scope in scopes {
@@ -73,7 +73,7 @@ impl Search<'_> {
     }
 
     /// The place that the node names.
-    pub(super) fn named(&self, key: &ImageKey, at: &ValuePath) -> Option<Spot> {
+    pub(super) fn named(&self, key: &ImageKey, at: &ValuePath) -> Option<ImageLocation> {
         // The longest subchart path above it: its shared fields are that chart's.
         let scope = self
             .subcharts
@@ -94,7 +94,7 @@ impl Search<'_> {
         format!("{key}.image, {key}.repository, images.{key}, image.{key}, {key}Image")
     }
 
-    fn in_scope(&self, key: &ImageKey, scope: Option<&ValuePath>) -> Vec<Spot> {
+    fn in_scope(&self, key: &ImageKey, scope: Option<&ValuePath>) -> Vec<ImageLocation> {
         let key_image = format!("{key}Image");
         let places: [(&[&str], &Names); 5] = [
             (&[key.as_str(), "image"], MAP_FIELDS),

@@ -234,14 +234,14 @@ fn an_image_beside_the_requested_ones_is_refused_unless_allowed() {
     reason = "each field is there or not, by itself"
 )]
 #[derive(Clone, Copy, Debug)]
-struct Spelling {
+struct DigestStyle {
     registry: bool,
     tag: bool,
     digest: bool,
     digest_outranks: bool,
 }
 
-impl Spelling {
+impl DigestStyle {
     fn values(self, key: &str) -> Value {
         let mut map = json!({"repository": format!("old/{key}")});
         if self.registry {
@@ -278,9 +278,9 @@ impl Spelling {
     }
 }
 
-fn spelling() -> impl Strategy<Value = Spelling> {
+fn spelling() -> impl Strategy<Value = DigestStyle> {
     (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(registry, tag, digest, digest_outranks)| Spelling {
+        |(registry, tag, digest, digest_outranks)| DigestStyle {
             registry,
             tag,
             digest,

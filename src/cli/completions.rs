@@ -4,8 +4,7 @@
 
 use clap_complete::Shell;
 
-use crate::error::{Error, Kind, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Exit, Kind, Result};
 
 /// What `deploy completions` takes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
@@ -27,7 +26,7 @@ fn script(shell: Shell) -> Result<String> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut super::command(), "deploy", &mut script);
     let mut script = String::from_utf8(script).map_err(|error| {
-        Error::new(Kind::Internal, "the completions are not UTF-8").because(error)
+        Error::new(Kind::Internal, "the completions are not UTF-8").with_source(error)
     })?;
     match shell {
         Shell::Bash => script.push_str("complete -F _deploy -o bashdefault -o default deploy.sh\n"),

@@ -6,9 +6,8 @@ use std::ffi::OsStr;
 use anstyle::{AnsiColor, Style};
 
 use super::runtime;
-use crate::doctor::{self, Asked, Finding, Level};
-use crate::error::{Error, Kind, Result};
-use crate::exit::Exit;
+use crate::doctor::{self, Finding, Options, Severity};
+use crate::error::{Error, Exit, Kind, Result};
 use crate::host::Environment;
 use crate::report;
 
@@ -27,7 +26,7 @@ pub struct Args {
 pub(super) fn run(invoked_as: &OsStr, args: &Args) -> Result<Exit> {
     let environment = Environment::of_process();
     report::trace::start(&environment);
-    let asked = Asked {
+    let asked = Options {
         invoked_as,
         app: args.app.as_ref(),
     };
@@ -37,20 +36,24 @@ pub(super) fn run(invoked_as: &OsStr, args: &Args) -> Result<Exit> {
         .map(|finding| line(finding, args.json))
         .collect();
     report::print(&environment, &lines?);
-    let failed = found.iter().any(|finding| finding.level == Level::Fail);
-    Ok(if failed { Exit::Node } else { Exit::Deployed })
+    let failed = found.iter().any(|finding| finding.level == Severity::Fail);
+    Ok(if failed {
+        Exit::Failed(Kind::Node)
+    } else {
+        Exit::Deployed
+    })
 }
 
 fn line(finding: &Finding, json: bool) -> Result<String> {
     if json {
         return serde_json::to_string(finding).map_err(|error| {
-            Error::new(Kind::Internal, "a finding cannot be written as JSON").because(error)
+            Error::new(Kind::Internal, "a finding cannot be written as JSON").with_source(error)
         });
     }
     let colour: Style = match finding.level {
-        Level::Ok => AnsiColor::Green.on_default(),
-        Level::Warn => AnsiColor::Yellow.on_default().bold(),
-        Level::Fail => AnsiColor::Red.on_default().bold(),
+        Severity::Ok => AnsiColor::Green.on_default(),
+        Severity::Warn => AnsiColor::Yellow.on_default().bold(),
+        Severity::Fail => AnsiColor::Red.on_default().bold(),
     };
     let line = finding.to_string();
     let (level, rest) = line.split_at(line.find(' ').unwrap_or(0));

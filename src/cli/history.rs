@@ -1,7 +1,6 @@
 //! `deploy history`: the deploys of this node.
 
-use crate::error::{Error, Kind, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Exit, Kind, Result};
 use crate::host::{Accounts, Environment};
 use crate::report;
 use crate::state::{self, history};
@@ -22,8 +21,9 @@ const LIMIT: usize = 20;
 
 /// Lists them.
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let cwd = std::env::current_dir()
-        .map_err(|error| Error::new(Kind::Node, "the working directory is gone").because(error))?;
+    let cwd = std::env::current_dir().map_err(|error| {
+        Error::new(Kind::Node, "the working directory is gone").with_source(error)
+    })?;
     let uid = rustix::process::geteuid().as_raw();
     let environment = Environment::of_process();
     let state = state::directory(&environment, uid, &Accounts::of_machine(), &cwd)?;

@@ -8,8 +8,7 @@ use std::fmt::Write as _;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::error::{Error, Kind, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Exit, Kind, Result};
 
 /// Where things lie on a node.
 const FILES: [(&str, &str); 4] = [
@@ -39,9 +38,9 @@ fn page() -> Result<String> {
     command.build();
     let mut page = Vec::new();
     write(&command, &mut page)
-        .map_err(|error| Error::new(Kind::Internal, "the page was not made").because(error))?;
+        .map_err(|error| Error::new(Kind::Internal, "the page was not made").with_source(error))?;
     String::from_utf8(page)
-        .map_err(|error| Error::new(Kind::Internal, "the page is not UTF-8").because(error))
+        .map_err(|error| Error::new(Kind::Internal, "the page is not UTF-8").with_source(error))
 }
 
 fn write(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
@@ -139,7 +138,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::page;
-    use crate::exit::Exit;
+    use crate::error::Exit;
     use crate::signal::Flag;
 
     #[test]

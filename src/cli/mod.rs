@@ -5,26 +5,25 @@
 //! signal is told all of its violations at once. Nothing of a signal is
 //! decided here, and nothing slow may start here.
 
-mod bug;
 pub mod completions;
 pub mod doctor;
 pub mod history;
 pub mod man;
+mod panic;
 mod runtime;
 pub mod show;
 pub mod signal;
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::panic;
+use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use clap::builder::StyledStr;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::error::{Error, Kind};
-use crate::exit::Exit;
+use crate::error::{Error, Exit, Kind};
 use crate::process::shim;
 use crate::report::terminal;
 use crate::signal::{Flag, QUIET_SHORT, SWITCHES};
@@ -109,10 +108,10 @@ pub fn invocation(args: impl IntoIterator<Item = OsString>) -> Invocation {
 
 /// Runs a command line.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    bug::keep_quiet();
+    panic::keep_quiet();
     let args: Vec<OsString> = args.into_iter().collect();
-    let ran = panic::catch_unwind(|| perform(args));
-    ran.unwrap_or_else(|bug| ExitCode::from(fail(&bug::error(&*bug)).code()))
+    let ran = catch_unwind(|| perform(args));
+    ran.unwrap_or_else(|bug| ExitCode::from(fail(&panic::error(&*bug)).code()))
 }
 
 fn perform(args: Vec<OsString>) -> ExitCode {

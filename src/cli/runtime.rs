@@ -19,7 +19,7 @@ pub(super) fn on_this_thread<T>(work: impl Future<Output = T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::new(Kind::Node, "no runtime can be started").because(error))?;
+        .map_err(|error| Error::new(Kind::Node, "no runtime can be started").with_source(error))?;
     let done = runtime.block_on(work);
     runtime.shutdown_timeout(WIND_DOWN);
     Ok(done)

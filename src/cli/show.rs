@@ -1,7 +1,6 @@
 //! `deploy show`: one run, with the evidence of its failure.
 
-use crate::error::{Error, Kind, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Exit, Kind, Result};
 use crate::host::{Accounts, Environment};
 use crate::report;
 use crate::run::RunId;
@@ -21,8 +20,9 @@ pub struct Args {
 /// Shows it. Logs of pods are part of it: whoever may read the state directory
 /// may read them, but a workflow's log may be public.
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let cwd = std::env::current_dir()
-        .map_err(|error| Error::new(Kind::Node, "the working directory is gone").because(error))?;
+    let cwd = std::env::current_dir().map_err(|error| {
+        Error::new(Kind::Node, "the working directory is gone").with_source(error)
+    })?;
     let uid = rustix::process::geteuid().as_raw();
     let environment = Environment::of_process();
     let state = state::directory(&environment, uid, &Accounts::of_machine(), &cwd)?;

@@ -6,13 +6,12 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 
-use super::{SUBCOMMANDS, bug, runtime};
-use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Events, Facts, Report};
-use crate::exit::Exit;
+use super::{SUBCOMMANDS, panic, runtime};
+use crate::error::{Error, Exit, Kind, Result};
+use crate::event::{Event, Events, Report, RunFacts};
 use crate::host::Environment;
 use crate::node::{self, Node};
-use crate::pipeline::{self, Course, Ledger};
+use crate::pipeline::{self, Run};
 use crate::plan::Plan;
 use crate::process::Cancel;
 use crate::report;
@@ -61,7 +60,7 @@ fn deploy(
     let judged = judge(args, |app| {
         declared(node.insert(load(invoked_as, environment)), app)
     })?;
-    node::guard::refuse_pull_requests(environment)?;
+    node::event_policy::refuse_pull_requests(environment)?;
     let node = node.unwrap_or_else(|| load(invoked_as, environment))?;
     let at = crate::run::now();
     let run = RunId::new(at);
@@ -85,9 +84,9 @@ fn deploy(
     for warning in warnings {
         events.warn(warning);
     }
-    let (result, ledger) = follow(&plan, &run, &who, environment, events)?;
-    events.emit(&Event::Learnt(&facts(&ledger)));
-    let entry = entry(&plan, run, at, who, ledger, &result);
+    let (result, facts) = follow(&plan, &run, &who, environment, events)?;
+    events.emit(&Event::RunFacts(&facts));
+    let entry = entry(&plan, run, at, who, &facts, &result);
     if let Err(error) = journal::append(&plan.state, &entry) {
         events.warn(format!(
             "the journal in {} cannot be written: {error}",
@@ -100,7 +99,7 @@ fn deploy(
 fn load(invoked_as: &OsStr, environment: &Environment) -> Result<Node> {
     let cwd = std::env::current_dir().map_err(|error| {
         Error::new(Kind::Node, "the working directory is gone")
-            .because(error)
+            .with_source(error)
             .hint("call the script from a directory that is there")
     })?;
     node::load(invoked_as, environment, &cwd)
@@ -117,35 +116,26 @@ fn declared(node: &Result<Node>, app: &App) -> Declared {
 /// Runs the pipeline, and says what is known of the run however it ended.
 fn follow(
     plan: &Plan,
-    run: &RunId,
+    id: &RunId,
     who: &Who,
     environment: &Environment,
     events: &Events,
-) -> Result<(Result<Report>, Ledger)> {
+) -> Result<(Result<Report>, RunFacts)> {
     runtime::on_this_thread(async {
         let cancel = Cancel::listen(environment.inside_actions())?;
-        let mut course = Course::new(plan, run, who, events, &cancel);
-        course.show_logs = may_show_logs(environment);
-        let ran = AssertUnwindSafe(pipeline::run(&mut course)).catch_unwind();
-        let result = ran.await.unwrap_or_else(|bug| Err(bug::error(&*bug)));
-        Ok((result, course.ledger))
+        let mut run = Run::new(plan, id, who, events, &cancel);
+        run.show_logs = may_show_logs(environment);
+        let ran = AssertUnwindSafe(pipeline::run(&mut run)).catch_unwind();
+        let result = ran.await.unwrap_or_else(|bug| Err(panic::error(&*bug)));
+        Ok((result, run.facts))
     })?
 }
 
 /// Whether what pods said may be shown here.
 pub(super) fn may_show_logs(environment: &Environment) -> bool {
-    let payload = node::guard::read_payload(environment);
+    let payload = node::event_policy::read_payload(environment);
     let payload = payload.as_deref().map_err(String::as_str);
-    node::guard::logs_may_be_shown(environment, payload)
-}
-
-fn facts(ledger: &Ledger) -> Facts {
-    Facts {
-        chart_digest: ledger.chart_digest.clone(),
-        digests: ledger.digests.clone(),
-        before: ledger.before,
-        revision: ledger.revision,
-    }
+    node::event_policy::logs_may_be_shown(environment, payload)
 }
 
 fn entry(
@@ -153,24 +143,19 @@ fn entry(
     run: RunId,
     at: crate::run::Timestamp,
     who: Who,
-    ledger: Ledger,
+    facts: &RunFacts,
     result: &Result<Report>,
 ) -> Entry {
     let exit = result.as_ref().map_or_else(Error::exit, |_| Exit::Deployed);
     let entry = Entry {
         release: Some(plan.release.clone()),
         namespace: Some(plan.namespace.clone()),
-        chart_digest: ledger.chart_digest,
-        digests: ledger.digests,
-        phases: ledger.phases,
-        before: ledger.before,
-        revision: ledger.revision,
         forward: plan.forward.as_ref().map(|to| to.target.to_string()),
         dry_run: plan.dry_run,
-        ..Entry::new(run, at, who, &plan.request, exit)
+        ..Entry::new(run, at, who, &plan.request, exit).with_facts(facts)
     };
     match result {
         Ok(_) => entry,
-        Err(error) => entry.because(&error.to_string()),
+        Err(error) => entry.with_cause(&error.to_string()),
     }
 }

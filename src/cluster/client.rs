@@ -28,8 +28,9 @@ pub async fn connect(plan: &Plan) -> Result<Client> {
     // kube runs exec plugins on the spot and waits; this keeps signals alive.
     let made = tokio::task::spawn_blocking(move || Client::try_from(config));
     let made = within("the cluster's credentials", async {
-        made.await
-            .map_err(|error| Error::new(Kind::Internal, "the client was not made").because(error))
+        made.await.map_err(|error| {
+            Error::new(Kind::Internal, "the client was not made").with_source(error)
+        })
     });
     made.await?.map_err(|error| unmade(&error))
 }

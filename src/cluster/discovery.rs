@@ -17,7 +17,7 @@ use crate::plan::Capabilities;
 
 /// Whether a namespace is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
+pub enum NamespacePresence {
     /// It is there.
     Present,
     /// It is not there (404).
@@ -67,14 +67,14 @@ pub async fn silent(client: &Client) -> Option<String> {
 }
 
 /// Whether the namespace is there.
-pub async fn namespace(client: &Client, name: &str) -> Result<Presence> {
+pub async fn namespace(client: &Client, name: &str) -> Result<NamespacePresence> {
     let what = "the release's namespace cannot be looked up";
     let api: Api<Namespace> = Api::all(client.clone());
     within(what, async {
         match api.get_metadata(name).await {
-            Ok(_) => Ok(Presence::Present),
-            Err(KubeError::Api(status)) if status.code == 404 => Ok(Presence::Absent),
-            Err(KubeError::Api(status)) if status.code == 403 => Ok(Presence::Unknown),
+            Ok(_) => Ok(NamespacePresence::Present),
+            Err(KubeError::Api(status)) if status.code == 404 => Ok(NamespacePresence::Absent),
+            Err(KubeError::Api(status)) if status.code == 403 => Ok(NamespacePresence::Unknown),
             Err(error) => Err(failed(what, &error)),
         }
     })

@@ -129,8 +129,9 @@ fn from_files(plan: &Plan, paths: &OsStr) -> Result<(Config, Option<String>)> {
         .map_err(|_| incomplete("its server is not a URL"))?;
     let mut config = Config::new(url);
     // This reads the authority for the plugin, from where it lies.
-    let described = ExecAuthCluster::try_from(cluster)
-        .map_err(|error| incomplete("its certificate authority cannot be read").because(error))?;
+    let described = ExecAuthCluster::try_from(cluster).map_err(|error| {
+        incomplete("its certificate authority cannot be read").with_source(error)
+    })?;
     if let Some(pem) = &described.certificate_authority_data {
         let parsed = tls::certificates(pem);
         config.root_cert =
@@ -194,7 +195,7 @@ fn unreadable(file: &Path, error: KubeconfigError) -> Error {
     )
     .hint("see that it is a kubeconfig and that this user may read it");
     if let KubeconfigError::ReadConfig(cause, _) = error {
-        return new.because(cause);
+        return new.with_source(cause);
     }
     let said = error.to_string();
     let place = said.find("line ").map(|at| &said[at..]).unwrap_or_default();
@@ -254,7 +255,7 @@ fn in_cluster(environment: &BTreeMap<OsString, OsString>) -> Result<Config> {
     let url = format!("https://{host}:{port}")
         .parse()
         .map_err(|_| nowhere())?;
-    let mut config = Config::incluster_dns().map_err(|error| nowhere().because(error))?;
+    let mut config = Config::incluster_dns().map_err(|error| nowhere().with_source(error))?;
     config.cluster_url = url;
     Ok(config)
 }

@@ -75,10 +75,10 @@ impl Process {
 
 /// Who holds a Lease, as it says itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub struct LeaseHolder {
     /// What the lock's file says as well: process, user and run.
     #[serde(flatten)]
-    pub lock: run::Holder,
+    pub lock: run::LockHolder,
     /// The machine's name, for people.
     pub host: String,
     /// The machine's boot: no two machines and no two boots have the same.
@@ -90,9 +90,9 @@ pub struct Holder {
     pub helm: Option<Process>,
 }
 
-impl Holder {
+impl LeaseHolder {
     /// This process, on this machine.
-    pub fn this_process(lock: run::Holder) -> Self {
+    pub fn this_process(lock: run::LockHolder) -> Self {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         Self {
             lock,
@@ -134,18 +134,18 @@ impl Holder {
 
 /// A Lease as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct LeaseView {
     /// Who holds it, in one word; none where nobody does.
     identity: Option<String>,
     /// What the holder says of itself, or the last one said.
-    holder: Option<Holder>,
+    holder: Option<LeaseHolder>,
     /// When it was renewed last, by the holder's clock.
     renewed: Option<Timestamp>,
     /// How long it lasts without being renewed.
     lasts: Duration,
 }
 
-impl Seen {
+impl LeaseView {
     /// Reads what the cluster holds: anybody may have written it.
     pub fn of(object: &Object) -> Self {
         let spec = object.spec.clone().unwrap_or_default();
@@ -178,7 +178,7 @@ impl Seen {
     }
 
     /// The holder, where it said who it is.
-    fn known(&self) -> Option<&Holder> {
+    fn known(&self) -> Option<&LeaseHolder> {
         let identity = self.identity.as_deref()?;
         self.holder
             .as_ref()
@@ -202,9 +202,9 @@ impl Seen {
 
 /// What is known besides the Lease.
 #[derive(Clone, Copy, Debug)]
-struct Facts<'a> {
+struct LeaseContext<'a> {
     /// Who asks.
-    me: &'a Holder,
+    me: &'a LeaseHolder,
     /// The time.
     now: Timestamp,
     /// For how long it was seen unchanged, by our own clock: those of two
@@ -216,7 +216,7 @@ struct Facts<'a> {
 
 /// What to do about a Lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decision {
+enum LeaseDecision {
     /// Nobody holds it, or a dead one does.
     Take,
     /// Its holder may live.
@@ -225,7 +225,11 @@ enum Decision {
 
 /// Decides. A holder stops its helm before its Lease runs out ([`keeper`]), so
 /// one that let it run out on another machine has no helm any more.
-fn decide(seen: &Seen, facts: &Facts<'_>, is_gone: impl Fn(Process) -> bool) -> Decision {
+fn decide(
+    seen: &LeaseView,
+    facts: &LeaseContext<'_>,
+    is_gone: impl Fn(Process) -> bool,
+) -> LeaseDecision {
     let age = |renewed| Duration::try_from(facts.now.duration_since(renewed)).unwrap_or_default();
     let stale = seen
         .renewed
@@ -238,15 +242,15 @@ fn decide(seen: &Seen, facts: &Facts<'_>, is_gone: impl Fn(Process) -> bool) -> 
         Some(_) => facts.unchanged >= seen.lasts,
     };
     if free || stale {
-        Decision::Take
+        LeaseDecision::Take
     } else {
-        Decision::Wait
+        LeaseDecision::Wait
     }
 }
 
 /// What a Lease says that `me` holds from now on, or renews. `object` is what
 /// is there, or a new one.
-fn held(mut object: Object, me: &Holder, now: Timestamp) -> Object {
+fn held(mut object: Object, me: &LeaseHolder, now: Timestamp) -> Object {
     let identity = me.lock.run.to_string();
     let spec = object.spec.get_or_insert_default();
     if spec.holder_identity.as_ref() != Some(&identity) {
@@ -267,7 +271,7 @@ fn held(mut object: Object, me: &Holder, now: Timestamp) -> Object {
 }
 
 /// What a Lease says that nobody holds; what its last holder said stays.
-fn let_go(mut object: Object) -> Object {
+fn released(mut object: Object) -> Object {
     let spec: &mut LeaseSpec = object.spec.get_or_insert_default();
     spec.holder_identity = None;
     object

@@ -11,14 +11,14 @@ use super::finding::Finding;
 use super::holders;
 use super::rights::{self, Need};
 use crate::cluster::client::{PATIENCE, connect};
-use crate::cluster::discovery::{self, Presence};
+use crate::cluster::discovery::{self, NamespacePresence};
 use crate::cluster::rights as asked;
 use crate::error::Result;
 use crate::helm::kubernetes;
 use crate::manifest::Object;
 use crate::plan::Plan;
 use crate::release::record::{Driver, Record, Status};
-use crate::release::recovery::{Decision, Facts, decide};
+use crate::release::recovery::{RecoveryContext, RecoveryDecision, decide};
 use crate::release::store;
 use crate::run::{self, Timestamp};
 use crate::signal::ImageRef;
@@ -172,7 +172,7 @@ async fn permissions(
     let check = "rights";
     let namespace = plan.namespace.as_str();
     let may_make = [("create", "", "namespaces")];
-    if discovery::namespace(client, namespace).await? == Presence::Absent
+    if discovery::namespace(client, namespace).await? == NamespacePresence::Absent
         && asked::ours(client, None, &may_make).await? == [false]
     {
         return Ok(Finding::fail(
@@ -283,7 +283,7 @@ fn pending(plan: &Plan, records: &[Record], at_work: bool) -> Finding {
         );
     };
     let (revision, status) = (last.revision, last.status.name());
-    let facts = Facts {
+    let facts = RecoveryContext {
         helm_began: lock::last_helm(&plan.state, namespace, release),
         now: run::now(),
         stale_after: plan.stale_after,
@@ -292,7 +292,7 @@ fn pending(plan: &Plan, records: &[Record], at_work: bool) -> Finding {
     if !last.status.is_pending() || at_work {
         return Finding::ok(check, seen);
     }
-    if !matches!(decide(records, &facts), Decision::Wait(_)) {
+    if !matches!(decide(records, &facts), RecoveryDecision::Wait(_)) {
         return Finding::warn(check, format!("{seen}: its helm was killed"))
             .fix("send the signal again: the next deploy settles it");
     }
@@ -320,37 +320,37 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::{clock, server};
-    use crate::doctor::Level;
+    use crate::doctor::Severity;
     use crate::run::Timestamp;
 
     #[test]
     fn a_server_is_held_against_helm() {
         let helm = "3.14.4".parse().unwrap();
         for (version, level, says) in [
-            ("v1.29.3", Level::Ok, "v1.29.3 answers"),
-            ("v1.26.0+k3s1", Level::Ok, "answers"),
+            ("v1.29.3", Severity::Ok, "v1.29.3 answers"),
+            ("v1.26.0+k3s1", Severity::Ok, "answers"),
             (
                 "v1.34.4",
-                Level::Warn,
+                Severity::Warn,
                 "helm 3.14.4 is made for 1.26 to 1.29",
             ),
-            ("v1.25.0", Level::Warn, "older than 1.26"),
-            ("vendor", Level::Ok, "answers"),
+            ("v1.25.0", Severity::Warn, "older than 1.26"),
+            ("vendor", Severity::Ok, "answers"),
         ] {
             let finding = server(version, Some(&helm));
             assert_eq!(finding.level, level, "{version}");
             assert!(finding.found.contains(says), "{}", finding.found);
         }
-        assert_eq!(server("v1.34.4", None).level, Level::Ok);
+        assert_eq!(server("v1.34.4", None).level, Severity::Ok);
     }
 
     #[test]
     fn a_clock_is_judged_by_how_far_it_is_off() {
         let theirs: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
         for (ours, level, said) in [
-            ("2026-11-24T10:00:29Z", Level::Ok, "the same time"),
-            ("2026-11-24T10:00:31Z", Level::Warn, "31 s ahead of"),
-            ("2026-11-24T09:55:00Z", Level::Fail, "300 s behind"),
+            ("2026-11-24T10:00:29Z", Severity::Ok, "the same time"),
+            ("2026-11-24T10:00:31Z", Severity::Warn, "31 s ahead of"),
+            ("2026-11-24T09:55:00Z", Severity::Fail, "300 s behind"),
         ] {
             let finding = clock(theirs, ours.parse().unwrap());
             assert_eq!(finding.level, level);

@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 use super::Finding;
 use crate::forward::command;
 use crate::plan::Plan;
-use crate::plan::forward::{Forward, Target};
+use crate::plan::forward::{Forward, ForwardTarget};
 
 /// How long connecting may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -18,11 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn look(plan: &Plan, forward: &Forward) -> Finding {
     let target = &forward.target;
     let reached = match target {
-        Target::Unix(path) => connected(UnixStream::connect(path)).await,
-        Target::Http(endpoint) => {
+        ForwardTarget::Unix(path) => connected(UnixStream::connect(path)).await,
+        ForwardTarget::Http(endpoint) => {
             connected(TcpStream::connect((endpoint.host.as_str(), endpoint.port))).await
         }
-        Target::Command { program, .. } => command::found(program, &plan.environment)
+        ForwardTarget::Command { program, .. } => command::found(program, &plan.environment)
             .map(|_| ())
             .ok_or_else(|| "no such program".to_owned()),
     };

@@ -11,7 +11,7 @@ use crate::text;
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Level {
+pub enum Severity {
     /// As it should be.
     Ok,
     /// A deploy works, but somebody should know.
@@ -29,7 +29,7 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
     /// How bad it is.
-    pub level: Level,
+    pub level: Severity,
     /// What was seen.
     pub found: String,
     /// What to do.
@@ -41,7 +41,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(check: &'static str, level: Level, found: impl Into<String>) -> Self {
+    fn new(check: &'static str, level: Severity, found: impl Into<String>) -> Self {
         Self {
             check,
             app: None,
@@ -54,26 +54,26 @@ impl Finding {
 
     /// As it should be.
     pub(super) fn ok(check: &'static str, found: impl Into<String>) -> Self {
-        Self::new(check, Level::Ok, found)
+        Self::new(check, Severity::Ok, found)
     }
 
     /// Worth knowing.
     pub(super) fn warn(check: &'static str, found: impl Into<String>) -> Self {
-        Self::new(check, Level::Warn, found)
+        Self::new(check, Severity::Warn, found)
     }
 
     /// In the way.
     pub(super) fn fail(check: &'static str, found: impl Into<String>) -> Self {
-        Self::new(check, Level::Fail, found)
+        Self::new(check, Severity::Fail, found)
     }
 
     /// What a deploy would have failed with.
     pub(super) fn failed(check: &'static str, error: &Error) -> Self {
-        Self::told(check, Level::Fail, error)
+        Self::told(check, Severity::Fail, error)
     }
 
     /// What an error tells, with its most telling evidence and its hints.
-    pub(super) fn told(check: &'static str, level: Level, error: &Error) -> Self {
+    pub(super) fn told(check: &'static str, level: Severity, error: &Error) -> Self {
         let seen = match error.evidence().first() {
             Some(first) => format!("{error} ({first})"),
             None => error.to_string(),
@@ -129,9 +129,9 @@ fn command(hint: &str) -> Option<&str> {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let level = match self.level {
-            Level::Ok => "ok",
-            Level::Warn => "warn",
-            Level::Fail => "fail",
+            Severity::Ok => "ok",
+            Severity::Warn => "warn",
+            Severity::Fail => "fail",
         };
         write!(f, "{level:<5} {:<12} ", self.check)?;
         if let Some(app) = &self.app {

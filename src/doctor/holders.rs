@@ -6,7 +6,7 @@ use kube::api::Api;
 
 use super::finding::Finding;
 use crate::cluster::client::PATIENCE;
-use crate::cluster::lease::{self, Seen};
+use crate::cluster::lease::{self, LeaseView};
 use crate::plan::Plan;
 use crate::run;
 use crate::state::lock;
@@ -43,9 +43,9 @@ pub(super) async fn look(client: &Client, plan: &Plan) -> Vec<Finding> {
 
 /// The release's Lease. One that may not be read is no finding: what is missing
 /// stands among the rights, and a deploy goes on without it.
-async fn leased(client: &Client, plan: &Plan) -> Option<Seen> {
+async fn leased(client: &Client, plan: &Plan) -> Option<LeaseView> {
     let api: Api<lease::Object> = Api::namespaced(client.clone(), &plan.namespace);
     let name = lease::name(&plan.release);
     let asked = tokio::time::timeout(PATIENCE, api.get_opt(&name));
-    Some(Seen::of(&asked.await.ok()?.ok()??))
+    Some(LeaseView::of(&asked.await.ok()?.ok()??))
 }

@@ -23,11 +23,11 @@ use crate::plan::Plan;
 use crate::process::Cancel;
 use crate::signal::{App, Request};
 
-pub use finding::{Finding, Level};
+pub use finding::{Finding, Severity};
 
 /// What is looked at.
 #[derive(Clone, Debug)]
-pub struct Asked<'a> {
+pub struct Options<'a> {
     /// What the program was invoked as.
     pub invoked_as: &'a OsStr,
     /// Only this app; else each that deploy.toml lists.
@@ -35,9 +35,10 @@ pub struct Asked<'a> {
 }
 
 /// Looks at all of it, in the order in which a deploy would need it.
-pub async fn examine(asked: &Asked<'_>, environment: &Environment) -> Result<Vec<Finding>> {
-    let cwd = std::env::current_dir()
-        .map_err(|error| Error::new(Kind::Node, "the working directory is gone").because(error))?;
+pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<Vec<Finding>> {
+    let cwd = std::env::current_dir().map_err(|error| {
+        Error::new(Kind::Node, "the working directory is gone").with_source(error)
+    })?;
     let mut found = vec![files::script(asked.invoked_as)];
     let node = match node::load(asked.invoked_as, environment, &cwd) {
         Ok(node) => node,
@@ -131,7 +132,7 @@ fn prospect(
         );
         Some(plan)
     };
-    match node::prospect(request.clone(), node, environment) {
+    match node::plan_unchecked(request.clone(), node, environment) {
         Ok((plan, warned)) => {
             found.push(files::values(&plan, node).of(app));
             Ok(warnings(plan, warned, found))
@@ -139,7 +140,7 @@ fn prospect(
         Err(error) => {
             let mut bare = node.clone();
             bare.config.apps.entry(app.clone()).or_default().values = Some(Vec::new());
-            let rest = node::prospect(request, &bare, environment);
+            let rest = node::plan_unchecked(request, &bare, environment);
             let check = if rest.is_ok() { "values" } else { "settings" };
             found.push(Finding::failed(check, &error).of(app));
             Ok(rest

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{Finding, Level};
+use super::finding::{Finding, Severity};
 use crate::plan::Plan;
-use crate::registry::answer::{self, Answer, Asked};
 use crate::registry::credentials;
-use crate::registry::preflight::{Verdict, preflight};
+use crate::registry::error::{self, RegistryError, RegistryRequest};
+use crate::registry::preflight::{ImageStatus, preflight};
 use crate::signal::{ImageKey, ImageRef};
 
 /// Asks for these images, or for one that nobody has: that shows the way there.
@@ -37,23 +37,24 @@ pub(super) async fn look(plan: &Plan, images: &[ImageRef]) -> Finding {
         ));
     }
     for (_, image, verdict) in &asked.verdicts {
-        let Verdict::Unknown(answer, said) = verdict else {
+        let ImageStatus::Unknown(answer, said) = verdict else {
             continue;
         };
         let level = match answer {
-            Answer::Untrusted | Answer::Proxy | Answer::Unreachable | Answer::Credentials => {
-                Level::Fail
-            }
+            RegistryError::Untrusted
+            | RegistryError::Proxy
+            | RegistryError::Unreachable
+            | RegistryError::Credentials => Severity::Fail,
             // Nobody has the probe, and GHCR refuses what is not there.
-            Answer::Denied | Answer::NoRight if images.is_empty() => continue,
-            _ => Level::Warn,
+            RegistryError::Denied | RegistryError::NoRight if images.is_empty() => continue,
+            _ => Severity::Warn,
         };
-        let what = Asked {
+        let what = RegistryRequest {
             what: image.to_string(),
             stored: stored.as_ref().map(|stored| stored.file.clone()),
             anonymous: stored.is_some(),
         };
-        return Finding::told(check, level, &answer::error(*answer, &what, said));
+        return Finding::told(check, level, &error::error(*answer, &what, said));
     }
     match images.len() {
         0 => Finding::ok(check, format!("ghcr.io answers; asked {with}")),

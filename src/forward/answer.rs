@@ -1,7 +1,7 @@
 //! A controller's answer, byte by byte: what it tells on the way, and its last
 //! word.
 //!
-//! Pure: bytes in, [`Told`] and at the end [`Last`] or a [`Fault`] out. All of
+//! Pure: bytes in, [`ProgressEvent`] and at the end [`FinalEvent`] or a [`Fault`] out. All of
 //! it is hostile. What is kept is bounded whatever comes, and an answer that
 //! leaves any doubt ends in a fault, never in a success: the rules are those of
 //! docs/forward-protocol.md.
@@ -48,7 +48,7 @@ pub enum Form {
 
 /// Told on the way, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum ProgressEvent {
     /// Something changed.
     Progress(String),
     /// Worth knowing.
@@ -59,7 +59,7 @@ pub enum Told {
 
 /// The controller's last word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Last {
+pub struct FinalEvent {
     /// Whether the deploy succeeded: then [`Self::code`] is 0.
     pub success: bool,
     /// The exit code, where it named one.
@@ -117,8 +117,8 @@ pub struct Answer {
     lines: u64,
     bytes: u64,
     told: usize,
-    latest: Option<Told>,
-    last: Option<Last>,
+    latest: Option<ProgressEvent>,
+    last: Option<FinalEvent>,
     fault: Option<Fault>,
 }
 
@@ -184,7 +184,7 @@ impl Answer {
     }
 
     /// Takes what came. After a fault nothing more is looked at.
-    pub fn take(&mut self, bytes: &[u8]) -> Vec<Told> {
+    pub fn take(&mut self, bytes: &[u8]) -> Vec<ProgressEvent> {
         let mut told = Vec::new();
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         let mut parts = bytes.split(|byte| *byte == b'\n');
@@ -216,7 +216,7 @@ impl Answer {
     }
 
     /// The answer ended. The last word, which only a program's output may lack.
-    pub fn end(mut self) -> Result<Option<Last>, Fault> {
+    pub fn end(mut self) -> Result<Option<FinalEvent>, Fault> {
         let whole = || serde_json::from_slice::<IgnoredAny>(&self.line).is_ok();
         if self.form == Form::Output && (!is_object(&self.line) || whole()) {
             // A program may leave its last line open.
@@ -255,7 +255,7 @@ impl Answer {
     }
 
     /// A line ended.
-    fn ended(&mut self, told: &mut Vec<Told>) {
+    fn ended(&mut self, told: &mut Vec<ProgressEvent>) {
         self.passing = false;
         self.lines += 1;
         if self.fault.is_some() {
@@ -276,14 +276,14 @@ impl Answer {
     }
 
     /// Tells on what is new, up to a limit.
-    fn tell(&mut self, said: Option<Told>, told: &mut Vec<Told>) {
+    fn tell(&mut self, said: Option<ProgressEvent>, told: &mut Vec<ProgressEvent>) {
         if said.is_none() || said == self.latest || self.told > TOLD_MAX {
             return;
         }
         self.told += 1;
         if self.told > TOLD_MAX {
             let note = format!("it tells more than {TOLD_MAX} lines; the rest is not shown");
-            told.push(Told::Note(note));
+            told.push(ProgressEvent::Note(note));
             return;
         }
         self.latest.clone_from(&said);
@@ -291,7 +291,7 @@ impl Answer {
     }
 
     /// What a line says, where it is to be told.
-    fn read(&mut self, line: &[u8]) -> Result<Option<Told>, Fault> {
+    fn read(&mut self, line: &[u8]) -> Result<Option<ProgressEvent>, Fault> {
         // Anything but an object would pass for one, field by field.
         let kind = is_object(line)
             .then(|| serde_json::from_slice::<Kind>(line).ok())
@@ -309,7 +309,7 @@ impl Answer {
         let Some(kind) = kind else {
             return match self.form {
                 Form::Events => Err(malformed()),
-                Form::Output => Ok(Some(Told::Progress(
+                Form::Output => Ok(Some(ProgressEvent::Progress(
                     String::from_utf8_lossy(line).trim().to_owned(),
                 ))),
             };
@@ -320,9 +320,9 @@ impl Answer {
                 .map_err(|_| malformed())
         };
         Ok(match kind.event.as_str() {
-            "progress" => Some(Told::Progress(message()?)),
-            "note" => Some(Told::Note(message()?)),
-            "warning" => Some(Told::Warning(message()?)),
+            "progress" => Some(ProgressEvent::Progress(message()?)),
+            "note" => Some(ProgressEvent::Note(message()?)),
+            "warning" => Some(ProgressEvent::Warning(message()?)),
             "finished" => {
                 let finished = serde_json::from_slice(line).map_err(|_| malformed())?;
                 self.last = Some(self.judge(finished)?);
@@ -334,7 +334,7 @@ impl Answer {
     }
 
     /// The last word, where it is about this deploy and says one thing.
-    fn judge(&self, said: Finished) -> Result<Last, Fault> {
+    fn judge(&self, said: Finished) -> Result<FinalEvent, Fault> {
         let Deploy {
             id,
             app,
@@ -364,7 +364,7 @@ impl Answer {
         if let Some(contradiction) = contradiction {
             return Err(Fault::Contradiction(contradiction));
         }
-        Ok(Last {
+        Ok(FinalEvent {
             success,
             code,
             serves: said.release.map(|release| release == Release::Serves),

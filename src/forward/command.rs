@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answer::{Answer, Form};
-use super::verdict::{Done, Ended};
-use super::{Call, HURRY, Heard, LINGER, SETTLE, Stop};
+use super::verdict::{Done, StreamEnd};
+use super::{ForwardCall, HURRY, LINGER, LastHeard, SETTLE, Stop};
 use crate::error::{Error, Kind, Result};
 use crate::process::{self, shim};
 use crate::text;
@@ -30,7 +30,7 @@ const WORDS: usize = 32 << 10;
 /// How many lines of it are shown.
 const LINES: usize = 20;
 
-pub(super) async fn send(call: &Call<'_>, program: &Path, args: &[String]) -> Result<Done> {
+pub(super) async fn send(call: &ForwardCall<'_>, program: &Path, args: &[String]) -> Result<Done> {
     let mut child = spawn(call, program, args)?;
     let gone = || Error::new(Kind::Internal, "a stream of the command is missing");
     let mut input = child.stdin.take().ok_or_else(gone)?;
@@ -43,12 +43,12 @@ pub(super) async fn send(call: &Call<'_>, program: &Path, args: &[String]) -> Re
     });
     let words = tokio::spawn(end_of(stderr));
     let mut answer = Answer::new(call.deploy.clone(), Form::Output);
-    let heard = Heard::default();
+    let heard = LastHeard::default();
     let (status, stop, ended) = follow(call, &mut child, stdout, &mut answer, &heard).await;
     writing.abort();
     let words = said(words).await;
     let status = status.map_err(|error| {
-        Error::new(Kind::Internal, "the end of the command was not told").because(error)
+        Error::new(Kind::Internal, "the end of the command was not told").with_source(error)
     })?;
     let who = call.who();
     let done = match (ended, answer.fault()) {
@@ -73,11 +73,11 @@ type Stopped = Option<(Stop, Option<std::time::Duration>)>;
 /// Follows the program to its end and the end of its output. The last value is
 /// whether the output ended too.
 async fn follow(
-    call: &Call<'_>,
+    call: &ForwardCall<'_>,
     child: &mut Child,
     mut stdout: impl AsyncRead + Unpin,
     answer: &mut Answer,
-    heard: &Heard,
+    heard: &LastHeard,
 ) -> (std::io::Result<ExitStatus>, Stopped, bool) {
     let pid = child
         .id()
@@ -128,10 +128,10 @@ async fn follow(
 
 /// Reads the output to its end, or until it is wrong: then true.
 async fn read(
-    call: &Call<'_>,
+    call: &ForwardCall<'_>,
     stdout: &mut (impl AsyncRead + Unpin),
     answer: &mut Answer,
-    heard: &Heard,
+    heard: &LastHeard,
 ) -> bool {
     let mut some = vec![0; 16 << 10];
     loop {
@@ -169,14 +169,14 @@ fn group(pid: Option<Pid>) {
     }
 }
 
-fn how(status: ExitStatus) -> Ended {
+fn how(status: ExitStatus) -> StreamEnd {
     status.code().map_or_else(
-        || Ended::Killed(status.signal().unwrap_or_default()),
-        Ended::Code,
+        || StreamEnd::Killed(status.signal().unwrap_or_default()),
+        StreamEnd::Code,
     )
 }
 
-fn spawn(call: &Call<'_>, program: &Path, args: &[String]) -> Result<Child> {
+fn spawn(call: &ForwardCall<'_>, program: &Path, args: &[String]) -> Result<Child> {
     let found = locate(call, program)?;
     // Through an entry of ours, so that it ends with us.
     Command::new("/proc/self/exe")
@@ -197,7 +197,7 @@ fn spawn(call: &Call<'_>, program: &Path, args: &[String]) -> Result<Child> {
         .map_err(|error| {
             call.who()
                 .error(Kind::Node, "cannot be started")
-                .because(error)
+                .with_source(error)
         })
 }
 
@@ -211,7 +211,7 @@ pub(crate) fn found(program: &Path, environment: &BTreeMap<OsString, OsString>) 
     }
 }
 
-fn locate(call: &Call<'_>, program: &Path) -> Result<PathBuf> {
+fn locate(call: &ForwardCall<'_>, program: &Path) -> Result<PathBuf> {
     found(program, call.environment).ok_or_else(|| {
         let place = if program.is_absolute() {
             "there"

@@ -22,11 +22,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::answer::{Answer, Fault, Form};
-use super::verdict::{Done, Who};
-use super::{Call, HURRY, Heard, LINGER, SETTLE, Stop, proxied};
+use super::verdict::{Done, Peer};
+use super::{ForwardCall, HURRY, LINGER, LastHeard, SETTLE, Stop, proxied};
 use crate::error::{Error, Kind, Result};
 use crate::net::{proxy, tls};
-use crate::plan::forward::{Endpoint, Forward, Target};
+use crate::plan::forward::{Endpoint, Forward, ForwardTarget};
 use crate::process::cancel::cancelled;
 
 /// How long connecting may take.
@@ -44,25 +44,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// The way to a controller.
 #[derive(Clone)]
-struct Way {
+struct Transport {
     forward: Forward,
     tls: Option<TlsConnector>,
     /// The node's proxy to it: only ever with TLS.
     proxy: Option<String>,
 }
 
-pub(super) async fn send(call: &Call<'_>) -> Result<Done> {
-    let way = Way {
+pub(super) async fn send(call: &ForwardCall<'_>) -> Result<Done> {
+    let way = Transport {
         forward: call.forward.clone(),
         tls: tls(call)?,
         proxy: match &call.forward.target {
-            Target::Http(there) if there.secure => {
+            ForwardTarget::Http(there) if there.secure => {
                 proxy::for_https(call.environment, &there.host, there.port)
             }
             _ => None,
         },
     };
-    let (heard, sent) = (Heard::default(), Heard::default());
+    let (heard, sent) = (LastHeard::default(), LastHeard::default());
     let mut exchange = pin!(exchange(call, &way, &heard, &sent));
     let mut stop = None;
     let mut until = call.deadline;
@@ -107,7 +107,12 @@ pub(super) async fn send(call: &Call<'_>) -> Result<Done> {
 }
 
 /// The request, its answer, and what the answer says.
-async fn exchange(call: &Call<'_>, way: &Way, heard: &Heard, sent: &Heard) -> Result<Done> {
+async fn exchange(
+    call: &ForwardCall<'_>,
+    way: &Transport,
+    heard: &LastHeard,
+    sent: &LastHeard,
+) -> Result<Done> {
     let who = call.who();
     let io = way
         .connect()
@@ -117,7 +122,7 @@ async fn exchange(call: &Call<'_>, way: &Way, heard: &Heard, sent: &Heard) -> Re
     let request = way
         .request(Method::POST, "/v1/deploys", call.document.clone())
         .map_err(|error| {
-            Error::new(Kind::Internal, "the request cannot be written").because(error)
+            Error::new(Kind::Internal, "the request cannot be written").with_source(error)
         })?;
     let response = match one(io, request).await {
         Ok(response) => response,
@@ -143,7 +148,9 @@ async fn exchange(call: &Call<'_>, way: &Way, heard: &Heard, sent: &Heard) -> Re
         let data = match frame {
             Ok(frame) => frame.into_data().unwrap_or_default(),
             Err(error) if answer.is_over() => {
-                return Err(who.unknown("broke off after its last word").because(error));
+                return Err(who
+                    .unknown("broke off after its last word")
+                    .with_source(error));
             }
             Err(error) => {
                 return Err(
@@ -171,7 +178,12 @@ async fn exchange(call: &Call<'_>, way: &Way, heard: &Heard, sent: &Heard) -> Re
 }
 
 /// An answer that broke off: is the controller still there, and does it know?
-async fn broken(call: &Call<'_>, way: &Way, what: &str, error: Option<&hyper::Error>) -> Error {
+async fn broken(
+    call: &ForwardCall<'_>,
+    way: &Transport,
+    what: &str,
+    error: Option<&hyper::Error>,
+) -> Error {
     let path = format!("/v1/deploys/{}", call.deploy.id);
     let now = timeout(ASIDE, way.ask(Method::GET, &path)).await;
     let now = match now {
@@ -188,7 +200,7 @@ async fn broken(call: &Call<'_>, way: &Way, what: &str, error: Option<&hyper::Er
 }
 
 /// Tells the controller to stop, beside the answer that goes on.
-fn ask_to_stop(call: &Call<'_>, way: &Way) -> JoinHandle<()> {
+fn ask_to_stop(call: &ForwardCall<'_>, way: &Transport) -> JoinHandle<()> {
     let path = format!("/v1/deploys/{}", call.deploy.id);
     let way = way.clone();
     tokio::spawn(async move {
@@ -197,15 +209,15 @@ fn ask_to_stop(call: &Call<'_>, way: &Way) -> JoinHandle<()> {
     })
 }
 
-impl Way {
+impl Transport {
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
         let connecting = async {
             match &self.forward.target {
-                Target::Unix(path) => {
+                ForwardTarget::Unix(path) => {
                     Ok(Box::new(UnixStream::connect(path).await?) as Box<dyn Stream>)
                 }
-                Target::Http(endpoint) => self.connect_to(endpoint).await,
-                Target::Command { .. } => Err(io::ErrorKind::Unsupported.into()),
+                ForwardTarget::Http(endpoint) => self.connect_to(endpoint).await,
+                ForwardTarget::Command { .. } => Err(io::ErrorKind::Unsupported.into()),
             }
         };
         timeout(CONNECT, connecting)
@@ -236,7 +248,7 @@ impl Way {
         body: String,
     ) -> std::result::Result<Request<Full<Bytes>>, hyper::http::Error> {
         let (prefix, host) = match &self.forward.target {
-            Target::Http(endpoint) => (endpoint.prefix.as_str(), endpoint.authority()),
+            ForwardTarget::Http(endpoint) => (endpoint.prefix.as_str(), endpoint.authority()),
             _ => ("", "localhost".to_owned()),
         };
         let mut request = Request::builder()
@@ -290,8 +302,8 @@ async fn body(response: Response<Incoming>) -> Vec<u8> {
 }
 
 /// What TLS to a controller trusts: `SSL_CERT_FILE`, else this machine's roots.
-fn tls(call: &Call<'_>) -> Result<Option<TlsConnector>> {
-    let Target::Http(Endpoint { secure: true, .. }) = &call.forward.target else {
+fn tls(call: &ForwardCall<'_>) -> Result<Option<TlsConnector>> {
+    let ForwardTarget::Http(Endpoint { secure: true, .. }) = &call.forward.target else {
         return Ok(None);
     };
     tls::install();
@@ -308,7 +320,7 @@ fn tls(call: &Call<'_>) -> Result<Option<TlsConnector>> {
 }
 
 /// Nothing was sent: the controller could not be reached.
-fn unreached(who: &Who, forward: &Forward, error: io::Error) -> Error {
+fn unreached(who: &Peer, forward: &Forward, error: io::Error) -> Error {
     let lower = error.to_string().to_lowercase();
     let (what, hint) = match error.kind() {
         io::ErrorKind::NotFound => (
@@ -342,7 +354,7 @@ fn unreached(who: &Who, forward: &Forward, error: io::Error) -> Error {
     };
     tracing::debug!(target = %forward.target, %error, "not reached");
     who.error(Kind::Node, what)
-        .because(error)
+        .with_source(error)
         .hint(hint)
         .outcome("nothing was sent")
 }

@@ -10,8 +10,8 @@ pub mod answer;
 pub(crate) mod command;
 mod http;
 mod proxied;
+mod request_body;
 pub mod verdict;
-mod wire;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -20,15 +20,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use request_body::document;
 pub use verdict::Done;
-pub use wire::document;
 
-use answer::{Deploy, Told};
-use verdict::Who;
+use answer::{Deploy, ProgressEvent};
+use verdict::Peer;
 
-use crate::error::{Error, Result, Signal};
+use crate::error::{Error, Result, UnixSignal};
 use crate::event::Events;
-use crate::plan::forward::{Forward, Target};
+use crate::plan::forward::{Forward, ForwardTarget};
 use crate::process::Cancel;
 use crate::process::cancel::cancelled;
 
@@ -43,7 +43,7 @@ const HURRY: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(5);
 
 /// A signal to be handed over.
-pub struct Call<'a> {
+pub struct ForwardCall<'a> {
     /// To whom.
     pub forward: &'a Forward,
     /// The signal as [`document`] writes it.
@@ -67,13 +67,13 @@ pub struct Call<'a> {
 ///
 /// On a cancel and when time is up the controller is told so, and its last word
 /// is waited for a little longer; either way the run does not succeed then.
-pub async fn send(call: &Call<'_>) -> Result<Done> {
+pub async fn send(call: &ForwardCall<'_>) -> Result<Done> {
     call.cancel.check()?;
     let target = &call.forward.target;
     tracing::debug!(%target, deploy = ?call.deploy, "the signal is handed over");
     let done = match target {
-        Target::Unix(_) | Target::Http(_) => http::send(call).await,
-        Target::Command { program, args } => command::send(call, program, args).await,
+        ForwardTarget::Unix(_) | ForwardTarget::Http(_) => http::send(call).await,
+        ForwardTarget::Command { program, args } => command::send(call, program, args).await,
     };
     tracing::debug!(?done, "the controller's end");
     done
@@ -82,15 +82,15 @@ pub async fn send(call: &Call<'_>) -> Result<Done> {
 /// Why a controller was told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
-    Cancelled(Signal),
+    Cancelled(UnixSignal),
     Late,
 }
 
 /// When the controller last said something.
 #[derive(Debug, Default)]
-struct Heard(Cell<Option<Instant>>);
+struct LastHeard(Cell<Option<Instant>>);
 
-impl Heard {
+impl LastHeard {
     fn now(&self) {
         self.0.set(Some(Instant::now()));
     }
@@ -100,17 +100,17 @@ impl Heard {
     }
 }
 
-impl Call<'_> {
-    fn who(&self) -> Who {
-        Who::new(&self.forward.target)
+impl ForwardCall<'_> {
+    fn who(&self) -> Peer {
+        Peer::new(&self.forward.target)
     }
 
-    fn tell(&self, told: Vec<Told>) {
+    fn tell(&self, told: Vec<ProgressEvent>) {
         for told in told {
             match told {
-                Told::Progress(text) => self.events.progress(text),
-                Told::Note(text) => self.events.note(text),
-                Told::Warning(text) => self.events.warn(text),
+                ProgressEvent::Progress(text) => self.events.progress(text),
+                ProgressEvent::Note(text) => self.events.note(text),
+                ProgressEvent::Warning(text) => self.events.warn(text),
             }
         }
     }

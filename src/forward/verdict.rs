@@ -4,60 +4,38 @@
 //! Pure. Whatever is not a whole and fitting success is an error; what leaves
 //! the release's state unknown is [`Kind::Broken`].
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::answer::{Answer, Deploy, Fault, Form, LINE_MAX, Last, TOTAL_MAX};
-use crate::error::{Error, Kind, Result, Signal};
-use crate::signal::{Digest, ImageKey};
+use super::answer::{Answer, Deploy, Fault, FinalEvent, Form, LINE_MAX, TOTAL_MAX};
+use crate::error::{Error, Exit, Kind, Result};
+use crate::event::RunFacts;
 use crate::{text, units};
 
 /// How many lines of a controller's evidence are shown.
 const DETAILS: usize = 50;
 
-/// Every kind that a controller's code can stand for.
-const KINDS: [Kind; 12] = [
-    Kind::Internal,
-    Kind::Request,
-    Kind::Node,
-    Kind::Policy,
-    Kind::Registry,
-    Kind::Chart,
-    Kind::RolledBack,
-    Kind::Broken,
-    Kind::Locked,
-    Kind::Cancelled(Signal::Hangup),
-    Kind::Cancelled(Signal::Interrupt),
-    Kind::Cancelled(Signal::Terminate),
-];
-
 /// What a controller says that it did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Done {
-    /// The revision before.
-    pub before: Option<u32>,
-    /// The revision that serves now.
-    pub revision: Option<u32>,
-    /// The chart's digest.
-    pub chart_digest: Option<String>,
-    /// The images' digests by key.
-    pub digests: BTreeMap<String, String>,
+    /// What it did, as far as it tells and it fits.
+    pub facts: RunFacts,
     /// What it has to say besides.
     pub message: Option<String>,
 }
 
-impl From<Last> for Done {
-    fn from(last: Last) -> Self {
-        let digest = |text: &String| text.parse::<Digest>().is_ok();
+impl From<FinalEvent> for Done {
+    fn from(last: FinalEvent) -> Self {
+        let digests = last.image_digests.iter();
         Self {
-            before: last.previous_revision,
-            revision: last.revision,
-            chart_digest: last.chart_digest.filter(digest),
-            digests: last
-                .image_digests
-                .into_iter()
-                .filter(|(key, value)| key.parse::<ImageKey>().is_ok() && digest(value))
-                .collect(),
+            facts: RunFacts {
+                before: last.previous_revision,
+                revision: last.revision,
+                chart_digest: last.chart_digest.and_then(|text| text.parse().ok()),
+                digests: digests
+                    .filter_map(|(key, digest)| Some((key.parse().ok()?, digest.parse().ok()?)))
+                    .collect(),
+                phases: Vec::new(),
+            },
             message: last.message.filter(|message| !message.trim().is_empty()),
         }
     }
@@ -65,14 +43,14 @@ impl From<Last> for Done {
 
 /// Who answers, for messages: `the controller at unix:/…`.
 #[derive(Clone, Debug)]
-pub struct Who(String);
+pub struct Peer(String);
 
-impl Who {
+impl Peer {
     /// A controller, by its target.
-    pub fn new(target: &crate::plan::forward::Target) -> Self {
+    pub fn new(target: &crate::plan::forward::ForwardTarget) -> Self {
         let shown = text::line(&target.to_string(), 300).into_owned();
         Self(match target {
-            crate::plan::forward::Target::Command { .. } => shown,
+            crate::plan::forward::ForwardTarget::Command { .. } => shown,
             _ => format!("the controller at {shown}"),
         })
     }
@@ -91,7 +69,7 @@ impl Who {
     }
 
     /// What a controller's last word means.
-    pub fn last(&self, last: Last) -> Result<Done> {
+    pub fn last(&self, last: FinalEvent) -> Result<Done> {
         if last.success {
             return Ok(last.into());
         }
@@ -101,14 +79,19 @@ impl Who {
 
     /// What the end of a program means. Its exit status decides; `1` says of
     /// most programs only that they failed, and nothing of the release.
-    pub fn exited(&self, status: Ended, last: Option<Last>, said: Vec<String>) -> Result<Done> {
+    pub fn exited(
+        &self,
+        status: StreamEnd,
+        last: Option<FinalEvent>,
+        said: Vec<String>,
+    ) -> Result<Done> {
         let code = match status {
-            Ended::Killed(signal) => {
+            StreamEnd::Killed(signal) => {
                 return Err(self
                     .unknown(&format!("was ended by signal {signal}"))
                     .details(said));
             }
-            Ended::Code(code) => i64::from(code),
+            StreamEnd::Code(code) => i64::from(code),
         };
         match (code, last) {
             (0, None) => Ok(Done::default()),
@@ -127,7 +110,7 @@ impl Who {
                 let own = kind(code).filter(|kind| *kind != Kind::Internal);
                 let told = || last.code.filter(|_| !last.success).and_then(kind);
                 let kind = own.or_else(told).unwrap_or_else(|| served(&last));
-                let last = Last {
+                let last = FinalEvent {
                     code: Some(code),
                     ..last
                 };
@@ -136,7 +119,7 @@ impl Who {
         }
     }
 
-    fn failed(&self, kind: Kind, last: Last) -> Error {
+    fn failed(&self, kind: Kind, last: FinalEvent) -> Error {
         let what = match (last.message, last.code) {
             (Some(message), _) if !last.success && !message.trim().is_empty() => {
                 format!("says: {message}")
@@ -254,7 +237,7 @@ impl Who {
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum StreamEnd {
     /// With this exit status.
     Code(i32),
     /// By this signal.
@@ -271,12 +254,13 @@ fn whole(duration: Duration) -> Duration {
 
 /// The kind that an exit code stands for; none for success and unknown ones.
 fn kind(code: i64) -> Option<Kind> {
-    KINDS
-        .into_iter()
-        .find(|kind| i64::from(kind.exit().code()) == code)
+    Exit::ALL.into_iter().find_map(|exit| match exit {
+        Exit::Failed(kind) if i64::from(kind.code()) == code => Some(kind),
+        _ => None,
+    })
 }
 
-fn served(last: &Last) -> Kind {
+fn served(last: &FinalEvent) -> Kind {
     if last.serves == Some(true) && !last.success {
         Kind::RolledBack
     } else {

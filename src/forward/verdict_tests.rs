@@ -2,27 +2,28 @@
 
 use std::time::Duration;
 
-use super::{Deploy, Ended, Kind, Last, Signal, Who};
-use crate::plan::forward::Target;
+use super::{Deploy, FinalEvent, Kind, Peer, StreamEnd};
+use crate::error::UnixSignal;
+use crate::plan::forward::ForwardTarget;
 
-fn who() -> Who {
-    Who::new(&Target::Unix("/run/c.sock".into()))
+fn who() -> Peer {
+    Peer::new(&ForwardTarget::Unix("/run/c.sock".into()))
 }
 
-fn failure(code: Option<i64>, serves: Option<bool>) -> Last {
-    Last {
+fn failure(code: Option<i64>, serves: Option<bool>) -> FinalEvent {
+    FinalEvent {
         code,
         serves,
         message: Some("the database is down".to_owned()),
-        ..Last::default()
+        ..FinalEvent::default()
     }
 }
 
-fn success() -> Last {
-    Last {
+fn success() -> FinalEvent {
+    FinalEvent {
         success: true,
         code: Some(0),
-        ..Last::default()
+        ..FinalEvent::default()
     }
 }
 
@@ -38,9 +39,9 @@ fn its_code_is_taken_where_it_is_one_of_ours() {
         (Some(7), None, Kind::RolledBack),
         (Some(8), Some(true), Kind::Broken),
         (Some(9), None, Kind::Locked),
-        (Some(129), None, Kind::Cancelled(Signal::Hangup)),
-        (Some(130), None, Kind::Cancelled(Signal::Interrupt)),
-        (Some(143), None, Kind::Cancelled(Signal::Terminate)),
+        (Some(129), None, Kind::Cancelled(UnixSignal::Hangup)),
+        (Some(130), None, Kind::Cancelled(UnixSignal::Interrupt)),
+        (Some(143), None, Kind::Cancelled(UnixSignal::Terminate)),
         (Some(10), Some(true), Kind::RolledBack),
         (Some(256), Some(false), Kind::Broken),
         (Some(-1), None, Kind::Broken),
@@ -61,7 +62,7 @@ fn its_code_is_taken_where_it_is_one_of_ours() {
 fn the_exit_status_of_a_program_decides() {
     let end = |code, last| {
         who()
-            .exited(Ended::Code(code), last, Vec::new())
+            .exited(StreamEnd::Code(code), last, Vec::new())
             .map_err(|error| error.kind())
     };
     assert!(end(0, None).is_ok());
@@ -81,7 +82,7 @@ fn the_exit_status_of_a_program_decides() {
     ] {
         assert_eq!(end(code, last), Err(kind), "{code}");
     }
-    let killed = who().exited(Ended::Killed(9), Some(success()), Vec::new());
+    let killed = who().exited(StreamEnd::Killed(9), Some(success()), Vec::new());
     assert_eq!(killed.unwrap_err().kind(), Kind::Broken);
 }
 

@@ -9,9 +9,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::dialect::{Dialect, Wait, listed};
+use super::compat::{HelmMajor, Wait, listed};
 use crate::plan::Capabilities;
-use crate::process::runner::Call;
+use crate::process::runner::Invocation;
 use crate::signal::{ChartRef, ChartVersion};
 
 /// The most API versions in one argument: the kernel takes 128 KiB in one.
@@ -19,7 +19,7 @@ const APIS: usize = 400;
 
 /// The release that a call is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct ReleaseTarget {
     /// The release's name.
     pub release: String,
     /// The release's namespace.
@@ -31,7 +31,7 @@ pub struct Target {
     pub kubeconfig: Option<PathBuf>,
 }
 
-impl Target {
+impl ReleaseTarget {
     fn flags(&self) -> Vec<OsString> {
         let mut flags = vec![flag("--namespace", &self.namespace)];
         flags.extend(
@@ -50,7 +50,7 @@ impl Target {
 
 /// A rendering.
 #[derive(Clone, Debug)]
-pub struct Render<'a> {
+pub struct RenderRequest<'a> {
     /// The chart's archive, absolute.
     pub chart: &'a Path,
     /// Values files in helm's order; the last one wins.
@@ -93,21 +93,21 @@ pub struct Rollback {
 }
 
 /// `helm pull`: one exact version, into `destination`.
-pub fn pull(chart: &ChartRef, version: &ChartVersion, destination: &Path) -> Call {
-    Call {
+pub fn pull(chart: &ChartRef, version: &ChartVersion, destination: &Path) -> Invocation {
+    Invocation {
         args: vec![
             "pull".into(),
             chart.to_string().into(),
             flag("--version", version.to_string()),
             flag("--destination", destination),
         ],
-        ..Call::default()
+        ..Invocation::default()
     }
 }
 
 /// `helm template`: renders without the cluster, in the light of what the
 /// server can do.
-pub fn template(target: &Target, render: &Render<'_>) -> Call {
+pub fn template(target: &ReleaseTarget, render: &RenderRequest<'_>) -> Invocation {
     let mut args = vec![
         "template".into(),
         target.release.clone().into(),
@@ -123,46 +123,46 @@ pub fn template(target: &Target, render: &Render<'_>) -> Call {
     for apis in render.capabilities.apis.chunks(APIS) {
         args.push(flag("--api-versions", apis.join(",")));
     }
-    Call {
+    Invocation {
         args,
         document: true,
-        ..Call::default()
+        ..Invocation::default()
     }
 }
 
 /// `helm upgrade --dry-run=server`: renders with the cluster, for a chart that
 /// looks things up there.
-pub fn server_render(target: &Target, render: &Render<'_>) -> Call {
+pub fn server_render(target: &ReleaseTarget, render: &RenderRequest<'_>) -> Invocation {
     let mut args = install(target, render.chart, render.values);
     args.push("--dry-run=server".into());
     args.push(flag("--output", "json"));
-    Call {
+    Invocation {
         args,
         document: true,
-        ..Call::default()
+        ..Invocation::default()
     }
 }
 
 /// `helm upgrade --install`.
-pub fn upgrade(target: &Target, dialect: Dialect, upgrade: &Upgrade<'_>) -> Call {
+pub fn upgrade(target: &ReleaseTarget, major: HelmMajor, upgrade: &Upgrade<'_>) -> Invocation {
     let mut args = install(target, upgrade.chart, upgrade.values);
     if upgrade.create_namespace {
         args.push("--create-namespace".into());
     }
     args.extend(waiting(
-        dialect,
+        major,
         upgrade.wait,
         upgrade.server_side,
         upgrade.timeout,
     ));
-    Call {
+    Invocation {
         args,
-        ..Call::default()
+        ..Invocation::default()
     }
 }
 
 /// `helm rollback`.
-pub fn rollback(target: &Target, dialect: Dialect, rollback: &Rollback) -> Call {
+pub fn rollback(target: &ReleaseTarget, major: HelmMajor, rollback: &Rollback) -> Invocation {
     let mut args = vec![
         "rollback".into(),
         target.release.clone().into(),
@@ -170,23 +170,18 @@ pub fn rollback(target: &Target, dialect: Dialect, rollback: &Rollback) -> Call 
     ];
     args.extend(target.flags());
     if let Some(wait) = rollback.wait {
-        args.extend(waiting(
-            dialect,
-            wait,
-            rollback.server_side,
-            rollback.timeout,
-        ));
+        args.extend(waiting(major, wait, rollback.server_side, rollback.timeout));
     } else {
         args.push("--no-hooks".into());
-        args.extend(dialect.conflicts(rollback.server_side).map(Into::into));
+        args.extend(major.conflicts(rollback.server_side).map(Into::into));
     }
-    Call {
+    Invocation {
         args,
-        ..Call::default()
+        ..Invocation::default()
     }
 }
 
-fn install(target: &Target, chart: &Path, files: &[PathBuf]) -> Vec<OsString> {
+fn install(target: &ReleaseTarget, chart: &Path, files: &[PathBuf]) -> Vec<OsString> {
     let mut args = vec![
         "upgrade".into(),
         "--install".into(),
@@ -198,12 +193,12 @@ fn install(target: &Target, chart: &Path, files: &[PathBuf]) -> Vec<OsString> {
     args
 }
 
-fn waiting(dialect: Dialect, wait: Wait, server_side: bool, timeout: Duration) -> Vec<OsString> {
-    let flags = dialect.wait(wait).iter();
+fn waiting(major: HelmMajor, wait: Wait, server_side: bool, timeout: Duration) -> Vec<OsString> {
+    let flags = major.wait(wait).iter();
     let mut flags: Vec<OsString> = flags.map(Into::into).collect();
     // A Go duration; helm takes 0 for "no time at all".
     flags.push(flag("--timeout", format!("{}s", timeout.as_secs().max(1))));
-    flags.extend(dialect.conflicts(server_side).map(Into::into));
+    flags.extend(major.conflicts(server_side).map(Into::into));
     flags
 }
 
@@ -229,13 +224,13 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
-    use super::{Render, Rollback, Target, Upgrade};
-    use crate::helm::dialect::{Dialect, Wait};
+    use super::{ReleaseTarget, RenderRequest, Rollback, Upgrade};
+    use crate::helm::compat::{HelmMajor, Wait};
     use crate::plan::Capabilities;
-    use crate::process::runner::Call;
+    use crate::process::runner::Invocation;
 
-    fn target(context: Option<&str>) -> Target {
-        Target {
+    fn target(context: Option<&str>) -> ReleaseTarget {
+        ReleaseTarget {
             release: "shop".into(),
             namespace: "prod".into(),
             context: context.map(Into::into),
@@ -243,7 +238,7 @@ mod tests {
         }
     }
 
-    fn words(call: &Call) -> String {
+    fn words(call: &Invocation) -> String {
         let words: Vec<_> = call
             .args
             .iter()
@@ -269,7 +264,7 @@ mod tests {
             apis: vec!["v1".into(), "apps/v1".into(), "apps/v1/Deployment".into()],
         };
         let values = [PathBuf::from("/n.yaml"), PathBuf::from("/o,1.yaml")];
-        let mut render = Render {
+        let mut render = RenderRequest {
             chart: Path::new("/c.tgz"),
             values: &values,
             upgrade: true,
@@ -297,30 +292,30 @@ mod tests {
     fn upgrades_and_rollbacks() {
         let values = [PathBuf::from("/o.yaml")];
         let start = "upgrade --install shop /c.tgz --namespace=prod --values=/o.yaml";
-        for (dialect, create, wait, server_side, rest) in [
+        for (major, create, wait, server_side, rest) in [
             (
-                Dialect::Three,
+                HelmMajor::Three,
                 false,
                 Wait::Watch,
                 true,
                 "--wait --wait-for-jobs --timeout=90s",
             ),
             (
-                Dialect::Three,
+                HelmMajor::Three,
                 true,
                 Wait::Poll,
                 false,
                 "--create-namespace --wait --wait-for-jobs --timeout=90s",
             ),
             (
-                Dialect::Four,
+                HelmMajor::Four,
                 false,
                 Wait::Watch,
                 true,
                 "--wait=watcher --wait-for-jobs --timeout=90s --force-conflicts",
             ),
             (
-                Dialect::Four,
+                HelmMajor::Four,
                 false,
                 Wait::Poll,
                 false,
@@ -335,7 +330,7 @@ mod tests {
                 server_side,
                 timeout: Duration::from_secs(90),
             };
-            let call = super::upgrade(&target(None), dialect, &upgrade);
+            let call = super::upgrade(&target(None), major, &upgrade);
             assert_eq!(words(&call), format!("{start} {rest}"));
         }
         let mut rollback = Rollback {
@@ -345,12 +340,12 @@ mod tests {
             timeout: Duration::from_millis(200),
         };
         assert_eq!(
-            words(&super::rollback(&target(None), Dialect::Four, &rollback)),
+            words(&super::rollback(&target(None), HelmMajor::Four, &rollback)),
             "rollback shop 4 --namespace=prod --wait=watcher --wait-for-jobs --timeout=1s --force-conflicts"
         );
         rollback.wait = None;
         assert_eq!(
-            words(&super::rollback(&target(None), Dialect::Three, &rollback)),
+            words(&super::rollback(&target(None), HelmMajor::Three, &rollback)),
             "rollback shop 4 --namespace=prod --no-hooks"
         );
     }

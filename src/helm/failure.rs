@@ -16,9 +16,9 @@ use crate::text;
 
 /// What helm was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doing {
+pub enum HelmOperation {
     /// Rendering; nothing was touched.
-    Render,
+    RenderRequest,
     /// An install or upgrade.
     Upgrade,
     /// A rollback.
@@ -27,7 +27,7 @@ pub enum Doing {
 
 /// Why helm failed, as far as it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum FailureKind {
     /// No way to the cluster; helm asks for this first and touched nothing.
     Unreachable,
     /// The way to the cluster was lost while helm was at work.
@@ -74,7 +74,7 @@ pub enum Cause {
 #[derive(Debug)]
 pub struct Failure {
     /// Why.
-    pub cause: Cause,
+    pub cause: FailureKind,
     /// What to tell.
     pub error: Error,
 }
@@ -82,8 +82,8 @@ pub struct Failure {
 /// The first rule whose pattern is found names the cause. The order matters:
 /// a hook that timed out is a hook's failure, a forbidden look-up inside of a
 /// template is a right that is missing.
-static RULES: LazyLock<Vec<(Cause, Regex)>> = LazyLock::new(|| {
-    use Cause as C;
+static RULES: LazyLock<Vec<(FailureKind, Regex)>> = LazyLock::new(|| {
+    use FailureKind as C;
     [
         (C::Pending, r"another operation \(install/upgrade/rollback\) is in progress|release: already exists|cannot re-use a name that is still in use"),
         (C::Schema, r"values don't meet the specifications of the schema"),
@@ -130,13 +130,13 @@ static INVALID: LazyLock<Option<Regex>> = LazyLock::new(|| {
 const SHOWN: usize = 60;
 
 /// What the end of a call that failed means.
-pub fn of(doing: Doing, ran: &Ran) -> Failure {
+pub fn of(doing: HelmOperation, ran: &Ran) -> Failure {
     let Some(signal) = ran.status.signal() else {
         return read(doing, &ran.stderr);
     };
     let kind = match doing {
-        Doing::Render => Kind::Node,
-        Doing::Upgrade | Doing::Rollback => Kind::Broken,
+        HelmOperation::RenderRequest => Kind::Node,
+        HelmOperation::Upgrade | HelmOperation::Rollback => Kind::Broken,
     };
     let error = Error::new(
         kind,
@@ -145,18 +145,18 @@ pub fn of(doing: Doing, ran: &Ran) -> Failure {
     .details(text::tail(&ran.stderr, 5))
     .hint("see the node's memory: the kernel's log tells whether it ran out of it (dmesg)");
     Failure {
-        cause: Cause::Killed,
+        cause: FailureKind::Killed,
         error,
     }
 }
 
 /// Reads what helm wrote to standard error.
-pub fn read(doing: Doing, stderr: &str) -> Failure {
+pub fn read(doing: HelmOperation, stderr: &str) -> Failure {
     let said = &without_values(last_words(stderr));
     let cause = RULES
         .iter()
         .find(|(_, pattern)| pattern.is_match(said))
-        .map_or(Cause::Other, |(cause, _)| *cause);
+        .map_or(FailureKind::Other, |(cause, _)| *cause);
     let (message, hint) = tell(cause, said);
     // The first thing that helm does with a cluster is to ask for its version.
     let untouched = said.get(..30).is_some_and(|start| {
@@ -209,100 +209,105 @@ fn without_values(said: &str) -> String {
 /// Whose matter it is. Some things helm finds out before it stores a record. After an upgrade began only the records can tell what
 /// came of it, so that everything which may have changed something is
 /// [`Kind::Broken`] until they were read.
-const fn kind(cause: Cause, doing: Doing) -> Kind {
+const fn kind(cause: FailureKind, doing: HelmOperation) -> Kind {
     match (cause, doing) {
-        (Cause::Lost | Cause::Unauthorized | Cause::Forbidden, Doing::Render)
-        | (Cause::Values | Cause::Unreachable | Cause::NoNamespace, _) => Kind::Node,
-        (Cause::Pending, _) => Kind::Locked,
         (
-            Cause::Schema
-            | Cause::KubeVersion
-            | Cause::Template
-            | Cause::Dependency
-            | Cause::UnknownKind
-            | Cause::Ownership,
+            FailureKind::Lost | FailureKind::Unauthorized | FailureKind::Forbidden,
+            HelmOperation::RenderRequest,
+        )
+        | (FailureKind::Values | FailureKind::Unreachable | FailureKind::NoNamespace, _) => {
+            Kind::Node
+        }
+        (FailureKind::Pending, _) => Kind::Locked,
+        (
+            FailureKind::Schema
+            | FailureKind::KubeVersion
+            | FailureKind::Template
+            | FailureKind::Dependency
+            | FailureKind::UnknownKind
+            | FailureKind::Ownership,
             _,
         )
-        | (_, Doing::Render) => Kind::Chart,
+        | (_, HelmOperation::RenderRequest) => Kind::Chart,
         _ => Kind::Broken,
     }
 }
 
-fn tell(cause: Cause, said: &str) -> (String, Option<String>) {
+fn tell(cause: FailureKind, said: &str) -> (String, Option<String>) {
     let first = text::line(said.lines().next().unwrap_or("nothing"), 300).into_owned();
     let place = place(said).map_or_else(String::new, |place| format!(" at {place}"));
     let plain = |message: &str, hint: &str| (message.to_owned(), Some(hint.to_owned()));
     match cause {
-        Cause::Unreachable => plain(
+        FailureKind::Unreachable => plain(
             "helm cannot reach the cluster",
             "see that the API server runs, and that kubeconfig and proxy settings lead there; `deploy doctor` tests each",
         ),
-        Cause::Lost => plain(
+        FailureKind::Lost => plain(
             "the connection to the cluster was lost while helm was at work",
             "see that the API server runs, then send the same signal again",
         ),
-        Cause::Unauthorized => plain(
+        FailureKind::Unauthorized => plain(
             "the cluster does not accept the credentials of the kubeconfig",
             "renew them: a token or client certificate has expired, or its exec plugin failed",
         ),
-        Cause::Forbidden => forbidden(said),
-        Cause::NoNamespace => plain(
+        FailureKind::Forbidden => forbidden(said),
+        FailureKind::NoNamespace => plain(
             "the release's namespace is not there",
             "create it, or let the kubeconfig's user create namespaces",
         ),
-        Cause::Pending => plain(
+        FailureKind::Pending => plain(
             "another helm is at work on this release, or was killed there",
             "see `helm history`: a pending revision whose helm is gone has to be settled first",
         ),
-        Cause::Schema => plain(
+        FailureKind::Schema => plain(
             "the values do not meet the chart's values.schema.json",
             "correct the node's values file, or the chart's schema",
         ),
-        Cause::KubeVersion => (
+        FailureKind::KubeVersion => (
             first,
             Some("use a chart for this cluster's version, or upgrade the cluster".to_owned()),
         ),
-        Cause::Template => (
+        FailureKind::Template => (
             format!("the chart does not render{place}"),
             Some(
                 "correct the chart, or give the value it asks for in the node's values file"
                     .to_owned(),
             ),
         ),
-        Cause::Values => (
+        FailureKind::Values => (
             "a values file cannot be read".to_owned(),
             Some("correct the node's values file".to_owned()),
         ),
-        Cause::Dependency => plain(
+        FailureKind::Dependency => plain(
             "the packaged chart lacks one of its dependencies",
             "run `helm dependency build` before `helm package` in the workflow",
         ),
-        Cause::UnknownKind => plain(
+        FailureKind::UnknownKind => plain(
             "the chart has a kind that the cluster does not know",
             "install the CRD that defines it, or correct its apiVersion",
         ),
-        Cause::Ownership => plain(
+        FailureKind::Ownership => plain(
             "an object of the chart is there already and belongs to something else",
             "remove it, rename it in the chart, or hand it over with helm's labels and annotations",
         ),
-        Cause::Immutable => (
+        FailureKind::Immutable => (
             immutable(said),
             Some("delete the object first (a StatefulSet with --cascade=orphan), or give it a new name in the chart".to_owned()),
         ),
-        Cause::Conflict => plain(
+        FailureKind::Conflict => plain(
             "another manager owns a field that the chart sets",
             "leave the field out of the chart, or stop the other manager (an autoscaler, an operator) from setting it",
         ),
-        Cause::Admission => plain(
+        FailureKind::Admission => plain(
             "the cluster's admission control refuses an object of the chart",
             "meet the policy or quota that is named, or have its owner change it",
         ),
-        Cause::Hook => (format!("a hook of the chart failed{place}"), None),
-        Cause::Timeout => plain(
+        FailureKind::Hook => (format!("a hook of the chart failed{place}"), None),
+        FailureKind::Timeout => plain(
             "the rollout did not become ready in time",
             "see the pods of the release",
         ),
-        Cause::Killed | Cause::Other => (format!("helm failed: {first}"), None),
+        FailureKind::Killed | FailureKind::Other => (format!("helm failed: {first}"), None),
     }
 }
 

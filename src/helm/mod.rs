@@ -5,9 +5,9 @@
 //! the rest.
 
 pub mod command;
-pub mod dialect;
+pub mod compat;
 pub mod failure;
-pub mod find;
+pub mod locate;
 pub mod pull;
 pub mod render;
 
@@ -18,30 +18,30 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use command::{Render, Rollback, Target, Upgrade};
-pub use dialect::{Dialect, Wait, kubernetes};
-pub use failure::{Cause, Failure};
+pub use command::{ReleaseTarget, RenderRequest, Rollback, Upgrade};
+pub use compat::{HelmMajor, Wait, kubernetes};
+pub use failure::{Failure, FailureKind};
 pub use pull::Pulled;
-pub use render::Way;
+pub use render::RenderMode;
 
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::process::cancel::Cancel;
-use crate::process::runner::{Call, Runner, Stopped};
-use failure::Doing;
+use crate::process::runner::{Invocation, Runner, StopReason};
+use failure::HelmOperation;
 
 /// How an upgrade or rollback ended, as far as helm tells.
 #[derive(Debug)]
-pub enum Ended {
+pub enum HelmOutcome {
     /// Helm is content.
     Well,
     /// Helm failed by itself.
     Failed(Failure),
     /// We stopped it. Where it had to be killed, or a rollback was stopped, the
     /// last record is pending.
-    Stopped {
+    StopReason {
         /// Why.
-        by: Stopped,
+        by: StopReason,
         /// Whether it had to be killed.
         killed: bool,
     },
@@ -51,9 +51,9 @@ pub enum Ended {
 #[derive(Debug)]
 pub struct Helm {
     runner: Runner,
-    target: Target,
+    target: ReleaseTarget,
     version: semver::Version,
-    dialect: Dialect,
+    major: HelmMajor,
     cancel: Cancel,
 }
 
@@ -71,7 +71,7 @@ fn runner(plan: &Plan, lock: Option<BorrowedFd<'_>>) -> Result<Runner> {
         Some(paths) => environment.insert("KUBECONFIG".into(), paths.clone()),
         None => environment.remove(std::ffi::OsStr::new("KUBECONFIG")),
     };
-    Runner::new(find::locate(plan)?, &environment, lock)
+    Runner::new(locate::locate(plan)?, &environment, lock)
 }
 
 impl Helm {
@@ -98,11 +98,11 @@ impl Helm {
 
     fn of(
         runner: Runner,
-        (version, dialect): (semver::Version, Dialect),
+        (version, major): (semver::Version, HelmMajor),
         plan: &Plan,
         cancel: Cancel,
     ) -> Self {
-        let target = Target {
+        let target = ReleaseTarget {
             release: plan.release.clone(),
             namespace: plan.namespace.clone(),
             context: plan.kube_context.clone(),
@@ -112,7 +112,7 @@ impl Helm {
             runner,
             target,
             version,
-            dialect,
+            major,
             cancel,
         }
     }
@@ -123,8 +123,8 @@ impl Helm {
     }
 
     /// How this helm is spoken to.
-    pub const fn dialect(&self) -> Dialect {
-        self.dialect
+    pub const fn major(&self) -> HelmMajor {
+        self.major
     }
 
     /// A directory of mode 0700 that lives as long as this: for the overrides
@@ -139,7 +139,12 @@ impl Helm {
     }
 
     /// Renders the chart to one stream of YAML documents, hooks included.
-    pub async fn render(&self, way: Way, render: &Render<'_>, deadline: Instant) -> Result<String> {
+    pub async fn render(
+        &self,
+        way: RenderMode,
+        render: &RenderRequest<'_>,
+        deadline: Instant,
+    ) -> Result<String> {
         render::render(
             &self.runner,
             &self.target,
@@ -160,9 +165,10 @@ impl Helm {
         upgrade: &Upgrade<'_>,
         deadline: Instant,
         stop: impl Future<Output = ()>,
-    ) -> Result<Ended> {
-        let call = command::upgrade(&self.target, self.dialect, upgrade);
-        self.apply(Doing::Upgrade, &call, deadline, stop).await
+    ) -> Result<HelmOutcome> {
+        let call = command::upgrade(&self.target, self.major, upgrade);
+        self.apply(HelmOperation::Upgrade, &call, deadline, stop)
+            .await
     }
 
     /// Goes back to a revision. As [`Self::upgrade`], but helm does not settle
@@ -172,39 +178,40 @@ impl Helm {
         rollback: &Rollback,
         deadline: Instant,
         stop: impl Future<Output = ()>,
-    ) -> Result<Ended> {
-        let call = command::rollback(&self.target, self.dialect, rollback);
-        self.apply(Doing::Rollback, &call, deadline, stop).await
+    ) -> Result<HelmOutcome> {
+        let call = command::rollback(&self.target, self.major, rollback);
+        self.apply(HelmOperation::Rollback, &call, deadline, stop)
+            .await
     }
 
     async fn apply(
         &self,
-        doing: Doing,
-        call: &Call,
+        doing: HelmOperation,
+        call: &Invocation,
         deadline: Instant,
         stop: impl Future<Output = ()>,
-    ) -> Result<Ended> {
+    ) -> Result<HelmOutcome> {
         let ran = self.runner.run(call, &self.cancel, deadline, stop).await?;
         if ran.status.success() {
-            return Ok(Ended::Well);
+            return Ok(HelmOutcome::Well);
         }
         Ok(match ran.stopped {
-            Some(by) => Ended::Stopped {
+            Some(by) => HelmOutcome::StopReason {
                 by,
                 killed: ran.killed,
             },
-            None => Ended::Failed(failure::of(doing, &ran)),
+            None => HelmOutcome::Failed(failure::of(doing, &ran)),
         })
     }
 }
 
 /// The version of the helm that is run, and how it is spoken to.
-async fn known(runner: &Runner, cancel: &Cancel) -> Result<(semver::Version, Dialect)> {
-    let version = find::version(runner, cancel).await?;
-    let dialect = Dialect::of(&version)
+async fn known(runner: &Runner, cancel: &Cancel) -> Result<(semver::Version, HelmMajor)> {
+    let version = locate::version(runner, cancel).await?;
+    let major = HelmMajor::of(&version)
         .map_err(|error| error.detail(format!("found at {}", runner.helm().display())))?;
-    tracing::debug!(helm = %runner.helm().display(), %version, ?dialect, "helm was found");
-    Ok((version, dialect))
+    tracing::debug!(helm = %runner.helm().display(), %version, ?major, "helm was found");
+    Ok((version, major))
 }
 
 /// The file, where a list as in `KUBECONFIG` has but one: helm takes no list.

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::command;
 use crate::error::{Error, Kind, Result};
 use crate::process::cancel::{Cancel, cancelled};
-use crate::process::runner::{Call, Ran, Runner, Stopped};
-use crate::registry::answer::{self, Answer, Asked};
+use crate::process::runner::{Invocation, Ran, Runner, StopReason};
 use crate::registry::credentials::{self, Stored};
+use crate::registry::error::{self, RegistryError, RegistryRequest};
 use crate::signal::{ChartRef, ChartVersion, Digest, ImageRef};
 use crate::text;
 
@@ -46,37 +46,41 @@ pub(super) async fn pull(
     let stored = match credentials::find(runner.environment(), ImageRef::REGISTRY).await {
         Ok(stored) => stored,
         // The words of a failed helper do not tell that they are its.
-        Err(error) if matches!(answer, Answer::Credentials | Answer::Unknown) => return Err(error),
+        Err(error) if matches!(answer, RegistryError::Credentials | RegistryError::Unknown) => {
+            return Err(error);
+        }
         Err(_) => None,
     };
-    let mut asked = Asked {
+    let mut asked = RegistryRequest {
         what: what.clone(),
         stored: None,
         anonymous: false,
     };
     let (mut said, mut answer) = (said, answer);
-    if let (Answer::Denied | Answer::NoRight, Some(Stored { file, .. })) = (answer, &stored) {
+    if let (RegistryError::Denied | RegistryError::NoRight, Some(Stored { file, .. })) =
+        (answer, &stored)
+    {
         let again = anonymous(runner, call)?;
         let ran = runner
             .run(&again, cancel, deadline, std::future::pending())
             .await?;
         match refused(&ran, &what)? {
-            None => return pulled(&folder, &ran, Some(answer::dead_credentials(file))),
+            None => return pulled(&folder, &ran, Some(error::dead_credentials(file))),
             // Refused both ways: the first words tell more.
-            Some((_, Answer::Denied)) => {}
+            Some((_, RegistryError::Denied)) => {}
             // The package is public, so that this is the truth about it.
             Some(truth) => (said, answer) = truth,
         }
         asked.anonymous = true;
     }
     asked.stored = stored.map(|stored| stored.file);
-    Err(answer::error(answer, &asked, &said))
+    Err(error::error(answer, &asked, &said))
 }
 
 /// What helm said where it failed; an error where it was stopped.
-fn refused(ran: &Ran, what: &str) -> Result<Option<(String, Answer)>> {
+fn refused(ran: &Ran, what: &str) -> Result<Option<(String, RegistryError)>> {
     match ran.stopped {
-        Some(Stopped::Cancelled(signal)) => return Err(cancelled(signal)),
+        Some(StopReason::Cancelled(signal)) => return Err(cancelled(signal)),
         Some(_) => {
             return Err(Error::new(
                 Kind::Registry,
@@ -98,15 +102,15 @@ fn refused(ran: &Ran, what: &str) -> Result<Option<(String, Answer)>> {
     }
     Ok((!ran.status.success()).then(|| {
         let said = ran.stderr.trim().trim_start_matches("Error: ").to_owned();
-        let answer = answer::read(&said);
+        let answer = error::read(&said);
         (said, answer)
     }))
 }
 
 /// The same call with no credentials in reach.
-fn anonymous(runner: &Runner, mut call: Call) -> Result<Call> {
+fn anonymous(runner: &Runner, mut call: Invocation) -> Result<Invocation> {
     let unable = |error: std::io::Error| {
-        Error::new(Kind::Node, "no private file can be written").because(error)
+        Error::new(Kind::Node, "no private file can be written").with_source(error)
     };
     let file = runner.private().join("anonymous.json");
     std::fs::write(&file, "{}").map_err(unable)?;
@@ -121,7 +125,7 @@ fn anonymous(runner: &Runner, mut call: Call) -> Result<Call> {
 /// The one archive of the folder; its name is helm's matter.
 fn pulled(folder: &Path, ran: &Ran, warning: Option<String>) -> Result<Pulled> {
     let unable = |error: std::io::Error| {
-        Error::new(Kind::Internal, "the pulled chart cannot be found").because(error)
+        Error::new(Kind::Internal, "the pulled chart cannot be found").with_source(error)
     };
     let mut archives = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unable)? {

@@ -7,18 +7,18 @@ use regex::Regex;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::command::{self, Render, Target};
-use super::failure::{self, Doing};
+use super::command::{self, ReleaseTarget, RenderRequest};
+use super::failure::{self, HelmOperation};
 use crate::error::{Error, Kind, Result};
 use crate::plan::Capabilities;
 use crate::process::cancel::{Cancel, cancelled};
-use crate::process::runner::{Ran, Runner, Stopped};
+use crate::process::runner::{Ran, Runner, StopReason};
 use crate::release::record;
 use crate::text;
 
 /// How a chart is rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum RenderMode {
     /// `helm template`: 0.06 s.
     Local,
     /// `helm upgrade --dry-run=server`: 0.7 s; for charts that use `lookup` or
@@ -26,7 +26,7 @@ pub enum Way {
     Server,
 }
 
-impl Way {
+impl RenderMode {
     /// The cheapest way that is true for a chart with these templates.
     ///
     /// `helm template` has no cluster to look things up in and no revision. It
@@ -73,21 +73,21 @@ static APIS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// One stream of YAML documents: manifest and hooks, without those of tests.
 pub(super) async fn render(
     runner: &Runner,
-    target: &Target,
-    way: Way,
-    render: &Render<'_>,
+    target: &ReleaseTarget,
+    way: RenderMode,
+    render: &RenderRequest<'_>,
     cancel: &Cancel,
     deadline: Instant,
 ) -> Result<String> {
     let call = match way {
-        Way::Local => command::template(target, render),
-        Way::Server => command::server_render(target, render),
+        RenderMode::Local => command::template(target, render),
+        RenderMode::Server => command::server_render(target, render),
     };
     let ran = runner
         .run(&call, cancel, deadline, std::future::pending())
         .await?;
     match ran.stopped {
-        Some(Stopped::Cancelled(signal)) => return Err(cancelled(signal)),
+        Some(StopReason::Cancelled(signal)) => return Err(cancelled(signal)),
         Some(_) => {
             return Err(Error::new(Kind::Chart, "the chart did not render in time")
                 .hint("see that its templates end, and that the cluster answers"));
@@ -95,7 +95,7 @@ pub(super) async fn render(
         None => {}
     }
     if !ran.status.success() {
-        return Err(failure::of(Doing::Render, &ran).error);
+        return Err(failure::of(HelmOperation::RenderRequest, &ran).error);
     }
     if ran.cut {
         return Err(Error::new(
@@ -104,8 +104,8 @@ pub(super) async fn render(
         ));
     }
     match way {
-        Way::Local => Ok(ran.stdout),
-        Way::Server => documents(&ran),
+        RenderMode::Local => Ok(ran.stdout),
+        RenderMode::Server => documents(&ran),
     }
 }
 
@@ -118,7 +118,7 @@ fn documents(ran: &Ran) -> Result<String> {
     // A warning may stand before it.
     let json = ran.stdout.find('{').map_or("", |at| &ran.stdout[at..]);
     let mut json: Value =
-        serde_json::from_str(json).map_err(|error| unreadable().because(error))?;
+        serde_json::from_str(json).map_err(|error| unreadable().with_source(error))?;
     // Its config and chart are large, and not needed.
     for key in ["config", "chart"] {
         json.as_object_mut().and_then(|release| release.remove(key));

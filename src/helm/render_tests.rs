@@ -5,24 +5,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Capabilities, Render, Target, Way, render};
+use super::{Capabilities, ReleaseTarget, RenderMode, RenderRequest, render};
 use crate::error::{Kind, Result};
 use crate::helm::command;
 use crate::process::cancel::Cancel;
 use crate::process::runner::tests::{bare, script};
 
-async fn rendered(body: &str, way: Way) -> Result<String> {
+async fn rendered(body: &str, way: RenderMode) -> Result<String> {
     let folder = tempfile::tempdir().unwrap();
     let runner = bare(script(folder.path(), body), &[("PATH", "/usr/bin:/bin")]);
     let (cancel, _trigger) = Cancel::manual();
-    let target = Target {
+    let target = ReleaseTarget {
         release: "shop".into(),
         namespace: "prod".into(),
         context: None,
         kubeconfig: None,
     };
     let capabilities = Capabilities::default();
-    let wanted = Render {
+    let wanted = RenderRequest {
         chart: Path::new("/c.tgz"),
         values: &[],
         upgrade: true,
@@ -42,9 +42,12 @@ async fn rendered(body: &str, way: Way) -> Result<String> {
 #[tokio::test]
 async fn what_helm_prints_is_the_rendering() {
     assert_eq!(
-        rendered("echo '---'; echo 'a: 1'; echo 'warning' >&2", Way::Local)
-            .await
-            .unwrap(),
+        rendered(
+            "echo '---'; echo 'a: 1'; echo 'warning' >&2",
+            RenderMode::Local
+        )
+        .await
+        .unwrap(),
         "---\na: 1\n"
     );
 }
@@ -55,7 +58,7 @@ async fn a_dry_run_is_joined_with_its_hooks_but_those_of_tests() {
         {"path":"shop/templates/h.yaml","manifest":"b: 2","events":["pre-upgrade"]},
         {"path":"shop/templates/t.yaml","manifest":"c: 3","events":["test"]}]}"#;
     let body = format!("cat <<'END'\nwarning: odd\n{release}\nEND");
-    let documents = rendered(&body, Way::Server).await.unwrap();
+    let documents = rendered(&body, RenderMode::Server).await.unwrap();
     assert_eq!(
         documents,
         "---\na: 1\n---\n# Source: shop/templates/h.yaml\nb: 2\n"
@@ -67,16 +70,16 @@ async fn failures_are_the_charts_or_the_nodes() {
     for (body, way, kind) in [
         (
             "echo 'Error: execution error at (shop/templates/x.yaml:1:3): no' >&2; exit 1",
-            Way::Local,
+            RenderMode::Local,
             Kind::Chart,
         ),
         (
             "echo 'Error: Kubernetes cluster unreachable: x' >&2; exit 1",
-            Way::Server,
+            RenderMode::Server,
             Kind::Node,
         ),
-        ("echo nonsense", Way::Server, Kind::Node),
-        ("head -c 70000000 /dev/zero", Way::Local, Kind::Chart),
+        ("echo nonsense", RenderMode::Server, Kind::Node),
+        ("head -c 70000000 /dev/zero", RenderMode::Local, Kind::Chart),
     ] {
         assert_eq!(
             rendered(body, way).await.unwrap_err().kind(),
@@ -90,14 +93,14 @@ async fn failures_are_the_charts_or_the_nodes() {
 /// both, here only their shape.
 #[test]
 fn nothing_is_ever_set_on_the_command_line() {
-    let target = Target {
+    let target = ReleaseTarget {
         release: "shop".into(),
         namespace: "prod".into(),
         context: None,
         kubeconfig: None,
     };
     let capabilities = Capabilities::default();
-    let wanted = Render {
+    let wanted = RenderRequest {
         chart: Path::new("/c.tgz"),
         values: &[],
         upgrade: false,
@@ -129,35 +132,39 @@ fn charts_that_ask_the_cluster_are_rendered_there() {
         ..Capabilities::default()
     };
     for (template, way) in [
-        ("image: {{ .Values.image }}", Way::Local),
+        ("image: {{ .Values.image }}", RenderMode::Local),
         (
             "{{ (lookup \"v1\" \"Secret\" .Release.Namespace \"x\").data }}",
-            Way::Server,
+            RenderMode::Server,
         ),
-        ("{{ include \"lookups\" . }}", Way::Local),
-        ("rev: {{ .Release.Revision }}", Way::Server),
+        ("{{ include \"lookups\" . }}", RenderMode::Local),
+        ("rev: {{ .Release.Revision }}", RenderMode::Server),
         (
             "{{ if .Capabilities.APIVersions.Has \"apps/v1/Deployment\" }}",
-            Way::Local,
+            RenderMode::Local,
         ),
         (
             "{{ if .Capabilities.APIVersions.Has \"policy/v1beta1\" }}",
-            Way::Server,
+            RenderMode::Server,
         ),
         (
             "{{ if $.Capabilities.APIVersions.Has `networking.k8s.io/v1beta1/Ingress` }}",
-            Way::Server,
+            RenderMode::Server,
         ),
         (
             "{{ if .Capabilities.APIVersions.Has \"networking.k8s.io/v1/Ingress\" }}",
-            Way::Local,
+            RenderMode::Local,
         ),
         (
             "{{ if .Capabilities.APIVersions.Has \"monitoring.coreos.com/v1\" }}",
-            Way::Local,
+            RenderMode::Local,
         ),
-        ("apiVersion: \"policy/v1beta1\"", Way::Local),
+        ("apiVersion: \"policy/v1beta1\"", RenderMode::Local),
     ] {
-        assert_eq!(Way::of(["", template], &capabilities), way, "{template}");
+        assert_eq!(
+            RenderMode::of(["", template], &capabilities),
+            way,
+            "{template}"
+        );
     }
 }

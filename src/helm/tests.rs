@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Cause, Ended, Helm, Rollback, Upgrade, Wait, find};
-use crate::error::{Kind, Signal};
+use super::{FailureKind, Helm, HelmOutcome, Rollback, Upgrade, Wait, locate};
+use crate::error::{Kind, UnixSignal};
 use crate::plan::{ImageRules, OnFailure, Plan, Retention};
 use crate::process::runner::tests::{bare, script};
-use crate::process::{Cancel, Stopped};
+use crate::process::{Cancel, StopReason};
 use crate::signal::Request;
 
 fn plan(path: &str) -> Plan {
@@ -53,11 +53,11 @@ fn helm_is_looked_for_only_where_the_plan_says() {
     let helm = script(folder.path(), "");
     let here = folder.path().to_str().unwrap();
     assert_eq!(
-        find::locate(&plan(&format!("/nowhere:{here}"))).unwrap(),
+        locate::locate(&plan(&format!("/nowhere:{here}"))).unwrap(),
         helm
     );
     for path in ["/nowhere", ".", ""] {
-        let error = find::locate(&plan(path)).unwrap_err();
+        let error = locate::locate(&plan(path)).unwrap_err();
         assert_eq!(
             (error.kind(), error.to_string()),
             (Kind::Node, "helm is not in PATH".into())
@@ -67,13 +67,13 @@ fn helm_is_looked_for_only_where_the_plan_says() {
         helm: Some(helm.clone()),
         ..plan("")
     };
-    assert_eq!(find::locate(&named).unwrap(), helm);
+    assert_eq!(locate::locate(&named).unwrap(), helm);
     let missing = Plan {
         helm: Some("/nowhere/helm".into()),
         ..plan(here)
     };
     assert!(
-        find::locate(&missing)
+        locate::locate(&missing)
             .unwrap_err()
             .to_string()
             .contains("/nowhere/helm")
@@ -124,7 +124,7 @@ async fn helms_ends_are_told_apart() {
         .upgrade(&upgrade(), deadline(), std::future::pending())
         .await
         .unwrap();
-    assert!(matches!(ended, Ended::Well));
+    assert!(matches!(ended, HelmOutcome::Well));
 
     let folder = tempfile::tempdir().unwrap();
     let said = "echo 'Error: UPGRADE FAILED: context deadline exceeded' >&2; exit 1";
@@ -133,7 +133,7 @@ async fn helms_ends_are_told_apart() {
         .upgrade(&upgrade(), deadline(), std::future::pending())
         .await
         .unwrap();
-    assert!(matches!(ended, Ended::Failed(failure) if failure.cause == Cause::Timeout));
+    assert!(matches!(ended, HelmOutcome::Failed(failure) if failure.cause == FailureKind::Timeout));
 
     let folder = tempfile::tempdir().unwrap();
     let killed = helm(folder.path(), "kill -9 $$", &cancel).await.unwrap();
@@ -141,7 +141,7 @@ async fn helms_ends_are_told_apart() {
         .upgrade(&upgrade(), deadline(), std::future::pending())
         .await
         .unwrap();
-    assert!(matches!(ended, Ended::Failed(failure) if failure.cause == Cause::Killed));
+    assert!(matches!(ended, HelmOutcome::Failed(failure) if failure.cause == FailureKind::Killed));
 
     let folder = tempfile::tempdir().unwrap();
     let slow = helm(folder.path(), "exec sleep 60", &cancel).await.unwrap();
@@ -151,12 +151,12 @@ async fn helms_ends_are_told_apart() {
         .unwrap();
     assert!(matches!(
         ended,
-        Ended::Stopped {
-            by: Stopped::Asked,
+        HelmOutcome::StopReason {
+            by: StopReason::Asked,
             killed: false
         }
     ));
-    trigger.fire(Signal::Hangup);
+    trigger.fire(UnixSignal::Hangup);
     let rollback = Rollback {
         revision: 1,
         wait: Some(Wait::Poll),
@@ -167,5 +167,5 @@ async fn helms_ends_are_told_apart() {
         .rollback(&rollback, deadline(), std::future::pending())
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), Kind::Cancelled(Signal::Hangup));
+    assert_eq!(error.kind(), Kind::Cancelled(UnixSignal::Hangup));
 }

@@ -73,7 +73,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Environment {
 
 /// What the node says of helm's environment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Say<'a> {
+pub(crate) struct EnvPolicy<'a> {
     /// `[env]`: set whatever the environment holds.
     pub(crate) env: &'a BTreeMap<String, String>,
     /// Names that are inherited though a workflow set them.
@@ -88,7 +88,7 @@ pub(crate) struct Say<'a> {
 /// counts is decided elsewhere: `KUBECONFIG` is here as it was inherited.
 pub(crate) fn for_helm(
     environment: &Environment,
-    say: Say<'_>,
+    say: EnvPolicy<'_>,
     cwd: &Path,
 ) -> (BTreeMap<OsString, OsString>, Vec<String>) {
     let inside = environment.inside_actions();

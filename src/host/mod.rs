@@ -8,5 +8,5 @@ mod variables;
 
 pub use accounts::Accounts;
 pub use environment::Environment;
-pub(crate) use environment::{Say, dropped_warning, for_helm};
+pub(crate) use environment::{EnvPolicy, dropped_warning, for_helm};
 pub use variables::{Class, Form, VARIABLES, Variable};

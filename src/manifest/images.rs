@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::Container;
+use super::ContainerImage;
 
 /// Where the pod's spec stands in a kind of Kubernetes' own.
 fn pod_spec(kind: &str) -> Option<&'static [&'static str]> {
@@ -54,7 +54,7 @@ fn is_custom(api_version: &str) -> bool {
 }
 
 /// Every place in an object that names an image.
-pub(super) fn of(api_version: &str, kind: &str, value: &Value) -> Vec<Container> {
+pub(super) fn of(api_version: &str, kind: &str, value: &Value) -> Vec<ContainerImage> {
     let mut found = Vec::new();
     if is_custom(api_version) {
         anywhere(value, &mut String::new(), &mut found);
@@ -70,7 +70,7 @@ pub(super) fn of(api_version: &str, kind: &str, value: &Value) -> Vec<Container>
         let items = spec.get(list).and_then(Value::as_array);
         for (at, item) in items.into_iter().flatten().enumerate() {
             let word = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
-            found.push(Container {
+            found.push(ContainerImage {
                 path: format!("{}.{list}[{at}]", keys.join(".")),
                 name: word("name").to_owned(),
                 image: word("image").to_owned(),
@@ -81,7 +81,7 @@ pub(super) fn of(api_version: &str, kind: &str, value: &Value) -> Vec<Container>
     let volumes = spec.get("volumes").and_then(Value::as_array);
     for (at, volume) in volumes.into_iter().flatten().enumerate() {
         if let Some(image) = volume.pointer("/image/reference").and_then(Value::as_str) {
-            found.push(Container {
+            found.push(ContainerImage {
                 path: format!("{}.volumes[{at}].image.reference", keys.join(".")),
                 name: String::new(),
                 image: image.to_owned(),
@@ -92,7 +92,7 @@ pub(super) fn of(api_version: &str, kind: &str, value: &Value) -> Vec<Container>
 }
 
 /// Strings under a key `image`, and maps that spell a reference in parts.
-fn anywhere(value: &Value, path: &mut String, found: &mut Vec<Container>) {
+fn anywhere(value: &Value, path: &mut String, found: &mut Vec<ContainerImage>) {
     let before = path.len();
     match value {
         Value::Object(map) => {
@@ -108,7 +108,7 @@ fn anywhere(value: &Value, path: &mut String, found: &mut Vec<Container>) {
                     _ => None,
                 };
                 if let Some(image) = image {
-                    found.push(Container {
+                    found.push(ContainerImage {
                         path: path.strip_suffix(".image").unwrap_or(path).to_owned(),
                         name: name.to_owned(),
                         image,

@@ -31,14 +31,14 @@ pub struct Object {
     /// The template it came from, where the manifest says it.
     pub source: String,
     /// Every place in it that names an image.
-    pub containers: Vec<Container>,
+    pub containers: Vec<ContainerImage>,
     /// The whole of it.
     pub value: Value,
 }
 
 /// A place that names an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Container {
+pub struct ContainerImage {
     /// `spec.template.spec.containers[0]`
     pub path: String,
     /// The container's name; empty where there is none.
@@ -112,7 +112,7 @@ impl fmt::Display for Object {
 }
 
 /// `container api`, or its path where it has no name.
-impl fmt::Display for Container {
+impl fmt::Display for ContainerImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.name.is_empty() {
             f.write_str(&text::line(&self.path, 120))

@@ -27,7 +27,7 @@ pub(crate) fn roots(environment: &BTreeMap<OsString, OsString>) -> Result<Option
         Error::new(Kind::Node, message)
             .hint("see that it holds certificates in PEM and that this user may read it")
     };
-    let pem = std::fs::read(file).map_err(|error| unreadable().because(error))?;
+    let pem = std::fs::read(file).map_err(|error| unreadable().with_source(error))?;
     certificates(&pem).ok_or_else(unreadable).map(Some)
 }
 

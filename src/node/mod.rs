@@ -5,9 +5,9 @@
 //! helm, the cluster or the registry.
 
 pub mod config;
-pub mod guard;
+pub mod event_policy;
+mod file_permissions;
 mod locate;
-mod modes;
 mod plan;
 mod policy;
 
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use config::Config;
 pub use locate::SYSTEM;
-pub use plan::{plan, prospect};
+pub use plan::{plan, plan_unchecked};
 
 use crate::error::{Error, Kind, Result};
 use crate::host::{Accounts, Environment};
@@ -50,7 +50,7 @@ pub struct Declared {
 ///
 /// `Kind::Node` where deploy.toml cannot be read, is open to others or has
 /// mistakes. A caller that has such an error asks
-/// [`guard::refuse_pull_requests`] before it tells it: what no node can allow
+/// [`event_policy::refuse_pull_requests`] before it tells it: what no node can allow
 /// is refused also where deploy.toml is broken.
 pub fn load(invoked_as: &OsStr, environment: &Environment, cwd: &Path) -> Result<Node> {
     load_from(Path::new(SYSTEM), invoked_as, environment, cwd)
@@ -76,7 +76,7 @@ fn load_from(
         accounts: Accounts::of_machine(),
     };
     if let Some(file) = &node.file {
-        let document = modes::read(file, "deploy.toml", node.caller())?;
+        let document = file_permissions::read(file, "deploy.toml", node.caller())?;
         node.config = Config::parse(&document, file)?;
     }
     Ok(node)
@@ -99,8 +99,8 @@ impl Node {
         }
     }
 
-    fn caller(&self) -> modes::Caller<'_> {
-        modes::Caller {
+    fn caller(&self) -> file_permissions::Caller<'_> {
+        file_permissions::Caller {
             uid: self.uid,
             accounts: &self.accounts,
         }

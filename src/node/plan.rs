@@ -1,6 +1,6 @@
 //! Joins a valid request with the node's say into a [`Plan`].
 //!
-//! The decisions are pure; what they need to know of files ([`Found`]) is
+//! The decisions are pure; what they need to know of files ([`NodeFiles`]) is
 //! looked up before.
 
 use std::collections::BTreeSet;
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::config::{Application, Forwarding, Namespace, ReleaseName, Settings};
-use super::{Node, guard, locate, modes, policy};
+use super::{Node, event_policy, file_permissions, locate, policy};
 use crate::error::{Error, Kind, Result};
-use crate::host::{self, Environment, Say};
+use crate::host::{self, EnvPolicy, Environment};
 use crate::plan::forward::{Forward, Token};
 use crate::plan::{ImageRules, OnFailure, Plan, Retention};
 use crate::signal::Request;
@@ -40,12 +40,12 @@ pub fn plan(
     node: &Node,
     environment: &Environment,
 ) -> Result<(Plan, Vec<String>)> {
-    let say = Heard::of(node, &request);
+    let say = EffectiveSettings::of(node, &request);
     if environment.inside_actions() {
-        guard::refuse_pull_requests(environment)?;
-        let payload = guard::read_payload(environment);
+        event_policy::refuse_pull_requests(environment)?;
+        let payload = event_policy::read_payload(environment);
         let payload = payload.as_deref().map_err(String::as_str);
-        guard::check(environment, say.pick(|s| s.events.as_ref()), payload)?;
+        event_policy::check(environment, say.pick(|s| s.events.as_ref()), payload)?;
     }
     policy::check(&request, &node.config, node.file.as_deref())?;
     ready(request, node, environment, &say)
@@ -53,12 +53,12 @@ pub fn plan(
 
 /// The same for whoever only looks: nothing is refused, whatever the event and
 /// the policy.
-pub fn prospect(
+pub fn plan_unchecked(
     request: Request,
     node: &Node,
     environment: &Environment,
 ) -> Result<(Plan, Vec<String>)> {
-    let say = Heard::of(node, &request);
+    let say = EffectiveSettings::of(node, &request);
     ready(request, node, environment, &say)
 }
 
@@ -66,10 +66,10 @@ fn ready(
     request: Request,
     node: &Node,
     environment: &Environment,
-    say: &Heard<'_>,
+    say: &EffectiveSettings<'_>,
 ) -> Result<(Plan, Vec<String>)> {
     let forward = forward(node, say)?;
-    let found = Found {
+    let found = NodeFiles {
         values: match forward {
             Some(_) => Vec::new(),
             None => values(node, &request, say.app)?,
@@ -86,12 +86,12 @@ fn ready(
 }
 
 /// What of the node's say is about this app.
-struct Heard<'a> {
+struct EffectiveSettings<'a> {
     app: Option<&'a Application>,
     defaults: &'a Settings,
 }
 
-impl<'a> Heard<'a> {
+impl<'a> EffectiveSettings<'a> {
     fn of(node: &'a Node, request: &Request) -> Self {
         Self {
             app: node.config.apps.get(&request.app),
@@ -108,7 +108,7 @@ impl<'a> Heard<'a> {
 }
 
 /// What was found on the node.
-struct Found {
+struct NodeFiles {
     forward: Option<Forward>,
     values: Vec<PathBuf>,
     home_kubeconfig: Option<PathBuf>,
@@ -129,18 +129,18 @@ fn values(node: &Node, request: &Request, app: Option<&Application>) -> Result<V
         }
     };
     for file in &files {
-        modes::check(file, "the values file", node.caller())?;
+        file_permissions::check(file, "the values file", node.caller())?;
     }
     Ok(files)
 }
 
 /// The controller that gets the signal, with the token that opens it.
-fn forward(node: &Node, say: &Heard<'_>) -> Result<Option<Forward>> {
+fn forward(node: &Node, say: &EffectiveSettings<'_>) -> Result<Option<Forward>> {
     let Some(Forwarding::To(target, file)) = say.pick(|s| s.forward.clone()) else {
         return Ok(None);
     };
     let token = file.map(|file| {
-        let secret = modes::read_secret(&file, "the token file", node.caller())?;
+        let secret = file_permissions::read_secret(&file, "the token file", node.caller())?;
         secret.parse::<Token>().map_err(|expected| {
             let file = text::line(&file.to_string_lossy(), text::LINE).into_owned();
             let message = format!("the token file {file} holds no token, expected {expected}");
@@ -157,8 +157,8 @@ fn join(
     request: Request,
     node: &Node,
     environment: &Environment,
-    say: &Heard<'_>,
-    found: Found,
+    say: &EffectiveSettings<'_>,
+    found: NodeFiles,
 ) -> Result<(Plan, Vec<String>)> {
     let mut warnings = Vec::new();
     let (budget, on_failure) = budget(say, environment, &mut warnings)?;
@@ -166,7 +166,7 @@ fn join(
     let base = node.file.as_deref().and_then(Path::parent);
     let (mut given, dropped) = host::for_helm(
         environment,
-        Say {
+        EnvPolicy {
             env: &node.config.env,
             inherit: say.pick(|s| s.inherit_env.as_ref()).unwrap_or(&nothing),
             base: base.unwrap_or(&node.cwd),
@@ -244,7 +244,7 @@ fn image_rules(app: &Application) -> ImageRules {
 /// The budget, and what follows a failed rollout. The old script's variables
 /// count where deploy.toml sets neither of the two.
 fn budget(
-    say: &Heard<'_>,
+    say: &EffectiveSettings<'_>,
     environment: &Environment,
     warnings: &mut Vec<String>,
 ) -> Result<(Duration, OnFailure)> {
@@ -325,9 +325,9 @@ fn refuse_other_cluster(given: &std::collections::BTreeMap<OsString, OsString>) 
 
 /// The kubeconfig files; none means in-cluster.
 fn kubeconfig(
-    say: &Heard<'_>,
+    say: &EffectiveSettings<'_>,
     inherited: Option<OsString>,
-    found: &Found,
+    found: &NodeFiles,
     environment: &Environment,
 ) -> Result<Option<OsString>> {
     let chosen = say

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::load_from;
 use crate::error::Kind;
-use crate::host::{Class, Environment, Say, VARIABLES, Variable, dropped_warning, for_helm};
+use crate::host::{Class, EnvPolicy, Environment, VARIABLES, Variable, dropped_warning, for_helm};
 
 /// Helm's environment, without what is always there, and what was dropped.
 fn helm(
@@ -24,7 +24,7 @@ fn helm(
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     let inherit: BTreeSet<String> = inherit.iter().map(|name| (*name).to_owned()).collect();
-    let say = Say {
+    let say = EnvPolicy {
         env: &env,
         inherit: &inherit,
         base: Path::new("/etc/deploy"),

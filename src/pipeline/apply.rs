@@ -5,18 +5,20 @@ use std::pin::Pin;
 
 use tokio::sync::oneshot;
 
-use super::look::Found;
+use super::preflight::ReleaseObservation;
 use super::prove::with_overrides;
-use super::{Course, failure, rollback, wait};
+use super::{Run, failure, rollback, wait_strategy};
 use crate::chart::Proof;
-use crate::cluster::discovery::Presence;
+use crate::cluster::discovery::NamespacePresence;
 use crate::cluster::namespace::create_owned;
 use crate::error::{Error, Result};
 use crate::event::Phase;
-use crate::helm::{Dialect, Ended, Upgrade};
+use crate::helm::{HelmMajor, HelmOutcome, Upgrade};
 use crate::manifest::Object;
 use crate::release::record::next_is_server_side;
-use crate::rollout::{Doom, Known, Target, Watch, labels, promises};
+use crate::rollout::{
+    RolloutContext, RolloutWatcher, TerminalFailure, WatchTarget, labels, promises,
+};
 
 /// Ends when helm shall be stopped.
 pub(super) type Stop = Pin<Box<dyn Future<Output = ()>>>;
@@ -24,85 +26,89 @@ pub(super) type Stop = Pin<Box<dyn Future<Output = ()>>>;
 /// Why helm was stopped by us.
 pub(super) enum Halt {
     /// The rollout cannot come right.
-    Doomed(Doom),
+    Doomed(TerminalFailure),
     /// The lease is lost: another deploy may be at work.
     Lost(Error),
 }
 
 /// Installs or upgrades the release and waits until it is ready.
-pub(super) async fn upgrade(course: &mut Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
-    let begun = course.begin(Phase::Rollout);
-    let values = with_overrides(course.plan, found, "overrides.json", &proof.overrides)?;
-    let allowed = wait::allowed(course, found).await?;
-    own_namespace(course, found, proof).await?;
-    rollback::residue(course, found, proof).await?;
+pub(super) async fn upgrade(
+    run: &mut Run<'_>,
+    found: &ReleaseObservation,
+    proof: &Proof,
+) -> Result<()> {
+    let begun = run.begin(Phase::Rollout);
+    let values = with_overrides(run.plan, found, "overrides.json", &proof.overrides)?;
+    let allowed = wait_strategy::allowed(run, found).await?;
+    own_namespace(run, found, proof).await?;
+    rollback::clear_leftover_fields(run, found, proof).await?;
     let upgrade = Upgrade {
         chart: &found.archive,
         values: &values,
-        create_namespace: found.cluster.namespace == Presence::Absent,
-        wait: wait::suited(course, found, allowed, &proof.objects),
+        create_namespace: found.cluster.namespace == NamespacePresence::Absent,
+        wait: wait_strategy::suited(run, found, allowed, &proof.objects),
         server_side: next_is_server_side(found.last()),
-        timeout: course.left(),
+        timeout: run.left(),
     };
-    let mut watch = watch(course, found, proof).await;
-    let deadline = course.deadline;
+    let mut watch = watch(run, found, proof).await;
+    let deadline = run.deadline;
     let helm = |stop| found.helm.upgrade(&upgrade, deadline, stop);
-    let (ended, halt) = raced(course, found, &mut watch, helm).await?;
-    let Some(error) = failure::of(course, &mut watch, ended, halt).await else {
-        course.end(Phase::Rollout, begun);
+    let (ended, halt) = raced(run, found, &mut watch, helm).await?;
+    let Some(error) = failure::of(run, &mut watch, ended, halt).await else {
+        run.end(Phase::Rollout, begun);
         return Ok(());
     };
     drop(watch);
-    Err(rollback::answer(course, found, allowed, error).await)
+    Err(rollback::remediate(run, found, allowed, error).await)
 }
 
 /// Helm 3 cannot begin a release whose chart renders the release's own
 /// namespace, which is not there yet. Helm 4 applies over the one it made.
-async fn own_namespace(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
-    let plan = course.plan;
+async fn own_namespace(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof) -> Result<()> {
+    let plan = run.plan;
     let rendered = |object: &Object| {
         object.kind == "Namespace" && object.name == plan.namespace && object.hooks.is_empty()
     };
-    let missing = found.cluster.namespace == Presence::Absent;
-    if !missing || found.helm.dialect() != Dialect::Three || !proof.objects.iter().any(rendered) {
+    let missing = found.cluster.namespace == NamespacePresence::Absent;
+    if !missing || found.helm.major() != HelmMajor::Three || !proof.objects.iter().any(rendered) {
         return Ok(());
     }
     let created = create_owned(&found.cluster.client, &plan.namespace, &plan.release);
-    course.unless_cancelled(created).await
+    run.unless_cancelled(created).await
 }
 
 /// Watches what the render makes, each in its own namespace.
-async fn watch(course: &Course<'_>, found: &Found, proof: &Proof) -> Watch {
+async fn watch(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof) -> RolloutWatcher {
     let before = found.serving().map(|record| record.manifest.as_str());
-    let requested: BTreeSet<String> = course
+    let requested: BTreeSet<String> = run
         .plan
         .request
         .images
         .values()
         .map(ToString::to_string)
         .collect();
-    let known = Known {
+    let known = RolloutContext {
         server: found.cluster.capabilities.version.clone(),
-        budget: course.left(),
+        budget: run.left(),
         requested,
         promised: promises(proof.objects.iter().map(|object| &object.value)),
     };
     let targets = targets(
-        course,
+        run,
         before.unwrap_or_default(),
         proof.objects.iter().collect(),
     );
-    Watch::start(found.cluster.client.clone(), &targets, known, course.events).await
+    RolloutWatcher::start(found.cluster.client.clone(), &targets, known, run.events).await
 }
 
 /// What is waited for of these objects, where the manifest `before` is what the
 /// cluster holds.
-pub(super) fn targets(course: &Course<'_>, before: &str, objects: Vec<&Object>) -> Vec<Target> {
+pub(super) fn targets(run: &Run<'_>, before: &str, objects: Vec<&Object>) -> Vec<WatchTarget> {
     let before = Object::parse(before).unwrap_or_default();
     let target = |object: &Object| {
         let namespace = object.namespace.as_deref();
-        Target::new(
-            namespace.unwrap_or(&course.plan.namespace),
+        WatchTarget::new(
+            namespace.unwrap_or(&run.plan.namespace),
             &object.kind,
             &object.name,
             !before.iter().any(|old| same_template(old, object)),
@@ -123,22 +129,22 @@ pub(super) fn same_template(old: &Object, new: &Object) -> bool {
 
 /// Helm, the watch and the lease beside each other: whichever knows the end
 /// first. A doom stops helm, and so does the loss of the lease.
-pub(super) async fn raced<H: Future<Output = Result<Ended>>>(
-    course: &Course<'_>,
-    found: &Found,
-    watch: &mut Watch,
+pub(super) async fn raced<H: Future<Output = Result<HelmOutcome>>>(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    watch: &mut RolloutWatcher,
     helm: impl FnOnce(Stop) -> H,
-) -> Result<(Ended, Option<Halt>)> {
+) -> Result<(HelmOutcome, Option<Halt>)> {
     let (stop, stopped) = oneshot::channel::<()>();
     let asked = async {
         if stopped.await.is_err() {
             std::future::pending::<()>().await;
         }
     };
-    course.helm_begins();
+    run.helm_begins();
     let at_work = found.helm.at_work();
     let lost = async {
-        match course.lease.get() {
+        match run.lease.get() {
             Some(lease) => lease.guard(at_work).await,
             None => std::future::pending().await,
         }
@@ -149,13 +155,13 @@ pub(super) async fn raced<H: Future<Output = Result<Ended>>>(
         biased;
         ended = &mut helm => {
             let ended = ended?;
-            if matches!(ended, Ended::Well) {
-                watch.catch_up(course.events).await;
+            if matches!(ended, HelmOutcome::Well) {
+                watch.catch_up(run.events).await;
             }
             return Ok((ended, None));
         }
         error = lost => Halt::Lost(error),
-        doom = watch.doomed(course.events) => Halt::Doomed(doom),
+        doom = watch.stalled(run.events) => Halt::Doomed(doom),
     };
     match &halt {
         Halt::Doomed(doom) => tracing::debug!(rule = doom.rule, "doomed: helm is told to end"),

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use super::Course;
+use super::Run;
 use super::apply::Halt;
 use crate::cluster::discovery;
 use crate::error::{Error, Kind};
-use crate::helm::{Cause, Ended, Failure};
-use crate::process::Stopped;
+use crate::helm::{Failure, FailureKind, HelmOutcome};
+use crate::process::StopReason;
 use crate::process::cancel::cancelled;
-use crate::rollout::{Doom, Evidence, Watch, explain_timeout, gather};
+use crate::rollout::{Evidence, RolloutWatcher, TerminalFailure, explain_timeout, gather};
 use crate::run;
 use crate::state::evidence;
 
@@ -25,44 +25,44 @@ const LOG_LINES: usize = 30;
 
 /// The failure; nothing where all is well.
 pub(super) async fn of(
-    course: &mut Course<'_>,
-    watch: &mut Watch,
-    ended: Ended,
+    run: &mut Run<'_>,
+    watch: &mut RolloutWatcher,
+    ended: HelmOutcome,
     halt: Option<Halt>,
 ) -> Option<Error> {
     Some(match ended {
         // It came right in the last moment after all: verify has the last word.
-        Ended::Well => return None,
-        Ended::Stopped {
-            by: Stopped::Cancelled(signal),
+        HelmOutcome::Well => return None,
+        HelmOutcome::StopReason {
+            by: StopReason::Cancelled(signal),
             ..
         } => cancelled(signal),
-        Ended::Stopped {
-            by: Stopped::Deadline,
+        HelmOutcome::StopReason {
+            by: StopReason::Deadline,
             ..
-        } => timed_out(course, watch).await,
-        Ended::Stopped { .. } => match halt {
-            Some(Halt::Doomed(doom)) => doomed(course, watch, doom).await,
+        } => timed_out(run, watch).await,
+        HelmOutcome::StopReason { .. } => match halt {
+            Some(Halt::Doomed(doom)) => doomed(run, watch, doom).await,
             Some(Halt::Lost(error)) => error,
             None => Error::new(Kind::Internal, "helm was stopped, and nobody asked for it"),
         },
-        Ended::Failed(failure) => by_itself(course, watch, failure).await,
+        HelmOutcome::Failed(failure) => by_itself(run, watch, failure).await,
     })
 }
 
 /// Helm failed by itself: the cluster may know better why.
-async fn by_itself(course: &mut Course<'_>, watch: &mut Watch, failure: Failure) -> Error {
+async fn by_itself(run: &mut Run<'_>, watch: &mut RolloutWatcher, failure: Failure) -> Error {
     let mut doom = None;
-    if matches!(failure.cause, Cause::Hook | Cause::Timeout) {
-        doom = watch.last_look(LAST_LOOK, course.events).await;
+    if matches!(failure.cause, FailureKind::Hook | FailureKind::Timeout) {
+        doom = watch.last_look(LAST_LOOK, run.events).await;
     }
     match (doom, failure.cause) {
-        (Some(doom), _) => doomed(course, watch, doom).await,
-        (None, Cause::Timeout) => timed_out(course, watch).await,
+        (Some(doom), _) => doomed(run, watch, doom).await,
+        (None, FailureKind::Timeout) => timed_out(run, watch).await,
         // Its pods are another deploy's.
-        (None, Cause::Pending) => failure.error,
+        (None, FailureKind::Pending) => failure.error,
         (None, _) => {
-            gathered(course, watch, None, |evidence, _| {
+            gathered(run, watch, None, |evidence, _| {
                 failure.error.details(evidence.lines.iter().cloned())
             })
             .await
@@ -70,21 +70,21 @@ async fn by_itself(course: &mut Course<'_>, watch: &mut Watch, failure: Failure)
     }
 }
 
-async fn doomed(course: &mut Course<'_>, watch: &Watch, doom: Doom) -> Error {
-    gathered(course, watch, Some(doom), |evidence, doom| match doom {
+async fn doomed(run: &mut Run<'_>, watch: &RolloutWatcher, doom: TerminalFailure) -> Error {
+    gathered(run, watch, Some(doom), |evidence, doom| match doom {
         Some(doom) => doom.error(Kind::Broken, evidence),
         None => Error::new(Kind::Internal, "a doom was lost"),
     })
     .await
 }
 
-async fn timed_out(course: &mut Course<'_>, watch: &Watch) -> Error {
+async fn timed_out(run: &mut Run<'_>, watch: &RolloutWatcher) -> Error {
     let mut lines = explain_timeout(watch.world());
     if let Some(silence) = discovery::silent(watch.client()).await {
         lines.insert(0, silence);
     }
-    let budget = course.plan.budget;
-    gathered(course, watch, None, |evidence, _| {
+    let budget = run.plan.budget;
+    gathered(run, watch, None, |evidence, _| {
         // What one of its pods lacks says more than how many pods are missing.
         let pod = lines.get(1).filter(|line| line.starts_with("  "));
         let message = match pod.or(lines.first()) {
@@ -101,13 +101,13 @@ async fn timed_out(course: &mut Course<'_>, watch: &Watch) -> Error {
 /// Gathers the evidence, makes the error of it and keeps both in the run's
 /// folder. A cancel ends it.
 async fn gathered(
-    course: &mut Course<'_>,
-    watch: &Watch,
-    mut doom: Option<Doom>,
-    error: impl FnOnce(&Evidence, Option<&Doom>) -> Error,
+    run: &mut Run<'_>,
+    watch: &RolloutWatcher,
+    mut doom: Option<TerminalFailure>,
+    error: impl FnOnce(&Evidence, Option<&TerminalFailure>) -> Error,
 ) -> Error {
     let gathering = async { Ok(gather(watch, doom.as_mut()).await) };
-    let evidence = match course.unless_cancelled(gathering).await {
+    let evidence = match run.unless_cancelled(gathering).await {
         Ok(evidence) => evidence,
         Err(cancelled) => return cancelled,
     };
@@ -115,40 +115,41 @@ async fn gathered(
     let mut lines = vec![error.to_string()];
     lines.extend(error.evidence());
     lines.extend(evidence.log_lines());
-    let kept = keep(course, &lines);
-    course.ledger.evidence = lines;
-    with_logs(course, error, &evidence, kept)
+    let kept = keep(run, lines);
+    with_logs(run, error, &evidence, kept)
 }
 
 /// Logs may hold secrets, and a public repository's log is public.
-fn with_logs(course: &Course<'_>, error: Error, evidence: &Evidence, kept: bool) -> Error {
+fn with_logs(run: &Run<'_>, error: Error, evidence: &Evidence, kept: bool) -> Error {
     let logs = evidence.log_lines();
     if logs.is_empty() {
         return error;
     }
-    if course.show_logs {
+    if run.show_logs {
         let skipped = logs.len().saturating_sub(LOG_LINES);
         return error.details(logs.into_iter().skip(skipped));
     }
     if kept {
         error.hint(format!(
             "its log is kept on the node: deploy show {}",
-            course.run
+            run.id
         ))
     } else {
         error
     }
 }
 
-/// Writes the evidence before anything is undone; says whether it is there.
-pub(super) fn keep(course: &Course<'_>, lines: &[String]) -> bool {
-    let plan = course.plan;
-    let kept = evidence::keep(&plan.state, course.run, lines).and_then(|()| {
+/// Writes the evidence before anything is undone, behind what the run has kept
+/// already; says whether it is there.
+pub(super) fn keep(run: &mut Run<'_>, lines: Vec<String>) -> bool {
+    let plan = run.plan;
+    run.evidence.extend(lines);
+    let kept = evidence::keep(&plan.state, run.id, &run.evidence).and_then(|()| {
         evidence::prune(&plan.state, plan.evidence, run::now())?;
         Ok(())
     });
     if let Err(error) = &kept {
-        course.events.warn(format!(
+        run.events.warn(format!(
             "the evidence cannot be kept in {}: {error}",
             plan.state.display()
         ));

@@ -10,28 +10,28 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::look::Found;
-use super::{Course, moved, obstacles};
+use super::preflight::ReleaseObservation;
+use super::{Run, preconditions, tag_drift};
 use crate::chart::{self, Proof, Render};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
-use crate::helm::{self, Way};
+use crate::helm::{self, RenderMode};
 use crate::manifest::Object;
 use crate::plan::Plan;
 
 /// Proves that the requested images take effect, and fails before anything is
 /// touched where they would not.
-pub(super) async fn images(course: &mut Course<'_>, found: &Found) -> Result<Proof> {
-    let begun = course.begin(Phase::Prove);
+pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Result<Proof> {
+    let begun = run.begin(Phase::Prove);
     let templates = found.chart.templates.iter().map(String::as_str);
     let renderer = Renderer {
-        plan: course.plan,
+        plan: run.plan,
         found,
-        way: Way::of(templates, &found.cluster.capabilities),
-        deadline: course.deadline,
+        way: RenderMode::of(templates, &found.cluster.capabilities),
+        deadline: run.deadline,
         count: AtomicU32::new(0),
     };
-    let plan = course.plan;
+    let plan = run.plan;
     let proof = chart::prove(
         &found.chart,
         &found.values,
@@ -40,22 +40,22 @@ pub(super) async fn images(course: &mut Course<'_>, found: &Found) -> Result<Pro
         &renderer,
     )
     .await?;
-    obstacles::none(course, found, &proof).await?;
+    preconditions::none(run, found, &proof).await?;
     for note in &proof.notes {
-        course.events.note(note);
+        run.events.note(note);
     }
     let before = found.serving().map(|record| record.manifest.as_str());
-    let moved = moved::warnings(
+    let moved = tag_drift::warnings(
         &plan.request.images,
-        &course.ledger.digests,
+        &run.facts.digests,
         &found.earlier,
         &proof.objects,
         &Object::parse(before.unwrap_or_default()).unwrap_or_default(),
     );
     for warning in moved {
-        course.events.warn(warning);
+        run.events.warn(warning);
     }
-    course.end(Phase::Prove, begun);
+    run.end(Phase::Prove, begun);
     Ok(proof)
 }
 
@@ -81,8 +81,8 @@ pub(super) fn placed(plan: &Plan, proof: &Proof) -> Vec<(String, String, Vec<Str
 /// Helm, as the chart's room renders with it.
 struct Renderer<'a> {
     plan: &'a Plan,
-    found: &'a Found,
-    way: Way,
+    found: &'a ReleaseObservation,
+    way: RenderMode,
     deadline: Instant,
     count: AtomicU32,
 }
@@ -91,7 +91,7 @@ impl Render for Renderer<'_> {
     async fn render(&self, overrides: &Value) -> Result<String> {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let name = format!("render-{count}.json");
-        let render = helm::Render {
+        let render = helm::RenderRequest {
             chart: &self.found.archive,
             values: &with_overrides(self.plan, self.found, &name, overrides)?,
             upgrade: self.found.is_upgrade(),
@@ -109,7 +109,7 @@ impl Render for Renderer<'_> {
 /// private directory.
 pub(super) fn with_overrides(
     plan: &Plan,
-    found: &Found,
+    found: &ReleaseObservation,
     name: &str,
     overrides: &Value,
 ) -> Result<Vec<PathBuf>> {
@@ -124,7 +124,7 @@ pub(super) fn with_overrides(
     };
     write().map_err(|error: std::io::Error| {
         Error::new(Kind::Node, "the overrides cannot be written")
-            .because(error)
+            .with_source(error)
             .hint("see that the directory for temporary files has room")
     })?;
     let mut files = plan.values.clone();

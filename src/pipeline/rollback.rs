@@ -9,18 +9,18 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 use super::apply::{self, Halt};
-use super::look::Found;
-use super::{Course, verify, wait};
+use super::preflight::ReleaseObservation;
+use super::{Run, verify, wait_strategy};
 use crate::chart::{self, Proof};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
-use crate::helm::{Dialect, Ended, Rollback, Wait};
+use crate::helm::{HelmMajor, HelmOutcome, Rollback, Wait};
 use crate::manifest::Object;
 use crate::plan::OnFailure;
-use crate::process::Stopped;
+use crate::process::StopReason;
 use crate::process::cancel::cancelled;
 use crate::release::record::{Hook, Record, Status, next_is_server_side};
-use crate::rollout::{Known, Watch, explain_timeout, gather, promises};
+use crate::rollout::{RolloutContext, RolloutWatcher, explain_timeout, gather, promises};
 
 /// What a failed helm changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +34,9 @@ enum Changed {
 }
 
 /// Answers a failed rollout as the node wants it. The evidence is kept already.
-pub(super) async fn answer(
-    course: &mut Course<'_>,
-    found: &Found,
+pub(super) async fn remediate(
+    run: &mut Run<'_>,
+    found: &ReleaseObservation,
     allowed: Wait,
     error: Error,
 ) -> Error {
@@ -48,19 +48,19 @@ pub(super) async fn answer(
         return error;
     }
     // Without the lease nothing may be touched.
-    if course.lost() {
-        return needs_hands(course, error);
+    if run.lost() {
+        return manual_action_required(run, error);
     }
-    let now = found.cluster.last(course.plan);
-    let last = match course.unless_cancelled(now).await {
+    let now = found.cluster.last(run.plan);
+    let last = match run.unless_cancelled(now).await {
         Ok(last) => last,
         Err(unknown) if matches!(unknown.kind(), Kind::Cancelled(_)) => return unknown,
         Err(unknown) => {
             let error = error.detail(format!("what helm left cannot be told: {unknown}"));
-            return needs_hands(course, error);
+            return manual_action_required(run, error);
         }
     };
-    course.ledger.revision = last.as_ref().map(|record| record.revision);
+    run.facts.revision = last.as_ref().map(|record| record.revision);
     let before = found.last().map(|record| record.revision);
     match (changed(before, last.as_ref()), found.serving()) {
         (Changed::Nothing, Some(good)) if error.kind() == Kind::Broken => {
@@ -73,10 +73,10 @@ pub(super) async fn answer(
         (Changed::Hooks, None) => error
             .as_kind(Kind::RolledBack)
             .outcome("only hooks ran, no workload was installed; no revision served before"),
-        (Changed::Workloads, None) => needs_hands(course, error),
-        (Changed::Workloads, Some(good)) => match course.plan.on_failure {
-            OnFailure::Keep => needs_hands(course, error),
-            OnFailure::Rollback => back(course, found, allowed, last.as_ref(), good, error).await,
+        (Changed::Workloads, None) => manual_action_required(run, error),
+        (Changed::Workloads, Some(good)) => match run.plan.on_failure {
+            OnFailure::Keep => manual_action_required(run, error),
+            OnFailure::Rollback => roll_back(run, found, allowed, last.as_ref(), good, error).await,
         },
     }
 }
@@ -111,19 +111,18 @@ fn still_serves(error: Error, good: &Record, why: &str) -> Error {
 }
 
 /// Restores the good revision, and proves it.
-async fn back(
-    course: &mut Course<'_>,
-    found: &Found,
+async fn roll_back(
+    run: &mut Run<'_>,
+    found: &ReleaseObservation,
     allowed: Wait,
     failed: Option<&Record>,
     good: &Record,
     error: Error,
 ) -> Error {
     let revision = good.revision;
-    course
-        .events
+    run.events
         .progress(format!("{error}; going back to revision {revision}"));
-    match restore(course, found, allowed, failed, good).await {
+    match restore(run, found, allowed, failed, good).await {
         Ok(now) => error.as_kind(Kind::RolledBack).outcome(format!(
             "rolled back: revision {now} serves, a copy of revision {revision}"
         )),
@@ -134,7 +133,7 @@ async fn back(
             let error = error
                 .detail(format!("the rollback to revision {revision} failed: {why}"))
                 .details(why.evidence().into_iter().map(|line| format!("  {line}")));
-            needs_hands(course, error)
+            manual_action_required(run, error)
         }
     }
 }
@@ -142,58 +141,58 @@ async fn back(
 /// `helm rollback`, watched and verified as a deploy is. Gives the revision that
 /// serves. Helm runs no hook but those of a rollback itself.
 async fn restore(
-    course: &mut Course<'_>,
-    found: &Found,
+    run: &mut Run<'_>,
+    found: &ReleaseObservation,
     allowed: Wait,
     failed: Option<&Record>,
     good: &Record,
 ) -> Result<u32> {
-    let begun = course.begin(Phase::Rollback);
-    let budget = course.plan.rollback_budget;
+    let begun = run.begin(Phase::Rollback);
+    let budget = run.plan.rollback_budget;
     let deadline = Instant::now() + budget;
     let objects = Object::parse(&good.documents())?;
-    let mut watch = watch(course, found, failed, &objects).await;
+    let mut watch = watch(run, found, failed, &objects).await;
     let rollback = Rollback {
         revision: good.revision,
-        wait: Some(wait::suited(course, found, allowed, &objects)),
+        wait: Some(wait_strategy::suited(run, found, allowed, &objects)),
         server_side: good.server_side,
         timeout: budget,
     };
     let helm = |stop| found.helm.rollback(&rollback, deadline, stop);
-    let (ended, halt) = apply::raced(course, found, &mut watch, helm).await?;
+    let (ended, halt) = apply::raced(run, found, &mut watch, helm).await?;
     match (ended, halt) {
-        (Ended::Well, _) => {}
+        (HelmOutcome::Well, _) => {}
         (
-            Ended::Stopped {
-                by: Stopped::Cancelled(signal),
+            HelmOutcome::StopReason {
+                by: StopReason::Cancelled(signal),
                 ..
             },
             _,
         ) => return Err(cancelled(signal)),
-        (Ended::Failed(failure), _) => return Err(failure.error),
-        (Ended::Stopped { .. }, Some(Halt::Lost(error))) => return Err(error),
-        (Ended::Stopped { .. }, Some(Halt::Doomed(mut doom))) => {
+        (HelmOutcome::Failed(failure), _) => return Err(failure.error),
+        (HelmOutcome::StopReason { .. }, Some(Halt::Lost(error))) => return Err(error),
+        (HelmOutcome::StopReason { .. }, Some(Halt::Doomed(mut doom))) => {
             let evidence = gather(&watch, Some(&mut doom)).await;
             return Err(doom.error(Kind::Broken, &evidence));
         }
-        (Ended::Stopped { .. }, None) => {
+        (HelmOutcome::StopReason { .. }, None) => {
             let lines = explain_timeout(watch.world());
             let message = format!("not ready after {budget:?}");
             return Err(Error::new(Kind::Broken, message).details(lines));
         }
     }
     let after = failed.map_or(0, |failed| failed.revision);
-    let revision = verify::restored(course, found, good, &objects, after).await?;
-    course.end(Phase::Rollback, begun);
+    let revision = verify::restored(run, found, good, &objects, after).await?;
+    run.end(Phase::Rollback, begun);
     Ok(revision)
 }
 
 async fn watch(
-    course: &Course<'_>,
-    found: &Found,
+    run: &Run<'_>,
+    found: &ReleaseObservation,
     failed: Option<&Record>,
     objects: &[Object],
-) -> Watch {
+) -> RolloutWatcher {
     let runs = |object: &&Object| {
         let of_rollback = |hook: &String| hook.ends_with("-rollback");
         object.hooks.is_empty() || object.hooks.iter().any(of_rollback)
@@ -204,21 +203,25 @@ async fn watch(
         .flat_map(|object| &object.containers)
         .map(|container| container.image.clone())
         .collect();
-    let known = Known {
+    let known = RolloutContext {
         server: found.cluster.capabilities.version.clone(),
-        budget: course.plan.rollback_budget,
+        budget: run.plan.rollback_budget,
         requested: images,
         promised: promises(objects.iter().map(|object| &object.value)),
     };
     let before = failed.map_or("", |failed| failed.manifest.as_str());
-    let targets = apply::targets(course, before, objects);
-    Watch::start(found.cluster.client.clone(), &targets, known, course.events).await
+    let targets = apply::targets(run, before, objects);
+    RolloutWatcher::start(found.cluster.client.clone(), &targets, known, run.events).await
 }
 
 /// Goes back without waiting, where a failed revision left what the upgrade would
 /// not take back; then helm compares with the good one, which is what lives.
-pub(super) async fn residue(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
-    let server_side = found.helm.dialect() == Dialect::Four && next_is_server_side(found.last());
+pub(super) async fn clear_leftover_fields(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    proof: &Proof,
+) -> Result<()> {
+    let server_side = found.helm.major() == HelmMajor::Four && next_is_server_side(found.last());
     let (Some(last), Some(good)) = (found.last(), found.serving()) else {
         return Ok(());
     };
@@ -229,10 +232,10 @@ pub(super) async fn residue(course: &Course<'_>, found: &Found, proof: &Proof) -
         Object::parse(&last.manifest)?,
         Object::parse(&good.manifest)?,
     );
-    let Some(left) = chart::residue(&failed, &before, &proof.objects) else {
+    let Some(left) = chart::leftover_fields(&failed, &before, &proof.objects) else {
         return Ok(());
     };
-    course.events.note(format!(
+    run.events.note(format!(
         "revision {} failed, and helm would not take back what it left ({left}): going back to revision {} first",
         last.revision, good.revision
     ));
@@ -240,20 +243,20 @@ pub(super) async fn residue(course: &Course<'_>, found: &Found, proof: &Proof) -
         revision: good.revision,
         wait: None,
         server_side: good.server_side,
-        timeout: course.left(),
+        timeout: run.left(),
     };
-    course.helm_begins();
+    run.helm_begins();
     let back = found
         .helm
-        .rollback(&rollback, course.deadline, std::future::pending());
+        .rollback(&rollback, run.deadline, std::future::pending());
     match back.await? {
-        Ended::Well => Ok(()),
-        Ended::Failed(failure) => Err(failure.error),
-        Ended::Stopped {
-            by: Stopped::Cancelled(signal),
+        HelmOutcome::Well => Ok(()),
+        HelmOutcome::Failed(failure) => Err(failure.error),
+        HelmOutcome::StopReason {
+            by: StopReason::Cancelled(signal),
             ..
         } => Err(cancelled(signal)),
-        Ended::Stopped { .. } => Err(Error::new(
+        HelmOutcome::StopReason { .. } => Err(Error::new(
             Kind::Broken,
             format!("no time was left to go back to revision {}", good.revision),
         )),
@@ -261,12 +264,12 @@ pub(super) async fn residue(course: &Course<'_>, found: &Found, proof: &Proof) -
 }
 
 /// What a person does next about a release that is left as it is.
-fn needs_hands(course: &Course<'_>, error: Error) -> Error {
-    let (release, namespace) = (&course.plan.release, &course.plan.namespace);
+fn manual_action_required(run: &Run<'_>, error: Error) -> Error {
+    let (release, namespace) = (&run.plan.release, &run.plan.namespace);
     let error = error.as_kind(Kind::Broken).hint(format!(
         "look at it: kubectl get pods,events --namespace {namespace}"
     ));
-    match course.ledger.before {
+    match run.facts.before {
         Some(before) => error.hint(format!(
             "nothing was deleted; send the signal again once it is mended, or go back: helm rollback {release} {before} --namespace {namespace}"
         )),

@@ -1,8 +1,8 @@
 //! Compares what the cluster holds with what was asked: the stored record, not
 //! the render, is the claim.
 
-use super::Course;
-use super::look::Found;
+use super::Run;
+use super::preflight::ReleaseObservation;
 use crate::chart::{Proof, verify_record};
 use crate::cluster::verify::{Difference, compare, live, template};
 use crate::error::{Error, Kind, Result};
@@ -13,13 +13,13 @@ use crate::release::record::{Record, Status};
 /// The release is deployed, its stored manifest and hooks carry the requested
 /// images, and so do the workloads. Gives the record.
 pub(super) async fn release(
-    course: &mut Course<'_>,
-    found: &Found,
+    run: &mut Run<'_>,
+    found: &ReleaseObservation,
     proof: &Proof,
 ) -> Result<Record> {
-    let begun = course.begin(Phase::Verify);
-    let record = last(course, found).await?;
-    course.ledger.revision = Some(record.revision);
+    let begun = run.begin(Phase::Verify);
+    let record = last(run, found).await?;
+    run.facts.revision = Some(record.revision);
     deployed(found.last().map_or(0, |last| last.revision), &record)?;
     let hooks: Vec<&str> = record
         .hooks
@@ -36,8 +36,8 @@ pub(super) async fn release(
         .details(wrong)
         .hint("see whether the chart renders differently each time"));
     }
-    workloads(course, found, &proof.objects).await?;
-    course.end(Phase::Verify, begun);
+    workloads(run, found, &proof.objects).await?;
+    run.end(Phase::Verify, begun);
     Ok(record)
 }
 
@@ -45,14 +45,14 @@ pub(super) async fn release(
 /// holds what the good one held, and the workloads carry its images. Gives its
 /// revision.
 pub(super) async fn restored(
-    course: &mut Course<'_>,
-    found: &Found,
+    run: &mut Run<'_>,
+    found: &ReleaseObservation,
     good: &Record,
     objects: &[Object],
     after: u32,
 ) -> Result<u32> {
-    let record = last(course, found).await?;
-    course.ledger.revision = Some(record.revision);
+    let record = last(run, found).await?;
+    run.facts.revision = Some(record.revision);
     deployed(after, &record)?;
     if record.manifest != good.manifest {
         return Err(broken(format!(
@@ -60,14 +60,14 @@ pub(super) async fn restored(
             record.revision, good.revision
         )));
     }
-    workloads(course, found, objects).await?;
+    workloads(run, found, objects).await?;
     Ok(record.revision)
 }
 
-async fn last(course: &Course<'_>, found: &Found) -> Result<Record> {
-    let plan = course.plan;
+async fn last(run: &Run<'_>, found: &ReleaseObservation) -> Result<Record> {
+    let plan = run.plan;
     let last = found.cluster.last(plan);
-    course.unless_cancelled(last).await?.ok_or_else(|| {
+    run.unless_cancelled(last).await?.ok_or_else(|| {
         broken(format!(
             "helm was content, but release {} has no record",
             plan.release
@@ -88,17 +88,17 @@ fn deployed(before: u32, record: &Record) -> Result<()> {
 
 /// The pod templates of the cluster. Another image there is the work of a
 /// webhook or a mirror: a note.
-async fn workloads(course: &Course<'_>, found: &Found, objects: &[Object]) -> Result<()> {
+async fn workloads(run: &Run<'_>, found: &ReleaseObservation, objects: &[Object]) -> Result<()> {
     let wanted: Vec<_> = objects
         .iter()
         .filter(|object: &&Object| object.hooks.is_empty())
-        .filter_map(|object| template(&object.value, &course.plan.namespace))
+        .filter_map(|object| template(&object.value, &run.plan.namespace))
         .collect();
     let names: Vec<_> = wanted
         .iter()
         .map(|template| template.workload.clone())
         .collect();
-    let live = course
+    let live = run
         .unless_cancelled(live(&found.cluster.client, &names))
         .await?;
     for difference in compare(&wanted, &live) {
@@ -115,7 +115,7 @@ async fn workloads(course: &Course<'_>, found: &Found, objects: &[Object]) -> Re
                 found,
             } => {
                 let found = found.as_deref().unwrap_or("nothing of that name");
-                course.events.note(format!(
+                run.events.note(format!(
                     "{workload}, container {container}: the cluster holds {found} where the release says {wanted}; a webhook or a mirror may have changed it"
                 ));
             }

@@ -12,14 +12,14 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
     /// The controller.
-    pub target: Target,
+    pub target: ForwardTarget,
     /// What is sent as `Authorization: Bearer …`.
     pub token: Option<Token>,
 }
 
 /// A local controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum ForwardTarget {
     /// HTTP over a socket of this machine.
     Unix(PathBuf),
     /// HTTP over this machine's loopback, or HTTPS to anywhere.
@@ -36,7 +36,7 @@ pub enum Target {
 /// The longest path of a socket (unix(7)).
 const SOCKET_MAX: usize = 107;
 
-impl FromStr for Target {
+impl FromStr for ForwardTarget {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -57,7 +57,7 @@ impl FromStr for Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for ForwardTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
@@ -189,7 +189,7 @@ impl fmt::Debug for Token {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Target, Token};
+    use super::{ForwardTarget, Token};
 
     #[test]
     fn targets_are_read_and_shown() {
@@ -207,7 +207,7 @@ mod tests {
                 "https://controller.acme.example:443/x",
             ),
         ] {
-            let target: Target = text.parse().unwrap();
+            let target: ForwardTarget = text.parse().unwrap();
             assert_eq!(target.to_string(), shown);
         }
     }
@@ -239,7 +239,7 @@ mod tests {
             ("/run/x", "\"unix:/path\""),
             ("", "\"unix:/path\""),
         ] {
-            let said = text.parse::<Target>().unwrap_err();
+            let said = text.parse::<ForwardTarget>().unwrap_err();
             assert!(said.contains(why), "{text}: {said}");
         }
     }

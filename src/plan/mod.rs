@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use forward::{Endpoint, Forward, Target, Token};
+pub use forward::{Endpoint, Forward, ForwardTarget, Token};
 
 use crate::signal::{ImageKey, ImageRef, Request};
 

@@ -10,12 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::error::{Error, Kind, Result, Signal};
+use crate::error::{Error, Kind, Result, UnixSignal};
 
 /// What was received so far.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    first: Option<Signal>,
+struct CancelState {
+    first: Option<UnixSignal>,
     since: Option<Instant>,
     count: u32,
 }
@@ -23,16 +23,16 @@ struct Seen {
 /// Tells whether the run was cancelled. Clones see the same.
 #[derive(Clone, Debug)]
 pub struct Cancel {
-    seen: watch::Receiver<Seen>,
+    seen: watch::Receiver<CancelState>,
 }
 
 /// Cancels by hand: for tests, and for a controller that cancels a deploy.
 #[derive(Clone, Debug)]
-pub struct Trigger(Arc<watch::Sender<Seen>>);
+pub struct Trigger(Arc<watch::Sender<CancelState>>);
 
 impl Trigger {
     /// Does what the arrival of `signal` does.
-    pub fn fire(&self, signal: Signal) {
+    pub fn fire(&self, signal: UnixSignal) {
         self.0.send_modify(|seen| {
             seen.first.get_or_insert(signal);
             seen.since.get_or_insert_with(Instant::now);
@@ -53,7 +53,7 @@ impl Cancel {
     pub fn listen(with_parent: bool) -> Result<Self> {
         let (cancel, trigger) = Self::manual();
         let failed = |error: std::io::Error| {
-            Error::new(Kind::Internal, "signals cannot be listened to").because(error)
+            Error::new(Kind::Internal, "signals cannot be listened to").with_source(error)
         };
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -64,7 +64,7 @@ impl Cancel {
             // waits for it: it ends with the process.
             std::thread::spawn(move || {
                 if ends(&parent) {
-                    trigger.fire(Signal::Hangup);
+                    trigger.fire(UnixSignal::Hangup);
                 }
             });
         }
@@ -73,9 +73,9 @@ impl Cancel {
                 let seen = tokio::select! {
                     // Of signals that arrive together the gentler came first.
                     biased;
-                    Some(()) = interrupt.recv() => Signal::Interrupt,
-                    Some(()) = terminate.recv() => Signal::Terminate,
-                    Some(()) = hangup.recv() => Signal::Hangup,
+                    Some(()) = interrupt.recv() => UnixSignal::Interrupt,
+                    Some(()) = terminate.recv() => UnixSignal::Terminate,
+                    Some(()) = hangup.recv() => UnixSignal::Hangup,
                     else => return,
                 };
                 trigger.fire(seen);
@@ -86,12 +86,12 @@ impl Cancel {
 
     /// A cancel that only its trigger fires.
     pub fn manual() -> (Self, Trigger) {
-        let (sender, seen) = watch::channel(Seen::default());
+        let (sender, seen) = watch::channel(CancelState::default());
         (Self { seen }, Trigger(Arc::new(sender)))
     }
 
     /// The first signal, once there was one.
-    pub fn signal(&self) -> Option<Signal> {
+    pub fn signal(&self) -> Option<UnixSignal> {
         self.seen.borrow().first
     }
 
@@ -101,12 +101,12 @@ impl Cancel {
     }
 
     /// Waits for the first signal.
-    pub async fn cancelled(&self) -> Signal {
+    pub async fn cancelled(&self) -> UnixSignal {
         self.at_least(1).await
     }
 
     /// Waits for a second signal: somebody is in a hurry.
-    pub async fn hurried(&self) -> Signal {
+    pub async fn hurried(&self) -> UnixSignal {
         self.at_least(2).await
     }
 
@@ -116,7 +116,7 @@ impl Cancel {
             .map_or(Ok(()), |signal| Err(cancelled(signal)))
     }
 
-    async fn at_least(&self, count: u32) -> Signal {
+    async fn at_least(&self, count: u32) -> UnixSignal {
         let mut seen = self.seen.clone();
         let first = match seen.wait_for(|seen| seen.count >= count).await {
             Ok(seen) => seen.first,
@@ -131,7 +131,7 @@ impl Cancel {
 }
 
 /// The error of a run that `signal` ended.
-pub fn cancelled(signal: Signal) -> Error {
+pub fn cancelled(signal: UnixSignal) -> Error {
     Error::new(
         Kind::Cancelled(signal),
         format!("cancelled by {}", signal.name()),
@@ -164,20 +164,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::Cancel;
-    use crate::error::{Kind, Signal};
+    use crate::error::{Kind, UnixSignal};
 
     #[tokio::test]
     async fn the_first_signal_decides_and_the_second_hurries() {
         let (cancel, trigger) = Cancel::manual();
         assert!(cancel.check().is_ok());
-        trigger.fire(Signal::Interrupt);
-        assert_eq!(cancel.cancelled().await, Signal::Interrupt);
+        trigger.fire(UnixSignal::Interrupt);
+        assert_eq!(cancel.cancelled().await, UnixSignal::Interrupt);
         let hurried = cancel.clone();
         let waiting = tokio::spawn(async move { hurried.hurried().await });
-        trigger.fire(Signal::Terminate);
-        assert_eq!(waiting.await.unwrap(), Signal::Interrupt);
+        trigger.fire(UnixSignal::Terminate);
+        assert_eq!(waiting.await.unwrap(), UnixSignal::Interrupt);
         let error = cancel.check().unwrap_err();
-        assert_eq!(error.kind(), Kind::Cancelled(Signal::Interrupt));
+        assert_eq!(error.kind(), Kind::Cancelled(UnixSignal::Interrupt));
     }
 
     #[test]
@@ -199,6 +199,6 @@ mod tests {
         let cancel = Cancel::listen(false).unwrap();
         let own = rustix::process::getpid();
         rustix::process::kill_process(own, rustix::process::Signal::HUP).unwrap();
-        assert_eq!(cancel.cancelled().await, Signal::Hangup);
+        assert_eq!(cancel.cancelled().await, UnixSignal::Hangup);
     }
 }

@@ -10,7 +10,7 @@ mod scratch;
 pub mod shim;
 
 pub use cancel::Cancel;
-pub use runner::Stopped;
+pub use runner::StopReason;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

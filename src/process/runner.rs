@@ -19,9 +19,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::cancel::Cancel;
 use super::capture::{Capture, Ends};
-use super::scratch::Private;
+use super::scratch::Scratch;
 use super::shim;
-use crate::error::{Error, Kind, Result, Signal};
+use crate::error::{Error, Kind, Result, UnixSignal};
 
 /// How long helm may take to settle a release after SIGTERM; helm 3 and 4 need
 /// a tenth of a second for an install or upgrade.
@@ -47,7 +47,7 @@ const DOCUMENT: Ends = Ends {
 
 /// One call of helm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Call {
+pub struct Invocation {
     /// The arguments after `helm`.
     pub args: Vec<OsString>,
     /// Set on top of the plan's environment.
@@ -58,9 +58,9 @@ pub struct Call {
 
 /// Why helm was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stopped {
+pub enum StopReason {
     /// A signal cancelled the run.
-    Cancelled(Signal),
+    Cancelled(UnixSignal),
     /// The deadline passed.
     Deadline,
     /// The caller asked for it.
@@ -77,7 +77,7 @@ pub struct Ran {
     /// What it wrote to standard error.
     pub stderr: String,
     /// Why it was stopped, where it was.
-    pub stopped: Option<Stopped>,
+    pub stopped: Option<StopReason>,
     /// Whether it had to be killed: then the release may be left pending.
     pub killed: bool,
     /// Whether a document was longer than is kept.
@@ -99,7 +99,7 @@ enum Start {
 pub struct Runner {
     helm: PathBuf,
     environment: BTreeMap<OsString, OsString>,
-    private: Private,
+    private: Scratch,
     lock: Option<OwnedFd>,
     at_work: watch::Sender<Option<u32>>,
     start: Start,
@@ -117,11 +117,11 @@ impl Runner {
         let parent = environment
             .get(&OsString::from("TMPDIR"))
             .map_or_else(|| Path::new("/tmp"), Path::new);
-        let private = Private::make(parent)?;
+        let private = Scratch::make(parent)?;
         let lock = lock
             .map(|lock| lock.try_clone_to_owned())
             .transpose()
-            .map_err(|error| unable("the lock cannot be shared with helm").because(error))?;
+            .map_err(|error| unable("the lock cannot be shared with helm").with_source(error))?;
         let mut environment = environment.clone();
         // Plugins run code of the node's user inside a deploy; caches of that
         // user may be unwritable, or hold another chart of the same name.
@@ -176,14 +176,14 @@ impl Runner {
     /// (with the lock, and until this process ends).
     pub async fn run(
         &self,
-        call: &Call,
+        call: &Invocation,
         cancel: &Cancel,
         deadline: Instant,
         stop: impl Future<Output = ()>,
     ) -> Result<Ran> {
         cancel.check()?;
         let unable = |error: std::io::Error| {
-            Error::new(Kind::Internal, "helm's output cannot be captured").because(error)
+            Error::new(Kind::Internal, "helm's output cannot be captured").with_source(error)
         };
         let stdout = Capture::new("helm-stdout").map_err(unable)?;
         let stderr = Capture::new("helm-stderr").map_err(unable)?;
@@ -205,18 +205,18 @@ impl Runner {
             tokio::select! {
                 ended = child.wait() => break ended,
                 signal = cancel.cancelled(), if stopped.is_none() => {
-                    stopped = Some(Stopped::Cancelled(signal));
+                    stopped = Some(StopReason::Cancelled(signal));
                     next = terminate(&child);
                 }
                 () = &mut stop, if stopped.is_none() => {
-                    stopped = Some(Stopped::Asked);
+                    stopped = Some(StopReason::Asked);
                     next = terminate(&child);
                 }
                 _ = cancel.hurried(), if stopped.is_some() && next > Instant::now() + HURRY => {
                     next = Instant::now() + HURRY;
                 }
                 () = sleep_until(next) => if stopped.is_none() {
-                    stopped = Some(Stopped::Deadline);
+                    stopped = Some(StopReason::Deadline);
                     next = terminate(&child);
                 } else {
                     killed = true;
@@ -226,7 +226,7 @@ impl Runner {
             }
         };
         let status = status.map_err(|error| {
-            Error::new(Kind::Internal, "helm's end was not told").because(error)
+            Error::new(Kind::Internal, "helm's end was not told").with_source(error)
         })?;
         tracing::debug!(
             helm = %self.helm.display(),
@@ -275,9 +275,10 @@ impl Runner {
         }
     }
 
-    fn spawn(&self, call: &Call, stdout: Stdio, stderr: Stdio) -> Result<Child> {
-        let unable =
-            |error: std::io::Error| Error::new(Kind::Node, "helm cannot be started").because(error);
+    fn spawn(&self, call: &Invocation, stdout: Stdio, stderr: Stdio) -> Result<Child> {
+        let unable = |error: std::io::Error| {
+            Error::new(Kind::Node, "helm cannot be started").with_source(error)
+        };
         // The lock travels as standard input, which helm never reads: then no
         // other program that is started meanwhile can get hold of it, and those
         // that helm starts get another standard input from it.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::cancel::Cancel;
-use super::{Call, Ran, Runner, Start, Stopped};
-use crate::error::{Kind, Signal};
+use super::{Invocation, Ran, Runner, Start, StopReason};
+use crate::error::{Kind, UnixSignal};
 
 /// An executable script named `helm`.
 pub(crate) fn script(folder: &Path, body: &str) -> PathBuf {
@@ -53,7 +53,7 @@ fn soon(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
-async fn run(body: &str, environment: &[(&str, &str)], call: &Call) -> Ran {
+async fn run(body: &str, environment: &[(&str, &str)], call: &Invocation) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let runner = bare(script(folder.path(), body), environment);
     let (cancel, _trigger) = Cancel::manual();
@@ -65,9 +65,9 @@ async fn run(body: &str, environment: &[(&str, &str)], call: &Call) -> Ran {
 
 #[tokio::test]
 async fn helm_gets_its_environment_an_empty_directory_and_nothing_else() {
-    let call = Call {
+    let call = Invocation {
         env: BTreeMap::from([("B".into(), "2".into())]),
-        ..Call::default()
+        ..Invocation::default()
     };
     let ran = run(
         "env; ls -A; pwd; cat; echo oops >&2; exit 1",
@@ -104,23 +104,23 @@ async fn a_document_is_whole_or_said_to_be_cut_and_other_output_keeps_its_ends()
     let ran = run(
         many,
         &[],
-        &Call {
+        &Invocation {
             document: true,
-            ..Call::default()
+            ..Invocation::default()
         },
     )
     .await;
     assert!(!ran.cut);
     assert_eq!(ran.stdout.len(), 9_000_009);
-    let ran = run(many, &[], &Call::default()).await;
+    let ran = run(many, &[], &Invocation::default()).await;
     assert!(ran.stdout.starts_with("firstx") && ran.stdout.ends_with("xlast"));
     assert!(ran.stdout.len() < 5_000_000);
     let ran = run(
         "head -c 70000000 /dev/zero",
         &[],
-        &Call {
+        &Invocation {
             document: true,
-            ..Call::default()
+            ..Invocation::default()
         },
     )
     .await;
@@ -134,18 +134,21 @@ async fn a_cancel_lets_helm_settle() {
     let runner = bare(script(folder.path(), body), &[("PATH", "/usr/bin:/bin")]);
     let (cancel, trigger) = Cancel::manual();
     let ready = runner.private().join("empty/ready");
-    let call = Call::default();
+    let call = Invocation::default();
     let (ran, ()) = tokio::join!(
         runner.run(&call, &cancel, soon(30), std::future::pending()),
         async {
             while !ready.exists() {
                 tokio::task::yield_now().await;
             }
-            trigger.fire(Signal::Terminate);
+            trigger.fire(UnixSignal::Terminate);
         }
     );
     let ran = ran.unwrap();
-    assert_eq!(ran.stopped, Some(Stopped::Cancelled(Signal::Terminate)));
+    assert_eq!(
+        ran.stopped,
+        Some(StopReason::Cancelled(UnixSignal::Terminate))
+    );
     assert_eq!((ran.stdout.as_str(), ran.killed), ("settled\n", false));
 }
 
@@ -159,15 +162,15 @@ async fn a_deadline_and_a_wish_stop_helm_too() {
     let (cancel, _trigger) = Cancel::manual();
     let now = Instant::now();
     let ran = runner
-        .run(&Call::default(), &cancel, now, std::future::pending())
+        .run(&Invocation::default(), &cancel, now, std::future::pending())
         .await
         .unwrap();
-    assert_eq!(ran.stopped, Some(Stopped::Deadline));
+    assert_eq!(ran.stopped, Some(StopReason::Deadline));
     let ran = runner
-        .run(&Call::default(), &cancel, soon(60), async {})
+        .run(&Invocation::default(), &cancel, soon(60), async {})
         .await
         .unwrap();
-    assert_eq!(ran.stopped, Some(Stopped::Asked));
+    assert_eq!(ran.stopped, Some(StopReason::Asked));
 }
 
 #[tokio::test]
@@ -179,20 +182,23 @@ async fn a_second_signal_hurries_a_helm_that_does_not_end() {
     let (cancel, trigger) = Cancel::manual();
     let ready = runner.private().join("empty/ready");
     let started = Instant::now();
-    let call = Call::default();
+    let call = Invocation::default();
     let (ran, ()) = tokio::join!(
         runner.run(&call, &cancel, soon(60), std::future::pending()),
         async {
             while !ready.exists() {
                 tokio::task::yield_now().await;
             }
-            trigger.fire(Signal::Interrupt);
-            trigger.fire(Signal::Interrupt);
+            trigger.fire(UnixSignal::Interrupt);
+            trigger.fire(UnixSignal::Interrupt);
         }
     );
     let ran = ran.unwrap();
     assert!(ran.killed);
-    assert_eq!(ran.stopped, Some(Stopped::Cancelled(Signal::Interrupt)));
+    assert_eq!(
+        ran.stopped,
+        Some(StopReason::Cancelled(UnixSignal::Interrupt))
+    );
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
@@ -202,7 +208,7 @@ async fn a_program_left_behind_does_not_hold_us() {
     let ran = run(
         "sleep 20 & echo done",
         &[("PATH", "/usr/bin:/bin")],
-        &Call::default(),
+        &Invocation::default(),
     )
     .await;
     assert_eq!(ran.stdout, "done\n");
@@ -228,7 +234,7 @@ async fn the_lock_lasts_as_long_as_helm_but_not_in_what_helm_starts() {
     runner.start = Start::Bare;
     let (cancel, _trigger) = Cancel::manual();
     let empty = runner.private().join("empty");
-    let call = Call::default();
+    let call = Invocation::default();
     let (ran, ()) = tokio::join!(
         runner.run(&call, &cancel, soon(30), std::future::pending()),
         async {
@@ -262,7 +268,12 @@ async fn a_helm_that_cannot_be_run_is_the_nodes_matter() {
         let runner = bare(script(folder.path(), body), &[]);
         let (cancel, _trigger) = Cancel::manual();
         let error = runner
-            .run(&Call::default(), &cancel, soon(30), std::future::pending())
+            .run(
+                &Invocation::default(),
+                &cancel,
+                soon(30),
+                std::future::pending(),
+            )
             .await
             .unwrap_err();
         assert_eq!(error.kind(), Kind::Node);

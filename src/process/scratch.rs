@@ -21,20 +21,22 @@ const OWNER: &str = "owner";
 
 /// A private directory, of mode 0700.
 #[derive(Debug)]
-pub(super) struct Private {
+pub(super) struct Scratch {
     folder: TempDir,
     _owner: File,
 }
 
-impl Private {
+impl Scratch {
     /// Makes one in `parent`, with an empty folder for each use.
     pub(super) fn make(parent: &Path) -> Result<Self> {
         let unable = |error: std::io::Error| {
             let parent = parent.display();
             let message = format!("no private directory can be made in {parent}");
-            Error::new(Kind::Node, message).because(error).hint(format!(
-                "see that {parent} exists, can be written and has room"
-            ))
+            Error::new(Kind::Node, message)
+                .with_source(error)
+                .hint(format!(
+                    "see that {parent} exists, can be written and has room"
+                ))
         };
         let folder = tempfile::Builder::new()
             .prefix(PREFIX)
@@ -116,7 +118,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::{OWNER, PREFIX, Private, sweep};
+    use super::{OWNER, PREFIX, Scratch, sweep};
 
     #[test]
     fn only_what_a_dead_run_left_is_removed() {
@@ -135,7 +137,7 @@ mod tests {
         fs::create_dir(parent.path().join("other")).unwrap();
         fs::write(parent.path().join("other").join(OWNER), "").unwrap();
         std::os::unix::fs::symlink(parent.path().join("other"), at("link")).unwrap();
-        let alive = Private::make(parent.path()).unwrap();
+        let alive = Scratch::make(parent.path()).unwrap();
         let mode = alive.path().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         sweep(parent.path());

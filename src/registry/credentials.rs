@@ -93,7 +93,7 @@ struct Entry {
 /// What a credential helper answers.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct HelperOutput {
     username: String,
     secret: String,
 }
@@ -151,7 +151,7 @@ fn read(file: &Path) -> Result<Option<Vec<u8>>> {
     use std::io::Read as _;
     let unreadable = |error: std::io::Error| {
         Error::new(Kind::Node, format!("{} cannot be read", file.display()))
-            .because(error)
+            .with_source(error)
             .hint("see that it belongs to the user that runs deploy")
     };
     let opened = match std::fs::File::open(file) {
@@ -250,7 +250,7 @@ async fn ask(environment: &Environment, name: &str, host: &str) -> Result<Option
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| failed("cannot be run".to_owned()).because(error))?;
+        .map_err(|error| failed("cannot be run".to_owned()).with_source(error))?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let talk = async {
         if let Some(mut stdin) = stdin {
@@ -266,9 +266,9 @@ async fn ask(environment: &Environment, name: &str, host: &str) -> Result<Option
     let (answer, status) = tokio::time::timeout(PATIENCE, talk)
         .await
         .map_err(|_| failed(format!("did not answer within {} s", PATIENCE.as_secs())))?
-        .map_err(|error| failed("broke off".to_owned()).because(error))?;
+        .map_err(|error| failed("broke off".to_owned()).with_source(error))?;
     if status.success() {
-        let answer: Answer = serde_json::from_slice(&answer)
+        let answer: HelperOutput = serde_json::from_slice(&answer)
             .map_err(|_| failed("did not answer in JSON".to_owned()))?;
         return Ok(Some(match answer.username.as_str() {
             "<token>" => Credential::Token(answer.secret),

@@ -19,8 +19,8 @@ use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
 use oci_client::manifest::{OciDescriptor, OciImageIndex, OciManifest};
 use oci_client::secrets::RegistryAuth;
 
-use super::answer::{self, Answer, Asked};
 use super::credentials::{self, Credential, Stored};
+use super::error::{self, RegistryError, RegistryRequest};
 use crate::error::{Error, Kind, Result};
 use crate::net::proxy::either;
 use crate::signal::{Digest, ImageKey, ImageRef};
@@ -45,7 +45,7 @@ const NO_HTTP_PROXY: &str = "http://unused.invalid";
 
 /// What is known of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ImageStatus {
     /// It is there.
     Found {
         /// The digest of its manifest or index.
@@ -57,14 +57,14 @@ pub enum Verdict {
     /// It is definitely not there.
     NotFound,
     /// Nothing certain: what the answer was, and its words.
-    Unknown(Answer, String),
+    Unknown(RegistryError, String),
 }
 
 /// What is known of the images.
 #[derive(Debug, Default)]
 pub struct Preflight {
     /// Each image's verdict.
-    pub verdicts: Vec<(ImageKey, ImageRef, Verdict)>,
+    pub verdicts: Vec<(ImageKey, ImageRef, ImageStatus)>,
     /// To be told as warnings: dead credentials, unreadable ones.
     pub warnings: Vec<String>,
     stored: Option<Stored>,
@@ -76,7 +76,7 @@ impl Preflight {
         let missing = self
             .verdicts
             .iter()
-            .filter(|(_, _, verdict)| *verdict == Verdict::NotFound);
+            .filter(|(_, _, verdict)| *verdict == ImageStatus::NotFound);
         let missing: Vec<_> = missing
             .map(|(key, image, _)| format!("{key}: {image}"))
             .collect();
@@ -95,13 +95,13 @@ impl Preflight {
 
     /// The images that no node of these platforms can run: a line for each, with
     /// both sides. What is not known for sure is not in it.
-    pub fn strangers(&self, nodes: &BTreeSet<String>) -> Vec<String> {
+    pub fn incompatible_images(&self, nodes: &BTreeSet<String>) -> Vec<String> {
         let listed = |platforms: &BTreeSet<String>| {
             let names: Vec<_> = platforms.iter().map(String::as_str).collect();
             text::line(&names.join(", "), text::LINE).into_owned()
         };
-        let stranger = |(key, image, verdict): &(ImageKey, ImageRef, Verdict)| match verdict {
-            Verdict::Found { platforms, .. }
+        let stranger = |(key, image, verdict): &(ImageKey, ImageRef, ImageStatus)| match verdict {
+            ImageStatus::Found { platforms, .. }
                 if !platforms.is_empty() && platforms.is_disjoint(nodes) =>
             {
                 Some(format!(
@@ -121,26 +121,26 @@ impl Preflight {
             .verdicts
             .iter()
             .filter_map(|(key, image, verdict)| match verdict {
-                Verdict::Unknown(answer, said) => Some((key, image, *answer, said)),
+                ImageStatus::Unknown(answer, said) => Some((key, image, *answer, said)),
                 _ => None,
             });
         unknown
             .map(|(key, image, answer, said)| {
-                let asked = Asked {
+                let asked = RegistryRequest {
                     what: format!("{key}: {image}"),
                     stored: self.stored.as_ref().map(|stored| stored.file.clone()),
                     anonymous: self.stored.is_some(),
                 };
-                let error = answer::error(answer, &asked, said);
+                let error = error::error(answer, &asked, said);
                 format!("{error}; the cluster may still have access, so the deploy goes on")
             })
             .collect()
     }
 }
 
-/// The error of images that no node can run ([`Preflight::strangers`]).
-pub fn wrong_platform(strangers: &[String]) -> Error {
-    let error = match strangers {
+/// The error of images that no node can run ([`Preflight::incompatible_images`]).
+pub fn wrong_platform(incompatible_images: &[String]) -> Error {
+    let error = match incompatible_images {
         [one] => Error::new(Kind::Chart, format!("no node can run {one}")),
         several => Error::new(
             Kind::Chart,
@@ -178,10 +178,10 @@ pub async fn preflight(
     let asked = images.values().map(|image| ask(&client, image, &auth));
     let mut verdicts = join_all(asked).await;
     if let Some(stored) = &found.stored {
-        let refused = |verdict: &Verdict| {
+        let refused = |verdict: &ImageStatus| {
             matches!(
                 verdict,
-                Verdict::Unknown(Answer::Denied | Answer::NoRight, _)
+                ImageStatus::Unknown(RegistryError::Denied | RegistryError::NoRight, _)
             )
         };
         // Another client, since one keeps the credentials that it saw first.
@@ -200,13 +200,13 @@ pub async fn preflight(
         let again = join_all(again).await;
         let mut dead = false;
         for (verdict, again) in verdicts.iter_mut().zip(again) {
-            if let Some(again @ (Verdict::Found { .. } | Verdict::NotFound)) = again {
+            if let Some(again @ (ImageStatus::Found { .. } | ImageStatus::NotFound)) = again {
                 dead = true;
                 *verdict = again;
             }
         }
         if dead {
-            found.warnings.push(answer::dead_credentials(&stored.file));
+            found.warnings.push(error::dead_credentials(&stored.file));
         }
     }
     let named = images
@@ -254,18 +254,18 @@ fn client(environment: &BTreeMap<OsString, OsString>) -> Result<Client> {
     })
 }
 
-async fn ask(client: &Client, image: &ImageRef, auth: &RegistryAuth) -> Verdict {
+async fn ask(client: &Client, image: &ImageRef, auth: &RegistryAuth) -> ImageStatus {
     let (registry, repository) = (ImageRef::REGISTRY.to_owned(), image.repository());
     // The digest counts where there are both, as for the kubelet.
     let reference = match (image.digest(), image.tag()) {
         (Some(digest), _) => Reference::with_digest(registry, repository, digest.to_string()),
         (None, Some(tag)) => Reference::with_tag(registry, repository, tag.to_string()),
         (None, None) => {
-            return Verdict::Unknown(Answer::Unknown, "no tag and no digest".to_owned());
+            return ImageStatus::Unknown(RegistryError::Unknown, "no tag and no digest".to_owned());
         }
     };
     match tokio::time::timeout(PATIENCE, client.pull_manifest(&reference, auth)).await {
-        Ok(Ok((manifest, digest))) => Verdict::Found {
+        Ok(Ok((manifest, digest))) => ImageStatus::Found {
             digest: digest.parse().ok(),
             platforms: match &manifest {
                 OciManifest::ImageIndex(index) => platforms(index),
@@ -273,11 +273,11 @@ async fn ask(client: &Client, image: &ImageRef, auth: &RegistryAuth) -> Verdict 
             },
         },
         Ok(Err(error)) => match judge(&error) {
-            Answer::NotFound => Verdict::NotFound,
-            answer => Verdict::Unknown(answer, words(&error)),
+            RegistryError::NotFound => ImageStatus::NotFound,
+            answer => ImageStatus::Unknown(answer, words(&error)),
         },
-        Err(_) => Verdict::Unknown(
-            Answer::Unavailable,
+        Err(_) => ImageStatus::Unknown(
+            RegistryError::Unavailable,
             format!("no answer within {} s", PATIENCE.as_secs()),
         ),
     }
@@ -332,38 +332,37 @@ fn named_platform(config: &[u8]) -> Option<String> {
 
 /// What a failure means. Only the registry's own word counts as "not found":
 /// a proxy may answer 404 too.
-fn judge(error: &OciDistributionError) -> Answer {
+fn judge(error: &OciDistributionError) -> RegistryError {
     match error {
         OciDistributionError::RegistryError { envelope, .. } => word(envelope),
-        OciDistributionError::UnauthorizedError { .. } => Answer::Denied,
+        OciDistributionError::UnauthorizedError { .. } => RegistryError::Denied,
         // The token was refused; this is the body of the answer.
-        OciDistributionError::AuthenticationFailure(body) => {
-            serde_json::from_str(body).map_or(Answer::Unavailable, |envelope| word(&envelope))
-        }
+        OciDistributionError::AuthenticationFailure(body) => serde_json::from_str(body)
+            .map_or(RegistryError::Unavailable, |envelope| word(&envelope)),
         OciDistributionError::ServerError { code, .. } => match code {
-            401 | 403 => Answer::Denied,
-            407 => Answer::Proxy,
-            429 => Answer::Throttled,
-            500.. => Answer::Unavailable,
-            _ => Answer::Unknown,
+            401 | 403 => RegistryError::Denied,
+            407 => RegistryError::Proxy,
+            429 => RegistryError::Throttled,
+            500.. => RegistryError::Unavailable,
+            _ => RegistryError::Unknown,
         },
-        OciDistributionError::RequestError(_) => answer::read(&words(error)),
-        _ => Answer::Unknown,
+        OciDistributionError::RequestError(_) => error::read(&words(error)),
+        _ => RegistryError::Unknown,
     }
 }
 
-fn word(envelope: &OciEnvelope) -> Answer {
+fn word(envelope: &OciEnvelope) -> RegistryError {
     let Some(first) = envelope.errors.first() else {
-        return Answer::Unknown;
+        return RegistryError::Unknown;
     };
     match first.code {
         OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound => {
-            Answer::NotFound
+            RegistryError::NotFound
         }
-        OciErrorCode::Denied if first.message.contains("read_package") => Answer::NoRight,
-        OciErrorCode::Denied | OciErrorCode::Unauthorized => Answer::Denied,
-        OciErrorCode::Toomanyrequests => Answer::Throttled,
-        _ => Answer::Unknown,
+        OciErrorCode::Denied if first.message.contains("read_package") => RegistryError::NoRight,
+        OciErrorCode::Denied | OciErrorCode::Unauthorized => RegistryError::Denied,
+        OciErrorCode::Toomanyrequests => RegistryError::Throttled,
+        _ => RegistryError::Unknown,
     }
 }
 

@@ -6,7 +6,9 @@ use oci_client::errors::OciDistributionError;
 use oci_client::manifest::OciImageIndex;
 use serde_json::json;
 
-use super::{Answer, Preflight, Verdict, judge, named_platform, platforms, wrong_platform};
+use super::{
+    ImageStatus, Preflight, RegistryError, judge, named_platform, platforms, wrong_platform,
+};
 use crate::error::Kind;
 
 fn answered(code: &str, message: &str) -> OciDistributionError {
@@ -31,32 +33,35 @@ fn ghcrs_answers_are_understood() {
     for (error, answer) in [
         (
             answered("MANIFEST_UNKNOWN", "manifest unknown"),
-            Answer::NotFound,
+            RegistryError::NotFound,
         ),
         (
             answered("NAME_UNKNOWN", "repository name not known to registry"),
-            Answer::NotFound,
+            RegistryError::NotFound,
         ),
-        (answered("DENIED", "denied"), Answer::Denied),
+        (answered("DENIED", "denied"), RegistryError::Denied),
         (
             answered("DENIED", "permission_denied: read_package"),
-            Answer::NoRight,
+            RegistryError::NoRight,
         ),
-        (answered("TOOMANYREQUESTS", "later"), Answer::Throttled),
-        (answered("NEW", "new"), Answer::Unknown),
+        (
+            answered("TOOMANYREQUESTS", "later"),
+            RegistryError::Throttled,
+        ),
+        (answered("NEW", "new"), RegistryError::Unknown),
         (
             token(r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#),
-            Answer::Denied,
+            RegistryError::Denied,
         ),
-        (token("<html>busy</html>"), Answer::Unavailable),
+        (token("<html>busy</html>"), RegistryError::Unavailable),
         (
             OciDistributionError::UnauthorizedError { url: "x".into() },
-            Answer::Denied,
+            RegistryError::Denied,
         ),
-        (server(403), Answer::Denied),
-        (server(404), Answer::Unknown),
-        (server(407), Answer::Proxy),
-        (server(503), Answer::Unavailable),
+        (server(403), RegistryError::Denied),
+        (server(404), RegistryError::Unknown),
+        (server(407), RegistryError::Proxy),
+        (server(503), RegistryError::Unavailable),
     ] {
         assert_eq!(judge(&error), answer, "{error}");
     }
@@ -79,18 +84,18 @@ fn platforms_of_an_index_are_told_without_attestations() {
 
 #[test]
 fn only_what_is_definitely_missing_stops_a_deploy() {
-    let image = |key: &str, verdict: Verdict| {
+    let image = |key: &str, verdict: ImageStatus| {
         (
             key.parse().unwrap(),
             format!("ghcr.io/acme/{key}:1").parse().unwrap(),
             verdict,
         )
     };
-    let found = Verdict::Found {
+    let found = ImageStatus::Found {
         digest: None,
         platforms: BTreeSet::new(),
     };
-    let denied = Verdict::Unknown(Answer::Denied, "denied".into());
+    let denied = ImageStatus::Unknown(RegistryError::Denied, "denied".into());
     let good = Preflight {
         verdicts: vec![image("api", found), image("web", denied)],
         ..Preflight::default()
@@ -104,8 +109,8 @@ fn only_what_is_definitely_missing_stops_a_deploy() {
 
     let missing = Preflight {
         verdicts: vec![
-            image("api", Verdict::NotFound),
-            image("web", Verdict::NotFound),
+            image("api", ImageStatus::NotFound),
+            image("web", ImageStatus::NotFound),
         ],
         ..Preflight::default()
     };
@@ -138,11 +143,11 @@ fn a_single_images_platform_is_in_its_config() {
 
 #[test]
 fn an_image_for_no_node_is_told_with_both_sides() {
-    let found = |platforms: &[&str]| Verdict::Found {
+    let found = |platforms: &[&str]| ImageStatus::Found {
         digest: None,
         platforms: platforms.iter().map(|&name| name.to_owned()).collect(),
     };
-    let preflight = |verdicts: [Verdict; 2]| Preflight {
+    let preflight = |verdicts: [ImageStatus; 2]| Preflight {
         verdicts: ["api", "web"]
             .into_iter()
             .zip(verdicts)
@@ -155,18 +160,20 @@ fn an_image_for_no_node_is_told_with_both_sides() {
     };
     let nodes = BTreeSet::from(["linux/amd64".to_owned()]);
     let good = [found(&["linux/amd64", "linux/arm64"]), found(&[])];
-    assert!(preflight(good).strangers(&nodes).is_empty());
-    let unknown = [found(&["linux/amd64"]), Verdict::NotFound];
-    assert!(preflight(unknown).strangers(&nodes).is_empty());
+    assert!(preflight(good).incompatible_images(&nodes).is_empty());
+    let unknown = [found(&["linux/amd64"]), ImageStatus::NotFound];
+    assert!(preflight(unknown).incompatible_images(&nodes).is_empty());
 
-    let one = preflight([found(&["linux/arm64"]), found(&["linux/amd64"])]).strangers(&nodes);
+    let one =
+        preflight([found(&["linux/arm64"]), found(&["linux/amd64"])]).incompatible_images(&nodes);
     let error = wrong_platform(&one);
     assert_eq!(error.kind(), Kind::Chart);
     assert_eq!(
         error.to_string(),
         "no node can run api: ghcr.io/acme/api:1 is built for linux/arm64, the cluster's nodes are linux/amd64"
     );
-    let both = preflight([found(&["linux/arm64"]), found(&["windows/amd64"])]).strangers(&nodes);
+    let both =
+        preflight([found(&["linux/arm64"]), found(&["windows/amd64"])]).incompatible_images(&nodes);
     let error = wrong_platform(&both);
     assert_eq!(error.to_string(), "no node can run 2 of the images");
     assert_eq!(error.evidence().len(), 2);

@@ -196,7 +196,7 @@ pub fn decode(stored: &[u8]) -> Result<Value> {
         let mut reader = GzDecoder::new(bytes.as_slice()).take(MAX + 1);
         reader
             .read_to_end(&mut json)
-            .map_err(|error| broken("it is not gzip").because(error))?;
+            .map_err(|error| broken("it is not gzip").with_source(error))?;
         if json.len() as u64 > MAX {
             return Err(broken("it holds more than 64 MiB"));
         }
@@ -204,7 +204,7 @@ pub fn decode(stored: &[u8]) -> Result<Value> {
     } else {
         bytes
     };
-    serde_json::from_slice(&json).map_err(|error| broken("it is not JSON").because(error))
+    serde_json::from_slice(&json).map_err(|error| broken("it is not JSON").with_source(error))
 }
 
 /// A release as helm prints and stores it.

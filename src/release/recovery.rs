@@ -22,7 +22,7 @@ pub const SETTLED: &str = "interrupted; settled by deploy";
 /// and the release's lease, which is taken only from the dead: so none of those
 /// is alive.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts {
+pub struct RecoveryContext {
     /// When the last helm of a `deploy` began, on this node or under the lease.
     pub helm_began: Option<Timestamp>,
     /// The time, by the clock that helm's records are written with.
@@ -33,14 +33,14 @@ pub struct Facts {
 
 /// What to do about the records.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Decision<'a> {
+pub enum RecoveryDecision<'a> {
     /// Helm can go on from them.
     Leave,
     /// The release has served: this record becomes `failed`.
     Fail(&'a Record),
     /// The release has served, and this was on its way back: its record goes, so
     /// that helm compares with the revision before again, whose fields may still
-    /// be there ([`crate::chart::residue`]).
+    /// be there ([`crate::chart::leftover_fields`]).
     Undo(&'a Record),
     /// It never has: these go, in this order, so that the next helm installs
     /// afresh, with its install hooks, and adopts what is there.
@@ -50,13 +50,13 @@ pub enum Decision<'a> {
 }
 
 /// Decides; `records` from the oldest to the newest.
-pub fn decide<'a>(records: &'a [Record], facts: &Facts) -> Decision<'a> {
+pub fn decide<'a>(records: &'a [Record], facts: &RecoveryContext) -> RecoveryDecision<'a> {
     let Some(last) = records.last() else {
-        return Decision::Leave;
+        return RecoveryDecision::Leave;
     };
     let pending = last.status.is_pending();
     if pending && !dead(records, last, facts) {
-        return Decision::Wait(last);
+        return RecoveryDecision::Wait(last);
     }
     // An uninstall that kept its history starts a new life.
     let life = records
@@ -67,12 +67,12 @@ pub fn decide<'a>(records: &'a [Record], facts: &Facts) -> Decision<'a> {
         .iter()
         .any(|record| matches!(record.status, Status::Deployed | Status::Superseded));
     match (pending, served) {
-        (true, true) if last.status == Status::PendingRollback => Decision::Undo(last),
-        (true, true) => Decision::Fail(last),
-        (true, false) => Decision::Remove(life.iter().collect()),
+        (true, true) if last.status == Status::PendingRollback => RecoveryDecision::Undo(last),
+        (true, true) => RecoveryDecision::Fail(last),
+        (true, false) => RecoveryDecision::Remove(life.iter().collect()),
         // Marked failed, helm would upgrade it and skip the install hooks.
-        (false, false) if interrupted(last) => Decision::Remove(life.iter().collect()),
-        (false, _) => Decision::Leave,
+        (false, false) if interrupted(last) => RecoveryDecision::Remove(life.iter().collect()),
+        (false, _) => RecoveryDecision::Leave,
     }
 }
 
@@ -86,7 +86,7 @@ pub fn interrupted(record: &Record) -> bool {
 }
 
 /// Whether the helm that wrote the last record is dead.
-fn dead(records: &[Record], last: &Record, facts: &Facts) -> bool {
+fn dead(records: &[Record], last: &Record, facts: &RecoveryContext) -> bool {
     let Some(written) = time(last) else {
         return false;
     };
@@ -96,7 +96,7 @@ fn dead(records: &[Record], last: &Record, facts: &Facts) -> bool {
 
 /// The first record since our last helm began is that helm's, if it came soon
 /// enough. A person who helps with a helm of their own writes a later one.
-fn ours(records: &[Record], last: &Record, written: Timestamp, facts: &Facts) -> bool {
+fn ours(records: &[Record], last: &Record, written: Timestamp, facts: &RecoveryContext) -> bool {
     let Some(began) = facts.helm_began else {
         return false;
     };
@@ -120,7 +120,7 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::json;
 
-    use super::{Decision, Facts, decide};
+    use super::{RecoveryContext, RecoveryDecision, decide};
     use crate::release::record::{Record, read};
 
     /// `status@second`, behind a revision that helm settled when told to end a
@@ -202,18 +202,18 @@ mod tests {
             // From the future: the clock was set.
             ("deployed@10 pending-upgrade@5000", None, "wait 2"),
         ] {
-            let facts = Facts {
+            let facts = RecoveryContext {
                 helm_began: began.map(|second| Timestamp::from_second(second).unwrap()),
                 now: Timestamp::from_second(1000).unwrap(),
                 stale_after: Duration::from_secs(3600),
             };
             let records = records(text);
             let said = match decide(&records, &facts) {
-                Decision::Leave => "leave".to_owned(),
-                Decision::Fail(record) => format!("fail {}", record.revision),
-                Decision::Undo(record) => format!("undo {}", record.revision),
-                Decision::Wait(record) => format!("wait {}", record.revision),
-                Decision::Remove(records) => {
+                RecoveryDecision::Leave => "leave".to_owned(),
+                RecoveryDecision::Fail(record) => format!("fail {}", record.revision),
+                RecoveryDecision::Undo(record) => format!("undo {}", record.revision),
+                RecoveryDecision::Wait(record) => format!("wait {}", record.revision),
+                RecoveryDecision::Remove(records) => {
                     records.iter().fold("remove".to_owned(), |said, record| {
                         format!("{said} {}", record.revision)
                     })

@@ -102,7 +102,7 @@ pub async fn fail(
     let name = name(release, record.revision);
     let mut secret = fetch(&api, &name, record).await?;
     let stored = encode(&as_failed(record.json.clone(), why)).map_err(|error| {
-        Error::new(Kind::Internal, "a record of the release cannot be written").because(error)
+        Error::new(Kind::Internal, "a record of the release cannot be written").with_source(error)
     })?;
     let data = secret.data.get_or_insert_default();
     data.insert("release".to_owned(), ByteString(stored));

@@ -140,9 +140,10 @@ impl<P: Write, R: Write> Terminal<P, R> {
             Event::Note(text) => lines::note(out, text),
             Event::Warning(text) => lines::warning(out, text),
             Event::Failed(failure) => lines::error(out, failure),
-            Event::Started(_) | Event::Workloads { .. } | Event::Learnt(_) | Event::Finished(_) => {
-                Ok(())
-            }
+            Event::Started(_)
+            | Event::Workloads { .. }
+            | Event::RunFacts(_)
+            | Event::Finished(_) => Ok(()),
         }
     }
 }

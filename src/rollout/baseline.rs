@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::cache::ReleaseCache;
 use super::model::{Id, Kind};
 use super::quantity::Amounts;
 use super::readiness;
-use super::world::World;
 
 /// A rendered object that the rollout waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct WatchTarget {
     /// Which object.
     pub id: Id,
     /// Whether the render changes its pod template; true where it is new.
@@ -26,7 +26,7 @@ pub struct Target {
     pub labels: BTreeMap<String, String>,
 }
 
-impl Target {
+impl WatchTarget {
     /// A target, where the kind is one that a rollout waits for.
     pub fn new(
         namespace: &str,
@@ -83,7 +83,7 @@ pub struct Baseline {
     /// (see [`promises`]).
     pub promised: BTreeSet<String>,
     /// What is known besides the release.
-    pub facts: Facts,
+    pub facts: ClusterFacts,
     pub(super) workloads: BTreeMap<Id, Before>,
     pub(super) pods: BTreeMap<String, BTreeMap<String, u32>>,
     pub(super) events: BTreeMap<String, u32>,
@@ -91,7 +91,7 @@ pub struct Baseline {
 
 impl Baseline {
     /// The baseline that this world is.
-    pub fn of(world: &World, budget: Duration) -> Self {
+    pub fn of(world: &ReleaseCache, budget: Duration) -> Self {
         let workloads = world.workloads.values().map(|workload| {
             let before = Before {
                 uid: workload.uid.clone(),
@@ -139,7 +139,7 @@ pub struct Node {
 /// What is known of the cluster besides the release. None: it could not be
 /// asked for, and nothing is doomed by it.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct ClusterFacts {
     /// All nodes.
     pub nodes: Option<Vec<Node>>,
     /// Storage classes and whether each is the default.

@@ -4,7 +4,7 @@
 //! goes out through here is escaped and cut.
 
 use super::evidence::Evidence;
-use super::model::{Id, Place};
+use super::model::{Id, NamespacedName};
 use crate::error::{self, Error};
 use crate::text;
 
@@ -89,7 +89,7 @@ impl Cause {
 
 /// A workload that cannot come right by waiting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Doom {
+pub struct TerminalFailure {
     /// The rule that says so (see [`super::rules::RULES`]).
     pub rule: &'static str,
     /// Why.
@@ -99,7 +99,7 @@ pub struct Doom {
     /// Whether it is a hook.
     pub hook: bool,
     /// The pod, where it is one pod's fault.
-    pub pod: Option<Place>,
+    pub pod: Option<NamespacedName>,
     /// The container, where it is one container's fault.
     pub container: Option<String>,
     /// The container's image.
@@ -108,8 +108,8 @@ pub struct Doom {
     pub said: Vec<String>,
 }
 
-impl Doom {
-    /// A doom of a workload as a whole.
+impl TerminalFailure {
+    /// A failure of a workload as a whole.
     pub(super) fn of(rule: &'static str, cause: Cause, workload: &Id, hook: bool) -> Self {
         Self {
             rule,
@@ -224,7 +224,7 @@ impl Doom {
             .collect()
     }
 
-    /// The error of a deploy that ended by this doom. Logs are not in it: whether
+    /// The error of a deploy that ended by this failure. Logs are not in it: whether
     /// they may be shown is the reporters' to know.
     pub fn error(&self, kind: error::Kind, evidence: &Evidence) -> Error {
         Error::new(kind, self.headline())

@@ -6,13 +6,13 @@
 
 use futures::future::join_all;
 
-use super::cause::{Cause, Doom};
+use super::cache::ReleaseCache;
+use super::cause::{Cause, TerminalFailure};
 use super::logs::{Log, fetch};
-use super::model::{Container, Kind, Pod, Presence, State};
-use super::observe::Watch;
+use super::model::{ContainerStatus, Kind, Pod, PodPresence, State};
 use super::readiness;
 use super::rules::START_FORMAT;
-use super::world::World;
+use super::watcher::RolloutWatcher;
 use crate::text;
 
 /// How many pods are looked at.
@@ -46,17 +46,20 @@ impl Evidence {
     }
 }
 
-/// Gathers evidence for a doom, or, where time is up, for all that is not ready.
-/// Takes at most a few seconds. A log may tell more than the cluster did: the doom's
+/// Gathers evidence for a failure, or, where time is up, for all that is not ready.
+/// Takes at most a few seconds. A log may tell more than the cluster did: the failure's
 /// cause is made the better of both.
-pub async fn gather(watch: &Watch, doom: Option<&mut Doom>) -> Evidence {
+pub async fn gather(watch: &RolloutWatcher, failure: Option<&mut TerminalFailure>) -> Evidence {
     let world = watch.world();
-    let pods = doom
+    let pods = failure
         .as_deref()
-        .map_or_else(|| unready(world), |doom| of_doom(world, doom));
-    let mut lines: Vec<String> = doom.as_deref().map(Doom::lines).unwrap_or_default();
-    if let Some(doom) = doom.as_deref() {
-        lines.extend(events_of_owner(world, doom));
+        .map_or_else(|| unready(world), |failure| of_doom(world, failure));
+    let mut lines: Vec<String> = failure
+        .as_deref()
+        .map(TerminalFailure::lines)
+        .unwrap_or_default();
+    if let Some(failure) = failure.as_deref() {
+        lines.extend(events_of_owner(world, failure));
     }
     lines.extend(pods.iter().flat_map(|pod| of_pod(world, pod)));
     let mut seen = std::collections::BTreeSet::new();
@@ -68,9 +71,9 @@ pub async fn gather(watch: &Watch, doom: Option<&mut Doom>) -> Evidence {
     });
     let wanted = wanted.filter(|(pod, container)| {
         has_log(container)
-            && doom
+            && failure
                 .as_deref()
-                .is_none_or(|doom| concerns(doom, pod, container))
+                .is_none_or(|failure| concerns(failure, pod, container))
     });
     let logs = join_all(wanted.map(|(pod, container)| of_container(watch, pod, container)))
         .await
@@ -78,35 +81,35 @@ pub async fn gather(watch: &Watch, doom: Option<&mut Doom>) -> Evidence {
         .flatten()
         .collect();
     let evidence = Evidence { lines, logs };
-    if let Some(doom) = doom {
-        refine(doom, &evidence.logs);
+    if let Some(failure) = failure {
+        refine(failure, &evidence.logs);
     }
     evidence
 }
 
 /// A program for another platform starts under runc, and says so in its log alone.
-fn refine(doom: &mut Doom, logs: &[Log]) {
+fn refine(failure: &mut TerminalFailure, logs: &[Log]) {
     let says = |log: &Log| log.lines.iter().any(|line| line.ends_with(START_FORMAT));
     if matches!(
-        doom.cause,
+        failure.cause,
         Cause::CrashLoop { .. } | Cause::JobFailed | Cause::PodFailed
     ) && logs.iter().any(says)
     {
-        doom.cause = Cause::WrongPlatform;
+        failure.cause = Cause::WrongPlatform;
     }
 }
 
-fn of_doom<'a>(world: &'a World, doom: &Doom) -> Vec<&'a Pod> {
-    let mut pods = world.pods_of(&doom.workload);
-    if let Some(workload) = world.workload(&doom.workload) {
+fn of_doom<'a>(world: &'a ReleaseCache, failure: &TerminalFailure) -> Vec<&'a Pod> {
+    let mut pods = world.pods_of(&failure.workload);
+    if let Some(workload) = world.workload(&failure.workload) {
         pods.retain(|pod| world.is_current(workload, pod));
     }
-    pods.sort_by_key(|pod| (Some(&pod.place) != doom.pod.as_ref(), pod.ready));
+    pods.sort_by_key(|pod| (Some(&pod.place) != failure.pod.as_ref(), pod.ready));
     pods.truncate(PODS);
     pods
 }
 
-fn unready(world: &World) -> Vec<&Pod> {
+fn unready(world: &ReleaseCache) -> Vec<&Pod> {
     let missing = world.targets().filter(|target| {
         matches!(
             readiness::of_target(world, target),
@@ -119,7 +122,7 @@ fn unready(world: &World) -> Vec<&Pod> {
             let mut pods = world.pods_of(&target.id);
             pods.retain(|pod| {
                 !pod.ready
-                    && pod.presence == Presence::Here
+                    && pod.presence == PodPresence::Here
                     && workload.is_none_or(|workload| world.is_current(workload, pod))
             });
             pods.truncate(PODS);
@@ -128,22 +131,23 @@ fn unready(world: &World) -> Vec<&Pod> {
         .collect()
 }
 
-/// Whether a container's log may tell about the doom.
-fn concerns(doom: &Doom, pod: &Pod, container: &Container) -> bool {
-    doom.pod
+/// Whether a container's log may tell about the failure.
+fn concerns(failure: &TerminalFailure, pod: &Pod, container: &ContainerStatus) -> bool {
+    failure
+        .pod
         .as_ref()
-        .is_none_or(|place| *place == pod.place || doom.workload.kind == Kind::Job)
-        && doom
+        .is_none_or(|place| *place == pod.place || failure.workload.kind == Kind::Job)
+        && failure
             .container
             .as_ref()
             .is_none_or(|name| *name == container.name)
 }
 
-const fn has_log(container: &Container) -> bool {
+const fn has_log(container: &ContainerStatus) -> bool {
     !matches!(container.state, State::Waiting { .. }) || container.last.is_some()
 }
 
-async fn of_container(watch: &Watch, pod: &Pod, container: &Container) -> Vec<Log> {
+async fn of_container(watch: &RolloutWatcher, pod: &Pod, container: &ContainerStatus) -> Vec<Log> {
     let (client, place, name) = (watch.client(), &pod.place, container.name.as_str());
     let followed: Vec<Log> = watch
         .logs()
@@ -151,7 +155,7 @@ async fn of_container(watch: &Watch, pod: &Pod, container: &Container) -> Vec<Lo
         .into_iter()
         .filter(|log| log.container == name)
         .collect();
-    if pod.presence == Presence::Gone {
+    if pod.presence == PodPresence::Gone {
         return followed;
     }
     let (before, now) = tokio::join!(
@@ -173,7 +177,7 @@ async fn of_container(watch: &Watch, pod: &Pod, container: &Container) -> Vec<Lo
 }
 
 /// How a pod stands: a line for it and for each of its containers, then its events.
-fn of_pod(world: &World, pod: &Pod) -> Vec<String> {
+fn of_pod(world: &ReleaseCache, pod: &Pod) -> Vec<String> {
     let name = text::line(&pod.place.1, text::VALUE);
     let node = pod
         .node
@@ -203,7 +207,7 @@ fn of_pod(world: &World, pod: &Pod) -> Vec<String> {
                 "waits: {}",
                 text::line(&format!("{reason} {message}"), text::LINE)
             ),
-            State::Ended(end) => format!(
+            State::Terminated(end) => format!(
                 "ended with exit code {} {}",
                 end.code,
                 text::line(&end.reason, text::VALUE)
@@ -227,25 +231,33 @@ fn of_pod(world: &World, pod: &Pod) -> Vec<String> {
     lines
 }
 
-fn events_of_owner(world: &World, doom: &Doom) -> Vec<String> {
-    let place = (doom.workload.namespace.clone(), doom.workload.name.clone());
-    let Some(workload) = world.workload(&doom.workload) else {
+fn events_of_owner(world: &ReleaseCache, failure: &TerminalFailure) -> Vec<String> {
+    let place = (
+        failure.workload.namespace.clone(),
+        failure.workload.name.clone(),
+    );
+    let Some(workload) = world.workload(&failure.workload) else {
         let uid = world
             .claims
             .get(&place)
             .map_or("", |claim| claim.uid.as_str());
-        return last_events(world, doom.workload.kind.name(), &place, uid);
+        return last_events(world, failure.workload.kind.name(), &place, uid);
     };
     match world
         .current_replica_set(workload)
-        .filter(|_| doom.workload.kind == Kind::Deployment)
+        .filter(|_| failure.workload.kind == Kind::Deployment)
     {
         Some(set) => last_events(world, "ReplicaSet", &set.place, &set.uid),
-        None => last_events(world, doom.workload.kind.name(), &place, &workload.uid),
+        None => last_events(world, failure.workload.kind.name(), &place, &workload.uid),
     }
 }
 
-fn last_events(world: &World, kind: &str, place: &super::model::Place, uid: &str) -> Vec<String> {
+fn last_events(
+    world: &ReleaseCache,
+    kind: &str,
+    place: &super::model::NamespacedName,
+    uid: &str,
+) -> Vec<String> {
     let events = world.events_on(kind, place, uid);
     events[events.len().saturating_sub(EVENTS)..]
         .iter()

@@ -3,11 +3,11 @@
 //! Pure. Nothing is judged here: a workload that cannot come right is a rule's
 //! matter, and was told long before.
 
-use super::baseline::Target;
+use super::baseline::WatchTarget;
+use super::cache::ReleaseCache;
 use super::model::{Kind, Pod, Role, State};
 use super::progress::{current_pods, ending, last_answer, short};
 use super::readiness::{self, Readiness};
-use super::world::World;
 use crate::text;
 
 /// How many pods of a workload are explained.
@@ -15,7 +15,7 @@ const PODS: usize = 3;
 
 /// What stood in the way when time was up: a line for each workload that is not
 /// ready, and lines about its pods, with the probe and its last answer. Safe to show.
-pub fn explain_timeout(world: &World) -> Vec<String> {
+pub fn explain_timeout(world: &ReleaseCache) -> Vec<String> {
     let mut lines = Vec::new();
     for target in world.targets().filter(|target| {
         !target.hook || world.workload(&target.id).is_some() || target.id.kind == Kind::Pod
@@ -60,7 +60,7 @@ pub fn explain_timeout(world: &World) -> Vec<String> {
 }
 
 /// Why pods of the workload were last refused.
-fn refusal(world: &World, target: &Target) -> Option<String> {
+fn refusal(world: &ReleaseCache, target: &WatchTarget) -> Option<String> {
     let workload = world.workload(&target.id)?;
     if target.id.kind == Kind::Deployment {
         return world.current_replica_set(workload)?.failure.clone();
@@ -73,7 +73,7 @@ fn refusal(world: &World, target: &Target) -> Option<String> {
     last.map(|event| event.message.clone())
 }
 
-fn explain_pod(world: &World, pod: &Pod) -> Vec<String> {
+fn explain_pod(world: &ReleaseCache, pod: &Pod) -> Vec<String> {
     let name = text::line(&pod.place.1, text::VALUE);
     let mut lines = Vec::new();
     if let Some((_, message)) = &pod.unscheduled {
@@ -117,7 +117,7 @@ fn explain_pod(world: &World, pod: &Pod) -> Vec<String> {
                     ending(container)
                 ));
             }
-            State::Ended(end) if end.code != 0 => {
+            State::Terminated(end) if end.code != 0 => {
                 lines.push(format!("{who} ended{}", ending(container)));
             }
             _ => {}

@@ -15,8 +15,8 @@ use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::model::{Place, State};
-use super::world::World;
+use super::cache::ReleaseCache;
+use super::model::{NamespacedName, State};
 use crate::text;
 
 /// How much of one log is kept, in bytes.
@@ -39,7 +39,7 @@ const GONE: &str = "unable to retrieve container logs for ";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     /// The pod.
-    pub pod: Place,
+    pub pod: NamespacedName,
     /// The container.
     pub container: String,
     /// Whether it is of the container's run before the last restart.
@@ -49,7 +49,7 @@ pub struct Log {
 }
 
 /// Which run of which container: pod, pod's uid, container, restarts.
-type Run = (Place, String, String, u32);
+type Run = (NamespacedName, String, String, u32);
 
 /// The logs of hooks, followed while they run.
 pub struct Logs {
@@ -68,7 +68,7 @@ impl Logs {
     }
 
     /// Follows the containers of hooks' pods that have begun to run.
-    pub(super) fn follow_hooks(&mut self, world: &World) {
+    pub(super) fn follow_hooks(&mut self, world: &ReleaseCache) {
         for target in world.targets().filter(|target| target.hook) {
             for pod in world.pods_of(&target.id) {
                 for container in pod
@@ -127,7 +127,7 @@ impl Logs {
     }
 
     /// What was kept of a pod's containers.
-    pub(super) fn of(&self, pod: &Place) -> Vec<Log> {
+    pub(super) fn of(&self, pod: &NamespacedName) -> Vec<Log> {
         let tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
         let latest: BTreeMap<&String, u32> = tails
             .keys()
@@ -173,7 +173,7 @@ fn lines(bytes: &[u8]) -> Vec<String> {
 /// The end of a container's log as it is now; none where there is none.
 pub(super) async fn fetch(
     client: &Client,
-    pod: &Place,
+    pod: &NamespacedName,
     container: &str,
     previous: bool,
 ) -> Option<Log> {

@@ -8,46 +8,46 @@
 //!
 //! How it is used, around one run of helm:
 //!
-//! 1. [`Watch::start`] right before helm, with a [`Target`] for each rendered object
-//!    of a kind that is waited for (hooks too, tests not) and what is [`Known`].
-//! 2. [`Watch::doomed`] raced against helm's end; [`Watch::last_look`] where helm
+//! 1. [`RolloutWatcher::start`] right before helm, with a [`WatchTarget`] for each rendered object
+//!    of a kind that is waited for (hooks too, tests not) and what is [`RolloutContext`].
+//! 2. [`RolloutWatcher::doomed`] raced against helm's end; [`RolloutWatcher::last_look`] where helm
 //!    failed by itself, as it does at once when a hook fails.
-//! 3. [`gather`] before anything is undone, then [`Doom::error`]; where time is up,
+//! 3. [`gather`] before anything is undone, then [`TerminalFailure::error`]; where time is up,
 //!    [`explain_timeout`] says what stood in the way.
 //!
 //! Nothing here may change the cluster, poll it, or fail a deploy because it
 //! could not look: what cannot be watched is said once and then left to helm.
 
 pub mod baseline;
+mod cache;
 pub mod cause;
-mod confirm;
 mod convert;
 pub mod evidence;
 mod explain;
+mod informers;
 pub mod logs;
 pub mod model;
-mod narrow;
-pub mod observe;
 pub mod progress;
 pub mod quantity;
 pub mod readiness;
+mod recheck;
 pub mod rules;
-mod seen;
+mod selectors;
+mod trimmed;
 pub mod verdict;
-mod watches;
-mod world;
+pub mod watcher;
 
 #[cfg(test)]
 mod tests;
 
-pub use baseline::{Baseline, Facts, Target, promises};
-pub use cause::{Cause, Doom};
-pub use confirm::has_autoscaler;
+pub use baseline::{Baseline, ClusterFacts, WatchTarget, promises};
+pub use cache::ReleaseCache;
+pub use cause::{Cause, TerminalFailure};
 pub use evidence::{Evidence, gather};
 pub use explain::explain_timeout;
-pub use model::{Change, Kind, Moment};
-pub use narrow::labels;
-pub use observe::{Known, Watch};
+pub use model::{Change, Elapsed, Kind};
 pub use progress::progress;
-pub use verdict::{Standing, Verdict, judge, most_telling};
-pub use world::World;
+pub use recheck::has_autoscaler;
+pub use selectors::labels;
+pub use verdict::{Status, Verdict, judge, most_telling};
+pub use watcher::{RolloutContext, RolloutWatcher};

@@ -15,9 +15,9 @@ pub(super) const MESSAGE: usize = 2000;
 
 /// A point in time: what has passed since the watch began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub Duration);
+pub struct Elapsed(pub Duration);
 
-impl Moment {
+impl Elapsed {
     /// What has passed from `earlier` to here; zero where it lies ahead.
     pub const fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
@@ -91,7 +91,7 @@ impl fmt::Display for Id {
 }
 
 /// A namespace and a name in it.
-pub type Place = (String, String);
+pub type NamespacedName = (String, String);
 
 /// A condition of an object's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +169,7 @@ impl Workload {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplicaSet {
     /// Where it is.
-    pub place: Place,
+    pub place: NamespacedName,
     /// The object's uid.
     pub uid: String,
     /// Its Deployment's name.
@@ -199,7 +199,7 @@ pub struct Owner {
 
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct Terminated {
     /// The exit code.
     pub code: i32,
     /// One word: `Error`, `OOMKilled`, `StartError`, …
@@ -221,7 +221,7 @@ pub enum State {
     /// It runs.
     Running,
     /// It has ended.
-    Ended(Ended),
+    Terminated(Terminated),
 }
 
 /// What sort of container it is.
@@ -237,7 +237,7 @@ pub enum Role {
 
 /// A container of a pod, its status joined with its spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Container {
+pub struct ContainerStatus {
     /// Its name.
     pub name: String,
     /// The image its spec asks for.
@@ -251,14 +251,14 @@ pub struct Container {
     /// What it does.
     pub state: State,
     /// How it ended the last time.
-    pub last: Option<Ended>,
+    pub last: Option<Terminated>,
     /// Its readiness probe in words: `GET :8080/healthz`.
     pub probe: Option<String>,
 }
 
 /// A pod's phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum PodPhase {
     /// Not all of it runs yet, or the phase is not known.
     Pending,
     /// It runs.
@@ -271,7 +271,7 @@ pub enum Phase {
 
 /// Whether a pod is there to stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
+pub enum PodPresence {
     /// It is.
     Here,
     /// It is being deleted.
@@ -284,7 +284,7 @@ pub enum Presence {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pod {
     /// Where it is.
-    pub place: Place,
+    pub place: NamespacedName,
     /// The object's uid.
     pub uid: String,
     /// Who controls it.
@@ -296,13 +296,13 @@ pub struct Pod {
     /// The node it runs on.
     pub node: Option<String>,
     /// Its phase.
-    pub phase: Phase,
+    pub phase: PodPhase,
     /// Why it is in that phase: `Evicted`, …; may be empty.
     pub reason: String,
     /// The same in a sentence.
     pub message: String,
     /// Whether it is there to stay.
-    pub presence: Presence,
+    pub presence: PodPresence,
     /// Whether it is ready.
     pub ready: bool,
     /// Whether ended containers are started again, whatever their exit code.
@@ -310,7 +310,7 @@ pub struct Pod {
     /// What the scheduler says where it finds no node: reason and message.
     pub unscheduled: Option<(String, String)>,
     /// Its containers, init containers first.
-    pub containers: Vec<Container>,
+    pub containers: Vec<ContainerStatus>,
     /// The container that people mean (`kubectl.kubernetes.io/default-container`).
     pub default_container: Option<String>,
     /// The Secrets its images are pulled with.
@@ -323,7 +323,7 @@ pub struct Pod {
 
 /// An Event on one of the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Happened {
+pub struct KubeEvent {
     /// The event's own uid.
     pub uid: String,
     /// The namespace.
@@ -345,14 +345,14 @@ pub struct Happened {
     /// Which part of the object: `spec.containers{api}`; may be empty.
     pub field: String,
     /// When a watch told of it.
-    pub seen: Moment,
+    pub seen: Elapsed,
 }
 
 /// A `PersistentVolumeClaim`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Where it is.
-    pub place: Place,
+    pub place: NamespacedName,
     /// The object's uid.
     pub uid: String,
     /// Whether it has its volume.
@@ -365,7 +365,7 @@ pub struct Claim {
 
 /// What sort of object a change is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum What {
+pub enum ResourceKind {
     /// A workload other than a bare pod.
     Workload(Kind),
     /// A `ReplicaSet`.
@@ -380,7 +380,7 @@ pub enum What {
     Claim,
 }
 
-impl What {
+impl ResourceKind {
     /// What sort of pod this is.
     pub fn of(pod: &Pod) -> Self {
         match &pod.owner {
@@ -400,11 +400,11 @@ pub enum Change {
     /// A pod came or changed.
     Pod(Box<Pod>),
     /// An Event came or was counted up.
-    Event(Happened),
+    Event(KubeEvent),
     /// A claim came or changed.
     Claim(Claim),
     /// An object is gone.
-    Gone(What, Place),
+    Gone(ResourceKind, NamespacedName),
     /// These are all objects of that sort in that namespace; others are gone.
-    Listed(What, String, BTreeSet<String>),
+    Listed(ResourceKind, String, BTreeSet<String>),
 }

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::baseline::Target;
-use super::model::{Container, Id, Kind, Moment, Phase, Pod, Presence, Role, State};
+use super::baseline::WatchTarget;
+use super::cache::ReleaseCache;
+use super::model::{ContainerStatus, Elapsed, Id, Kind, Pod, PodPhase, PodPresence, Role, State};
 use super::readiness::{self, Readiness};
-use super::world::World;
 use crate::event::{Unit, WorkloadProgress};
 use crate::text;
 
@@ -25,27 +25,27 @@ const RESTS: Duration = Duration::from_secs(2);
 /// What was told of each workload, so that only what matters is told: that it
 /// begins, that pods became ready, and what it waits for where that lasts.
 #[derive(Clone, Debug, Default)]
-pub struct Told(BTreeMap<Id, Known>);
+pub struct ReportedProgress(BTreeMap<Id, Reported>);
 
 /// What was told of one workload.
 #[derive(Clone, Debug)]
-struct Known {
+struct Reported {
     /// As last told.
     line: WorkloadProgress,
     /// Whether it waits for nothing.
     done: bool,
     /// When it was last told.
-    at: Moment,
+    at: Elapsed,
     /// What it waits for now, and since when.
-    waits: (Option<String>, Moment),
+    waits: (Option<String>, Elapsed),
 }
 
-impl Told {
+impl ReportedProgress {
     /// What was there at the start, which was now, need not be told.
-    pub fn of(lines: Vec<(Id, WorkloadProgress)>, now: Moment) -> Self {
+    pub fn of(lines: Vec<(Id, WorkloadProgress)>, now: Elapsed) -> Self {
         let known = lines
             .into_iter()
-            .map(|(workload, line)| (workload, Known::new(&line, now)));
+            .map(|(workload, line)| (workload, Reported::new(&line, now)));
         Self(known.collect())
     }
 
@@ -53,7 +53,7 @@ impl Told {
     pub fn news(
         &mut self,
         lines: Vec<(Id, WorkloadProgress)>,
-        now: Moment,
+        now: Elapsed,
     ) -> Vec<WorkloadProgress> {
         lines
             .into_iter()
@@ -61,15 +61,15 @@ impl Told {
                 if let Some(known) = self.0.get_mut(&workload) {
                     return known.news(line, now);
                 }
-                self.0.insert(workload, Known::new(&line, now));
+                self.0.insert(workload, Reported::new(&line, now));
                 Some(bare(&line))
             })
             .collect()
     }
 }
 
-impl Known {
-    fn new(line: &WorkloadProgress, now: Moment) -> Self {
+impl Reported {
+    fn new(line: &WorkloadProgress, now: Elapsed) -> Self {
         Self {
             done: line.waits_for.is_none(),
             waits: (line.waits_for.clone(), now),
@@ -78,7 +78,7 @@ impl Known {
         }
     }
 
-    fn news(&mut self, line: WorkloadProgress, now: Moment) -> Option<WorkloadProgress> {
+    fn news(&mut self, line: WorkloadProgress, now: Elapsed) -> Option<WorkloadProgress> {
         if self.waits.0 != line.waits_for {
             self.waits = (line.waits_for.clone(), now);
         }
@@ -120,7 +120,7 @@ fn bare(line: &WorkloadProgress) -> WorkloadProgress {
 }
 
 /// A line for each workload that has been applied, hooks too while they run.
-pub fn progress(world: &World) -> Vec<(Id, WorkloadProgress)> {
+pub fn progress(world: &ReleaseCache) -> Vec<(Id, WorkloadProgress)> {
     world
         .targets()
         .filter(|target| !world.is_unseen(target))
@@ -128,7 +128,7 @@ pub fn progress(world: &World) -> Vec<(Id, WorkloadProgress)> {
         .collect()
 }
 
-fn line(world: &World, target: &Target) -> Option<WorkloadProgress> {
+fn line(world: &ReleaseCache, target: &WatchTarget) -> Option<WorkloadProgress> {
     let readiness = readiness::of_target(world, target);
     let current = current_pods(world, target);
     let (ready, wanted) = match (target.id.kind, world.workload(&target.id)) {
@@ -165,18 +165,18 @@ fn line(world: &World, target: &Target) -> Option<WorkloadProgress> {
     })
 }
 
-pub(super) fn current_pods<'a>(world: &'a World, target: &Target) -> Vec<&'a Pod> {
+pub(super) fn current_pods<'a>(world: &'a ReleaseCache, target: &WatchTarget) -> Vec<&'a Pod> {
     let workload = world.workload(&target.id);
     let mut pods = world.pods_of(&target.id);
     pods.retain(|pod| {
-        pod.presence == Presence::Here
+        pod.presence == PodPresence::Here
             && workload.is_none_or(|workload| world.is_current(workload, pod))
     });
     pods
 }
 
 /// What a pod waits for, in a few words.
-fn need(world: &World, pod: &Pod) -> Option<String> {
+fn need(world: &ReleaseCache, pod: &Pod) -> Option<String> {
     if let Some((_, message)) = &pod.unscheduled {
         return Some(format!("a node ({})", short(message)));
     }
@@ -195,7 +195,7 @@ fn need(world: &World, pod: &Pod) -> Option<String> {
         .find_map(|container| need_of(world, pod, container))
 }
 
-fn need_of(world: &World, pod: &Pod, container: &Container) -> Option<String> {
+fn need_of(world: &ReleaseCache, pod: &Pod, container: &ContainerStatus) -> Option<String> {
     let name = text::line(&container.name, text::VALUE);
     match &container.state {
         State::Waiting { reason, .. } if reason == "CrashLoopBackOff" => Some(format!(
@@ -219,14 +219,18 @@ fn need_of(world: &World, pod: &Pod, container: &Container) -> Option<String> {
             })
         }
         State::Waiting { reason, .. } => Some(format!("container {name}: {}", short(reason))),
-        State::Ended(_) if pod.phase == Phase::Succeeded || container.role != Role::Main => None,
+        State::Terminated(_)
+            if pod.phase == PodPhase::Succeeded || container.role != Role::Main =>
+        {
+            None
+        }
         // A run of a Job that is done; the pod's phase follows in a moment.
-        State::Ended(end) if end.code == 0 && !pod.restarts_always => None,
-        State::Ended(_) if pod.phase == Phase::Failed => Some(format!(
+        State::Terminated(end) if end.code == 0 && !pod.restarts_always => None,
+        State::Terminated(_) if pod.phase == PodPhase::Failed => Some(format!(
             "another try, container {name} failed{}",
             ending(container)
         )),
-        State::Ended(_) => Some(format!(
+        State::Terminated(_) => Some(format!(
             "container {name} to start again{}",
             ending(container)
         )),
@@ -241,9 +245,9 @@ fn need_of(world: &World, pod: &Pod, container: &Container) -> Option<String> {
     }
 }
 
-pub(super) fn ending(container: &Container) -> String {
+pub(super) fn ending(container: &ContainerStatus) -> String {
     let end = match &container.state {
-        State::Ended(end) => Some(end),
+        State::Terminated(end) => Some(end),
         _ => container.last.as_ref(),
     };
     end.map(|end| {
@@ -256,7 +260,11 @@ pub(super) fn ending(container: &Container) -> String {
 }
 
 /// What the container's probe last said.
-pub(super) fn last_answer(world: &World, pod: &Pod, container: &Container) -> Option<String> {
+pub(super) fn last_answer(
+    world: &ReleaseCache,
+    pod: &Pod,
+    container: &ContainerStatus,
+) -> Option<String> {
     let field = format!("{{{}}}", container.name);
     let events = world.events_on("Pod", &pod.place, &pod.uid);
     events

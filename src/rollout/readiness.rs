@@ -4,9 +4,9 @@
 //! (`k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go`) and, for Jobs, of
 //! helm's wait.
 
-use super::baseline::{Baseline, Target};
-use super::model::{Condition, Kind, Phase, Pod, Strategy, Workload};
-use super::world::World;
+use super::baseline::{Baseline, WatchTarget};
+use super::cache::ReleaseCache;
+use super::model::{Condition, Kind, Pod, PodPhase, Strategy, Workload};
 
 /// Where a workload stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub fn has_failed(workload: &Workload) -> Option<&Condition> {
 }
 
 /// Where a target stands in this world.
-pub fn of_target(world: &World, target: &Target) -> Readiness {
+pub fn of_target(world: &ReleaseCache, target: &WatchTarget) -> Readiness {
     match target.id.kind {
         Kind::PersistentVolumeClaim => {
             let claim = world
@@ -136,7 +136,7 @@ fn absent() -> Readiness {
 }
 
 fn of_pod(pod: &Pod) -> Readiness {
-    if pod.phase == Phase::Succeeded || pod.ready {
+    if pod.phase == PodPhase::Succeeded || pod.ready {
         Readiness::Ready
     } else {
         Readiness::Missing("it to be ready".to_owned())
@@ -147,7 +147,7 @@ fn of_pod(pod: &Pod) -> Readiness {
 /// template does not change, or its generation and revision have passed those before
 /// helm started, its controller has caught up, and the current `ReplicaSet` has been
 /// seen. Else a fix for a crashing release would be killed for the old crash.
-pub fn is_judged(world: &World, baseline: &Baseline, target: &Target) -> bool {
+pub fn is_judged(world: &ReleaseCache, baseline: &Baseline, target: &WatchTarget) -> bool {
     let Some(workload) = world.workload(&target.id) else {
         return false;
     };
@@ -174,7 +174,7 @@ pub fn is_judged(world: &World, baseline: &Baseline, target: &Target) -> bool {
 
 /// Whether the `ReplicaSet` that the Deployment speaks of has arrived: the two
 /// come over different watches.
-fn knows_current(world: &World, workload: &Workload) -> bool {
+fn knows_current(world: &ReleaseCache, workload: &Workload) -> bool {
     let spoken: Option<u64> = workload
         .revision
         .as_ref()

@@ -2,15 +2,15 @@
 //! what was before and what time it is.
 
 use super::baseline::Baseline;
-use super::cause::Doom;
-use super::model::{Id, Kind, Moment};
+use super::cache::ReleaseCache;
+use super::cause::TerminalFailure;
+use super::model::{Elapsed, Id, Kind};
 use super::readiness::{self, Readiness};
-use super::rules::{RULES, Scene};
-use super::world::World;
+use super::rules::{RULES, RuleContext};
 
 /// Where a workload stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Status {
     /// As it should be.
     Ready,
     /// It need not be ready, and why.
@@ -18,7 +18,7 @@ pub enum Standing {
     /// Not yet, and what it waits for.
     Waiting(String),
     /// It cannot come right by waiting.
-    Doomed(Box<Doom>),
+    Doomed(Box<TerminalFailure>),
 }
 
 /// The verdict on one workload.
@@ -27,11 +27,11 @@ pub struct Verdict {
     /// Which workload.
     pub workload: Id,
     /// Where it stands.
-    pub standing: Standing,
+    pub standing: Status,
 }
 
 /// Judges every target of the world.
-pub fn judge(world: &World, baseline: &Baseline, now: Moment) -> Vec<Verdict> {
+pub fn judge(world: &ReleaseCache, baseline: &Baseline, now: Elapsed) -> Vec<Verdict> {
     let standings: Vec<_> = world
         .targets()
         .map(|target| (target, readiness::of_target(world, target)))
@@ -46,15 +46,15 @@ pub fn judge(world: &World, baseline: &Baseline, now: Moment) -> Vec<Verdict> {
             let own = usize::from(!target.hook && !readiness.is_ready());
             let may_be_doomed =
                 !readiness.is_ready() || target.id.kind == Kind::PersistentVolumeClaim;
-            let doom = may_be_doomed
-                .then(|| Scene::of(world, baseline, target, waiting == own, now))
+            let failure = may_be_doomed
+                .then(|| RuleContext::of(world, baseline, target, waiting == own, now))
                 .flatten()
                 .and_then(|scene| RULES.iter().find_map(|rule| (rule.check)(&scene)));
-            let standing = match (doom, readiness) {
-                (Some(doom), _) => Standing::Doomed(Box::new(doom)),
-                (None, Readiness::Ready) => Standing::Ready,
-                (None, Readiness::Exempt(why)) => Standing::Exempt(why),
-                (None, Readiness::Missing(what)) => Standing::Waiting(what),
+            let standing = match (failure, readiness) {
+                (Some(failure), _) => Status::Doomed(Box::new(failure)),
+                (None, Readiness::Ready) => Status::Ready,
+                (None, Readiness::Exempt(why)) => Status::Exempt(why),
+                (None, Readiness::Missing(what)) => Status::Waiting(what),
             };
             Verdict {
                 workload: target.id.clone(),
@@ -64,13 +64,13 @@ pub fn judge(world: &World, baseline: &Baseline, now: Moment) -> Vec<Verdict> {
         .collect()
 }
 
-/// The doom that is told where there are several: that of the rule that stands first.
-pub fn most_telling(verdicts: Vec<Verdict>) -> Option<Doom> {
-    let dooms = verdicts
+/// The failure that is told where there are several: that of the rule that stands first.
+pub fn most_telling(verdicts: Vec<Verdict>) -> Option<TerminalFailure> {
+    let failures = verdicts
         .into_iter()
         .filter_map(|verdict| match verdict.standing {
-            Standing::Doomed(doom) => Some(*doom),
+            Status::Doomed(failure) => Some(*failure),
             _ => None,
         });
-    dooms.min_by_key(|doom| RULES.iter().position(|rule| rule.name == doom.rule))
+    failures.min_by_key(|failure| RULES.iter().position(|rule| rule.name == failure.rule))
 }

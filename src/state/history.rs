@@ -43,7 +43,7 @@ pub fn run(args: &Args, state: &Path) -> Result<Vec<String>> {
             .iter()
             .map(|entry| {
                 serde_json::to_string(entry).map_err(|error| {
-                    Error::new(Kind::Internal, "a run cannot be written as JSON").because(error)
+                    Error::new(Kind::Internal, "a run cannot be written as JSON").with_source(error)
                 })
             })
             .collect();

@@ -14,8 +14,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{open_file, prepare};
-use crate::event::Phase;
-use crate::exit::Exit;
+use crate::error::Exit;
+use crate::event::{PhaseTiming, RunFacts};
 use crate::run::{RunId, Timestamp, Who, field};
 use crate::signal::Request;
 
@@ -36,7 +36,7 @@ pub struct Entry {
     /// Who ran it.
     pub who: Who,
     /// What was asked for.
-    pub request: Asked,
+    pub request: RecordedRequest,
     /// The release, as far as the node was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
@@ -51,7 +51,7 @@ pub struct Entry {
     pub digests: BTreeMap<String, String>,
     /// The phases in their order.
     #[serde(default)]
-    pub phases: Vec<Lap>,
+    pub phases: Vec<RecordedPhase>,
     /// The revision before.
     #[serde(default)]
     pub before: Option<u32>,
@@ -75,7 +75,7 @@ pub struct Entry {
 
 /// A request, as it was validated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct RecordedRequest {
     /// The app.
     pub app: String,
     /// The chart.
@@ -86,26 +86,25 @@ pub struct Asked {
     pub images: BTreeMap<String, String>,
 }
 
-/// A phase and how long it took.
+/// A phase and how long it took, as a line holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lap {
-    /// Its name ([`Phase::name`]).
+pub struct RecordedPhase {
+    /// Its name ([`crate::event::Phase::name`]).
     pub phase: String,
     /// In milliseconds.
     pub ms: u64,
 }
 
-impl Lap {
-    /// A phase that took this long.
-    pub fn new(phase: Phase, took: Duration) -> Self {
+impl From<&PhaseTiming> for RecordedPhase {
+    fn from(timing: &PhaseTiming) -> Self {
         Self {
-            phase: phase.name().to_owned(),
-            ms: millis(took),
+            phase: timing.phase.name().to_owned(),
+            ms: millis(timing.took),
         }
     }
 }
 
-impl From<&Request> for Asked {
+impl From<&Request> for RecordedRequest {
     fn from(request: &Request) -> Self {
         Self {
             app: request.app.to_string(),
@@ -144,9 +143,24 @@ impl Entry {
         }
     }
 
+    /// With what is known of the run.
+    #[must_use]
+    pub fn with_facts(mut self, facts: &RunFacts) -> Self {
+        self.chart_digest = facts.chart_digest.as_ref().map(ToString::to_string);
+        self.digests = facts
+            .digests
+            .iter()
+            .map(|(key, digest)| (key.to_string(), digest.to_string()))
+            .collect();
+        self.phases = facts.phases.iter().map(RecordedPhase::from).collect();
+        self.before = facts.before;
+        self.revision = facts.revision;
+        self
+    }
+
     /// With the cause of a failure, made safe and cut.
     #[must_use]
-    pub fn because(mut self, cause: &str) -> Self {
+    pub fn with_cause(mut self, cause: &str) -> Self {
         self.cause = Some(field(cause));
         self
     }

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use super::{make_directory, open_file};
 use crate::error::{Error, Kind, Result};
-use crate::run::{Holder, Timestamp, started};
+use crate::run::{LockHolder, Timestamp, started};
 use crate::{text, units};
 
 /// The most that is read of what a holder wrote, in bytes.
@@ -34,7 +34,7 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// Who holds the lock; none where that cannot be told.
-    pub holder: Option<Holder>,
+    pub holder: Option<LockHolder>,
     /// How many others wait before us.
     pub ahead: usize,
 }
@@ -76,7 +76,7 @@ impl AsFd for Lock {
     }
 }
 
-enum News {
+enum LockEvent {
     Waiting(Waiting),
     Held(io::Result<Lock>),
 }
@@ -91,11 +91,11 @@ pub async fn acquire(
     state: &Path,
     namespace: &str,
     release: &str,
-    me: &Holder,
+    me: &LockHolder,
     wait: Duration,
     mut told: impl FnMut(&Waiting),
 ) -> Result<Lock> {
-    let place = Place::new(state, namespace, release);
+    let place = LockPaths::new(state, namespace, release);
     let (sender, mut news) = mpsc::unbounded_channel();
     let me = me.clone();
     let thread = place.clone();
@@ -105,9 +105,9 @@ pub async fn acquire(
         .name("lock".to_owned())
         .spawn(move || {
             let held = thread.take(&me, &sender);
-            let _ = sender.send(News::Held(held));
+            let _ = sender.send(LockEvent::Held(held));
         })
-        .map_err(|error| Error::new(Kind::Node, "no thread can be started").because(error))?;
+        .map_err(|error| Error::new(Kind::Node, "no thread can be started").with_source(error))?;
     let mut last = None;
     // A lock that is free is had within some system calls; with no time to
     // wait, the first word of waiting ends it.
@@ -117,12 +117,12 @@ pub async fn acquire(
         tokio::select! {
             biased;
             item = news.recv() => match item {
-                Some(News::Held(Ok(lock))) => return Ok(lock),
-                Some(News::Held(Err(error))) => return Err(place.error(&error)),
-                Some(News::Waiting(waiting)) if wait.is_zero() => {
+                Some(LockEvent::Held(Ok(lock))) => return Ok(lock),
+                Some(LockEvent::Held(Err(error))) => return Err(place.error(&error)),
+                Some(LockEvent::Waiting(waiting)) if wait.is_zero() => {
                     return Err(too_long(namespace, release, wait, Some(waiting)));
                 }
-                Some(News::Waiting(waiting)) => {
+                Some(LockEvent::Waiting(waiting)) => {
                     told(&waiting);
                     last = Some(waiting);
                 }
@@ -163,14 +163,14 @@ fn too_long(namespace: &str, release: &str, wait: Duration, last: Option<Waiting
 
 /// The paths of a release's lock.
 #[derive(Clone, Debug)]
-struct Place {
+struct LockPaths {
     state: PathBuf,
     directory: PathBuf,
     file: PathBuf,
     queue: PathBuf,
 }
 
-impl Place {
+impl LockPaths {
     /// A namespace has no dot, so no two releases share a name here.
     fn new(state: &Path, namespace: &str, release: &str) -> Self {
         let directory = state.join("locks");
@@ -183,10 +183,10 @@ impl Place {
     }
 
     /// Takes the lock, however long it takes.
-    fn take(&self, me: &Holder, news: &mpsc::UnboundedSender<News>) -> io::Result<Lock> {
+    fn take(&self, me: &LockHolder, news: &mpsc::UnboundedSender<LockEvent>) -> io::Result<Lock> {
         let say = |ahead| {
             let holder = self.holder();
-            let _ = news.send(News::Waiting(Waiting { holder, ahead }));
+            let _ = news.send(LockEvent::Waiting(Waiting { holder, ahead }));
         };
         let (file, warning) = self.open()?;
         let place = queue::enter(&self.state, &self.queue, say)?;
@@ -195,7 +195,7 @@ impl Place {
             wait_lock(&file)?;
         }
         drop(place);
-        let me = Holder {
+        let me = LockHolder {
             helm_began: read_holder(&file).and_then(|before| before.helm_began),
             ..me.clone()
         };
@@ -233,7 +233,7 @@ impl Place {
         }
     }
 
-    fn holder(&self) -> Option<Holder> {
+    fn holder(&self) -> Option<LockHolder> {
         read_holder(&File::open(&self.file).ok()?)
     }
 
@@ -248,8 +248,8 @@ impl Place {
 
 /// Who holds the lock of a release now, for whoever only looks; none where
 /// nobody does, or that cannot be told.
-pub fn holder(state: &Path, namespace: &str, release: &str) -> Option<Holder> {
-    let file = File::open(Place::new(state, namespace, release).file).ok()?;
+pub fn holder(state: &Path, namespace: &str, release: &str) -> Option<LockHolder> {
+    let file = File::open(LockPaths::new(state, namespace, release).file).ok()?;
     // Shared, and let go at once: nobody is kept waiting.
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Err(rustix::io::Errno::WOULDBLOCK) => read_holder(&file),
@@ -259,7 +259,7 @@ pub fn holder(state: &Path, namespace: &str, release: &str) -> Option<Holder> {
 
 /// When the last helm of this node began for a release; see [`helm_began`].
 pub fn last_helm(state: &Path, namespace: &str, release: &str) -> Option<Timestamp> {
-    read_holder(&File::open(Place::new(state, namespace, release).file).ok()?)?.helm_began
+    read_holder(&File::open(LockPaths::new(state, namespace, release).file).ok()?)?.helm_began
 }
 
 fn is_directory(file: &File) -> bool {
@@ -290,7 +290,7 @@ pub fn helm_begins(lock: BorrowedFd<'_>) -> io::Result<()> {
     match read_holder(&file) {
         Some(holder) => write_holder(
             &file,
-            &Holder {
+            &LockHolder {
                 helm_began: Some(Timestamp::now()),
                 ..holder
             },
@@ -306,7 +306,7 @@ pub fn helm_began(lock: BorrowedFd<'_>) -> Option<Timestamp> {
 }
 
 /// Reads from the start, wherever the descriptor stands.
-fn read_holder(file: &File) -> Option<Holder> {
+fn read_holder(file: &File) -> Option<LockHolder> {
     let length = file.metadata().ok()?.len().min(HOLDER_MAX);
     let mut text = vec![0; usize::try_from(length).ok()?];
     file.read_exact_at(&mut text, 0).ok()?;
@@ -316,7 +316,7 @@ fn read_holder(file: &File) -> Option<Holder> {
 }
 
 /// Overwrites first and cuts then, so that a note is whole at every instant.
-fn write_holder(file: &File, holder: &Holder) -> io::Result<()> {
+fn write_holder(file: &File, holder: &LockHolder) -> io::Result<()> {
     if is_directory(file) {
         return Ok(());
     }

@@ -59,7 +59,7 @@ pub fn run(state: &Path, run: &RunId, json: bool, logs: bool) -> Result<Vec<Stri
 fn as_json(entry: Option<&Entry>, run: &RunId, evidence: Vec<String>) -> Result<Value> {
     let mut object = match entry {
         Some(entry) => serde_json::to_value(entry).map_err(|error| {
-            Error::new(Kind::Internal, "a run cannot be written as JSON").because(error)
+            Error::new(Kind::Internal, "a run cannot be written as JSON").with_source(error)
         })?,
         None => json!({"run": run}),
     };
@@ -137,15 +137,15 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::run;
-    use crate::error::Kind;
-    use crate::exit::Exit;
+    use crate::error::{Exit, Kind};
     use crate::state::evidence;
     use crate::state::journal::{self, tests::entry};
 
     #[test]
     fn a_run_is_shown_with_its_evidence() {
         let state = tempfile::tempdir().unwrap();
-        let entry = entry("shop", Exit::RolledBack).because("api: \u{1b}[31mcrashed");
+        let entry =
+            entry("shop", Exit::Failed(Kind::RolledBack)).with_cause("api: \u{1b}[31mcrashed");
         let id = entry.run.clone();
         assert_eq!(
             run(state.path(), &id, false, true).unwrap_err().kind(),

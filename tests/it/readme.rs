@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use deploy::exit::Exit;
+use deploy::error::{Exit, Kind};
 use deploy::node::Config;
 use deploy::node::config::KEYS;
 
@@ -223,7 +223,7 @@ fn the_signal_is_a_valid_request() {
         .expect("a shell");
     assert_eq!(
         output.status.code(),
-        Some(i32::from(Exit::Node.code())),
+        Some(i32::from(Exit::Failed(Kind::Node).code())),
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)

@@ -10,8 +10,8 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::keeper::{Keeper, News, Order, Tell};
-use super::{Holder, Process, Seen};
+use super::keeper::{Keeper, LeaseEvent, Order, Tell};
+use super::{LeaseHolder, LeaseView, Process};
 use crate::error::{Error, Kind, Result};
 use crate::run::Timestamp;
 use crate::units;
@@ -29,7 +29,7 @@ pub enum Right {
 #[derive(Debug)]
 pub struct Lease {
     orders: mpsc::UnboundedSender<Order>,
-    news: Mutex<mpsc::UnboundedReceiver<News>>,
+    news: Mutex<mpsc::UnboundedReceiver<LeaseEvent>>,
     began: watch::Receiver<Option<Timestamp>>,
     lost: Arc<AtomicBool>,
     task: JoinHandle<()>,
@@ -41,7 +41,7 @@ impl Lease {
         client: Client,
         namespace: &str,
         release: &str,
-        me: Holder,
+        me: LeaseHolder,
         stale_after: Duration,
     ) -> Self {
         let (orders, ordered) = mpsc::unbounded_channel();
@@ -80,15 +80,15 @@ impl Lease {
             tokio::select! {
                 biased;
                 item = news.recv() => match item {
-                    Some(News::Taken(taken)) => return taken,
-                    Some(News::Waiting(seen)) if wait.is_zero() => {
+                    Some(LeaseEvent::Taken(taken)) => return taken,
+                    Some(LeaseEvent::Waiting(seen)) if wait.is_zero() => {
                         return Err(too_long(release, wait, &seen));
                     }
-                    Some(News::Waiting(seen)) => {
+                    Some(LeaseEvent::Waiting(seen)) => {
                         told(&format!("waiting for {}", seen.line()));
                         last = Some(seen);
                     }
-                    Some(News::Lost(error)) => return Err(error),
+                    Some(LeaseEvent::Lost(error)) => return Err(error),
                     None => return Err(ended()),
                 },
                 // Its first answer is not a matter of patience.
@@ -124,7 +124,7 @@ impl Lease {
                     }
                 }
                 item = news.recv() => match item {
-                    Some(News::Lost(error)) => return error,
+                    Some(LeaseEvent::Lost(error)) => return error,
                     Some(_) => {}
                     None => return ended(),
                 },
@@ -148,7 +148,7 @@ fn ended() -> Error {
     Error::new(Kind::Internal, "the lease's task ended early")
 }
 
-fn too_long(release: &str, wait: Duration, seen: &Seen) -> Error {
+fn too_long(release: &str, wait: Duration, seen: &LeaseView) -> Error {
     // A whole number of seconds: a little of it went into the node's own lock.
     let seconds = wait.as_secs() + u64::from(wait.subsec_millis() >= 500);
     let waited = match seconds {

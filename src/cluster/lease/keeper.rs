@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::handle::Right;
-use super::{Decision, Facts, Holder, Process, Seen, decide, held, let_go};
+use super::{LeaseContext, LeaseDecision, LeaseHolder, LeaseView, Process, decide, held, released};
 use crate::cluster::client::{PATIENCE, failed};
 use crate::error::{Error, Kind, Result};
 use crate::run::{self, Timestamp};
@@ -45,8 +45,8 @@ const SOON: Duration = Duration::from_millis(250);
 const RACE: Duration = Duration::from_secs(10);
 
 /// What the task tells.
-pub(super) enum News {
-    Waiting(Seen),
+pub(super) enum LeaseEvent {
+    Waiting(LeaseView),
     Taken(Result<Right>),
     Lost(Error),
 }
@@ -63,14 +63,14 @@ enum Attempt {
     /// There is no such namespace yet.
     Absent,
     Denied(String),
-    Held(Seen),
+    Held(LeaseView),
     Failed(Error),
 }
 
 pub(super) struct Keeper {
     api: Api<Object>,
     name: String,
-    me: Holder,
+    me: LeaseHolder,
     stale_after: Duration,
     /// How long one request may take.
     limit: Duration,
@@ -79,7 +79,7 @@ pub(super) struct Keeper {
     /// When that was begun.
     renewed: Instant,
     /// What is held by another, and since when it looks like that.
-    seen: Option<(Seen, Instant)>,
+    seen: Option<(LeaseView, Instant)>,
     tell: Tell,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Tell {
     /// When the last helm began.
     pub(super) began: watch::Sender<Option<Timestamp>>,
     /// What happens.
-    pub(super) news: mpsc::UnboundedSender<News>,
+    pub(super) news: mpsc::UnboundedSender<LeaseEvent>,
     /// Whether another holds it: nothing may be touched then.
     pub(super) lost: Arc<AtomicBool>,
 }
@@ -100,7 +100,7 @@ impl Keeper {
     pub(super) fn new(
         api: Api<Object>,
         release: &str,
-        me: Holder,
+        me: LeaseHolder,
         stale_after: Duration,
         tell: Tell,
     ) -> Self {
@@ -138,11 +138,11 @@ impl Keeper {
         let here = match taken {
             Ok(here) => here,
             Err(answer) => {
-                self.tell(News::Taken(answer));
+                self.tell(LeaseEvent::Taken(answer));
                 return drain(&mut orders).await;
             }
         };
-        self.tell(News::Taken(Ok(Right::Held)));
+        self.tell(LeaseEvent::Taken(Ok(Right::Held)));
         if here || self.once_there(&mut orders).await {
             self.hold(&mut orders).await;
         }
@@ -204,15 +204,15 @@ impl Keeper {
                 },
                 () = sleep_until(due) => match self.renew().await {
                     Ok(()) => due = self.renewed + RENEW,
-                    Err(Lapse::Other(holder)) => {
+                    Err(RenewError::Other(holder)) => {
                         self.loses(taken_over(&holder));
                         return drain(orders).await;
                     }
-                    Err(Lapse::Failed(why)) if self.renewed.elapsed() >= GIVE_UP => {
+                    Err(RenewError::Failed(why)) if self.renewed.elapsed() >= GIVE_UP => {
                         self.loses(not_renewed(&why));
                         return drain(orders).await;
                     }
-                    Err(Lapse::Failed(_)) => due = Instant::now() + ASK_AGAIN,
+                    Err(RenewError::Failed(_)) => due = Instant::now() + ASK_AGAIN,
                 },
             }
         }
@@ -225,18 +225,18 @@ impl Keeper {
         self.tell.began.send_replace(Some(now));
     }
 
-    fn tell(&self, news: News) {
+    fn tell(&self, news: LeaseEvent) {
         // Where nobody listens any more, the run is over.
         let _ = self.tell.news.send(news);
     }
 
-    fn waits_for(&mut self, seen: Seen) {
+    fn waits_for(&mut self, seen: LeaseView) {
         if self
             .seen
             .as_ref()
             .is_none_or(|(before, _)| before.line() != seen.line())
         {
-            self.tell(News::Waiting(seen.clone()));
+            self.tell(LeaseEvent::Waiting(seen.clone()));
         }
         if self.seen.as_ref().is_none_or(|(before, _)| *before != seen) {
             self.seen = Some((seen, Instant::now()));
@@ -245,7 +245,7 @@ impl Keeper {
 
     fn loses(&self, error: Error) {
         self.tell.lost.store(true, Ordering::Relaxed);
-        self.tell(News::Lost(error));
+        self.tell(LeaseEvent::Lost(error));
     }
 
     /// Creates it; where it is there, takes it from who is dead.
@@ -266,14 +266,14 @@ impl Keeper {
         };
         match created {
             Ok(object) => self.has(object, begun),
-            Err(KubeError::Api(status)) if status.code == 409 => self.succeed(what).await,
+            Err(KubeError::Api(status)) if status.code == 409 => self.take_over(what).await,
             Err(KubeError::Api(status)) if status.code == 404 => Attempt::Absent,
             Err(error) => refused(what, &error),
         }
     }
 
     /// The Lease is there: whose is it?
-    async fn succeed(&mut self, what: &str) -> Attempt {
+    async fn take_over(&mut self, what: &str) -> Attempt {
         let begun = Instant::now();
         let object = match self.in_time(self.api.get(&self.name)).await {
             None => return Attempt::Failed(self.silent(what)),
@@ -281,18 +281,18 @@ impl Keeper {
             Some(Err(KubeError::Api(status))) if status.code == 404 => return Attempt::Absent,
             Some(Err(error)) => return refused(what, &error),
         };
-        let seen = Seen::of(&object);
+        let seen = LeaseView::of(&object);
         let unchanged = match &self.seen {
             Some((before, since)) if *before == seen => since.elapsed(),
             _ => Duration::ZERO,
         };
-        let facts = Facts {
+        let facts = LeaseContext {
             me: &self.me,
             now: run::now(),
             unchanged,
             stale_after: self.stale_after,
         };
-        if decide(&seen, &facts, Process::is_gone) == Decision::Wait {
+        if decide(&seen, &facts, Process::is_gone) == LeaseDecision::Wait {
             return Attempt::Held(seen);
         }
         let helm = self.me.lock.helm_began.max(seen.helm_began());
@@ -335,7 +335,7 @@ impl Keeper {
             .hint("see that the API server is well: `kubectl get --raw /readyz`")
     }
 
-    async fn renew(&mut self) -> Result<(), Lapse> {
+    async fn renew(&mut self) -> Result<(), RenewError> {
         let begun = Instant::now();
         let mine = held(self.object.clone(), &self.me, run::now());
         let options = PostParams::default();
@@ -343,7 +343,7 @@ impl Keeper {
             .in_time(self.api.replace(&self.name, &options, &mine))
             .await
         {
-            None => Err(Lapse::Failed("the cluster does not answer".to_owned())),
+            None => Err(RenewError::Failed("the cluster does not answer".to_owned())),
             Some(Ok(object)) => {
                 self.has(object, begun);
                 Ok(())
@@ -352,13 +352,13 @@ impl Keeper {
             Some(Err(KubeError::Api(status))) if matches!(status.code, 404 | 409) => {
                 match self.attempt().await {
                     Attempt::Taken => Ok(()),
-                    Attempt::Held(seen) => Err(Lapse::Other(seen.line())),
-                    Attempt::Absent => Err(Lapse::Failed("its namespace is gone".to_owned())),
-                    Attempt::Denied(why) => Err(Lapse::Failed(why)),
-                    Attempt::Failed(error) => Err(Lapse::Failed(error.to_string())),
+                    Attempt::Held(seen) => Err(RenewError::Other(seen.line())),
+                    Attempt::Absent => Err(RenewError::Failed("its namespace is gone".to_owned())),
+                    Attempt::Denied(why) => Err(RenewError::Failed(why)),
+                    Attempt::Failed(error) => Err(RenewError::Failed(error.to_string())),
                 }
             }
-            Some(Err(error)) => Err(Lapse::Failed(failed("renewing", &error).to_string())),
+            Some(Err(error)) => Err(RenewError::Failed(failed("renewing", &error).to_string())),
         }
     }
 
@@ -372,7 +372,7 @@ impl Keeper {
         if nothing_left && self.api.delete(&self.name, &only).await.is_ok() {
             return;
         }
-        let free = let_go(held(self.object.clone(), &self.me, run::now()));
+        let free = released(held(self.object.clone(), &self.me, run::now()));
         // Where that fails it runs out.
         let _ = self
             .api
@@ -382,7 +382,7 @@ impl Keeper {
 }
 
 /// Why a renewal failed.
-enum Lapse {
+enum RenewError {
     /// Another holds it; who.
     Other(String),
     /// It may be tried again; what went wrong.

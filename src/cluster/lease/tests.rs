@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease as Object;
 
-use super::{Decision, Facts, Holder, LASTS, Process, Seen, decide, held, let_go};
+use super::{
+    LASTS, LeaseContext, LeaseDecision, LeaseHolder, LeaseView, Process, decide, held, released,
+};
 use crate::run;
 use crate::run::RunId;
 
@@ -14,8 +16,8 @@ fn at(second: i64) -> Timestamp {
 }
 
 /// A holder on the machine with this boot; its process is the pid given.
-fn holder(run: &str, boot: &str, pid: u32, helm: Option<u32>) -> Holder {
-    let lock = run::Holder {
+fn holder(run: &str, boot: &str, pid: u32, helm: Option<u32>) -> LeaseHolder {
+    let lock = run::LockHolder {
         pid,
         started: 7,
         user: "runner".to_owned(),
@@ -24,7 +26,7 @@ fn holder(run: &str, boot: &str, pid: u32, helm: Option<u32>) -> Holder {
         since: at(0),
         helm_began: helm.map(|_| at(5)),
     };
-    Holder {
+    LeaseHolder {
         lock,
         host: format!("host-of-{boot}"),
         boot: boot.to_owned(),
@@ -37,7 +39,7 @@ fn holder(run: &str, boot: &str, pid: u32, helm: Option<u32>) -> Holder {
 fn what_is_written_is_read_again() {
     let mine = holder("aaaaaa", "one", 10, Some(11));
     let object = held(Object::default(), &mine, at(100));
-    let seen = Seen::of(&object);
+    let seen = LeaseView::of(&object);
     assert_eq!(seen.known(), Some(&mine));
     assert_eq!((seen.renewed, seen.lasts), (Some(at(100)), LASTS));
     let line = seen.line();
@@ -57,13 +59,13 @@ fn what_is_written_is_read_again() {
     let taken = held(object.clone(), &holder("bbbbbb", "two", 10, None), at(120));
     assert_eq!(taken.spec.unwrap().lease_transitions, Some(1));
     // The next one knows what helm was left.
-    let free = Seen::of(&let_go(object));
+    let free = LeaseView::of(&released(object));
     assert_eq!((free.known(), free.helm_began()), (None, Some(at(5))));
     assert_eq!(free.line(), "nobody");
 }
 
-fn facts(me: &Holder, unchanged: u64) -> Facts<'_> {
-    Facts {
+fn facts(me: &LeaseHolder, unchanged: u64) -> LeaseContext<'_> {
+    LeaseContext {
         me,
         now: at(10_000),
         unchanged: Duration::from_secs(unchanged),
@@ -78,73 +80,79 @@ fn only_the_dead_are_succeeded() {
     let lasts = LASTS.as_secs();
     // The process 20 and the helm 21 are gone; 30 and 31 live.
     let gone = |process: Process| process.pid < 30;
-    let other_pids = Holder {
+    let other_pids = LeaseHolder {
         pids: 2,
         ..holder("bbbbbb", "one", 20, None)
     };
-    let no_boot = Holder {
+    let no_boot = LeaseHolder {
         boot: String::new(),
         ..holder("bbbbbb", "", 20, None)
     };
     // holder, renewed (now is 10,000), seen unchanged for, decision
     for (what, other, renewed, unchanged, expected) in [
-        ("mine", me.clone(), 9_990, 0, Decision::Take),
+        ("mine", me.clone(), 9_990, 0, LeaseDecision::Take),
         (
             "dead here",
             holder("bbbbbb", "one", 20, None),
             9_999,
             0,
-            Decision::Take,
+            LeaseDecision::Take,
         ),
         (
             "dead here, its helm too",
             holder("bbbbbb", "one", 20, Some(21)),
             9_999,
             0,
-            Decision::Take,
+            LeaseDecision::Take,
         ),
         (
             "dead here, its helm not",
             holder("bbbbbb", "one", 20, Some(31)),
             9_999,
             999,
-            Decision::Wait,
+            LeaseDecision::Wait,
         ),
         (
             "halted here",
             holder("bbbbbb", "one", 30, None),
             9_000,
             999,
-            Decision::Wait,
+            LeaseDecision::Wait,
         ),
         (
             "halted here for too long",
             holder("bbbbbb", "one", 30, None),
             6_400,
             0,
-            Decision::Take,
+            LeaseDecision::Take,
         ),
-        ("in another container", other_pids, 9_999, 0, Decision::Wait),
+        (
+            "in another container",
+            other_pids,
+            9_999,
+            0,
+            LeaseDecision::Wait,
+        ),
         (
             "on a machine without boots",
             no_boot,
             9_999,
             0,
-            Decision::Wait,
+            LeaseDecision::Wait,
         ),
         (
             "elsewhere",
             holder("bbbbbb", "two", 20, None),
             9_999,
             lasts - 1,
-            Decision::Wait,
+            LeaseDecision::Wait,
         ),
         (
             "elsewhere, run out",
             holder("bbbbbb", "two", 30, None),
             9_999,
             lasts,
-            Decision::Take,
+            LeaseDecision::Take,
         ),
         // Its clock may be wrong: what was seen counts.
         (
@@ -152,24 +160,24 @@ fn only_the_dead_are_succeeded() {
             holder("bbbbbb", "two", 30, None),
             9_000,
             0,
-            Decision::Wait,
+            LeaseDecision::Wait,
         ),
         (
             "elsewhere, stale",
             holder("bbbbbb", "two", 30, None),
             6_400,
             0,
-            Decision::Take,
+            LeaseDecision::Take,
         ),
         (
             "in the future",
             holder("bbbbbb", "two", 30, None),
             99_999,
             0,
-            Decision::Wait,
+            LeaseDecision::Wait,
         ),
     ] {
-        let seen = Seen::of(&held(Object::default(), &other, at(renewed)));
+        let seen = LeaseView::of(&held(Object::default(), &other, at(renewed)));
         assert_eq!(
             decide(&seen, &facts(&me, unchanged), gone),
             expected,
@@ -183,8 +191,10 @@ fn what_others_wrote_is_no_proof() {
     let me = holder("aaaaaa", "one", 10, None);
     // Nobody's, by a hand or another program's.
     assert_eq!(
-        decide(&Seen::of(&Object::default()), &facts(&me, 0), |_| false),
-        Decision::Take
+        decide(&LeaseView::of(&Object::default()), &facts(&me, 0), |_| {
+            false
+        }),
+        LeaseDecision::Take
     );
     // A holder that is not the one whose processes are told.
     let mut object = held(
@@ -195,11 +205,11 @@ fn what_others_wrote_is_no_proof() {
     let spec = object.spec.as_mut().unwrap();
     spec.holder_identity = Some("somebody\u{1b}[31m".to_owned());
     spec.lease_duration_seconds = Some(-5);
-    let seen = Seen::of(&object);
-    assert_eq!(decide(&seen, &facts(&me, 0), |_| true), Decision::Wait);
+    let seen = LeaseView::of(&object);
+    assert_eq!(decide(&seen, &facts(&me, 0), |_| true), LeaseDecision::Wait);
     assert_eq!(
         decide(&seen, &facts(&me, LASTS.as_secs()), |_| true),
-        Decision::Take
+        LeaseDecision::Take
     );
     assert!(!seen.line().contains('\u{1b}'), "{}", seen.line());
     let annotations = object.metadata.annotations.as_mut().unwrap();
@@ -207,8 +217,8 @@ fn what_others_wrote_is_no_proof() {
         "{\"pid\": -1}".clone_into(value);
     }
     assert_eq!(
-        decide(&Seen::of(&object), &facts(&me, 0), |_| true),
-        Decision::Wait
+        decide(&LeaseView::of(&object), &facts(&me, 0), |_| true),
+        LeaseDecision::Wait
     );
 }
 

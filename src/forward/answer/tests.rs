@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Answer, Deploy, Fault, Form, LINE_MAX, Last, TOLD_MAX, Told};
+use super::{Answer, Deploy, Fault, FinalEvent, Form, LINE_MAX, ProgressEvent, TOLD_MAX};
 
 fn deploy() -> Deploy {
     Deploy {
@@ -22,7 +22,7 @@ fn last(more: &str) -> String {
 
 const GOOD: &str = "\"outcome\":\"success\",\"exit_code\":0";
 
-fn read(form: Form, text: &str) -> (Vec<Told>, Result<Option<Last>, Fault>) {
+fn read(form: Form, text: &str) -> (Vec<ProgressEvent>, Result<Option<FinalEvent>, Fault>) {
     let mut answer = Answer::new(deploy(), form);
     let told = answer.take(text.as_bytes());
     (told, answer.end())
@@ -44,9 +44,9 @@ fn a_whole_answer_is_believed() {
     );
     let (told, end) = read(Form::Events, &text);
     let expected = [
-        Told::Progress("a".to_owned()),
-        Told::Note("b".to_owned()),
-        Told::Warning("c".to_owned()),
+        ProgressEvent::Progress("a".to_owned()),
+        ProgressEvent::Note("b".to_owned()),
+        ProgressEvent::Warning("c".to_owned()),
     ];
     assert_eq!(told, expected);
     let end = end.unwrap().unwrap();
@@ -145,7 +145,7 @@ fn what_is_no_event_is_a_fault() {
 fn a_program_may_say_anything_but_a_wrong_last_word() {
     let say = |text: &str| read(Form::Output, text);
     let (told, end) = say("starting\n{\"level\":\"info\"}\n[1]\nopen");
-    assert_eq!(told[0], Told::Progress("starting".to_owned()));
+    assert_eq!(told[0], ProgressEvent::Progress("starting".to_owned()));
     assert_eq!((told.len(), end), (3, Ok(None)));
     assert!(say(&last(GOOD)).1.unwrap().unwrap().success);
     assert!(say(last(GOOD).trim_end()).1.unwrap().unwrap().success);

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::names::{FilePath, Text};
 use super::reader::{Mistake, Table, named};
-use crate::plan::forward::{Endpoint, Target};
+use crate::plan::forward::{Endpoint, ForwardTarget};
 use crate::text;
 
 /// Who gets a signal.
@@ -15,7 +15,7 @@ pub enum Forwarding {
     /// Helm here, whatever the defaults say.
     Helm,
     /// A controller, and the file that holds the token for it.
-    To(Target, Option<PathBuf>),
+    To(ForwardTarget, Option<PathBuf>),
 }
 
 /// The key, where the table has it.
@@ -31,7 +31,7 @@ pub(super) fn read(
         DeValue::Table(inner) => return detailed(Table::new(path, inner), at, base, mistakes),
         DeValue::String(text) => simple(text).map_err(|why| (text::quoted(text), why)),
         other => {
-            let expected = "".parse::<Target>().err().unwrap_or_default();
+            let expected = "".parse::<ForwardTarget>().err().unwrap_or_default();
             Err((named(other), expected))
         }
     };
@@ -49,8 +49,8 @@ fn simple(text: &str) -> Result<Forwarding, &'static str> {
     if text == "helm" {
         return Ok(Forwarding::Helm);
     }
-    match text.parse::<Target>()? {
-        Target::Http(Endpoint { secure: true, .. }) => {
+    match text.parse::<ForwardTarget>()? {
+        ForwardTarget::Http(Endpoint { secure: true, .. }) => {
             Err("{ url = \"https://…\", token_file = \"…\" }: over a network it needs a token")
         }
         target => Ok(Forwarding::To(target, None)),
@@ -100,13 +100,16 @@ fn command_of(words: Vec<Text>, base: &Path) -> Result<Forwarding, &'static str>
         program.into()
     };
     let args = words.collect();
-    Ok(Forwarding::To(Target::Command { program, args }, None))
+    Ok(Forwarding::To(
+        ForwardTarget::Command { program, args },
+        None,
+    ))
 }
 
 fn url_of(url: &str, token: Option<PathBuf>) -> Result<Forwarding, &'static str> {
-    let target: Target = url.parse()?;
+    let target: ForwardTarget = url.parse()?;
     match (&target, &token) {
-        (Target::Http(Endpoint { secure: true, .. }), None) => {
+        (ForwardTarget::Http(Endpoint { secure: true, .. }), None) => {
             Err("a token_file beside an https url: over a network it needs a token")
         }
         _ => Ok(Forwarding::To(target, token)),

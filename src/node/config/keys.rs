@@ -2,7 +2,7 @@
 
 /// Where a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Section {
     /// In `[defaults]`, and in `[apps.<app>]` for one application.
     Both,
     /// In `[apps.<app>]` only.
@@ -11,7 +11,7 @@ pub enum Place {
     Env,
 }
 
-impl Place {
+impl Section {
     /// The tables as they are written.
     pub const fn tables(self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ pub struct Key {
     /// The key; `<…>` stands for any name.
     pub name: &'static str,
     /// Where it stands.
-    pub place: Place,
+    pub place: Section,
     /// What its value is.
     pub form: &'static str,
     /// What holds where the key is absent.
@@ -39,7 +39,7 @@ pub struct Key {
 
 const fn key(
     name: &'static str,
-    place: Place,
+    place: Section,
     form: &'static str,
     default: &'static str,
     meaning: &'static str,
@@ -53,7 +53,7 @@ const fn key(
     }
 }
 
-use Place::{App, Both, Env};
+use Section::{App, Both, Env};
 
 /// The table, in the order of the README.
 pub const KEYS: &[Key] = &[

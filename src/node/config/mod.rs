@@ -15,7 +15,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 pub use forward::Forwarding;
-pub use keys::{KEYS, Key, Place};
+pub use keys::{KEYS, Key, Section};
 pub use names::{EventName, Namespace, ReleaseName};
 use names::{FilePath, Text, VariableName};
 use reader::{Mistake, Table, closest, read_list};

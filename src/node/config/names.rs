@@ -87,7 +87,7 @@ impl FromStr for EventName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let inner = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-        if text.is_empty() || !text.bytes().all(inner) || super::super::guard::never(text) {
+        if text.is_empty() || !text.bytes().all(inner) || super::super::event_policy::never(text) {
             return Err(Self::EXPECTED);
         }
         Ok(Self(text.to_owned()))

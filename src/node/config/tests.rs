@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Config, EVENTS, Forwarding, KEYS, Place};
+use super::{Config, EVENTS, Forwarding, KEYS, Section};
 use crate::error::{Error, Kind};
 use crate::plan::OnFailure;
-use crate::plan::forward::Target;
+use crate::plan::forward::ForwardTarget;
 
 const FILE: &str = "/etc/deploy/deploy.toml";
 
@@ -141,7 +141,7 @@ fn a_command_is_found_as_a_shell_finds_it() {
     ] {
         let document = format!("[defaults]\nforward = {{ command = [\"{word}\", \"--now\"] }}");
         let Some(Forwarding::To(
-            Target::Command {
+            ForwardTarget::Command {
                 program: found,
                 args,
             },
@@ -407,14 +407,14 @@ fn taken(table: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_table_of_keys_is_what_is_read() {
-    let named = |places: &[Place]| -> BTreeSet<String> {
+    let named = |places: &[Section]| -> BTreeSet<String> {
         KEYS.iter()
             .filter(|key| places.contains(&key.place))
             .map(|key| key.name.split('.').next().unwrap().to_owned())
             .collect()
     };
-    assert_eq!(taken("defaults"), named(&[Place::Both]));
-    assert_eq!(taken("apps.shop"), named(&[Place::Both, Place::App]));
+    assert_eq!(taken("defaults"), named(&[Section::Both]));
+    assert_eq!(taken("apps.shop"), named(&[Section::Both, Section::App]));
     assert_eq!(
         taken("defaults.evidence"),
         BTreeSet::from(["keep".into(), "max".into()])

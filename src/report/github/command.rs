@@ -22,7 +22,7 @@ const TITLE: usize = 200;
 
 /// A kind of annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
+pub(super) enum AnnotationLevel {
     Error,
     Warning,
 }
@@ -48,13 +48,13 @@ impl<W: Write> Log<W> {
     /// all of it is encoded and cut.
     pub(super) fn annotate(
         &mut self,
-        level: Level,
+        level: AnnotationLevel,
         title: &str,
         lines: &[String],
     ) -> io::Result<()> {
         let level = match level {
-            Level::Error => "error",
-            Level::Warning => "warning",
+            AnnotationLevel::Error => "error",
+            AnnotationLevel::Warning => "warning",
         };
         let lines: Vec<String> = lines.iter().map(|line| shown(line)).collect();
         let title = property(&cut(&shown(title), TITLE));
@@ -192,7 +192,7 @@ pub(super) fn first(lines: impl IntoIterator<Item = String>, max: usize) -> Vec<
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Level, Log, MESSAGE, TITLE, cut};
+    use super::{AnnotationLevel, Log, MESSAGE, TITLE, cut};
 
     fn written(tell: impl FnOnce(&mut Log<&mut Vec<u8>>)) -> String {
         let mut written = Vec::new();
@@ -204,7 +204,8 @@ mod tests {
     fn an_annotation_is_one_encoded_line() {
         let told = written(|log| {
             let lines = ["100 % of\r\n::error::it".to_owned(), "→ look".to_owned()];
-            log.annotate(Level::Error, "a: b, c %", &lines).unwrap();
+            log.annotate(AnnotationLevel::Error, "a: b, c %", &lines)
+                .unwrap();
         });
         assert_eq!(
             told,
@@ -219,7 +220,8 @@ mod tests {
         assert_eq!(cut("abc", 3), "abc");
         let told = written(|log| {
             let lines = vec![long.clone(); 9];
-            log.annotate(Level::Warning, &long, &lines).unwrap();
+            log.annotate(AnnotationLevel::Warning, &long, &lines)
+                .unwrap();
         });
         let units = told.encode_utf16().count();
         assert!(units < MESSAGE + TITLE + 100, "{units}");

@@ -14,12 +14,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use self::command::{Level, Log, first};
+use self::command::{AnnotationLevel, Log, first};
 use self::summary::{End, Story};
 use super::lines;
-use crate::error::{Error, Kind};
-use crate::event::{Event, Facts, Phase, Report, Reporter};
-use crate::exit::Exit;
+use crate::error::{Error, Exit, Kind};
+use crate::event::{Event, Phase, Report, Reporter, RunFacts};
 use crate::host::Environment;
 
 /// How many warnings become annotations: GitHub shows ten of a step.
@@ -73,7 +72,7 @@ impl<W: Write> GitHub<W> {
             quiet,
             story: Story {
                 plan: None,
-                facts: Facts::default(),
+                facts: RunFacts::default(),
                 laps: Vec::new(),
                 remarks: Vec::new(),
                 begun: Instant::now(),
@@ -125,7 +124,7 @@ impl<W: Write> GitHub<W> {
                 self.inside(|out| lines::note(out, text))
             }
             Event::Warning(text) => self.warn(text),
-            Event::Learnt(facts) => {
+            Event::RunFacts(facts) => {
                 self.story.facts = (*facts).clone();
                 Ok(())
             }
@@ -200,7 +199,7 @@ impl<W: Write> GitHub<W> {
             return self.tell(true, |out| lines::warning(out, text));
         }
         self.log
-            .annotate(Level::Warning, "deploy", &[text.to_owned()])
+            .annotate(AnnotationLevel::Warning, "deploy", &[text.to_owned()])
     }
 
     /// The one annotation of an error: the cause, and what to do.
@@ -213,7 +212,7 @@ impl<W: Write> GitHub<W> {
             None => format!("deploy: {}", exit.meaning()),
         };
         let mut message = vec![error.to_string()];
-        if exit == Exit::Request {
+        if exit == Exit::Failed(Kind::Request) {
             // All of it is what the workflow's author has to see.
             message.extend(first(error.evidence(), DETAILS));
         }
@@ -223,7 +222,8 @@ impl<W: Write> GitHub<W> {
         {
             message.push(format!("→ more on the node: deploy show {}", plan.run));
         }
-        self.log.annotate(Level::Error, &title, &message)?;
+        self.log
+            .annotate(AnnotationLevel::Error, &title, &message)?;
         let evidence = text(|out| lines::evidence(out, error))?;
         if !evidence.is_empty() {
             self.log.outside(&evidence)?;

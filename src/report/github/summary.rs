@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::super::lines::shown;
-use crate::error::Error;
-use crate::event::{Facts, Phase, Report, Summary};
-use crate::exit::Exit;
+use crate::error::{Error, Exit, Kind};
+use crate::event::{Phase, Report, RunFacts, Summary};
+use crate::signal::{Digest, ImageKey};
 
 /// The most that is shown of evidence, in bytes: more is no help on a page.
 const EVIDENCE: usize = 128 * 1024;
@@ -26,7 +26,7 @@ const REMARKS: usize = 20;
 #[derive(Debug)]
 pub(super) struct Story {
     pub(super) plan: Option<Summary>,
-    pub(super) facts: Facts,
+    pub(super) facts: RunFacts,
     /// The phases that ended, how long each took, and whether it ended well.
     pub(super) laps: Vec<(Phase, Duration, bool)>,
     /// Notes and warnings.
@@ -120,7 +120,7 @@ fn least(story: &Story, end: End<'_>) -> String {
         End::Failed(error) => {
             let exit = error.exit();
             let mark = match exit {
-                Exit::Hangup | Exit::Interrupted | Exit::Terminated => "🛑",
+                Exit::Failed(Kind::Cancelled(_)) => "🛑",
                 _ => "❌",
             };
             format!(
@@ -135,8 +135,10 @@ fn least(story: &Story, end: End<'_>) -> String {
 fn table(page: &mut String, story: &Story, end: End<'_>) {
     let mut rows: Vec<(String, String)> = Vec::new();
     if let Some(plan) = &story.plan {
-        let digest = |digest: Option<&String>| {
-            digest.map_or(String::new(), |digest| format!("<br>{}", code(digest)))
+        let digest = |digest: Option<&Digest>| {
+            digest.map_or(String::new(), |digest| {
+                format!("<br>{}", code(digest.as_str()))
+            })
         };
         let facts = &story.facts;
         let place = format!(
@@ -148,10 +150,11 @@ fn table(page: &mut String, story: &Story, end: End<'_>) {
         let chart = digest(facts.chart_digest.as_ref());
         rows.push(("chart".to_owned(), format!("{}{chart}", code(&plan.chart))));
         for (key, image) in &plan.images {
-            let found = facts
-                .digests
-                .get(key)
-                .filter(|digest| !image.contains(*digest));
+            let found = key
+                .parse::<ImageKey>()
+                .ok()
+                .and_then(|key| facts.digests.get(&key))
+                .filter(|digest| !image.contains(digest.as_str()));
             rows.push((code(key), format!("{}{}", code(image), digest(found))));
         }
         rows.push(("revision".to_owned(), revision(facts, end)));
@@ -197,7 +200,7 @@ fn table(page: &mut String, story: &Story, end: End<'_>) {
     page.push_str("</table>\n");
 }
 
-fn revision(facts: &Facts, end: End<'_>) -> String {
+fn revision(facts: &RunFacts, end: End<'_>) -> String {
     if let End::Finished(report) = end {
         let before = report.before.map_or_else(
             || "first install".to_owned(),
@@ -301,12 +304,12 @@ mod tests {
 
     use super::{End, Story, fenced, render};
     use crate::error::{Error, Kind};
-    use crate::event::Facts;
+    use crate::event::RunFacts;
 
     fn story() -> Story {
         Story {
             plan: None,
-            facts: Facts::default(),
+            facts: RunFacts::default(),
             laps: Vec::new(),
             remarks: vec!["<script>".to_owned()],
             begun: Instant::now(),

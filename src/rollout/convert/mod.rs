@@ -12,8 +12,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::model::{
-    Claim, Condition, Happened, Id, Kind, MESSAGE, Moment, Owner, Place, ReplicaSet, Strategy,
-    Workload,
+    Claim, Condition, Elapsed, Id, Kind, KubeEvent, MESSAGE, NamespacedName, Owner, ReplicaSet,
+    Strategy, Workload,
 };
 
 fn cut(text: &str) -> String {
@@ -24,7 +24,7 @@ fn kept(text: Option<&String>) -> String {
     text.map(|text| cut(text)).unwrap_or_default()
 }
 
-fn place(meta: &ObjectMeta) -> Place {
+fn place(meta: &ObjectMeta) -> NamespacedName {
     (
         meta.namespace.clone().unwrap_or_default(),
         meta.name.clone().unwrap_or_default(),
@@ -306,7 +306,7 @@ impl TryFrom<apps::ReplicaSet> for ReplicaSet {
     }
 }
 
-impl From<core::Event> for Happened {
+impl From<core::Event> for KubeEvent {
     fn from(object: core::Event) -> Self {
         let (count, at) = match &object.series {
             Some(series) => (
@@ -346,7 +346,7 @@ impl From<core::Event> for Happened {
                 .unwrap_or(1),
             at: at.unwrap_or(0),
             field: kept(object.involved_object.field_path.as_ref()),
-            seen: Moment::default(),
+            seen: Elapsed::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{annotation, controller, cut, kept, label, place};
-use crate::rollout::model::{Container, Ended, Phase, Pod, Presence, Role, State};
+use crate::rollout::model::{ContainerStatus, Pod, PodPhase, PodPresence, Role, State, Terminated};
 use crate::rollout::quantity::{Amounts, amounts};
 
 impl From<core::Pod> for Pod {
@@ -33,16 +33,16 @@ impl From<core::Pod> for Pod {
             default_container: annotation(&meta, "kubectl.kubernetes.io/default-container")
                 .cloned(),
             presence: if meta.deletion_timestamp.is_some() {
-                Presence::Leaving
+                PodPresence::Leaving
             } else {
-                Presence::Here
+                PodPresence::Here
             },
             uid: meta.uid.unwrap_or_default(),
             phase: match status.phase.as_deref() {
-                Some("Running") => Phase::Running,
-                Some("Succeeded") => Phase::Succeeded,
-                Some("Failed") => Phase::Failed,
-                _ => Phase::Pending,
+                Some("Running") => PodPhase::Running,
+                Some("Succeeded") => PodPhase::Succeeded,
+                Some("Failed") => PodPhase::Failed,
+                _ => PodPhase::Pending,
             },
             reason: kept(status.reason.as_ref()),
             message: kept(status.message.as_ref()),
@@ -95,7 +95,7 @@ fn requests(spec: &core::PodSpec) -> Amounts {
     together
 }
 
-fn containers(spec: &core::PodSpec, status: &core::PodStatus) -> Vec<Container> {
+fn containers(spec: &core::PodSpec, status: &core::PodStatus) -> Vec<ContainerStatus> {
     let index =
         |list: &Option<Vec<core::ContainerStatus>>| -> BTreeMap<String, core::ContainerStatus> {
             list.iter()
@@ -128,7 +128,7 @@ fn join(
     container: &core::Container,
     status: Option<&core::ContainerStatus>,
     role: Role,
-) -> Container {
+) -> ContainerStatus {
     let state = status.and_then(|status| status.state.as_ref());
     let state = match state {
         Some(core::ContainerState {
@@ -137,7 +137,7 @@ fn join(
         Some(core::ContainerState {
             terminated: Some(end),
             ..
-        }) => State::Ended(ended(end)),
+        }) => State::Terminated(ended(end)),
         Some(core::ContainerState {
             waiting: Some(waiting),
             ..
@@ -150,7 +150,7 @@ fn join(
             message: String::new(),
         },
     };
-    Container {
+    ContainerStatus {
         name: container.name.clone(),
         image: kept(container.image.as_ref()),
         role,
@@ -189,8 +189,8 @@ fn probe(probe: &core::Probe) -> Option<String> {
     Some(cut(&words))
 }
 
-fn ended(end: &core::ContainerStateTerminated) -> Ended {
-    Ended {
+fn ended(end: &core::ContainerStateTerminated) -> Terminated {
+    Terminated {
         code: end.exit_code,
         reason: kept(end.reason.as_ref()),
         message: kept(end.message.as_ref()),

@@ -1,8 +1,8 @@
 //! Objects that a container's configuration needs and that are not there.
 
-use super::{Rule, Scene, quoted_after, waiting};
-use crate::rollout::cause::{Cause, Doom};
-use crate::rollout::model::{Container, Pod, State};
+use super::{Rule, RuleContext, quoted_after, waiting};
+use crate::rollout::cause::{Cause, TerminalFailure};
+use crate::rollout::model::{ContainerStatus, Pod, State};
 
 pub(super) const MISSING: Rule = Rule {
     name: "config",
@@ -20,7 +20,7 @@ pub(super) const MOUNT: Rule = Rule {
     check: check_volumes,
 };
 
-fn check_environment(scene: &Scene<'_>) -> Option<Doom> {
+fn check_environment(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
     scene.fresh_pods().find_map(|pod| {
         pod.containers
             .iter()
@@ -28,7 +28,11 @@ fn check_environment(scene: &Scene<'_>) -> Option<Doom> {
     })
 }
 
-fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Doom> {
+fn judge(
+    scene: &RuleContext<'_>,
+    pod: &Pod,
+    container: &ContainerStatus,
+) -> Option<TerminalFailure> {
     let (reason, message) = waiting(container)?;
     if reason != "CreateContainerConfigError" || message.contains("failed to sync") {
         return None;
@@ -59,7 +63,7 @@ fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Doom> {
     )
 }
 
-fn check_volumes(scene: &Scene<'_>) -> Option<Doom> {
+fn check_volumes(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
     scene
         .fresh_pods()
         .filter(|pod| has_not_started(pod))

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Rule, Scene};
-use crate::rollout::cause::{Cause, Doom};
-use crate::rollout::model::{Container, Ended, Kind, Pod, Role, State};
+use super::{Rule, RuleContext};
+use crate::rollout::cause::{Cause, TerminalFailure};
+use crate::rollout::model::{ContainerStatus, Kind, Pod, Role, State, Terminated};
 
 pub(super) const CRASH: Rule = Rule {
     name: "crash",
@@ -23,7 +23,7 @@ const RESTARTS: u32 = 4;
 /// time all the same.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-fn check(scene: &Scene<'_>) -> Option<Doom> {
+fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
     if matches!(scene.target.id.kind, Kind::Job | Kind::Pod) {
         return None;
     }
@@ -40,7 +40,12 @@ fn check(scene: &Scene<'_>) -> Option<Doom> {
     })
 }
 
-fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container, fast: bool) -> Option<Doom> {
+fn judge(
+    scene: &RuleContext<'_>,
+    pod: &Pod,
+    container: &ContainerStatus,
+    fast: bool,
+) -> Option<TerminalFailure> {
     let end = down(container)?;
     let base = scene
         .baseline
@@ -71,21 +76,21 @@ fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container, fast: bool) -> Opt
             code: end.code,
         }
     };
-    let mut doom = scene
+    let mut failure = scene
         .doom_of_container(CRASH.name, cause, pod, container)
         .saying(end.message.as_str());
     if let Some(kill) = scene.news_of(pod).into_iter().rfind(|event| {
         event.reason == "Killing" && event.field.contains(&format!("{{{}}}", container.name))
     }) {
-        doom = doom.saying(kill.message.as_str());
+        failure = failure.saying(kill.message.as_str());
     }
-    Some(doom)
+    Some(failure)
 }
 
 /// How the container ended, where it is down because it ended.
-fn down(container: &Container) -> Option<&Ended> {
+fn down(container: &ContainerStatus) -> Option<&Terminated> {
     match &container.state {
-        State::Ended(end) if container.role != Role::Init || end.code != 0 => Some(end),
+        State::Terminated(end) if container.role != Role::Init || end.code != 0 => Some(end),
         State::Waiting { reason, .. } if reason == "CrashLoopBackOff" => container.last.as_ref(),
         _ => None,
     }
@@ -93,7 +98,7 @@ fn down(container: &Container) -> Option<&Ended> {
 
 /// Whether the last restart was the node's: containerd does not know how a
 /// container of before the reboot ended.
-fn is_reboot(container: &Container) -> bool {
+fn is_reboot(container: &ContainerStatus) -> bool {
     container
         .last
         .as_ref()
@@ -104,7 +109,7 @@ fn is_reboot(container: &Container) -> bool {
 /// `kubectl.kubernetes.io/default-container`, else the first that carries a
 /// requested image, else the first. Init containers count, too: nothing runs before
 /// they end.
-fn is_primary(scene: &Scene<'_>, pod: &Pod, container: &Container) -> bool {
+fn is_primary(scene: &RuleContext<'_>, pod: &Pod, container: &ContainerStatus) -> bool {
     match container.role {
         Role::Init => true,
         Role::Sidecar => false,

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Rule, Scene, any, quoted_after};
-use crate::rollout::baseline::Target;
-use crate::rollout::cause::{Cause, Doom};
-use crate::rollout::model::{Happened, Kind, Moment, Place, Pod, Presence, Strategy, Workload};
+use super::{Rule, RuleContext, any, quoted_after};
+use crate::rollout::baseline::WatchTarget;
+use crate::rollout::cause::{Cause, TerminalFailure};
+use crate::rollout::model::{
+    Elapsed, Kind, KubeEvent, NamespacedName, Pod, PodPresence, Strategy, Workload,
+};
 use crate::rollout::readiness::{self, Readiness};
 
 pub(super) const CREATE: Rule = Rule {
@@ -16,7 +18,7 @@ pub(super) const CREATE: Rule = Rule {
     check,
 };
 
-fn check(scene: &Scene<'_>) -> Option<Doom> {
+fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
     let workload = scene.workload?;
     let (message, seen) = refusal(scene, workload)?;
     let cause = classify(&message)?;
@@ -32,7 +34,7 @@ fn check(scene: &Scene<'_>) -> Option<Doom> {
         .map_or(message.as_str(), |(_, why)| why);
     Some(
         scene
-            .doom(CREATE.name, cause)
+            .failure(CREATE.name, cause)
             .saying(said)
             .saying(message.as_str()),
     )
@@ -46,19 +48,20 @@ const STILL: Duration = Duration::from_secs(2);
 /// anew a moment later.
 const COUNTED: Duration = Duration::from_secs(5);
 
-/// Whether the rollout still moves, or the last refusal is older than what was freed:
+/// Whether the rollout still moves, or the last refusal is older than what was last_pod_removed:
 /// a `ReplicaSet` that was refused a few times asks again only after most of a minute,
 /// and its condition stands until then.
-fn is_moving(scene: &Scene<'_>, refused: Moment) -> bool {
-    let freed = scene.world.freed;
-    scene.now.since(scene.world.stirred) < STILL
-        || freed.is_some_and(|freed| refused < Moment(freed.0 + COUNTED))
+fn is_moving(scene: &RuleContext<'_>, refused: Elapsed) -> bool {
+    let last_pod_removed = scene.world.last_pod_removed;
+    scene.now.since(scene.world.last_change) < STILL
+        || last_pod_removed
+            .is_some_and(|last_pod_removed| refused < Elapsed(last_pod_removed.0 + COUNTED))
 }
 
 /// Why pods are missing, and when that was last told.
-fn refusal(scene: &Scene<'_>, workload: &Workload) -> Option<(String, Moment)> {
-    let place: Place = (workload.id.namespace.clone(), workload.id.name.clone());
-    let last = |kind: &str, place: &Place, uid: &str| -> Option<Happened> {
+fn refusal(scene: &RuleContext<'_>, workload: &Workload) -> Option<(String, Elapsed)> {
+    let place: NamespacedName = (workload.id.namespace.clone(), workload.id.name.clone());
+    let last = |kind: &str, place: &NamespacedName, uid: &str| -> Option<KubeEvent> {
         scene
             .news(kind, place, uid)
             .into_iter()
@@ -151,9 +154,9 @@ pub(super) fn classify(message: &str) -> Option<Cause> {
 }
 
 /// Whether pods of the release may still leave and make room.
-fn frees(scene: &Scene<'_>) -> bool {
+fn frees(scene: &RuleContext<'_>) -> bool {
     let namespace = &scene.target.id.namespace;
-    let leaving = |pod: &Pod| pod.presence == Presence::Leaving && pod.place.0 == *namespace;
+    let leaving = |pod: &Pod| pod.presence == PodPresence::Leaving && pod.place.0 == *namespace;
     scene.world.pods.values().any(leaving)
         || scene
             .world
@@ -163,7 +166,7 @@ fn frees(scene: &Scene<'_>) -> bool {
 }
 
 /// Whether a workload may still let old pods go.
-fn moves(scene: &Scene<'_>, target: &Target) -> bool {
+fn moves(scene: &RuleContext<'_>, target: &WatchTarget) -> bool {
     let Some(workload) = scene.world.workload(&target.id) else {
         return false;
     };
@@ -203,7 +206,7 @@ fn moves(scene: &Scene<'_>, target: &Target) -> bool {
 /// The pods that the Deployment's controller counts before it lets old ones go: what
 /// the old `ReplicaSet`s are to have, and the new ones that are ready
 /// (`maxScaledDown` of pkg/controller/deployment/rolling.go).
-fn spare(scene: &Scene<'_>, workload: &Workload, ready: usize) -> i32 {
+fn spare(scene: &RuleContext<'_>, workload: &Workload, ready: usize) -> i32 {
     let current = scene
         .world
         .current_replica_set(workload)
@@ -253,7 +256,7 @@ mod tests {
                 Some(Cause::Admission),
             ),
             (
-                r#"pods "api-1" is forbidden: maximum cpu usage per Container is 1, but limit is 2"#,
+                r#"pods "api-1" is forbidden: maximum cpu usage per ContainerStatus is 1, but limit is 2"#,
                 Some(Cause::Admission),
             ),
             (

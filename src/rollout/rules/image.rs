@@ -1,8 +1,8 @@
 //! Images that cannot be had.
 
-use super::{Rule, Scene, any, waiting, words};
-use crate::rollout::cause::{Cause, Doom};
-use crate::rollout::model::{Container, Pod};
+use super::{Rule, RuleContext, any, waiting, words};
+use crate::rollout::cause::{Cause, TerminalFailure};
+use crate::rollout::model::{ContainerStatus, Pod};
 
 pub(super) const PULL: Rule = Rule {
     name: "image",
@@ -12,7 +12,7 @@ pub(super) const PULL: Rule = Rule {
     check,
 };
 
-fn check(scene: &Scene<'_>) -> Option<Doom> {
+fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
     scene.fresh_pods().find_map(|pod| {
         pod.containers
             .iter()
@@ -20,7 +20,11 @@ fn check(scene: &Scene<'_>) -> Option<Doom> {
     })
 }
 
-fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Doom> {
+fn judge(
+    scene: &RuleContext<'_>,
+    pod: &Pod,
+    container: &ContainerStatus,
+) -> Option<TerminalFailure> {
     let (reason, message) = waiting(container)?;
     let (cause, said) = match reason {
         "InvalidImageName" => (Cause::ImageInvalid, message.to_owned()),
@@ -46,7 +50,7 @@ fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Doom> {
 /// What a denial means to a pod that names pull secrets. The kubelet goes on
 /// without one that it cannot get, which may be there a moment later, and it
 /// tells so only in an event, ahead of that on the pull itself.
-fn denied(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Cause> {
+fn denied(scene: &RuleContext<'_>, pod: &Pod, container: &ContainerStatus) -> Option<Cause> {
     let secrets = &pod.pull_secrets;
     let promised = &scene.baseline.promised;
     if secrets.iter().any(|name| promised.contains(name)) {
@@ -94,9 +98,9 @@ fn is_pull_of(message: &str, image: &str) -> bool {
 /// The registry's answer: in the container's state, or, before Kubernetes 1.32
 /// and while backing off, only in an event.
 fn what_was_said(
-    scene: &Scene<'_>,
+    scene: &RuleContext<'_>,
     pod: &Pod,
-    container: &Container,
+    container: &ContainerStatus,
     message: &str,
 ) -> Option<String> {
     let bare = format!("Back-off pulling image \"{}\"", container.image);

@@ -1,6 +1,6 @@
 //! The rules that say a workload cannot come right by waiting.
 //!
-//! Each rule is a function from a [`Scene`] to a doom, stands in [`RULES`] with
+//! Each rule is a function from a [`RuleContext`] to a failure, stands in [`RULES`] with
 //! what it catches, what it lets pass and where that comes from, and has a test
 //! for its fast case and for its false alarm. A rule that does not know lets
 //! pass: helm's own wait and the deadline are behind it.
@@ -19,23 +19,25 @@ pub(super) use start::FORMAT as START_FORMAT;
 
 use std::collections::BTreeSet;
 
-use super::baseline::{Baseline, Target};
-use super::cause::Doom;
-use super::model::{Container, Happened, Kind, Moment, Phase, Pod, Presence, State, Workload};
+use super::baseline::{Baseline, WatchTarget};
+use super::cache::ReleaseCache;
+use super::cause::TerminalFailure;
+use super::model::{
+    ContainerStatus, Elapsed, Kind, KubeEvent, Pod, PodPhase, PodPresence, State, Workload,
+};
 use super::readiness;
-use super::world::World;
 
 /// What a rule looks at: one workload that may be judged, and its current pods.
 #[derive(Debug)]
-pub struct Scene<'a> {
+pub struct RuleContext<'a> {
     /// All that was seen.
-    pub world: &'a World,
+    pub world: &'a ReleaseCache,
     /// What was before.
     pub baseline: &'a Baseline,
     /// When it is.
-    pub now: Moment,
+    pub now: Elapsed,
     /// What the render says of it.
-    pub target: &'a Target,
+    pub target: &'a WatchTarget,
     /// The workload; none for a bare pod and for a claim.
     pub workload: Option<&'a Workload>,
     /// Its living pods of the current template.
@@ -56,7 +58,7 @@ pub struct Rule {
     /// Where what it reads is written.
     pub source: &'static str,
     /// The rule.
-    pub check: fn(&Scene<'_>) -> Option<Doom>,
+    pub check: fn(&RuleContext<'_>) -> Option<TerminalFailure>,
 }
 
 /// All rules, the most telling first: where several apply, the first is told.
@@ -73,14 +75,14 @@ pub const RULES: [Rule; 10] = [
     own::DEADLINE,
 ];
 
-impl<'a> Scene<'a> {
+impl<'a> RuleContext<'a> {
     /// The scene of a target, where it may be judged at all.
     pub fn of(
-        world: &'a World,
+        world: &'a ReleaseCache,
         baseline: &'a Baseline,
-        target: &'a Target,
+        target: &'a WatchTarget,
         rest_ready: bool,
-        now: Moment,
+        now: Elapsed,
     ) -> Option<Self> {
         let workload = world.workload(&target.id);
         let judged = match target.id.kind {
@@ -124,12 +126,17 @@ impl<'a> Scene<'a> {
     }
 
     /// The events on a pod that came since helm started, oldest first.
-    pub fn news_of(&self, pod: &Pod) -> Vec<&'a Happened> {
+    pub fn news_of(&self, pod: &Pod) -> Vec<&'a KubeEvent> {
         self.news("Pod", &pod.place, &pod.uid)
     }
 
     /// The events on an object that came, or came again, since helm started.
-    pub fn news(&self, kind: &str, place: &super::model::Place, uid: &str) -> Vec<&'a Happened> {
+    pub fn news(
+        &self,
+        kind: &str,
+        place: &super::model::NamespacedName,
+        uid: &str,
+    ) -> Vec<&'a KubeEvent> {
         let mut events = self.world.events_on(kind, place, uid);
         events.retain(|event| {
             self.baseline
@@ -140,28 +147,33 @@ impl<'a> Scene<'a> {
         events
     }
 
-    /// A doom of the workload as a whole.
-    fn doom(&self, rule: &'static str, cause: super::cause::Cause) -> Doom {
-        Doom::of(rule, cause, &self.target.id, self.target.hook)
+    /// A failure of the workload as a whole.
+    fn failure(&self, rule: &'static str, cause: super::cause::Cause) -> TerminalFailure {
+        TerminalFailure::of(rule, cause, &self.target.id, self.target.hook)
     }
 
-    /// A doom by one pod.
-    fn doom_of_pod(&self, rule: &'static str, cause: super::cause::Cause, pod: &Pod) -> Doom {
-        Doom {
+    /// A failure by one pod.
+    fn doom_of_pod(
+        &self,
+        rule: &'static str,
+        cause: super::cause::Cause,
+        pod: &Pod,
+    ) -> TerminalFailure {
+        TerminalFailure {
             pod: Some(pod.place.clone()),
-            ..self.doom(rule, cause)
+            ..self.failure(rule, cause)
         }
     }
 
-    /// A doom by one container.
+    /// A failure by one container.
     fn doom_of_container(
         &self,
         rule: &'static str,
         cause: super::cause::Cause,
         pod: &Pod,
-        container: &Container,
-    ) -> Doom {
-        Doom {
+        container: &ContainerStatus,
+    ) -> TerminalFailure {
+        TerminalFailure {
             container: Some(container.name.clone()),
             image: Some(container.image.clone()),
             ..self.doom_of_pod(rule, cause, pod)
@@ -186,11 +198,12 @@ impl<'a> Scene<'a> {
 /// Whether a pod counts: not on its way out, and not one that its node gave up
 /// (evicted, node shut down) and that its controller replaces.
 fn is_alive(pod: &Pod) -> bool {
-    pod.presence == Presence::Here && !matches!(pod.phase, Phase::Failed | Phase::Succeeded)
+    pod.presence == PodPresence::Here
+        && !matches!(pod.phase, PodPhase::Failed | PodPhase::Succeeded)
 }
 
 /// A waiting container's reason and message.
-fn waiting(container: &Container) -> Option<(&str, &str)> {
+fn waiting(container: &ContainerStatus) -> Option<(&str, &str)> {
     match &container.state {
         State::Waiting { reason, message } => Some((reason, message)),
         _ => None,

@@ -1,8 +1,8 @@
 //! Workloads that say themselves that they have failed.
 
-use super::{Rule, Scene};
-use crate::rollout::cause::{Cause, Doom};
-use crate::rollout::model::{Kind, Phase, Pod, State};
+use super::{Rule, RuleContext};
+use crate::rollout::cause::{Cause, TerminalFailure};
+use crate::rollout::model::{Kind, Pod, PodPhase, State};
 use crate::rollout::readiness;
 
 pub(super) const FAILED: Rule = Rule {
@@ -21,10 +21,10 @@ pub(super) const DEADLINE: Rule = Rule {
     check: check_deadline,
 };
 
-fn check_failed(scene: &Scene<'_>) -> Option<Doom> {
+fn check_failed(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
     let mut pods = scene.world.pods_of(&scene.target.id);
-    pods.retain(|pod| pod.phase == Phase::Failed);
-    let doom = match scene.target.id.kind {
+    pods.retain(|pod| pod.phase == PodPhase::Failed);
+    let failure = match scene.target.id.kind {
         Kind::Job => {
             let workload = scene.workload?;
             if was_failed(scene) {
@@ -32,51 +32,54 @@ fn check_failed(scene: &Scene<'_>) -> Option<Doom> {
             }
             let condition = readiness::has_failed(workload)?;
             scene
-                .doom(FAILED.name, Cause::JobFailed)
+                .failure(FAILED.name, Cause::JobFailed)
                 .saying(condition.message.as_str())
         }
         Kind::Pod => {
             let pod = pods.first()?;
             scene
-                .doom(FAILED.name, Cause::PodFailed)
+                .failure(FAILED.name, Cause::PodFailed)
                 .saying(pod.message.as_str())
         }
         _ => return None,
     };
-    Some(pods.last().map_or(doom.clone(), |pod| with_pod(doom, pod)))
+    Some(
+        pods.last()
+            .map_or(failure.clone(), |pod| with_pod(failure, pod)),
+    )
 }
 
 /// Adds how the pod failed: its container's end tells more than the Job's.
-fn with_pod(mut doom: Doom, pod: &Pod) -> Doom {
-    doom.pod = Some(pod.place.clone());
+fn with_pod(mut failure: TerminalFailure, pod: &Pod) -> TerminalFailure {
+    failure.pod = Some(pod.place.clone());
     let failed = pod
         .containers
         .iter()
         .find_map(|container| match &container.state {
-            State::Ended(end) if end.code != 0 => Some((container, end)),
+            State::Terminated(end) if end.code != 0 => Some((container, end)),
             _ => None,
         });
     if let Some((container, end)) = failed {
-        doom.container = Some(container.name.clone());
-        doom.image = Some(container.image.clone());
+        failure.container = Some(container.name.clone());
+        failure.image = Some(container.image.clone());
         let why = if end.reason.is_empty() || end.reason == "Error" {
             String::new()
         } else {
             format!(" ({})", end.reason)
         };
-        doom.said.insert(
+        failure.said.insert(
             0,
             format!(
                 "container {} ended with exit code {}{why}",
                 container.name, end.code
             ),
         );
-        doom = doom.saying(end.message.as_str());
+        failure = failure.saying(end.message.as_str());
     }
-    doom
+    failure
 }
 
-fn check_deadline(scene: &Scene<'_>) -> Option<Doom> {
+fn check_deadline(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
     let workload = scene
         .workload
         .filter(|workload| workload.id.kind == Kind::Deployment)?;
@@ -86,12 +89,12 @@ fn check_deadline(scene: &Scene<'_>) -> Option<Doom> {
     let condition = readiness::has_failed(workload)?;
     Some(
         scene
-            .doom(DEADLINE.name, Cause::DeadlineExceeded)
+            .failure(DEADLINE.name, Cause::DeadlineExceeded)
             .saying(condition.message.as_str()),
     )
 }
 
-fn was_failed(scene: &Scene<'_>) -> bool {
+fn was_failed(scene: &RuleContext<'_>) -> bool {
     let before = scene.baseline.workloads.get(&scene.target.id);
     before.is_some_and(|before| {
         before.failed

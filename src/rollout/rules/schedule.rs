@@ -1,8 +1,8 @@
 //! Pods that no node can ever take.
 
-use super::{Rule, Scene, quoted_after};
-use crate::rollout::baseline::Facts;
-use crate::rollout::cause::{Cause, Doom};
+use super::{Rule, RuleContext, quoted_after};
+use crate::rollout::baseline::ClusterFacts;
+use crate::rollout::cause::{Cause, TerminalFailure};
 use crate::rollout::model::Pod;
 
 pub(super) const SCHEDULE: Rule = Rule {
@@ -13,7 +13,7 @@ pub(super) const SCHEDULE: Rule = Rule {
     check,
 };
 
-fn check(scene: &Scene<'_>) -> Option<Doom> {
+fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
     scene.fresh_pods().find_map(|pod| {
         let (reason, message) = pod.unscheduled.as_ref()?;
         if reason != "Unschedulable" || will_scale(scene, pod) {
@@ -36,7 +36,7 @@ fn check(scene: &Scene<'_>) -> Option<Doom> {
 }
 
 /// Whether something adds a node for this pod, or has not said yet that it will not.
-fn will_scale(scene: &Scene<'_>, pod: &Pod) -> bool {
+fn will_scale(scene: &RuleContext<'_>, pod: &Pod) -> bool {
     let events = scene.news_of(pod);
     let said = |reason: &str| events.iter().any(|event| event.reason == reason);
     said("TriggeredScaleUp")
@@ -46,7 +46,7 @@ fn will_scale(scene: &Scene<'_>, pod: &Pod) -> bool {
 
 /// What the scheduler's sentence means; none where it may pass:
 /// `0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). preemption: …`
-pub(super) fn classify(message: &str, pod: &Pod, facts: &Facts) -> Option<Cause> {
+pub(super) fn classify(message: &str, pod: &Pod, facts: &ClusterFacts) -> Option<Cause> {
     let (count, rest) = message
         .strip_prefix("0/")?
         .split_once(" nodes are available: ")?;
@@ -72,7 +72,7 @@ pub(super) fn classify(message: &str, pod: &Pod, facts: &Facts) -> Option<Cause>
 }
 
 /// Whether one of the reasons lasts, whatever pods leave.
-fn is_lasting(reason: &str, pod: &Pod, facts: &Facts) -> bool {
+fn is_lasting(reason: &str, pod: &Pod, facts: &ClusterFacts) -> bool {
     let Some((_, reason)) = reason.split_once(' ') else {
         return false;
     };

@@ -1,8 +1,8 @@
 //! Containers whose program cannot be started.
 
-use super::{Rule, Scene, any};
-use crate::rollout::cause::{Cause, Doom};
-use crate::rollout::model::{Container, Pod, State};
+use super::{Rule, RuleContext, any};
+use crate::rollout::cause::{Cause, TerminalFailure};
+use crate::rollout::model::{ContainerStatus, Pod, State};
 
 /// The kernel's word for a program of another platform.
 pub(in crate::rollout) const FORMAT: &str = "exec format error";
@@ -15,7 +15,7 @@ pub(super) const START: Rule = Rule {
     check,
 };
 
-fn check(scene: &Scene<'_>) -> Option<Doom> {
+fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
     scene.fresh_pods().find_map(|pod| {
         pod.containers
             .iter()
@@ -23,7 +23,11 @@ fn check(scene: &Scene<'_>) -> Option<Doom> {
     })
 }
 
-fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Doom> {
+fn judge(
+    scene: &RuleContext<'_>,
+    pod: &Pod,
+    container: &ContainerStatus,
+) -> Option<TerminalFailure> {
     let message = refusal(container)?;
     let cause = match classify(message) {
         Some(cause) => cause,
@@ -43,7 +47,7 @@ fn judge(scene: &Scene<'_>, pod: &Pod, container: &Container) -> Option<Doom> {
 }
 
 /// What the runtime says where it did not start the container.
-fn refusal(container: &Container) -> Option<&str> {
+fn refusal(container: &ContainerStatus) -> Option<&str> {
     let ended = |reason: &str| matches!(reason, "StartError" | "ContainerCannotRun");
     match &container.state {
         State::Waiting { reason, message }
@@ -59,7 +63,7 @@ fn refusal(container: &Container) -> Option<&str> {
             .as_ref()
             .filter(|last| ended(&last.reason))
             .map(|last| last.message.as_str()),
-        State::Ended(end) if ended(&end.reason) => Some(&end.message),
+        State::Terminated(end) if ended(&end.reason) => Some(&end.message),
         _ => None,
     }
 }

@@ -1,8 +1,8 @@
 //! Claims that can get no volume.
 
-use super::{Rule, Scene};
-use crate::rollout::cause::{Cause, Doom};
-use crate::rollout::model::{Claim, Kind, Place};
+use super::{Rule, RuleContext};
+use crate::rollout::cause::{Cause, TerminalFailure};
+use crate::rollout::model::{Claim, Kind, NamespacedName};
 
 pub(super) const VOLUME: Rule = Rule {
     name: "volume",
@@ -12,8 +12,9 @@ pub(super) const VOLUME: Rule = Rule {
     check,
 };
 
-fn check(scene: &Scene<'_>) -> Option<Doom> {
-    let place = |name: &str| -> Place { (scene.target.id.namespace.clone(), name.to_owned()) };
+fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
+    let place =
+        |name: &str| -> NamespacedName { (scene.target.id.namespace.clone(), name.to_owned()) };
     if scene.target.id.kind == Kind::PersistentVolumeClaim {
         return judge(
             scene,
@@ -27,7 +28,7 @@ fn check(scene: &Scene<'_>) -> Option<Doom> {
         .find_map(|name| judge(scene, scene.world.claims.get(&place(name))?))
 }
 
-fn judge(scene: &Scene<'_>, claim: &Claim) -> Option<Doom> {
+fn judge(scene: &RuleContext<'_>, claim: &Claim) -> Option<TerminalFailure> {
     if claim.bound || claim.volume.as_ref().is_some_and(|name| !name.is_empty()) {
         return None;
     }
@@ -55,7 +56,7 @@ fn judge(scene: &Scene<'_>, claim: &Claim) -> Option<Doom> {
         .any(|(class, meant)| class == wanted && meant.as_ref().is_none_or(|meant| *meant == here));
     (!can_provision && !has_volume).then(|| {
         scene
-            .doom(VOLUME.name, Cause::NoVolume)
+            .failure(VOLUME.name, Cause::NoVolume)
             .saying(format!("claim {}: {}", claim.place.1, event.message))
     })
 }

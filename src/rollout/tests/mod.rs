@@ -15,10 +15,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::baseline::{Baseline, Node, Target};
-use super::model::{Change, Kind, Moment, What};
+use super::baseline::{Baseline, Node, WatchTarget};
+use super::model::{Change, Elapsed, Kind, ResourceKind};
 use super::rules::RULES;
-use super::{Standing, World, explain_timeout, judge, progress, quantity};
+use super::{ReleaseCache, Status, explain_timeout, judge, progress, quantity};
 
 #[derive(Deserialize)]
 struct Recording {
@@ -141,16 +141,18 @@ fn namespace(recording: &Recording) -> String {
         .to_owned()
 }
 
-fn world_of(recording: &Recording) -> (World, Baseline) {
+fn world_of(recording: &Recording) -> (ReleaseCache, Baseline) {
     let namespace = namespace(recording);
-    let targets: Vec<Target> = recording
+    let targets: Vec<WatchTarget> = recording
         .targets
         .iter()
-        .map(|one| Target::new(&namespace, &one.kind, &one.name, one.changed, one.hook).unwrap())
+        .map(|one| {
+            WatchTarget::new(&namespace, &one.kind, &one.name, one.changed, one.hook).unwrap()
+        })
         .collect();
-    let mut world = World::of(&targets);
+    let mut world = ReleaseCache::of(&targets);
     for object in &recording.before {
-        world.apply(change(object), Moment::default());
+        world.apply(change(object), Elapsed::default());
     }
     let mut baseline = Baseline::of(&world, Duration::from_secs(300));
     baseline.promised.extend(recording.promised.iter().cloned());
@@ -171,12 +173,12 @@ fn world_of(recording: &Recording) -> (World, Baseline) {
     (world, baseline)
 }
 
-fn word(standing: &Standing) -> &str {
+fn word(standing: &Status) -> &str {
     match standing {
-        Standing::Ready => "ready",
-        Standing::Exempt(_) => "exempt",
-        Standing::Waiting(_) => "waiting",
-        Standing::Doomed(doom) => doom.cause.word(),
+        Status::Ready => "ready",
+        Status::Exempt(_) => "exempt",
+        Status::Waiting(_) => "waiting",
+        Status::Doomed(failure) => failure.cause.word(),
     }
 }
 
@@ -187,15 +189,15 @@ fn recordings_are_judged_as_they_say() {
         let namespace = namespace(&recording);
         let (mut world, baseline) = world_of(&recording);
         for step in &recording.steps {
-            let now = Moment(Duration::from_secs_f64(step.at));
+            let now = Elapsed(Duration::from_secs_f64(step.at));
             for object in &step.objects {
                 world.apply(change(object), now);
             }
             for gone in &step.gone {
                 let what = if gone["kind"] == "Pod" {
-                    What::Pod
+                    ResourceKind::Pod
                 } else {
-                    What::Workload(gone["kind"].parse::<Kind>().unwrap())
+                    ResourceKind::Workload(gone["kind"].parse::<Kind>().unwrap())
                 };
                 world.apply(
                     Change::Gone(what, (namespace.clone(), gone["name"].clone())),
@@ -217,7 +219,7 @@ fn recordings_are_judged_as_they_say() {
             }
             if let (Some(main), Some(last)) = (&recording.main, &recording.last) {
                 for verdict in verdicts {
-                    let undoomed = !matches!(verdict.standing, Standing::Doomed(_));
+                    let undoomed = !matches!(verdict.standing, Status::Doomed(_));
                     let is_main = verdict.workload.name == *main;
                     let expected = is_main && word(&verdict.standing) == last;
                     if !(undoomed || expected) {
@@ -235,13 +237,13 @@ fn recordings_are_judged_as_they_say() {
             let verdicts = judge(
                 &world,
                 &baseline,
-                Moment(Duration::from_secs_f64(end.at + 3.0)),
+                Elapsed(Duration::from_secs_f64(end.at + 3.0)),
             );
             let verdict = verdicts
                 .into_iter()
                 .find(|verdict| verdict.workload.name == *main)
                 .unwrap();
-            let undoomed = !matches!(verdict.standing, Standing::Doomed(_));
+            let undoomed = !matches!(verdict.standing, Status::Doomed(_));
             if word(&verdict.standing) != last && !(last == "undoomed" && undoomed) {
                 wrong.push(format!(
                     "{name} ({}): {main} must end as {last}, is {:?}",
@@ -259,7 +261,7 @@ fn every_rule_dooms_somewhere() {
     for (_, recording) in read() {
         let (mut world, baseline) = world_of(&recording);
         for step in &recording.steps {
-            let now = Moment(Duration::from_secs_f64(step.at));
+            let now = Elapsed(Duration::from_secs_f64(step.at));
             for object in &step.objects {
                 world.apply(change(object), now);
             }
@@ -267,7 +269,7 @@ fn every_rule_dooms_somewhere() {
                 judge(&world, &baseline, now)
                     .into_iter()
                     .filter_map(|verdict| match verdict.standing {
-                        Standing::Doomed(doom) => Some(doom.rule),
+                        Status::Doomed(failure) => Some(failure.rule),
                         _ => None,
                     }),
             );
@@ -284,6 +286,6 @@ fn every_rule_dooms_somewhere() {
         }
     }
     for rule in RULES {
-        assert!(seen.contains(&rule.name), "{} dooms nowhere", rule.name);
+        assert!(seen.contains(&rule.name), "{} failures nowhere", rule.name);
     }
 }

@@ -7,20 +7,20 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{Recording, change, read, word, world_of};
-use crate::rollout::model::{Change, Moment, What};
+use crate::rollout::model::{Change, Elapsed, ResourceKind};
 use crate::rollout::{explain_timeout, judge, progress};
 
 /// How far a watch may lag behind another.
 const LAG: Duration = Duration::from_secs(1);
 
 /// What one watch brings, in its order.
-type Queue = VecDeque<(Moment, Change)>;
+type Queue = VecDeque<(Elapsed, Change)>;
 
 fn queues(recording: &Recording) -> BTreeMap<String, Queue> {
     let namespace = super::namespace(recording);
     let mut queues: BTreeMap<String, Queue> = BTreeMap::new();
     for step in &recording.steps {
-        let at = Moment(Duration::from_secs_f64(step.at));
+        let at = Elapsed(Duration::from_secs_f64(step.at));
         for object in &step.objects {
             let kind = object["kind"].as_str().unwrap().to_owned();
             queues
@@ -33,7 +33,7 @@ fn queues(recording: &Recording) -> BTreeMap<String, Queue> {
             queues
                 .entry("Pod".to_owned())
                 .or_default()
-                .push_back((at, Change::Gone(What::Pod, place)));
+                .push_back((at, Change::Gone(ResourceKind::Pod, place)));
         }
     }
     queues
@@ -49,7 +49,7 @@ proptest! {
             let good = last == "ready" || last == "undoomed";
             let (mut world, baseline) = world_of(&recording);
             let mut queues = queues(&recording);
-            let mut now = Moment::default();
+            let mut now = Elapsed::default();
             for pick in &picks {
                 queues.retain(|_, queue| !queue.is_empty());
                 if queues.is_empty() {

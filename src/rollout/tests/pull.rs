@@ -8,7 +8,7 @@ use super::words::{container, deployment, event, pod, replica_set, world};
 use super::{change, word};
 use crate::rollout::baseline::Baseline;
 use crate::rollout::judge;
-use crate::rollout::model::{Moment, What};
+use crate::rollout::model::{Elapsed, ResourceKind};
 
 const IMAGE: &str = "ghcr.io/acme/api:1";
 
@@ -64,7 +64,7 @@ fn a_pull_secret_may_come_a_moment_late() {
         if present {
             baseline.facts.present.insert("Secret/ghcr".to_owned());
         }
-        let now = Moment(Duration::from_secs(at));
+        let now = Elapsed(Duration::from_secs(at));
         let objects = [deployment(1, 0), replica_set(), denied()];
         for object in objects.iter().chain(&events) {
             world.apply(change(object), now);
@@ -77,9 +77,9 @@ fn a_pull_secret_may_come_a_moment_late() {
 #[test]
 fn a_denial_counts_at_once_where_events_may_not_be_seen() {
     let mut world = world(&[]);
-    world.close_eyes(What::Event, "shop".to_owned());
+    world.mark_unwatchable(ResourceKind::Event, "shop".to_owned());
     let baseline = Baseline::of(&world, Duration::from_secs(300));
-    let now = Moment(Duration::from_secs(3));
+    let now = Elapsed(Duration::from_secs(3));
     for object in &[deployment(1, 0), replica_set(), denied()] {
         world.apply(change(object), now);
     }
@@ -99,7 +99,7 @@ fn a_longer_tag_is_another_image() {
     let mut world = world(&[]);
     let mut baseline = Baseline::of(&world, Duration::from_secs(300));
     baseline.facts.present.insert("Secret/ghcr".to_owned());
-    let now = Moment(Duration::from_secs(3));
+    let now = Elapsed(Duration::from_secs(3));
     let objects = [deployment(1, 0), replica_set(), denied()];
     for object in objects.iter().chain(&[without(), failed(1), other]) {
         world.apply(change(object), now);

@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 
 use super::change;
 use crate::event::{Unit, WorkloadProgress};
-use crate::rollout::baseline::{Baseline, Target};
-use crate::rollout::cause::{Cause, Doom};
-use crate::rollout::model::{Change, Kind, Moment, What};
-use crate::rollout::progress::{Told, progress};
+use crate::rollout::baseline::{Baseline, WatchTarget};
+use crate::rollout::cache::ReleaseCache;
+use crate::rollout::cause::{Cause, TerminalFailure};
+use crate::rollout::model::{Change, Elapsed, Kind, ResourceKind};
+use crate::rollout::progress::{ReportedProgress, progress};
 use crate::rollout::rules::RULES;
-use crate::rollout::world::World;
 use crate::rollout::{explain_timeout, judge, most_telling};
 
-pub(super) fn target(kind: &str, name: &str, hook: bool) -> Target {
-    Target::new("shop", kind, name, true, hook).unwrap()
+pub(super) fn target(kind: &str, name: &str, hook: bool) -> WatchTarget {
+    WatchTarget::new("shop", kind, name, true, hook).unwrap()
 }
 
 pub(super) fn deployment(wanted: i32, ready: i32) -> Value {
@@ -49,15 +49,15 @@ pub(super) fn event(name: &str, reason: &str, message: &str, count: i32) -> Valu
         "reason": reason, "message": message, "count": count})
 }
 
-pub(super) fn world(objects: &[Value]) -> World {
-    let mut world = World::of(&[target("Deployment", "api", false)]);
+pub(super) fn world(objects: &[Value]) -> ReleaseCache {
+    let mut world = ReleaseCache::of(&[target("Deployment", "api", false)]);
     for object in objects {
-        world.apply(change(object), Moment::default());
+        world.apply(change(object), Elapsed::default());
     }
     world
 }
 
-fn lines(world: &World) -> Vec<String> {
+fn lines(world: &ReleaseCache) -> Vec<String> {
     progress(world)
         .iter()
         .map(|(_, line)| line.to_string())
@@ -73,9 +73,9 @@ fn a_run_of_a_job_that_ended_well_does_not_start_again() {
         let mut pod = pod("migrate-a", false, &container(false, &ended));
         pod["metadata"]["ownerReferences"][0] = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "migrate", "uid": "j", "controller": true});
         pod["spec"]["restartPolicy"] = json!(policy);
-        let mut world = World::of(&[target("Job", "migrate", true)]);
+        let mut world = ReleaseCache::of(&[target("Job", "migrate", true)]);
         for object in [&job, &pod] {
-            world.apply(change(object), Moment::default());
+            world.apply(change(object), Elapsed::default());
         }
         lines(&world)
     };
@@ -157,7 +157,7 @@ fn only_what_matters_is_told() {
         (target("Deployment", "api", false).id, line)
     };
     // An upgrade, in tenths of a second.
-    let mut told = Told::of(vec![line(2, 2, "")], Moment::default());
+    let mut told = ReportedProgress::of(vec![line(2, 2, "")], Elapsed::default());
     for (at, seen, news) in [
         (1, line(2, 2, "its controller"), None),
         (2, line(0, 2, "a node"), Some("api 0/2 ready")),
@@ -175,14 +175,14 @@ fn only_what_matters_is_told() {
         (64, line(2, 2, ""), None),
     ] {
         let shown: Vec<String> = told
-            .news(vec![seen], Moment(Duration::from_millis(at * 100)))
+            .news(vec![seen], Elapsed(Duration::from_millis(at * 100)))
             .iter()
             .map(ToString::to_string)
             .collect();
         assert_eq!(shown, Vec::from_iter(news), "{at}");
     }
-    let mut told = Told::default();
-    let begun = told.news(vec![line(0, 1, "a node")], Moment::default());
+    let mut told = ReportedProgress::default();
+    let begun = told.news(vec![line(0, 1, "a node")], Elapsed::default());
     assert_eq!(begun[0].to_string(), "api 0/1 ready", "what is new begins");
 }
 
@@ -212,7 +212,7 @@ fn the_end_of_time_names_the_probe_and_its_last_answer() {
 #[test]
 fn a_headline_is_one_safe_line() {
     let id = target("Deployment", "api", false).id;
-    let doom = Doom {
+    let failure = TerminalFailure {
         rule: RULES[1].name,
         cause: Cause::ImageNotFound,
         workload: id,
@@ -223,75 +223,75 @@ fn a_headline_is_one_safe_line() {
         said: vec!["a\u{1b}b".to_owned()],
     };
     assert_eq!(
-        doom.headline(),
+        failure.headline(),
         "api: container api of api-7d cannot pull ghcr.io/acme/shop/api:abc\\n::error::: not found"
     );
-    assert_eq!(doom.lines(), ["a\\x1bb"]);
+    assert_eq!(failure.lines(), ["a\\x1bb"]);
 }
 
 #[test]
 fn a_new_list_drops_what_is_gone_but_a_hooks_pod() {
     let hook = target("Job", "migrate", true);
-    let mut world = World::of(&[target("Deployment", "api", false), hook]);
+    let mut world = ReleaseCache::of(&[target("Deployment", "api", false), hook]);
     let job_pod = json!({"kind": "Pod", "metadata": {"namespace": "shop", "name": "migrate-x", "uid": "m",
         "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "migrate", "uid": "j", "controller": true}]}, "spec": {"containers": []}});
     let stranger = json!({"kind": "Pod", "metadata": {"namespace": "shop", "name": "api-gateway-1-x", "uid": "s",
         "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "api-gateway-1", "uid": "t", "controller": true}]}, "spec": {"containers": []}});
     let own = pod("api-1-a", false, &container(false, &json!({"running": {}})));
-    for (object, what) in [(&job_pod, What::JobPod), (&own, What::Pod)] {
-        assert_eq!(world.apply(change(object), Moment::default()), Some(what));
+    for (object, what) in [(&job_pod, ResourceKind::JobPod), (&own, ResourceKind::Pod)] {
+        assert_eq!(world.apply(change(object), Elapsed::default()), Some(what));
     }
     assert_eq!(
-        world.apply(change(&own), Moment::default()),
+        world.apply(change(&own), Elapsed::default()),
         None,
         "nothing changed"
     );
     assert_eq!(
-        world.apply(change(&stranger), Moment::default()),
+        world.apply(change(&stranger), Elapsed::default()),
         None,
         "not of the release"
     );
-    let later = Moment(Duration::from_secs(5));
+    let later = Elapsed(Duration::from_secs(5));
     assert_eq!(
         world.apply(
-            Change::Listed(What::Pod, "elsewhere".to_owned(), BTreeSet::new()),
+            Change::Listed(ResourceKind::Pod, "elsewhere".to_owned(), BTreeSet::new()),
             later
         ),
         None
     );
     assert_eq!(
         world.apply(
-            Change::Listed(What::Pod, "shop".to_owned(), BTreeSet::new()),
+            Change::Listed(ResourceKind::Pod, "shop".to_owned(), BTreeSet::new()),
             later
         ),
-        Some(What::Pod)
+        Some(ResourceKind::Pod)
     );
     assert_eq!(
         world.apply(
-            Change::Listed(What::JobPod, "shop".to_owned(), BTreeSet::new()),
+            Change::Listed(ResourceKind::JobPod, "shop".to_owned(), BTreeSet::new()),
             later
         ),
-        Some(What::JobPod)
+        Some(ResourceKind::JobPod)
     );
     let left: Vec<&str> = world.pods.keys().map(|place| place.1.as_str()).collect();
     assert_eq!(left, ["migrate-x"]);
-    assert_eq!(world.freed, Some(later));
+    assert_eq!(world.last_pod_removed, Some(later));
 }
 
 #[test]
 fn a_failed_hook_is_known_when_helm_has_deleted_it() {
-    let mut world = World::of(&[target("Job", "migrate", true)]);
+    let mut world = ReleaseCache::of(&[target("Job", "migrate", true)]);
     let baseline = Baseline::of(&world, Duration::from_secs(300));
     let job = json!({"kind": "Job", "metadata": {"namespace": "shop", "name": "migrate", "uid": "j"}, "spec": {"template": {}},
         "status": {"conditions": [{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]}});
     let place = ("shop".to_owned(), "migrate".to_owned());
-    world.apply(change(&job), Moment::default());
+    world.apply(change(&job), Elapsed::default());
     world.apply(
-        Change::Gone(What::Workload(Kind::Job), place),
-        Moment::default(),
+        Change::Gone(ResourceKind::Workload(Kind::Job), place),
+        Elapsed::default(),
     );
-    let doom = most_telling(judge(&world, &baseline, Moment::default())).unwrap();
-    assert_eq!(doom.cause, Cause::JobFailed);
+    let failure = most_telling(judge(&world, &baseline, Elapsed::default())).unwrap();
+    assert_eq!(failure.cause, Cause::JobFailed);
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn the_root_of_several_dooms_is_told() {
             &json!({"waiting": {"reason": reason, "message": message}}),
         )
     };
-    let mut world = World::of(&[
+    let mut world = ReleaseCache::of(&[
         target("Deployment", "api", false),
         target("Job", "migrate", true),
     ]);
@@ -316,11 +316,11 @@ fn the_root_of_several_dooms_is_told() {
         job,
     ];
     for object in &objects {
-        world.apply(change(object), Moment::default());
+        world.apply(change(object), Elapsed::default());
     }
-    let doom = most_telling(judge(&world, &baseline, Moment::default())).unwrap();
+    let failure = most_telling(judge(&world, &baseline, Elapsed::default())).unwrap();
     assert_eq!(
-        doom.headline(),
+        failure.headline(),
         "hook migrate: the Job failed: Job has reached the specified backoff limit"
     );
 }

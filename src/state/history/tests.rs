@@ -1,14 +1,14 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{Args, LIMIT, run, table};
-use crate::exit::Exit;
+use crate::error::{Exit, Kind};
 use crate::state::journal::{append, file, tests::entry};
 
 #[test]
 fn a_table_for_people() {
     let mut good = entry("shop", Exit::Deployed);
     good.run = "20261124T175106Z-1a2b3c".parse().unwrap();
-    let mut bad = entry("pytoya", Exit::Broken);
+    let mut bad = entry("pytoya", Exit::Failed(Kind::Broken));
     bad.run = good.run.clone();
     bad.before = None;
     bad.revision = Some(1);

@@ -3,13 +3,12 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Asked, Entry, Lap, append, file, read};
+use super::{Entry, RecordedPhase, RecordedRequest, append, file, read};
+use crate::error::{Exit, Kind};
 use crate::event::Phase;
-use crate::exit::Exit;
 use crate::host::{Accounts, Environment};
 use crate::run::{RunId, Who, now};
 
@@ -24,7 +23,7 @@ pub(crate) fn entry(app: &str, exit: Exit) -> Entry {
             uid: 1001,
             workflow: None,
         },
-        request: Asked {
+        request: RecordedRequest {
             app: app.into(),
             chart: "oci://ghcr.io/acme/charts/shop".into(),
             version: "1.2.3".into(),
@@ -34,7 +33,10 @@ pub(crate) fn entry(app: &str, exit: Exit) -> Entry {
         namespace: Some("prod".into()),
         chart_digest: None,
         digests: std::collections::BTreeMap::new(),
-        phases: vec![Lap::new(Phase::Preflight, Duration::from_millis(210))],
+        phases: vec![RecordedPhase {
+            phase: Phase::Preflight.name().to_owned(),
+            ms: 210,
+        }],
         before: Some(6),
         revision: Some(7),
         forward: None,
@@ -52,7 +54,7 @@ fn lines_are_appended_and_read_newest_first() {
     assert_eq!(read(&below, 9, |_| true).unwrap(), []);
     let (first, second) = (
         entry("shop", Exit::Deployed),
-        entry("other", Exit::Broken).because("a\n::error::b"),
+        entry("other", Exit::Failed(Kind::Broken)).with_cause("a\n::error::b"),
     );
     append(&below, &first).unwrap();
     append(&below, &second).unwrap();
@@ -151,7 +153,7 @@ fn an_old_line_stays_readable() {
 proptest! {
     #[test]
     fn every_entry_is_one_line_and_comes_back(cause in ".{0,600}", user in ".{0,40}", revision in any::<Option<u32>>()) {
-        let mut entry = entry("shop", Exit::RolledBack).because(&cause);
+        let mut entry = entry("shop", Exit::Failed(Kind::RolledBack)).with_cause(&cause);
         entry.who.user = user;
         entry.revision = revision;
         let line = serde_json::to_string(&entry).unwrap();

@@ -12,14 +12,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Lock, Waiting, acquire};
 use crate::error::{Error, Kind};
-use crate::run::{Holder, RunId, Who, started};
+use crate::run::{LockHolder, RunId, Who, started};
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn holder(user: &str) -> Holder {
+fn holder(user: &str) -> LockHolder {
     let since = "2026-11-24T17:51:06Z".parse().unwrap();
     let pid = std::process::id();
-    Holder {
+    LockHolder {
         pid,
         started: started(pid).unwrap(),
         user: user.into(),
@@ -122,7 +122,7 @@ async fn waiters_are_served_in_the_order_they_came() {
             .unwrap()
             .unwrap();
         let file = state.path().join("locks/prod.shop.lock");
-        let written: Holder = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        let written: LockHolder = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         assert_eq!(written.user, user);
         drop(lock);
     }
@@ -263,7 +263,7 @@ async fn without_a_file_the_directory_is_locked() {
 #[test]
 fn what_was_written_by_others_is_read_with_care() {
     let state = tempfile::tempdir().unwrap();
-    let place = super::Place::new(state.path(), "prod", "shop");
+    let place = super::LockPaths::new(state.path(), "prod", "shop");
     fs::create_dir(&place.directory).unwrap();
     for text in [
         &b""[..],
@@ -305,7 +305,7 @@ async fn what_a_killed_waiter_left_holds_nobody_up() {
         user: "runner".into(),
         ..Who::default()
     };
-    let me = Holder::this_process(&holder("x").run, &who);
+    let me = LockHolder::this_process(&holder("x").run, &who);
     assert_eq!(me.started, started(std::process::id()).unwrap());
     drop(take(state.path(), "first", Duration::ZERO).await.unwrap());
     let queue = state.path().join("locks/prod.shop.queue");

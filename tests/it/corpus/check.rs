@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use deploy::chart::{self, Chart, Proof, Render};
-use deploy::helm::Way;
+use deploy::helm::RenderMode;
 use deploy::manifest::Object;
 use deploy::plan::{Capabilities, ValuePath};
 use deploy::{Error, Kind};
@@ -34,7 +34,7 @@ pub struct Helm<'a> {
 impl Render for Helm<'_> {
     async fn render(&self, overrides: &Value) -> deploy::Result<String> {
         let failed =
-            |error: std::io::Error| Error::new(Kind::Node, "helm does not run").because(error);
+            |error: std::io::Error| Error::new(Kind::Node, "helm does not run").with_source(error);
         let node = tempfile::NamedTempFile::new().map_err(failed)?;
         std::fs::write(node.path(), self.values).map_err(failed)?;
         let mut command = tokio::process::Command::new(self.program);
@@ -90,7 +90,7 @@ pub async fn check(
     let chart = Chart::read(package(folder).unwrap().as_slice()).unwrap();
     let mut wrong = Vec::new();
     let way = way(&chart, expect);
-    if (way == Way::Server) != expect.server {
+    if (way == RenderMode::Server) != expect.server {
         wrong.push(format!("it is rendered by {way:?}"));
     }
     let helm = Helm {
@@ -122,12 +122,12 @@ pub async fn check(
 }
 
 /// How `deploy` renders the chart on a server that has what the corpus says.
-fn way(chart: &Chart, expect: &Expect) -> Way {
+fn way(chart: &Chart, expect: &Expect) -> RenderMode {
     let capabilities = Capabilities {
         version: "v1.34.0".to_owned(),
         apis: expect.api_versions.clone(),
     };
-    Way::of(chart.templates.iter().map(String::as_str), &capabilities)
+    RenderMode::of(chart.templates.iter().map(String::as_str), &capabilities)
 }
 
 /// The error as people read it.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use deploy::error::{Error, Kind};
-use deploy::event::{Event, Facts, Phase, Report, Reporter, Summary, Unit, WorkloadProgress};
+use deploy::event::{Event, Phase, Report, Reporter, RunFacts, Summary, Unit, WorkloadProgress};
 use deploy::report::github::{Files, GitHub};
 use deploy::report::terminal::{Channel, Size, Terminal};
 use regex::Regex;
@@ -51,12 +51,12 @@ fn tell(reporter: &mut dyn Reporter, text: &str, end: End) {
         waits_for: Some(some()),
     };
     let lines = [workload];
-    let facts = Facts {
-        chart_digest: Some(some()),
-        digests: BTreeMap::from([
-            (some(), some()),
-            ("api".to_owned(), format!("{text}sha256:0")),
-        ]),
+    // Nothing from outside gets into these but what has their form.
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let facts = RunFacts {
+        chart_digest: digest.parse().ok(),
+        digests: BTreeMap::from([("api".parse().unwrap(), digest.parse().unwrap())]),
+        phases: Vec::new(),
         before: Some(1),
         revision: Some(2),
     };
@@ -78,15 +78,15 @@ fn tell(reporter: &mut dyn Reporter, text: &str, end: End) {
             let error = Error::new(kind, text)
                 .details([text, text])
                 .detail(format!("  {text}"))
-                .because(some())
+                .with_source(some())
                 .hint(text)
                 .hint(text);
-            reporter.event(&Event::Learnt(&facts));
+            reporter.event(&Event::RunFacts(&facts));
             reporter.event(&Event::Failed(&error));
         }
         End::Well | End::DryRun => {
             reporter.event(&Event::Done(Phase::Rollout, Duration::from_secs(2)));
-            reporter.event(&Event::Learnt(&facts));
+            reporter.event(&Event::RunFacts(&facts));
             reporter.event(&Event::Finished(&Report {
                 summary: plan,
                 before: Some(1),

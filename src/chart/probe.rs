@@ -6,10 +6,10 @@
 use serde_json::Value;
 
 use super::layout::Layout;
-use super::search::Spot;
+use super::search::ImageLocation;
 use super::sentinel::{Sentinel, Sentinels};
-use super::{Render, names, sight, values};
-use crate::manifest::{Container, Object};
+use super::{Render, label_rules, sentinel_scan, values};
+use crate::manifest::{ContainerImage, Object};
 use crate::signal::{ImageKey, ImageRef};
 use crate::{Error, Kind, Result, text};
 
@@ -18,12 +18,12 @@ const MAX_ROUNDS: usize = 24;
 
 /// A place with the image that it shall carry.
 pub(super) struct Candidate {
-    pub(super) spot: Spot,
+    pub(super) spot: ImageLocation,
     pub(super) image: ImageRef,
     way: usize,
     tried: Vec<usize>,
     /// What the likeliest way gave, where it was not right.
-    first: Option<Bent>,
+    first: Option<Mangled>,
     pub(super) state: State,
 }
 
@@ -36,12 +36,12 @@ pub(super) enum State {
     /// A container carries its sentinel, whole.
     Exact,
     /// It is read, but in none of the ways known.
-    Bent(Bent),
+    Mangled(Mangled),
 }
 
 /// How a place came out wrong.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Bent {
+pub(super) struct Mangled {
     pub(super) why: Why,
     pub(super) told: Vec<String>,
 }
@@ -59,13 +59,13 @@ pub(super) enum Why {
 
 /// A container that carries a candidate's image.
 #[derive(Clone, Debug)]
-pub(super) struct Slot {
+pub(super) struct ContainerSlot {
     pub(super) key: ImageKey,
     object: usize,
     container: usize,
 }
 
-impl Slot {
+impl ContainerSlot {
     pub(super) fn new(key: &ImageKey, object: usize, container: usize) -> Self {
         Self {
             key: key.clone(),
@@ -77,23 +77,27 @@ impl Slot {
 
 /// What the trial found out.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(super) struct ProbeResult {
     pub(super) candidates: Vec<Candidate>,
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Vec<ContainerSlot>,
     /// The objects of the last render, sentinels in them.
     pub(super) objects: Vec<Object>,
     pub(super) notes: Vec<String>,
 }
 
-impl Outcome {
+impl ProbeResult {
     /// Where a slot is.
-    pub(super) fn place(&self, slot: &Slot) -> (&Object, &Container) {
+    pub(super) fn place(&self, slot: &ContainerSlot) -> (&Object, &ContainerImage) {
         let object = &self.objects[slot.object];
         (object, &object.containers[slot.container])
     }
 
     /// The slot of a container.
-    pub(super) fn slot(&self, object: &Object, container: &Container) -> Option<&Slot> {
+    pub(super) fn slot(
+        &self,
+        object: &Object,
+        container: &ContainerImage,
+    ) -> Option<&ContainerSlot> {
         self.slots.iter().find(|slot| {
             let (other, place) = self.place(slot);
             std::ptr::eq(other, object) && std::ptr::eq(place, container)
@@ -102,7 +106,7 @@ impl Outcome {
 }
 
 impl Candidate {
-    pub(super) fn new(spot: Spot, image: ImageRef) -> Self {
+    pub(super) fn new(spot: ImageLocation, image: ImageRef) -> Self {
         Self {
             spot,
             image,
@@ -124,7 +128,7 @@ impl Candidate {
 
     /// It came out wrong: goes on to a way not tried yet, first to one that
     /// keeps what was right, the name or the tag and digest. Whether there is one.
-    fn turn(&mut self, bent: Bent, name: bool, end: bool) -> bool {
+    fn try_next_layout(&mut self, bent: Mangled, name: bool, end: bool) -> bool {
         let bent = self.first.get_or_insert(bent).clone();
         self.tried.push(self.way);
         let now = self.layout();
@@ -142,14 +146,17 @@ impl Candidate {
                 self.way = way;
                 self.state = State::Untried;
             }
-            None => self.state = State::Bent(bent),
+            None => self.state = State::Mangled(bent),
         }
         next.is_some()
     }
 }
 
 /// Renders until every candidate is judged.
-pub(super) async fn run<R: Render>(mut candidates: Vec<Candidate>, render: &R) -> Result<Outcome> {
+pub(super) async fn run<R: Render>(
+    mut candidates: Vec<Candidate>,
+    render: &R,
+) -> Result<ProbeResult> {
     let mut sentinels = Sentinels::default();
     candidates.retain(|candidate| !candidate.spot.ways.is_empty());
     for _ in 0..MAX_ROUNDS {
@@ -168,7 +175,7 @@ pub(super) async fn run<R: Render>(mut candidates: Vec<Candidate>, render: &R) -
             Err(error) => return Err(error),
         };
         let objects = Object::parse(&manifest)?;
-        let mut outcome = Outcome::default();
+        let mut outcome = ProbeResult::default();
         let mut again = false;
         for (at, sentinel) in &made {
             let shared = marks_of_others(&made, *at);
@@ -210,10 +217,10 @@ fn judge(
     sentinel: &Sentinel,
     shared: &[String],
     objects: &[Object],
-    outcome: &mut Outcome,
+    outcome: &mut ProbeResult,
 ) -> bool {
-    let seen = sight::look(objects, candidate, sentinel, shared);
-    let names = names::refused(objects, sentinel, &candidate.image);
+    let seen = sentinel_scan::look(objects, candidate, sentinel, shared);
+    let names = label_rules::refused(objects, sentinel, &candidate.image);
     if !seen.slots.is_empty() && names.is_empty() {
         candidate.state = State::Exact;
         let key = &candidate.spot.key;
@@ -231,17 +238,17 @@ fn judge(
         return false;
     }
     let bent = if seen.slots.is_empty() {
-        Bent {
+        Mangled {
             why: Why::Image,
             told: seen.bent,
         }
     } else {
-        Bent {
+        Mangled {
             why: Why::Name,
             told: names,
         }
     };
-    candidate.turn(bent, seen.name, seen.end)
+    candidate.try_next_layout(bent, seen.name, seen.end)
 }
 
 /// The chart does not render with these sentinels. Where it renders without
@@ -269,11 +276,11 @@ async fn without_culprits<R: Render>(
         let told = said.map(|line| {
             text::line(&one.1.unmask(&line, &candidate.image), text::LINE).into_owned()
         });
-        let bent = Bent {
+        let bent = Mangled {
             why: Why::Render,
             told: told.filter(|line| !line.trim().is_empty()).collect(),
         };
-        candidate.turn(bent, false, false);
+        candidate.try_next_layout(bent, false, false);
         again = true;
     }
     if again {

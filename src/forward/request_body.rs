@@ -14,7 +14,7 @@ use crate::signal::Request;
 
 /// The signal, and who sends it.
 #[derive(Serialize)]
-struct Signal<'a> {
+struct Document<'a> {
     id: &'a str,
     app: &'a str,
     chart: String,
@@ -36,7 +36,7 @@ pub fn document(
         app: request.app.to_string(),
         chart_version: request.version.to_string(),
     };
-    let signal = Signal {
+    let signal = Document {
         id: &deploy.id,
         app: &deploy.app,
         chart: request.chart.to_string(),
@@ -50,7 +50,7 @@ pub fn document(
         who,
     };
     let document = serde_json::to_string(&signal).map_err(|error| {
-        Error::new(Kind::Internal, "the signal cannot be written as JSON").because(error)
+        Error::new(Kind::Internal, "the signal cannot be written as JSON").with_source(error)
     })?;
     Ok((document, deploy))
 }

@@ -9,17 +9,17 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::apply::same_template;
-use crate::exit::Exit;
+use crate::error::{Exit, Kind};
 use crate::manifest::Object;
 use crate::run::Timestamp;
-use crate::signal::{ImageKey, ImageRef};
+use crate::signal::{Digest, ImageKey, ImageRef};
 use crate::state::journal::{self, Entry};
 
 /// Each image's digests in earlier deploys, and when each was last deployed.
 #[derive(Debug, Default)]
-pub(super) struct Earlier(BTreeMap<String, BTreeMap<String, Timestamp>>);
+pub(super) struct PreviousDigests(BTreeMap<String, BTreeMap<String, Timestamp>>);
 
-impl Earlier {
+impl PreviousDigests {
     /// What the journal knows of these images. Of a digest nothing can be said
     /// but that it is one: only tags count.
     pub(super) fn read(state: &Path, images: &BTreeMap<ImageKey, ImageRef>) -> Self {
@@ -40,7 +40,11 @@ impl Earlier {
 
     fn take(&mut self, wanted: &BTreeSet<String>, entry: Entry) {
         // What was applied may be on a node, whatever became of it.
-        let applied = [Exit::Deployed, Exit::RolledBack, Exit::Broken];
+        let applied = [
+            Exit::Deployed,
+            Exit::Failed(Kind::RolledBack),
+            Exit::Failed(Kind::Broken),
+        ];
         let applied = applied.iter().any(|exit| exit.code() == entry.exit);
         if entry.dry_run || !applied {
             return;
@@ -71,18 +75,18 @@ impl Earlier {
 /// told it, `before` the objects of the revision that serves.
 pub(super) fn warnings(
     images: &BTreeMap<ImageKey, ImageRef>,
-    now: &BTreeMap<String, String>,
-    earlier: &Earlier,
+    now: &BTreeMap<ImageKey, Digest>,
+    earlier: &PreviousDigests,
     objects: &[Object],
     before: &[Object],
 ) -> Vec<String> {
     let mut warnings: BTreeMap<String, String> = BTreeMap::new();
     for (key, image) in images {
         let name = image.to_string();
-        let Some(digest) = now.get(key.as_str()) else {
+        let Some(digest) = now.get(key) else {
             continue;
         };
-        let Some((old, at)) = earlier.other(&name, digest) else {
+        let Some((old, at)) = earlier.other(&name, digest.as_str()) else {
             continue;
         };
         let stays = objects
@@ -92,7 +96,7 @@ pub(super) fn warnings(
             warnings.entry(name).or_insert_with(|| {
                 format!(
                     "{key}: {image} means {} now, and meant {} when it was deployed on {}; {stays}. Send the digest, or a tag that never moves",
-                    short(digest),
+                    short(digest.as_str()),
                     short(old),
                     at.strftime("%Y-%m-%d %H:%M UTC"),
                 )
@@ -186,15 +190,15 @@ mod tests {
         Object::parse(&manifest).unwrap()
     }
 
-    fn told(earlier: &Earlier, objects: &[Object], before: &[Object]) -> Vec<String> {
-        let now = BTreeMap::from([("api".to_owned(), digest('b'))]);
+    fn told(earlier: &PreviousDigests, objects: &[Object], before: &[Object]) -> Vec<String> {
+        let now = BTreeMap::from([("api".parse().unwrap(), digest('b').parse().unwrap())]);
         warnings(&images(), &now, earlier, objects, before)
     }
 
     #[test]
     fn a_moved_tag_is_told_where_the_old_image_may_stay() {
         let at = |day: u8| format!("2026-11-{day:02}T10:00:00Z").parse().unwrap();
-        let moved = Earlier(BTreeMap::from([(
+        let moved = PreviousDigests(BTreeMap::from([(
             IMAGE.to_owned(),
             BTreeMap::from([
                 (digest('a'), at(23)),
@@ -219,7 +223,7 @@ mod tests {
             "{same:?}"
         );
         let still = BTreeMap::from([(digest('b'), at(24))]);
-        let still = Earlier(BTreeMap::from([(IMAGE.to_owned(), still)]));
+        let still = PreviousDigests(BTreeMap::from([(IMAGE.to_owned(), still)]));
         assert!(told(&still, &lazy, &[]).is_empty(), "it never moved");
     }
 

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::baseline::Target;
-use super::model::{Kind, What};
+use super::baseline::WatchTarget;
+use super::model::{Kind, ResourceKind};
 
 /// The label of a Job's pods with its name. The newer
 /// `batch.kubernetes.io/job-name` stands beside it since Kubernetes 1.27.
@@ -34,29 +34,35 @@ pub fn labels(object: &Value) -> BTreeMap<String, String> {
 
 /// The selector of all objects of that sort that are the release's; none where
 /// there is no telling.
-pub(super) fn selector(targets: &[Target], namespace: &str, what: What) -> Option<String> {
+pub(super) fn selector(
+    targets: &[WatchTarget],
+    namespace: &str,
+    what: ResourceKind,
+) -> Option<String> {
     let ours = || {
         targets
             .iter()
             .filter(|target| target.id.namespace == namespace)
     };
-    let job = |target: &&Target| target.id.kind == Kind::Job;
+    let job = |target: &&WatchTarget| target.id.kind == Kind::Job;
     match what {
-        What::JobPod => {
+        ResourceKind::JobPod => {
             let names: BTreeSet<_> = ours().filter(job).map(|job| job.id.name.as_str()).collect();
             one_of(JOB_NAME, &names)
         }
-        What::Pod => common(
+        ResourceKind::Pod => common(
             ours().filter(|target| !job(target) && target.id.kind != Kind::PersistentVolumeClaim),
         ),
-        What::ReplicaSet => common(ours().filter(|target| target.id.kind == Kind::Deployment)),
-        What::Workload(_) | What::Event | What::Claim => None,
+        ResourceKind::ReplicaSet => {
+            common(ours().filter(|target| target.id.kind == Kind::Deployment))
+        }
+        ResourceKind::Workload(_) | ResourceKind::Event | ResourceKind::Claim => None,
     }
 }
 
 /// Each label that all of these have, with all the values that it has.
-fn common<'a>(targets: impl Iterator<Item = &'a Target>) -> Option<String> {
-    let targets: Vec<&Target> = targets.collect();
+fn common<'a>(targets: impl Iterator<Item = &'a WatchTarget>) -> Option<String> {
+    let targets: Vec<&WatchTarget> = targets.collect();
     let keys = targets.first()?.labels.keys();
     let requirements = keys.filter_map(|key| {
         let values = targets.iter().map(|target| target.labels.get(key));
@@ -87,11 +93,11 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{Target, What, labels, selector};
+    use super::{ResourceKind, WatchTarget, labels, selector};
 
-    fn target(kind: &str, name: &str, selector: &serde_json::Value) -> Target {
+    fn target(kind: &str, name: &str, selector: &serde_json::Value) -> WatchTarget {
         let object = json!({"kind": kind, "spec": {"selector": {"matchLabels": selector}}});
-        Target::new("shop", kind, name, true, false)
+        WatchTarget::new("shop", kind, name, true, false)
             .unwrap()
             .labelled(labels(&object))
     }
@@ -105,29 +111,36 @@ mod tests {
         );
         let db = target("StatefulSet", "db", &json!({"app": "shop", "part": "db"}));
         let job = target("Job", "migrate", &json!(null));
-        let of = |targets: &[Target], what| selector(targets, "shop", what);
+        let of = |targets: &[WatchTarget], what| selector(targets, "shop", what);
         let all = [api.clone(), db, job.clone()];
         assert_eq!(
-            of(&all, What::Pod).unwrap(),
+            of(&all, ResourceKind::Pod).unwrap(),
             "app in (shop),part in (api,db)"
         );
-        assert_eq!(of(&all, What::JobPod).unwrap(), "job-name in (migrate)");
         assert_eq!(
-            of(&all, What::ReplicaSet).unwrap(),
+            of(&all, ResourceKind::JobPod).unwrap(),
+            "job-name in (migrate)"
+        );
+        assert_eq!(
+            of(&all, ResourceKind::ReplicaSet).unwrap(),
             "app in (shop),old in (x),part in (api)"
         );
-        assert_eq!(of(&all, What::Event), None);
-        assert_eq!(selector(&all, "elsewhere", What::Pod), None);
+        assert_eq!(of(&all, ResourceKind::Event), None);
+        assert_eq!(selector(&all, "elsewhere", ResourceKind::Pod), None);
         // One that tells nothing opens it for all.
         let bare = target("DaemonSet", "agent", &json!({}));
-        assert_eq!(of(&[api, bare], What::Pod), None);
+        assert_eq!(of(&[api, bare], ResourceKind::Pod), None);
     }
 
     #[test]
     fn a_selector_is_never_bent() {
         for value in ["a)", "a,b", "", "a b", "ä"] {
             let odd = target("Deployment", "api", &json!({"app": value}));
-            assert_eq!(selector(&[odd], "shop", What::Pod), None, "{value:?}");
+            assert_eq!(
+                selector(&[odd], "shop", ResourceKind::Pod),
+                None,
+                "{value:?}"
+            );
         }
     }
 }

@@ -44,7 +44,7 @@ watched! {
 }
 
 /// An object of kind `K` as far as it is judged.
-pub(super) struct Seen<K> {
+pub(super) struct Trimmed<K> {
     /// Name, namespace and version alone.
     meta: ObjectMeta,
     /// What it tells.
@@ -52,7 +52,7 @@ pub(super) struct Seen<K> {
     kind: PhantomData<fn() -> K>,
 }
 
-impl<K> Clone for Seen<K> {
+impl<K> Clone for Trimmed<K> {
     fn clone(&self) -> Self {
         Self {
             meta: self.meta.clone(),
@@ -62,15 +62,15 @@ impl<K> Clone for Seen<K> {
     }
 }
 
-impl<K> fmt::Debug for Seen<K> {
+impl<K> fmt::Debug for Trimmed<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seen")
+        f.debug_struct("Trimmed")
             .field("change", &self.change)
             .finish_non_exhaustive()
     }
 }
 
-impl<'de, K: Watched> Deserialize<'de> for Seen<K> {
+impl<'de, K: Watched> Deserialize<'de> for Trimmed<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut object = K::deserialize(deserializer)?;
         let whole = object.meta_mut();
@@ -88,7 +88,7 @@ impl<'de, K: Watched> Deserialize<'de> for Seen<K> {
     }
 }
 
-impl<K: Watched> Resource for Seen<K> {
+impl<K: Watched> Resource for Trimmed<K> {
     type DynamicType = ();
     type Scope = K::Scope;
 

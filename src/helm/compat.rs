@@ -17,7 +17,7 @@ pub const NEXT: semver::Version = semver::Version::new(5, 0, 0);
 
 /// How one helm wants to be spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
+pub enum HelmMajor {
     /// Helm 3
     Three,
     /// Helm 4
@@ -35,8 +35,8 @@ pub enum Wait {
     PollButJobs,
 }
 
-impl Dialect {
-    /// The dialect of a helm of that version; an error outside of what is
+impl HelmMajor {
+    /// The major of a helm of that version; an error outside of what is
     /// supported.
     pub fn of(version: &semver::Version) -> Result<Self> {
         // A pre-release counts as what it leads to.
@@ -145,23 +145,23 @@ pub fn listed(value: &std::ffi::OsStr) -> OsString {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Dialect, Wait, kubernetes, listed, version};
+    use super::{HelmMajor, Wait, kubernetes, listed, version};
 
     #[test]
     fn versions_are_read_and_judged() {
-        for (printed, dialect) in [
-            ("v3.22.0", Some(Dialect::Three)),
-            ("v3.14.0\n", Some(Dialect::Three)),
-            ("v4.3.1", Some(Dialect::Four)),
-            ("v4.0.0-rc.1", Some(Dialect::Four)),
-            ("3.18.4+unstable", Some(Dialect::Three)),
+        for (printed, major) in [
+            ("v3.22.0", Some(HelmMajor::Three)),
+            ("v3.14.0\n", Some(HelmMajor::Three)),
+            ("v4.3.1", Some(HelmMajor::Four)),
+            ("v4.0.0-rc.1", Some(HelmMajor::Four)),
+            ("3.18.4+unstable", Some(HelmMajor::Three)),
             ("v3.13.3", None),
             ("v2.17.0", None),
             ("v5.0.0", None),
             ("v5.0.0-alpha.1", None),
         ] {
-            let found = Dialect::of(&version(printed).unwrap());
-            assert_eq!(found.as_ref().ok(), dialect.as_ref(), "{printed}");
+            let found = HelmMajor::of(&version(printed).unwrap());
+            assert_eq!(found.as_ref().ok(), major.as_ref(), "{printed}");
             if let Err(error) = found {
                 assert!(error.to_string().contains("3.14.0 or newer"), "{error}");
             }
@@ -187,19 +187,23 @@ mod tests {
 
     #[test]
     fn the_differences() {
-        for (dialect, wait, flags) in [
-            (Dialect::Three, Wait::Watch, "--wait --wait-for-jobs"),
-            (Dialect::Three, Wait::Poll, "--wait --wait-for-jobs"),
-            (Dialect::Three, Wait::PollButJobs, "--wait"),
-            (Dialect::Four, Wait::Watch, "--wait=watcher --wait-for-jobs"),
-            (Dialect::Four, Wait::Poll, "--wait=legacy --wait-for-jobs"),
-            (Dialect::Four, Wait::PollButJobs, "--wait=legacy"),
+        for (major, wait, flags) in [
+            (HelmMajor::Three, Wait::Watch, "--wait --wait-for-jobs"),
+            (HelmMajor::Three, Wait::Poll, "--wait --wait-for-jobs"),
+            (HelmMajor::Three, Wait::PollButJobs, "--wait"),
+            (
+                HelmMajor::Four,
+                Wait::Watch,
+                "--wait=watcher --wait-for-jobs",
+            ),
+            (HelmMajor::Four, Wait::Poll, "--wait=legacy --wait-for-jobs"),
+            (HelmMajor::Four, Wait::PollButJobs, "--wait=legacy"),
         ] {
-            assert_eq!(dialect.wait(wait).join(" "), flags);
+            assert_eq!(major.wait(wait).join(" "), flags);
         }
-        assert_eq!(Dialect::Three.conflicts(true), None);
-        assert_eq!(Dialect::Four.conflicts(false), None);
-        assert_eq!(Dialect::Four.conflicts(true), Some("--force-conflicts"));
+        assert_eq!(HelmMajor::Three.conflicts(true), None);
+        assert_eq!(HelmMajor::Four.conflicts(false), None);
+        assert_eq!(HelmMajor::Four.conflicts(true), Some("--force-conflicts"));
     }
 
     #[test]

@@ -13,16 +13,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::baseline::{Baseline, Target};
-use super::cause::{Cause, Doom};
-use super::confirm;
+use super::baseline::{Baseline, WatchTarget};
+use super::cache::ReleaseCache;
+use super::cause::{Cause, TerminalFailure};
+use super::informers::{Informer, InformerEvent, can_stream, spawn, wanted};
 use super::logs::Logs;
-use super::model::Moment;
-use super::narrow::selector;
-use super::progress::{Told, progress};
+use super::model::Elapsed;
+use super::progress::{ReportedProgress, progress};
+use super::recheck;
+use super::selectors::selector;
 use super::verdict::{judge, most_telling};
-use super::watches::{Ground, News, can_stream, spawn, wanted};
-use super::world::World;
 use crate::event::{Event, Events};
 
 /// How long the first lists may take before helm goes ahead unwatched.
@@ -42,7 +42,7 @@ const QUEUE: usize = 1024;
 
 /// What the pipeline knows besides the targets.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct RolloutContext {
     /// The server's version, as it tells it: `v1.34.4+k3s1`.
     pub server: String,
     /// The whole budget of the rollout.
@@ -54,23 +54,28 @@ pub struct Known {
 }
 
 /// A rollout under watch.
-pub struct Watch {
+pub struct RolloutWatcher {
     client: Client,
-    world: World,
+    world: ReleaseCache,
     baseline: Baseline,
     started: Instant,
-    news: mpsc::Receiver<News>,
+    news: mpsc::Receiver<InformerEvent>,
     facts_from: Option<Instant>,
-    told: Told,
+    told: ReportedProgress,
     logs: Logs,
     _watches: JoinSet<()>,
 }
 
-impl Watch {
+impl RolloutWatcher {
     /// Lists what the targets' namespaces hold and watches it from there. Call it
     /// right before helm: what is seen now is what all that follows is compared
     /// with. Says once what cannot be watched; it never fails a deploy.
-    pub async fn start(client: Client, targets: &[Target], known: Known, events: &Events) -> Self {
+    pub async fn start(
+        client: Client,
+        targets: &[WatchTarget],
+        known: RolloutContext,
+        events: &Events,
+    ) -> Self {
         let started = Instant::now();
         let (sender, mut news) = mpsc::channel(QUEUE);
         let mut watches = JoinSet::new();
@@ -79,7 +84,7 @@ impl Watch {
         for (namespace, kinds) in wanted(targets) {
             pending += kinds.len();
             for what in kinds {
-                let ground = Ground {
+                let ground = Informer {
                     client: client.clone(),
                     selector: selector(targets, &namespace, what),
                     namespace: namespace.clone(),
@@ -90,28 +95,28 @@ impl Watch {
             }
         }
         drop(sender);
-        let mut world = World::of(targets);
+        let mut world = ReleaseCache::of(targets);
         let deadline = started + FIRST_LISTS;
         let mut blind = BTreeSet::new();
         while pending > 0 {
             match timeout_at(deadline, news.recv()).await {
-                Ok(Some(News::Change(change))) => {
-                    world.apply(change, Moment::default());
+                Ok(Some(InformerEvent::Change(change))) => {
+                    world.apply(change, Elapsed::default());
                 }
-                Ok(Some(News::Listed)) => pending -= 1,
-                Ok(Some(News::Blind(what, namespace, why))) => {
+                Ok(Some(InformerEvent::Listed)) => pending -= 1,
+                Ok(Some(InformerEvent::Blind(what, namespace, why))) => {
                     pending -= 1;
-                    world.close_eyes(what, namespace);
+                    world.mark_unwatchable(what, namespace);
                     blind.insert(why);
                 }
                 Ok(None) => break,
                 Err(_) => {
                     // What comes later could not be told from what was before.
                     watches.abort_all();
-                    world = World::of(targets);
+                    world = ReleaseCache::of(targets);
                     for (namespace, kinds) in wanted(targets) {
                         for what in kinds {
-                            world.close_eyes(what, namespace.clone());
+                            world.mark_unwatchable(what, namespace.clone());
                         }
                     }
                     blind = BTreeSet::from(["the cluster did not answer in time".to_owned()]);
@@ -126,7 +131,7 @@ impl Watch {
         let mut baseline = Baseline::of(&world, known.budget);
         baseline.requested = known.requested;
         baseline.promised = known.promised;
-        let told = Told::of(progress(&world), Moment(started.elapsed()));
+        let told = ReportedProgress::of(progress(&world), Elapsed(started.elapsed()));
         let logs = Logs::new(client.clone());
         Self {
             client,
@@ -143,7 +148,7 @@ impl Watch {
 
     /// Returns when the release cannot come right by waiting, else never. May be
     /// dropped and called again at any time.
-    pub async fn doomed(&mut self, events: &Events) -> Doom {
+    pub async fn stalled(&mut self, events: &Events) -> TerminalFailure {
         let mut open = true;
         loop {
             // First what is known: the call before may have been dropped between
@@ -151,10 +156,10 @@ impl Watch {
             self.tell(events);
             self.logs.follow_hooks(&self.world);
             self.learn().await;
-            if let Some(doom) = self.judge()
-                && self.stands(&doom).await
+            if let Some(failure) = self.judge()
+                && self.stands(&failure).await
             {
-                return doom;
+                return failure;
             }
             self.take_in(&mut open, events).await;
         }
@@ -162,8 +167,12 @@ impl Watch {
 
     /// A last look when helm has ended by itself, as it does at once when a hook
     /// fails: what the watches still bring within this time is judged, too.
-    pub async fn last_look(&mut self, within: Duration, events: &Events) -> Option<Doom> {
-        timeout(within, self.doomed(events)).await.ok()
+    pub async fn last_look(
+        &mut self,
+        within: Duration,
+        events: &Events,
+    ) -> Option<TerminalFailure> {
+        timeout(within, self.stalled(events)).await.ok()
     }
 
     /// Takes in what helm has seen already when it is content: else the last that
@@ -185,7 +194,7 @@ impl Watch {
     }
 
     /// The release's objects as last seen.
-    pub const fn world(&self) -> &World {
+    pub const fn world(&self) -> &ReleaseCache {
         &self.world
     }
 
@@ -204,11 +213,11 @@ impl Watch {
         &self.client
     }
 
-    fn now(&self) -> Moment {
-        Moment(self.started.elapsed())
+    fn now(&self) -> Elapsed {
+        Elapsed(self.started.elapsed())
     }
 
-    fn judge(&self) -> Option<Doom> {
+    fn judge(&self) -> Option<TerminalFailure> {
         most_telling(judge(&self.world, &self.baseline, self.now()))
     }
 
@@ -224,19 +233,19 @@ impl Watch {
                 break;
             }
             match timeout_at(until, self.news.recv()).await {
-                Ok(Some(News::Change(change))) => {
-                    let now = Moment(self.started.elapsed());
+                Ok(Some(InformerEvent::Change(change))) => {
+                    let now = Elapsed(self.started.elapsed());
                     if self.world.apply(change, now).is_some() && !changed {
                         changed = true;
                         until = Instant::now() + TOGETHER;
                     }
                     count += 1;
                 }
-                Ok(Some(News::Blind(what, namespace, why))) => {
-                    self.world.close_eyes(what, namespace);
+                Ok(Some(InformerEvent::Blind(what, namespace, why))) => {
+                    self.world.mark_unwatchable(what, namespace);
                     events.note(format!("the rollout is no longer watched in full: {why}"));
                 }
-                Ok(Some(News::Listed)) => {}
+                Ok(Some(InformerEvent::Listed)) => {}
                 Ok(None) => *open = false,
                 Err(_) => break,
             }
@@ -245,7 +254,7 @@ impl Watch {
 
     /// Asks for nodes, classes and volumes where a verdict may hang on them.
     async fn learn(&mut self) {
-        if !confirm::needs_facts(&self.world)
+        if !recheck::needs_facts(&self.world)
             || self
                 .facts_from
                 .is_some_and(|from| from.elapsed() < AGAIN * 5)
@@ -257,18 +266,18 @@ impl Watch {
 
     async fn refresh(&mut self) {
         // Nothing is taken away before the answer is here: this may be dropped.
-        let mut facts = confirm::facts(&self.client).await;
+        let mut facts = recheck::facts(&self.client).await;
         facts.present = std::mem::take(&mut self.baseline.facts.present);
         self.baseline.facts = facts;
         self.facts_from = Some(Instant::now());
     }
 
-    /// Whether a doom still stands when it is looked at once more.
-    async fn stands(&mut self, doom: &Doom) -> bool {
-        match &doom.cause {
-            Cause::Missing { kind, name, key } => match confirm::exists(
+    /// Whether a failure still stands when it is looked at once more.
+    async fn stands(&mut self, failure: &TerminalFailure) -> bool {
+        match &failure.cause {
+            Cause::Missing { kind, name, key } => match recheck::exists(
                 &self.client,
-                &doom.workload.namespace,
+                &failure.workload.namespace,
                 kind,
                 name,
                 key.as_deref(),
@@ -286,8 +295,9 @@ impl Watch {
                 if self.facts_from.is_none_or(|from| from.elapsed() > AGAIN) {
                     self.refresh().await;
                 }
-                self.judge()
-                    .is_some_and(|again| again.rule == doom.rule && again.workload == doom.workload)
+                self.judge().is_some_and(|again| {
+                    again.rule == failure.rule && again.workload == failure.workload
+                })
             }
             _ => true,
         }

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Course, failure};
+use super::{Run, failure};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Phase, Report, Summary};
-use crate::forward::{self, Call};
+use crate::forward::{self, ForwardCall};
 use crate::plan::forward::Forward;
 
 /// A dry run sends nothing: what a controller makes of one is not known.
 pub(super) async fn to(
-    course: &mut Course<'_>,
+    run: &mut Run<'_>,
     forward: &Forward,
     summary: Summary,
     begun: Instant,
 ) -> Result<Report> {
-    let plan = course.plan;
+    let plan = run.plan;
     let mut report = Report {
         summary,
         before: None,
@@ -30,31 +30,28 @@ pub(super) async fn to(
         took: Duration::ZERO,
     };
     if !plan.dry_run {
-        let phase = course.begin(Phase::Forward);
-        let (document, deploy) =
-            forward::document(&plan.request, course.run, course.who, course.left())?;
-        let call = Call {
+        let phase = run.begin(Phase::Forward);
+        let (document, deploy) = forward::document(&plan.request, run.id, run.who, run.left())?;
+        let call = ForwardCall {
             forward,
             document,
             deploy,
             budget: plan.budget,
-            deadline: course.deadline,
+            deadline: run.deadline,
             environment: &plan.environment,
-            events: course.events,
-            cancel: course.cancel,
+            events: run.events,
+            cancel: run.cancel,
         };
         let done = match forward::send(&call).await {
             Ok(done) => done,
-            Err(error) => return Err(shown(course, error)),
+            Err(error) => return Err(shown(run, error)),
         };
         if let Some(message) = &done.message {
-            course.events.note(message);
+            run.events.note(message);
         }
-        (report.before, report.revision) = (done.before, done.revision);
-        (course.ledger.before, course.ledger.revision) = (done.before, done.revision);
-        course.ledger.chart_digest = done.chart_digest;
-        course.ledger.digests = done.digests;
-        course.end(Phase::Forward, phase);
+        (report.before, report.revision) = (done.facts.before, done.facts.revision);
+        run.facts = done.facts;
+        run.end(Phase::Forward, phase);
     }
     report.took = begun.elapsed();
     Ok(report)
@@ -62,23 +59,22 @@ pub(super) async fn to(
 
 /// A controller's evidence may hold logs: it is kept on the node, and shown
 /// where logs may be.
-fn shown(course: &mut Course<'_>, error: Error) -> Error {
+fn shown(run: &mut Run<'_>, error: Error) -> Error {
     let evidence = error.evidence();
     // Of a node that is not ready there is nothing but our own words.
     if evidence.is_empty() || error.kind() == Kind::Node {
         return error;
     }
     let lines: Vec<String> = std::iter::once(error.to_string()).chain(evidence).collect();
-    let kept = failure::keep(course, &lines);
-    course.ledger.evidence = lines;
-    if course.show_logs {
+    let kept = failure::keep(run, lines);
+    if run.show_logs {
         return error;
     }
     let error = error.without_details();
     if kept {
         error.hint(format!(
             "what it said besides is kept on the node: deploy show {}",
-            course.run
+            run.id
         ))
     } else {
         error

@@ -4,17 +4,17 @@
 //! It never refuses what it cannot see: an object that may not be read is no
 //! obstacle here, and helm has the last word.
 
-use super::Course;
-use super::look::Found;
+use super::Run;
+use super::preflight::ReleaseObservation;
 use crate::chart::Proof;
-use crate::chart::live::{Obstacle, immutable, is_worth_reading, unserved};
+use crate::chart::immutability::{Obstacle, immutable, is_worth_reading, unserved};
 use crate::cluster::objects::{Name, read};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Object;
 
 /// Fails with [`Kind::Chart`], naming the first obstacle and the cure of each.
-pub(super) async fn none(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<()> {
-    let namespace = &course.plan.namespace;
+pub(super) async fn none(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof) -> Result<()> {
+    let namespace = &run.plan.namespace;
     let is_upgrade = found.is_upgrade();
     let apis = &found.cluster.capabilities.apis;
     let served = |version: &str, kind: &str| {
@@ -24,7 +24,7 @@ pub(super) async fn none(course: &Course<'_>, found: &Found, proof: &Proof) -> R
     let mut obstacles = unserved(&proof.objects, &found.chart, is_upgrade, served);
     // What a first install finds there already is not the release's: helm refuses that itself.
     if is_upgrade {
-        let live = course.unless_cancelled(live(course, found, proof)).await?;
+        let live = run.unless_cancelled(live(run, found, proof)).await?;
         obstacles.extend(immutable(&proof.objects, &live, namespace));
     }
     refuse(obstacles)
@@ -32,8 +32,12 @@ pub(super) async fn none(course: &Course<'_>, found: &Found, proof: &Proof) -> R
 
 /// The live objects that the render may be unable to change, each by its name:
 /// usually none at all.
-async fn live(course: &Course<'_>, found: &Found, proof: &Proof) -> Result<Vec<serde_json::Value>> {
-    let namespace = &course.plan.namespace;
+async fn live(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    proof: &Proof,
+) -> Result<Vec<serde_json::Value>> {
+    let namespace = &run.plan.namespace;
     let before: Vec<Object> = found
         .serving()
         .and_then(|record| Object::parse(&record.manifest).ok())

@@ -1,16 +1,16 @@
 //! Which containers of a render carry a sentinel, whole or in part.
 
+use super::probe::{Candidate, ContainerSlot};
 use super::reference::Reference;
 use super::sentinel::Sentinel;
-use super::trial::{Candidate, Slot};
 use crate::manifest::Object;
 use crate::text;
 
 /// What a render shows of one candidate.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct SentinelScan {
     /// The containers that carry the sentinel, whole.
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Vec<ContainerSlot>,
     /// Images that carry a part of it, as people read them.
     pub(super) bent: Vec<String>,
     /// Whether one of those has the whole name right.
@@ -26,8 +26,8 @@ pub(super) fn look(
     candidate: &Candidate,
     sentinel: &Sentinel,
     shared: &[String],
-) -> Seen {
-    let mut seen = Seen::default();
+) -> SentinelScan {
+    let mut seen = SentinelScan::default();
     let name = sentinel.image.name();
     let whole = sentinel.image.to_string();
     let marks: Vec<&String> = sentinel
@@ -46,8 +46,11 @@ pub(super) fn look(
                 .as_ref()
                 .is_some_and(|found| found.is(&sentinel.image))
             {
-                seen.slots
-                    .push(Slot::new(&candidate.spot.key, object_at, container_at));
+                seen.slots.push(ContainerSlot::new(
+                    &candidate.spot.key,
+                    object_at,
+                    container_at,
+                ));
             } else if marks.iter().any(|mark| carries(&container.image, mark)) {
                 seen.name |= found.is_some_and(|found| found.name == name);
                 seen.end |= container.image.ends_with(&whole[name.len()..]);

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::dialect;
+use super::compat;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Plan;
-use crate::process;
 use crate::process::cancel::{Cancel, cancelled};
-use crate::process::runner::{Call, Runner, Stopped};
-use crate::text;
+use crate::process::runner::{Invocation, Runner, StopReason};
+use crate::{process, text};
 
 /// Helm tells its version in 0.05 s; a cold disk may take its time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,11 +52,11 @@ pub fn locate(plan: &Plan) -> Result<PathBuf> {
 
 /// The version that the runner's helm tells.
 pub(super) async fn version(runner: &Runner, cancel: &Cancel) -> Result<semver::Version> {
-    let call = Call {
+    let call = Invocation {
         args: ["version", "--template", "{{.Version}}"]
             .map(Into::into)
             .to_vec(),
-        ..Call::default()
+        ..Invocation::default()
     };
     let ran = runner
         .run(
@@ -69,7 +68,7 @@ pub(super) async fn version(runner: &Runner, cancel: &Cancel) -> Result<semver::
         .await?;
     let helm = runner.helm();
     match ran.stopped {
-        Some(Stopped::Cancelled(signal)) => return Err(cancelled(signal)),
+        Some(StopReason::Cancelled(signal)) => return Err(cancelled(signal)),
         Some(_) => {
             return Err(unusable(
                 helm,
@@ -86,7 +85,7 @@ pub(super) async fn version(runner: &Runner, cancel: &Cancel) -> Result<semver::
             unusable(helm, "it cannot tell its version").details(text::tail(&ran.stderr, 5))
         );
     }
-    dialect::version(&ran.stdout)
+    compat::version(&ran.stdout)
 }
 
 fn unusable(helm: &Path, why: &str) -> Error {

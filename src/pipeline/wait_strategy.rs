@@ -1,26 +1,25 @@
 //! How helm waits for a rollout: in a way that it may, and for nothing that
 //! cannot come.
 
-use super::Course;
-use super::look::Found;
+use super::Run;
+use super::preflight::ReleaseObservation;
 use crate::cluster::discovery::{self, WATCHED};
 use crate::error::Result;
-use crate::helm::{Dialect, Wait};
+use crate::helm::{HelmMajor, Wait};
 use crate::manifest::Object;
 
 /// How helm may wait. Helm 4 does it by watching; where we may not, it waits as
 /// Helm 3 does.
-pub(super) async fn allowed(course: &Course<'_>, found: &Found) -> Result<Wait> {
-    if !found.helm.dialect().watches() {
+pub(super) async fn allowed(run: &Run<'_>, found: &ReleaseObservation) -> Result<Wait> {
+    if !found.helm.major().watches() {
         return Ok(Wait::Watch);
     }
     let client = &found.cluster.client;
-    let may = discovery::may_watch(client, &course.plan.namespace, &WATCHED);
-    if course.unless_cancelled(may).await? {
+    let may = discovery::may_watch(client, &run.plan.namespace, &WATCHED);
+    if run.unless_cancelled(may).await? {
         return Ok(Wait::Watch);
     }
-    course
-        .events
+    run.events
         .note("we may not watch in this namespace, so helm waits in its older way (--wait=legacy)");
     Ok(Wait::Poll)
 }
@@ -28,19 +27,19 @@ pub(super) async fn allowed(course: &Course<'_>, found: &Found) -> Result<Wait> 
 /// How helm, which may wait so, waits for these objects; a note says what it
 /// does not wait for.
 pub(super) fn suited(
-    course: &Course<'_>,
-    found: &Found,
+    run: &Run<'_>,
+    found: &ReleaseObservation,
     allowed: Wait,
     objects: &[Object],
 ) -> Wait {
-    let (wait, why) = suit(found.helm.dialect(), allowed, objects);
+    let (wait, why) = suit(found.helm.major(), allowed, objects);
     if let Some(why) = why {
-        course.events.note(why);
+        run.events.note(why);
     }
     wait
 }
 
-fn suit(dialect: Dialect, allowed: Wait, objects: &[Object]) -> (Wait, Option<String>) {
+fn suit(major: HelmMajor, allowed: Wait, objects: &[Object]) -> (Wait, Option<String>) {
     let find = |is: fn(&Object) -> bool| {
         let mut own = objects.iter().filter(|object| object.hooks.is_empty());
         own.find(|object| is(object))
@@ -49,7 +48,7 @@ fn suit(dialect: Dialect, allowed: Wait, objects: &[Object]) -> (Wait, Option<St
         let why = format!("{job} is suspended, so helm waits for no Job but hooks");
         return (Wait::PollButJobs, Some(why));
     }
-    let watches = dialect.watches() && allowed == Wait::Watch;
+    let watches = major.watches() && allowed == Wait::Watch;
     match find(is_replaced_by_hand).filter(|_| watches) {
         Some(set) => {
             let why = format!(
@@ -97,8 +96,8 @@ mod tests {
         let job = object("Job", "suspend: false", "");
         let plain = format!("{hook}---\n{rolling}---\n{set}---\n{job}");
         let both = format!("{plain}---\n{by_hand}---\n{suspended}");
-        let (three, four) = (Dialect::Three, Dialect::Four);
-        for (dialect, allowed, manifest, wait, named) in [
+        let (three, four) = (HelmMajor::Three, HelmMajor::Four);
+        for (major, allowed, manifest, wait, named) in [
             (three, Wait::Watch, &plain, Wait::Watch, None),
             (four, Wait::Watch, &plain, Wait::Watch, None),
             (four, Wait::Poll, &plain, Wait::Poll, None),
@@ -116,8 +115,8 @@ mod tests {
             (four, Wait::Watch, &both, Wait::PollButJobs, Some("Job")),
         ] {
             let objects = Object::parse(manifest).unwrap();
-            let (chosen, why) = suit(dialect, allowed, &objects);
-            assert_eq!(chosen, wait, "{dialect:?} {allowed:?}\n{manifest}");
+            let (chosen, why) = suit(major, allowed, &objects);
+            assert_eq!(chosen, wait, "{major:?} {allowed:?}\n{manifest}");
             let words = why.unwrap_or_default();
             assert_eq!(named.is_some(), !words.is_empty(), "{words}");
             assert!(words.contains(named.unwrap_or_default()), "{words}");

@@ -12,7 +12,7 @@ use crate::text;
 
 /// What an answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum RegistryError {
     /// It is definitely not there.
     NotFound,
     /// Refused: no access, or not there; or the credentials are dead.
@@ -37,7 +37,7 @@ pub enum Answer {
 
 /// Reads the words of a failed `helm pull`, or the chain of causes of a failed
 /// request: both say status and code of the registry.
-pub fn read(said: &str) -> Answer {
+pub fn read(said: &str) -> RegistryError {
     let said = plain(said);
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let status = status(&said);
@@ -46,7 +46,7 @@ pub fn read(said: &str) -> Answer {
         "getting credentials",
         "docker-credential",
     ]) {
-        return Answer::Credentials;
+        return RegistryError::Credentials;
     }
     // A proxy may answer with a status of its own, so that it comes first.
     if has(&[
@@ -55,20 +55,20 @@ pub fn read(said: &str) -> Answer {
         "tunnel",
         "proxy connect",
     ]) {
-        Answer::Proxy
+        RegistryError::Proxy
     } else if has(&[
         "x509:",
         "tls: failed to verify",
         "invalid peer certificate",
         "unknownissuer",
     ]) {
-        Answer::Untrusted
+        RegistryError::Untrusted
     } else if has(&["read_package", "insufficient_scope"]) {
-        Answer::NoRight
+        RegistryError::NoRight
     } else if matches!(status, Some(401 | 403))
         || has(&["unauthorized", "denied: ", "not authorized"])
     {
-        Answer::Denied
+        RegistryError::Denied
     } else if status == Some(404)
         || has(&[
             "not found",
@@ -78,9 +78,9 @@ pub fn read(said: &str) -> Answer {
             "name_unknown",
         ])
     {
-        Answer::NotFound
+        RegistryError::NotFound
     } else if status == Some(429) || has(&["toomanyrequests"]) {
-        Answer::Throttled
+        RegistryError::Throttled
     } else if matches!(status, Some(500..=599))
         || has(&[
             ": eof",
@@ -94,7 +94,7 @@ pub fn read(said: &str) -> Answer {
             "incomplete message",
         ])
     {
-        Answer::Unavailable
+        RegistryError::Unavailable
     } else if has(&[
         "no such host",
         "connection refused",
@@ -103,9 +103,9 @@ pub fn read(said: &str) -> Answer {
         "dns error",
         "failed to lookup",
     ]) {
-        Answer::Unreachable
+        RegistryError::Unreachable
     } else {
-        Answer::Unknown
+        RegistryError::Unknown
     }
 }
 
@@ -130,7 +130,7 @@ fn status(said: &str) -> Option<u16> {
 
 /// What was asked of the registry.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct RegistryRequest {
     /// Chart or image, as people write it: `oci://ghcr.io/acme/charts/shop 1.0.0`.
     pub what: String,
     /// The file that holds credentials for the registry, where there is one.
@@ -141,36 +141,36 @@ pub struct Asked {
 
 /// The error of an answer. Only what is not there, or not for us, is the
 /// registry's matter; what the node can mend is the node's.
-pub fn error(answer: Answer, asked: &Asked, said: &str) -> Error {
+pub fn error(answer: RegistryError, asked: &RegistryRequest, said: &str) -> Error {
     let what = text::line(&asked.what, 300);
     let new = |kind: Kind, why: &str| {
         Error::new(kind, format!("{what}: {why}")).details(text::tail(said.trim(), 3))
     };
     match answer {
-        Answer::NotFound => new(Kind::Registry, "ghcr.io does not have it (404)")
+        RegistryError::NotFound => new(Kind::Registry, "ghcr.io does not have it (404)")
             .hint("push it first, and see that the version or tag in the signal is the one that was pushed"),
-        Answer::Denied => denied(asked, said),
-        Answer::NoRight => new(Kind::Registry, "ghcr.io knows our credentials, but they may not read it")
+        RegistryError::Denied => denied(asked, said),
+        RegistryError::NoRight => new(Kind::Registry, "ghcr.io knows our credentials, but they may not read it")
             .details(stored(asked))
             .hint("give their owner read access: the package's settings, Manage access; the token needs read:packages"),
-        Answer::Throttled => new(Kind::Registry, "ghcr.io refuses so many requests (429)").hint("send the signal again in a few minutes"),
-        Answer::Unavailable => new(Kind::Registry, "ghcr.io did not answer well")
+        RegistryError::Throttled => new(Kind::Registry, "ghcr.io refuses so many requests (429)").hint("send the signal again in a few minutes"),
+        RegistryError::Unavailable => new(Kind::Registry, "ghcr.io did not answer well")
             .hint("see githubstatus.com, then send the signal again"),
-        Answer::Untrusted => new(Kind::Node, "the certificate of ghcr.io is not trusted here")
+        RegistryError::Untrusted => new(Kind::Node, "the certificate of ghcr.io is not trusted here")
             .hint("install the CA of your proxy, or name it in deploy.toml: [env] SSL_CERT_FILE = \"/path\""),
-        Answer::Proxy => new(Kind::Node, "the proxy does not lead to ghcr.io")
+        RegistryError::Proxy => new(Kind::Node, "the proxy does not lead to ghcr.io")
             .hint("see HTTPS_PROXY and NO_PROXY: those of deploy.toml, [env], else of the environment that deploy was called with"),
-        Answer::Unreachable => new(Kind::Node, "ghcr.io cannot be reached from this node")
+        RegistryError::Unreachable => new(Kind::Node, "ghcr.io cannot be reached from this node")
             .hint("see the node's DNS, routes and firewall; where it needs a proxy, set HTTPS_PROXY in deploy.toml, [env]"),
-        Answer::Credentials => new(Kind::Node, "the stored credentials for ghcr.io cannot be had")
+        RegistryError::Credentials => new(Kind::Node, "the stored credentials for ghcr.io cannot be had")
             .details(stored(asked))
             .hint("see that the credential helper that is named there is installed and works"),
-        Answer::Unknown => new(Kind::Registry, "ghcr.io did not give it")
+        RegistryError::Unknown => new(Kind::Registry, "ghcr.io did not give it")
             .hint("send the signal again; if it stays, run `helm pull` by hand on the node as this user"),
     }
 }
 
-fn denied(asked: &Asked, said: &str) -> Error {
+fn denied(asked: &RegistryRequest, said: &str) -> Error {
     let what = text::line(&asked.what, 300);
     let Some(file) = &asked.stored else {
         return Error::new(
@@ -194,7 +194,7 @@ fn denied(asked: &Asked, said: &str) -> Error {
         .hint("if it was never pushed: push it; a private package and a missing one look the same from outside")
 }
 
-fn stored(asked: &Asked) -> Option<String> {
+fn stored(asked: &RegistryRequest) -> Option<String> {
     asked
         .stored
         .as_ref()
@@ -212,7 +212,7 @@ pub fn dead_credentials(file: &std::path::Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Asked, error, read};
+    use super::{RegistryError, RegistryRequest, error, read};
     use crate::error::Kind;
 
     const MANIFEST: &str = "Error: failed to perform \"FetchReference\" on source: GET \"https://ghcr.io/v2/acme/charts/shop/manifests/1.0.0\": ";
@@ -222,60 +222,66 @@ mod tests {
         for (said, answer) in [
             (
                 "GET \"https://ghcr.io/token?scope=x\": response status code 401: unauthorized: authentication required",
-                Answer::Denied,
+                RegistryError::Denied,
             ),
-            ("response status code 403: denied: denied", Answer::Denied),
+            (
+                "response status code 403: denied: denied",
+                RegistryError::Denied,
+            ),
             (
                 "response status code 403: denied: requested access to the resource is denied",
-                Answer::Denied,
+                RegistryError::Denied,
             ),
             (
                 "response status code 403: denied: permission_denied: read_package",
-                Answer::NoRight,
+                RegistryError::NoRight,
             ),
             (
                 "response status code 500: unknown: unknown error",
-                Answer::Unavailable,
+                RegistryError::Unavailable,
             ),
             (
                 "response status code 503: Service Unavailable",
-                Answer::Unavailable,
+                RegistryError::Unavailable,
             ),
             (
                 "response status code 429: toomanyrequests: retry later",
-                Answer::Throttled,
+                RegistryError::Throttled,
             ),
-            ("EOF", Answer::Unavailable),
+            ("EOF", RegistryError::Unavailable),
             (
                 "read failed: expected content size of 842, got 100, for digest sha256:0a5e: unexpected EOF",
-                Answer::Unavailable,
+                RegistryError::Unavailable,
             ),
             (
                 "exec: \"docker-credential-nope\": executable file not found in $PATH",
-                Answer::Credentials,
+                RegistryError::Credentials,
             ),
-            ("net/http: TLS handshake timeout", Answer::Unavailable),
+            (
+                "net/http: TLS handshake timeout",
+                RegistryError::Unavailable,
+            ),
             (
                 "client error (SendRequest): connection error: peer closed connection without sending TLS close_notify",
-                Answer::Unavailable,
+                RegistryError::Unavailable,
             ),
             (
                 "tls: failed to verify certificate: x509: certificate signed by unknown authority",
-                Answer::Untrusted,
+                RegistryError::Untrusted,
             ),
             (
                 "proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused",
-                Answer::Proxy,
+                RegistryError::Proxy,
             ),
             (
                 "dial tcp: lookup ghcr.io on 10.0.0.53:53: no such host",
-                Answer::Unreachable,
+                RegistryError::Unreachable,
             ),
             (
                 "dial tcp 1.2.3.4:443: connect: connection refused",
-                Answer::Unreachable,
+                RegistryError::Unreachable,
             ),
-            ("something new", Answer::Unknown),
+            ("something new", RegistryError::Unknown),
         ] {
             assert_eq!(read(&format!("{MANIFEST}{said}\n")), answer, "{said}");
         }
@@ -283,25 +289,25 @@ mod tests {
             let said = format!(
                 "Error: failed to perform \"FetchReference\" on source: ghcr.io/acme/charts/{name}:1.0.0: not found\n"
             );
-            assert_eq!(read(&said), Answer::NotFound);
+            assert_eq!(read(&said), RegistryError::NotFound);
         }
     }
 
     #[test]
     fn each_answer_has_its_kind_and_cure() {
         for (answer, kind) in [
-            (Answer::NotFound, Kind::Registry),
-            (Answer::Denied, Kind::Registry),
-            (Answer::NoRight, Kind::Registry),
-            (Answer::Throttled, Kind::Registry),
-            (Answer::Unavailable, Kind::Registry),
-            (Answer::Untrusted, Kind::Node),
-            (Answer::Proxy, Kind::Node),
-            (Answer::Unreachable, Kind::Node),
-            (Answer::Credentials, Kind::Node),
-            (Answer::Unknown, Kind::Registry),
+            (RegistryError::NotFound, Kind::Registry),
+            (RegistryError::Denied, Kind::Registry),
+            (RegistryError::NoRight, Kind::Registry),
+            (RegistryError::Throttled, Kind::Registry),
+            (RegistryError::Unavailable, Kind::Registry),
+            (RegistryError::Untrusted, Kind::Node),
+            (RegistryError::Proxy, Kind::Node),
+            (RegistryError::Unreachable, Kind::Node),
+            (RegistryError::Credentials, Kind::Node),
+            (RegistryError::Unknown, Kind::Registry),
         ] {
-            let asked = Asked {
+            let asked = RegistryRequest {
                 what: "chart".into(),
                 stored: None,
                 anonymous: false,
@@ -315,12 +321,12 @@ mod tests {
 
     #[test]
     fn a_denial_with_credentials_names_three_causes_and_the_file() {
-        let asked = Asked {
+        let asked = RegistryRequest {
             what: "chart".into(),
             stored: Some("/home/u/config.json".into()),
             anonymous: true,
         };
-        let error = error(Answer::Denied, &asked, "denied");
+        let error = error(RegistryError::Denied, &asked, "denied");
         assert_eq!(error.hints().len(), 3);
         assert!(
             error

@@ -29,7 +29,7 @@ const KEYS: [&str; 6] = [
 ///
 /// Nothing where `failed` has an object that `good` has not: a rollback would
 /// delete it, with the data that may be in it by now.
-pub fn residue(failed: &[Object], good: &[Object], next: &[Object]) -> Option<String> {
+pub fn leftover_fields(failed: &[Object], good: &[Object], next: &[Object]) -> Option<String> {
     let same = |one: &Object, other: &Object| {
         (&one.kind, &one.name, &one.namespace) == (&other.kind, &other.name, &other.namespace)
     };
@@ -118,7 +118,7 @@ fn key(element: &Value) -> Option<(&'static str, &Value)> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::residue;
+    use super::leftover_fields;
     use crate::manifest::Object;
 
     fn objects(spec: &str) -> Vec<Object> {
@@ -179,7 +179,7 @@ mod tests {
             ("{a: 1, b: 2}", "", "{a: 1}", None),
             ("{a: 1}", "{a: 1}", "", None),
         ] {
-            let found = residue(&objects(failed), &objects(good), &objects(next));
+            let found = leftover_fields(&objects(failed), &objects(good), &objects(next));
             assert_eq!(found.as_deref(), expected, "{failed} {good} {next}");
         }
     }

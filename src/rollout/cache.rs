@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::baseline::Target;
+use super::baseline::WatchTarget;
 use super::model::{
-    Change, Claim, Happened, Id, Kind, Moment, Place, Pod, Presence, ReplicaSet, What, Workload,
+    Change, Claim, Elapsed, Id, Kind, KubeEvent, NamespacedName, Pod, PodPresence, ReplicaSet,
+    ResourceKind, Workload,
 };
 
 /// How many events are kept of one object, and of how many objects.
@@ -20,27 +21,27 @@ const GENERATED: usize = 58;
 
 /// The objects of one release as last seen.
 #[derive(Clone, Debug, Default)]
-pub struct World {
-    targets: BTreeMap<Id, Target>,
+pub struct ReleaseCache {
+    targets: BTreeMap<Id, WatchTarget>,
     pub(super) workloads: BTreeMap<Id, Workload>,
-    pub(super) replica_sets: BTreeMap<Place, ReplicaSet>,
-    pub(super) pods: BTreeMap<Place, Pod>,
+    pub(super) replica_sets: BTreeMap<NamespacedName, ReplicaSet>,
+    pub(super) pods: BTreeMap<NamespacedName, Pod>,
     /// By the object they are about.
-    pub(super) events: BTreeMap<Place, Vec<Happened>>,
-    pub(super) claims: BTreeMap<Place, Claim>,
-    blind: BTreeSet<(String, What)>,
+    pub(super) events: BTreeMap<NamespacedName, Vec<KubeEvent>>,
+    pub(super) claims: BTreeMap<NamespacedName, Claim>,
+    blind: BTreeSet<(String, ResourceKind)>,
     /// When each pod was first seen, by its uid.
-    since: BTreeMap<String, Moment>,
+    since: BTreeMap<String, Elapsed>,
     /// When a workload or pod of the release last changed.
-    pub(super) stirred: Moment,
+    pub(super) last_change: Elapsed,
     /// When a pod of the release last left.
-    pub(super) freed: Option<Moment>,
+    pub(super) last_pod_removed: Option<Elapsed>,
 }
 
-impl World {
+impl ReleaseCache {
     /// An empty world for these targets: what does not belong to them is dropped
     /// at arrival.
-    pub fn of(targets: &[Target]) -> Self {
+    pub fn of(targets: &[WatchTarget]) -> Self {
         Self {
             targets: targets
                 .iter()
@@ -51,44 +52,46 @@ impl World {
     }
 
     /// What the release renders.
-    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+    pub fn targets(&self) -> impl Iterator<Item = &WatchTarget> {
         self.targets.values()
     }
 
     /// Notes that objects of this sort cannot be seen in a namespace.
-    pub(super) fn close_eyes(&mut self, what: What, namespace: String) {
+    pub(super) fn mark_unwatchable(&mut self, what: ResourceKind, namespace: String) {
         self.blind.insert((namespace, what));
     }
 
     /// Whether nothing can be said of a target, since it may not be watched.
-    pub fn is_unseen(&self, target: &Target) -> bool {
+    pub fn is_unseen(&self, target: &WatchTarget) -> bool {
         let what = match target.id.kind {
-            Kind::Pod => What::Pod,
-            Kind::PersistentVolumeClaim => What::Claim,
-            kind => What::Workload(kind),
+            Kind::Pod => ResourceKind::Pod,
+            Kind::PersistentVolumeClaim => ResourceKind::Claim,
+            kind => ResourceKind::Workload(kind),
         };
         self.blind.contains(&(target.id.namespace.clone(), what))
     }
 
     /// Whether events of a namespace are told.
     pub fn sees_events(&self, namespace: &str) -> bool {
-        !self.blind.contains(&(namespace.to_owned(), What::Event))
+        !self
+            .blind
+            .contains(&(namespace.to_owned(), ResourceKind::Event))
     }
 
     /// Takes in what a watch has told; says what sort of object of the release
     /// changed by it, if any did.
-    pub fn apply(&mut self, change: Change, now: Moment) -> Option<What> {
+    pub fn apply(&mut self, change: Change, now: Elapsed) -> Option<ResourceKind> {
         let changed = self.take_in(change, now);
-        if changed.is_some_and(|what| !matches!(what, What::Event | What::Claim)) {
-            self.stirred = now;
+        if changed.is_some_and(|what| !matches!(what, ResourceKind::Event | ResourceKind::Claim)) {
+            self.last_change = now;
         }
         changed
     }
 
-    fn take_in(&mut self, change: Change, now: Moment) -> Option<What> {
+    fn take_in(&mut self, change: Change, now: Elapsed) -> Option<ResourceKind> {
         match change {
             Change::Workload(workload) => {
-                let what = What::Workload(workload.id.kind);
+                let what = ResourceKind::Workload(workload.id.kind);
                 (self.targets.contains_key(&workload.id)
                     && put(&mut self.workloads, workload.id.clone(), workload))
                 .then_some(what)
@@ -101,7 +104,7 @@ impl World {
                 };
                 (self.targets.contains_key(&owner)
                     && put(&mut self.replica_sets, set.place.clone(), set))
-                .then_some(What::ReplicaSet)
+                .then_some(ResourceKind::ReplicaSet)
             }
             Change::Pod(pod) => {
                 if !self.owns(&pod) {
@@ -109,9 +112,9 @@ impl World {
                 }
                 let before = self.pods.get(&pod.place);
                 if before.is_some_and(|before| before.uid != pod.uid) {
-                    self.freed = Some(now);
+                    self.last_pod_removed = Some(now);
                 }
-                let what = What::of(&pod);
+                let what = ResourceKind::of(&pod);
                 self.since.entry(pod.uid.clone()).or_insert(now);
                 put(&mut self.pods, pod.place.clone(), *pod).then_some(what)
             }
@@ -119,15 +122,15 @@ impl World {
                 if !self.concerns(&event) {
                     return None;
                 }
-                self.note(Happened { seen: now, ..event })
-                    .then_some(What::Event)
+                self.note(KubeEvent { seen: now, ..event })
+                    .then_some(ResourceKind::Event)
             }
             Change::Claim(claim) => {
-                put(&mut self.claims, claim.place.clone(), claim).then_some(What::Claim)
+                put(&mut self.claims, claim.place.clone(), claim).then_some(ResourceKind::Claim)
             }
             Change::Gone(what, place) => self.remove(what, &place, now).then_some(what),
             Change::Listed(what, namespace, names) => {
-                let gone: Vec<Place> = self
+                let gone: Vec<NamespacedName> = self
                     .places(what)
                     .into_iter()
                     .filter(|place| place.0 == namespace && !names.contains(&place.1))
@@ -207,7 +210,7 @@ impl World {
     }
 
     /// When a pod was first seen.
-    pub fn since(&self, pod: &Pod) -> Moment {
+    pub fn since(&self, pod: &Pod) -> Elapsed {
         self.since.get(&pod.uid).copied().unwrap_or_default()
     }
 
@@ -226,8 +229,8 @@ impl World {
     }
 
     /// The events on one object, oldest first.
-    pub fn events_on(&self, kind: &str, place: &Place, uid: &str) -> Vec<&Happened> {
-        let mut events: Vec<&Happened> = self
+    pub fn events_on(&self, kind: &str, place: &NamespacedName, uid: &str) -> Vec<&KubeEvent> {
+        let mut events: Vec<&KubeEvent> = self
             .events
             .get(place)
             .into_iter()
@@ -260,7 +263,7 @@ impl World {
 
     /// Whether an event may be about an object of the release. Its object may
     /// arrive later, so only the name is compared; who reads it compares uids.
-    fn concerns(&self, event: &Happened) -> bool {
+    fn concerns(&self, event: &KubeEvent) -> bool {
         matches!(
             event.kind.as_str(),
             "Pod"
@@ -291,29 +294,29 @@ impl World {
             .is_some_and(|target| target.hook)
     }
 
-    fn places(&self, what: What) -> Vec<Place> {
+    fn places(&self, what: ResourceKind) -> Vec<NamespacedName> {
         match what {
-            What::Workload(kind) => self
+            ResourceKind::Workload(kind) => self
                 .workloads
                 .keys()
                 .filter(|id| id.kind == kind)
                 .map(|id| (id.namespace.clone(), id.name.clone()))
                 .collect(),
-            What::ReplicaSet => self.replica_sets.keys().cloned().collect(),
-            What::Pod | What::JobPod => self
+            ResourceKind::ReplicaSet => self.replica_sets.keys().cloned().collect(),
+            ResourceKind::Pod | ResourceKind::JobPod => self
                 .pods
                 .iter()
-                .filter(|(_, pod)| What::of(pod) == what)
+                .filter(|(_, pod)| ResourceKind::of(pod) == what)
                 .map(|(place, _)| place.clone())
                 .collect(),
-            What::Event => Vec::new(),
-            What::Claim => self.claims.keys().cloned().collect(),
+            ResourceKind::Event => Vec::new(),
+            ResourceKind::Claim => self.claims.keys().cloned().collect(),
         }
     }
 
-    fn remove(&mut self, what: What, place: &Place, now: Moment) -> bool {
+    fn remove(&mut self, what: ResourceKind, place: &NamespacedName, now: Elapsed) -> bool {
         match what {
-            What::Workload(kind) => {
+            ResourceKind::Workload(kind) => {
                 let id = Id {
                     namespace: place.0.clone(),
                     kind,
@@ -324,27 +327,27 @@ impl World {
                 let hook = self.targets.get(&id).is_some_and(|target| target.hook);
                 !hook && self.workloads.remove(&id).is_some()
             }
-            What::ReplicaSet => self.replica_sets.remove(place).is_some(),
-            What::Claim => self.claims.remove(place).is_some(),
+            ResourceKind::ReplicaSet => self.replica_sets.remove(place).is_some(),
+            ResourceKind::Claim => self.claims.remove(place).is_some(),
             // An expired event did happen.
-            What::Event => false,
-            What::Pod | What::JobPod => {
+            ResourceKind::Event => false,
+            ResourceKind::Pod | ResourceKind::JobPod => {
                 let hook = self.pods.get(place).is_some_and(|pod| self.is_hook(pod));
                 match self.pods.get_mut(place) {
-                    Some(pod) if pod.presence == Presence::Gone => return false,
-                    Some(pod) if hook => pod.presence = Presence::Gone,
+                    Some(pod) if pod.presence == PodPresence::Gone => return false,
+                    Some(pod) if hook => pod.presence = PodPresence::Gone,
                     Some(_) => {
                         self.pods.remove(place);
                     }
                     None => return false,
                 }
-                self.freed = Some(now);
+                self.last_pod_removed = Some(now);
                 true
             }
         }
     }
 
-    fn note(&mut self, event: Happened) -> bool {
+    fn note(&mut self, event: KubeEvent) -> bool {
         let place = (event.namespace.clone(), event.name.clone());
         if self.events.len() >= EVENTFUL && !self.events.contains_key(&place) {
             return false;
@@ -353,7 +356,7 @@ impl World {
         match known.iter_mut().find(|known| known.uid == event.uid) {
             Some(same)
                 if *same
-                    == (Happened {
+                    == (KubeEvent {
                         seen: same.seen,
                         ..event.clone()
                     }) =>

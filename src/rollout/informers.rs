@@ -15,14 +15,14 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{self, Config, Error, Event as Told, InitialListStrategy};
+use kube::runtime::watcher::{self, Config, Error, Event as ReportedProgress, InitialListStrategy};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::baseline::Target;
-use super::model::{Change, Kind, What};
-use super::seen::{Seen, Watched};
+use super::baseline::WatchTarget;
+use super::model::{Change, Kind, ResourceKind};
+use super::trimmed::{Trimmed, Watched};
 use crate::text;
 
 /// How many objects a list brings at a time, where it cannot be streamed.
@@ -33,13 +33,13 @@ const PAGE: u32 = 500;
 const STREAMING: u32 = 27;
 
 /// What a watch tells.
-pub(super) enum News {
+pub(super) enum InformerEvent {
     /// An object came, changed or went.
     Change(Change),
     /// The first list is in, or a new one after a break.
     Listed,
     /// It may not be watched, and why.
-    Blind(What, String, String),
+    Blind(ResourceKind, String, String),
 }
 
 /// How long a broken watch waits before it is taken up again: at most two seconds,
@@ -75,21 +75,21 @@ impl Backoff for Pause {
 }
 
 /// What is watched in which namespace: only what the targets' kinds call for.
-pub(super) fn wanted(targets: &[Target]) -> BTreeMap<String, BTreeSet<What>> {
-    let mut wanted: BTreeMap<String, BTreeSet<What>> = BTreeMap::new();
+pub(super) fn wanted(targets: &[WatchTarget]) -> BTreeMap<String, BTreeSet<ResourceKind>> {
+    let mut wanted: BTreeMap<String, BTreeSet<ResourceKind>> = BTreeMap::new();
     for target in targets {
         let kinds = wanted.entry(target.id.namespace.clone()).or_default();
-        kinds.extend([What::Event, What::Claim]);
+        kinds.extend([ResourceKind::Event, ResourceKind::Claim]);
         match target.id.kind {
             Kind::PersistentVolumeClaim => {}
             Kind::Pod => {
-                kinds.insert(What::Pod);
+                kinds.insert(ResourceKind::Pod);
             }
-            Kind::Job => kinds.extend([What::JobPod, What::Workload(Kind::Job)]),
+            Kind::Job => kinds.extend([ResourceKind::JobPod, ResourceKind::Workload(Kind::Job)]),
             kind => {
-                kinds.extend([What::Pod, What::Workload(kind)]);
+                kinds.extend([ResourceKind::Pod, ResourceKind::Workload(kind)]);
                 if kind == Kind::Deployment {
-                    kinds.insert(What::ReplicaSet);
+                    kinds.insert(ResourceKind::ReplicaSet);
                 }
             }
         }
@@ -98,30 +98,36 @@ pub(super) fn wanted(targets: &[Target]) -> BTreeMap<String, BTreeSet<What>> {
 }
 
 /// Starts the watch of a ground.
-pub(super) fn spawn(watches: &mut JoinSet<()>, ground: Ground, streaming: bool) {
+pub(super) fn spawn(watches: &mut JoinSet<()>, ground: Informer, streaming: bool) {
     match ground.what {
-        What::Workload(Kind::Deployment) => watches.spawn(ground.watch::<Deployment>(streaming)),
-        What::Workload(Kind::StatefulSet) => watches.spawn(ground.watch::<StatefulSet>(streaming)),
-        What::Workload(Kind::DaemonSet) => watches.spawn(ground.watch::<DaemonSet>(streaming)),
-        What::Workload(_) => watches.spawn(ground.watch::<Job>(streaming)),
-        What::ReplicaSet => watches.spawn(ground.watch::<ReplicaSet>(streaming)),
-        What::Pod | What::JobPod => watches.spawn(ground.watch::<Pod>(streaming)),
-        What::Event => watches.spawn(ground.watch::<Event>(streaming)),
-        What::Claim => watches.spawn(ground.watch::<PersistentVolumeClaim>(streaming)),
+        ResourceKind::Workload(Kind::Deployment) => {
+            watches.spawn(ground.watch::<Deployment>(streaming))
+        }
+        ResourceKind::Workload(Kind::StatefulSet) => {
+            watches.spawn(ground.watch::<StatefulSet>(streaming))
+        }
+        ResourceKind::Workload(Kind::DaemonSet) => {
+            watches.spawn(ground.watch::<DaemonSet>(streaming))
+        }
+        ResourceKind::Workload(_) => watches.spawn(ground.watch::<Job>(streaming)),
+        ResourceKind::ReplicaSet => watches.spawn(ground.watch::<ReplicaSet>(streaming)),
+        ResourceKind::Pod | ResourceKind::JobPod => watches.spawn(ground.watch::<Pod>(streaming)),
+        ResourceKind::Event => watches.spawn(ground.watch::<Event>(streaming)),
+        ResourceKind::Claim => watches.spawn(ground.watch::<PersistentVolumeClaim>(streaming)),
     };
 }
 
 /// Where one kind is watched, and who is told.
-pub(super) struct Ground {
+pub(super) struct Informer {
     pub(super) client: Client,
     pub(super) namespace: String,
-    pub(super) what: What,
+    pub(super) what: ResourceKind,
     /// Only objects with these labels.
     pub(super) selector: Option<String>,
-    pub(super) sender: mpsc::Sender<News>,
+    pub(super) sender: mpsc::Sender<InformerEvent>,
 }
 
-impl Ground {
+impl Informer {
     /// Watches for as long as somebody listens. A server that cannot stream the list
     /// after all (switched off, or an etcd that is too old) is asked for it.
     async fn watch<K: Watched<Scope = NamespaceResourceScope> + 'static>(self, streaming: bool) {
@@ -147,37 +153,40 @@ impl Ground {
             None => config,
         };
         let mut listed = config.initial_list_strategy == InitialListStrategy::ListWatch;
-        let api: Api<Seen<K>> = Api::namespaced(self.client.clone(), &self.namespace);
+        let api: Api<Trimmed<K>> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut stream = watcher::watcher(api, config)
             .backoff(Pause::default())
             .boxed();
         let mut names = BTreeSet::new();
         while let Some(told) = stream.next().await {
             match told {
-                Ok(Told::Init) => names.clear(),
-                Ok(Told::InitApply(object)) => {
+                Ok(ReportedProgress::Init) => names.clear(),
+                Ok(ReportedProgress::InitApply(object)) => {
                     names.insert(object.name_any());
                     self.tell(self.wanted(object.change)).await?;
                 }
-                Ok(Told::Apply(object)) => self.tell(self.wanted(object.change)).await?,
-                Ok(Told::Delete(object)) => {
+                Ok(ReportedProgress::Apply(object)) => {
+                    self.tell(self.wanted(object.change)).await?
+                }
+                Ok(ReportedProgress::Delete(object)) => {
                     let place = (self.namespace.clone(), object.name_any());
-                    self.tell([News::Change(Change::Gone(self.what, place))])
+                    self.tell([InformerEvent::Change(Change::Gone(self.what, place))])
                         .await?;
                 }
-                Ok(Told::InitDone) => {
+                Ok(ReportedProgress::InitDone) => {
                     listed = true;
                     let all = Change::Listed(
                         self.what,
                         self.namespace.clone(),
                         std::mem::take(&mut names),
                     );
-                    self.tell([News::Change(all), News::Listed]).await?;
+                    self.tell([InformerEvent::Change(all), InformerEvent::Listed])
+                        .await?;
                 }
                 Err(error) if status(&error) == Some(403) => {
                     let namespace = text::line(&self.namespace, text::VALUE);
                     let why = format!("{} in {namespace} may not be watched", K::plural(&()));
-                    self.tell([News::Blind(self.what, self.namespace.clone(), why)])
+                    self.tell([InformerEvent::Blind(self.what, self.namespace.clone(), why)])
                         .await?;
                     return ControlFlow::Break(());
                 }
@@ -194,15 +203,15 @@ impl Ground {
 
     /// A change that is this watch's to tell: labels may show it another's pods,
     /// and two watches of one pod would be at odds over what is the latest.
-    fn wanted(&self, change: Option<Change>) -> Option<News> {
+    fn wanted(&self, change: Option<Change>) -> Option<InformerEvent> {
         let change = change.filter(|change| match change {
-            Change::Pod(pod) => What::of(pod) == self.what,
+            Change::Pod(pod) => ResourceKind::of(pod) == self.what,
             _ => true,
         });
-        change.map(News::Change)
+        change.map(InformerEvent::Change)
     }
 
-    async fn tell(&self, news: impl IntoIterator<Item = News>) -> ControlFlow<()> {
+    async fn tell(&self, news: impl IntoIterator<Item = InformerEvent>) -> ControlFlow<()> {
         for one in news {
             if self.sender.send(one).await.is_err() {
                 return ControlFlow::Break(());

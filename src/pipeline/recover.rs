@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::look::Found;
-use super::{Course, good};
+use super::preflight::ReleaseObservation;
+use super::{Run, failure, good};
 use crate::cluster::lease::Lease;
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::plan::Plan;
 use crate::release::hook_jobs::{self, has_ended};
 use crate::release::record::{Driver, Record, Status};
-use crate::release::recovery::{Decision, Facts, SETTLED, decide, interrupted};
+use crate::release::recovery::{RecoveryContext, RecoveryDecision, SETTLED, decide, interrupted};
 use crate::release::store;
 use crate::run;
 use crate::state::lock;
@@ -31,53 +31,55 @@ const CANCELLED: Duration = Duration::from_millis(6500);
 
 /// Before anything else is done with the release: what was left is settled, and
 /// `found` holds the records as they are then.
-pub(super) async fn before(course: &mut Course<'_>, found: &mut Found) -> Result<()> {
-    let begun = course.begin(Phase::Heal);
+pub(super) async fn before(run: &mut Run<'_>, found: &mut ReleaseObservation) -> Result<()> {
+    let begun = run.begin(Phase::Heal);
     let work = async {
-        let decision = decide(&found.records, &facts(course));
-        if let Decision::Wait(record) = decision {
-            return Err(pending(course.plan, record, &found.records));
+        let decision = decide(&found.records, &facts(run));
+        if let RecoveryDecision::Wait(record) = decision {
+            return Err(pending(run.plan, record, &found.records));
         }
-        let said = leftovers(course, found).await?;
-        let settled = decision != Decision::Leave;
-        settle(course, found, &decision).await?;
+        let said = leftovers(run, found).await?;
+        let settled = decision != RecoveryDecision::Leave;
+        settle(run, found, &decision).await?;
         Ok((said, settled))
     };
-    let (said, settled) = course.unless_cancelled(work).await?;
-    course.ledger.evidence.extend(said);
+    let (said, settled) = run.unless_cancelled(work).await?;
+    if !said.is_empty() {
+        failure::keep(run, said);
+    }
     if settled {
-        found.records = course
-            .unless_cancelled(found.cluster.records(course.plan))
+        found.records = run
+            .unless_cancelled(found.cluster.records(run.plan))
             .await?;
     }
-    course.end(Phase::Heal, begun);
+    run.end(Phase::Heal, begun);
     Ok(())
 }
 
 /// After a helm that did not end well: its record must not stay pending; says
 /// whether it is not. Never an error, since the run ends with one already; what
 /// cannot be done now the next signal does.
-pub(super) async fn after(course: &Course<'_>, found: &Found) -> bool {
-    if course.lost() {
+pub(super) async fn after(run: &Run<'_>, found: &ReleaseObservation) -> bool {
+    if run.lost() {
         return false;
     }
     let work = async {
-        let records = found.cluster.records(course.plan).await?;
+        let records = found.cluster.records(run.plan).await?;
         if !records.last().is_some_and(|last| last.status.is_pending()) {
             return Ok::<bool, Error>(true);
         }
-        let decision = match decide(&records, &facts(course)) {
+        let decision = match decide(&records, &facts(run)) {
             // The Job of a hook may still run. The next signal waits for it by
             // this record, and removes it then.
-            Decision::Remove(life) => life
+            RecoveryDecision::Remove(life) => life
                 .last()
-                .map_or(Decision::Leave, |last| Decision::Fail(last)),
+                .map_or(RecoveryDecision::Leave, |last| RecoveryDecision::Fail(last)),
             other => other,
         };
-        settle(course, found, &decision).await?;
-        Ok(!matches!(decision, Decision::Wait(_)))
+        settle(run, found, &decision).await?;
+        Ok(!matches!(decision, RecoveryDecision::Wait(_)))
     };
-    let until = match course.cancel.since() {
+    let until = match run.cancel.since() {
         Some(since) => since + CANCELLED,
         None => Instant::now() + AFTERWARDS,
     };
@@ -85,7 +87,7 @@ pub(super) async fn after(course: &Course<'_>, found: &Found) -> bool {
         Ok(Ok(settled)) => settled,
         Ok(Err(error)) => {
             let why = format!("the release is left as it is: {error}");
-            course.events.warn(why);
+            run.events.warn(why);
             false
         }
         Err(_) => false,
@@ -93,10 +95,10 @@ pub(super) async fn after(course: &Course<'_>, found: &Found) -> bool {
 }
 
 /// A run that was cancelled while helm worked says what is left.
-pub(super) fn told(course: &Course<'_>, error: Error) -> Error {
-    let release = &course.plan.release;
+pub(super) fn told(run: &Run<'_>, error: Error) -> Error {
+    let release = &run.plan.release;
     match error.kind() {
-        Kind::Cancelled(_) if course.settled => error.hint(format!(
+        Kind::Cancelled(_) if run.settled => error.hint(format!(
             "release {release} is settled; what helm had changed by then stays; the next signal goes on from there"
         )),
         Kind::Cancelled(_) => error.hint(format!(
@@ -106,41 +108,41 @@ pub(super) fn told(course: &Course<'_>, error: Error) -> Error {
     }
 }
 
-fn facts(course: &Course<'_>) -> Facts {
-    let here = course
+fn facts(run: &Run<'_>) -> RecoveryContext {
+    let here = run
         .lock
         .as_ref()
         .and_then(|lock| lock::helm_began(lock.as_fd()));
-    let anywhere = course.lease.get().and_then(Lease::helm_began);
-    Facts {
+    let anywhere = run.lease.get().and_then(Lease::helm_began);
+    RecoveryContext {
         helm_began: here.max(anywhere),
         now: run::now(),
-        stale_after: course.plan.stale_after,
+        stale_after: run.plan.stale_after,
     }
 }
 
 /// Waits for Jobs that an unfinished revision left, and clears those away that
 /// helm would fail on; what they said.
-async fn leftovers(course: &Course<'_>, found: &Found) -> Result<Vec<String>> {
+async fn leftovers(run: &Run<'_>, found: &ReleaseObservation) -> Result<Vec<String>> {
     let mut said = Vec::new();
     let Some(last) = found.last().filter(|last| last.status != Status::Deployed) else {
         return Ok(said);
     };
     let client = &found.cluster.client;
-    for leftover in hook_jobs::of(last, &course.plan.namespace) {
+    for leftover in hook_jobs::of(last, &run.plan.namespace) {
         let Some(job) = leftover.find(client).await? else {
             continue;
         };
         if !has_ended(&job) {
-            course.events.progress(format!(
+            run.events.progress(format!(
                 "waiting for the Job {} of the interrupted revision {}",
                 leftover.name, last.revision
             ));
-            leftover.wait(client, course.deadline).await?;
+            leftover.wait(client, run.deadline).await?;
         }
         if leftover.in_the_way && interrupted(last) {
             said.extend(leftover.remove(client, &job).await?);
-            course.events.note(format!(
+            run.events.note(format!(
                 "removed the ended Job {} of the interrupted revision {}: helm would not replace it",
                 leftover.name, last.revision
             ));
@@ -149,33 +151,37 @@ async fn leftovers(course: &Course<'_>, found: &Found) -> Result<Vec<String>> {
     Ok(said)
 }
 
-async fn settle(course: &Course<'_>, found: &Found, decision: &Decision<'_>) -> Result<()> {
-    let plan = course.plan;
+async fn settle(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    decision: &RecoveryDecision<'_>,
+) -> Result<()> {
+    let plan = run.plan;
     let (client, namespace, release) = (&found.cluster.client, &plan.namespace, &plan.release);
-    if let (Decision::Fail(record) | Decision::Undo(record), Driver::ConfigMaps) =
+    if let (RecoveryDecision::Fail(record) | RecoveryDecision::Undo(record), Driver::ConfigMaps) =
         (decision, found.cluster.driver)
     {
         return Err(pending(plan, record, &found.records));
     }
     match decision {
-        Decision::Leave | Decision::Wait(_) => {}
-        Decision::Fail(record) => {
-            let why = format!("{SETTLED}, run {}", course.run);
+        RecoveryDecision::Leave | RecoveryDecision::Wait(_) => {}
+        RecoveryDecision::Fail(record) => {
+            let why = format!("{SETTLED}, run {}", run.id);
             store::fail(client, namespace, release, record, &why).await?;
-            course.events.note(format!(
+            run.events.note(format!(
                 "revision {} was left {} by a helm that is dead; it now counts as failed",
                 record.revision,
                 record.status.name()
             ));
         }
-        Decision::Undo(record) => {
+        RecoveryDecision::Undo(record) => {
             store::remove(client, namespace, release, record).await?;
-            course.events.note(format!(
+            run.events.note(format!(
                 "revision {} was a rollback that a dead helm left unfinished; its record is removed, and helm goes on from the revision before",
                 record.revision
             ));
         }
-        Decision::Remove(records) => {
+        RecoveryDecision::Remove(records) => {
             if found.cluster.driver == Driver::ConfigMaps {
                 return match records.iter().find(|record| record.status.is_pending()) {
                     Some(record) => Err(pending(plan, record, &found.records)),
@@ -185,7 +191,7 @@ async fn settle(course: &Course<'_>, found: &Found, decision: &Decision<'_>) -> 
             for record in records {
                 store::remove(client, namespace, release, record).await?;
             }
-            course.events.note(
+            run.events.note(
                 "the first install was interrupted; helm installs afresh and takes over what is there",
             );
         }

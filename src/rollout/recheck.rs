@@ -13,10 +13,10 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use tokio::time::timeout;
 
-use super::baseline::{Facts, Node};
+use super::baseline::{ClusterFacts, Node};
+use super::cache::ReleaseCache;
 use super::quantity::amounts;
 use super::rules::is_passing_taint;
-use super::world::World;
 
 /// How long one look may take.
 const LOOK: Duration = Duration::from_secs(2);
@@ -90,7 +90,7 @@ async fn look<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Refus
 }
 
 /// Whether a verdict may hang on nodes, classes or volumes.
-pub(super) fn needs_facts(world: &World) -> bool {
+pub(super) fn needs_facts(world: &ReleaseCache) -> bool {
     world.pods.values().any(|pod| pod.unscheduled.is_some())
         || world.claims.values().any(|claim| {
             !claim.bound
@@ -107,7 +107,7 @@ pub(super) fn needs_facts(world: &World) -> bool {
 }
 
 /// What is known of the cluster besides the release.
-pub(super) async fn facts(client: &Client) -> Facts {
+pub(super) async fn facts(client: &Client) -> ClusterFacts {
     let everything = ListParams::default();
     let (nodes, classes, volumes) = (
         Api::<ClusterNode>::all(client.clone()),
@@ -120,7 +120,7 @@ pub(super) async fn facts(client: &Client) -> Facts {
         look(volumes.list(&everything)),
         has_autoscaler(client)
     );
-    Facts {
+    ClusterFacts {
         nodes: nodes
             .ok()
             .map(|list| list.items.into_iter().map(node).collect()),
@@ -131,7 +131,7 @@ pub(super) async fn facts(client: &Client) -> Facts {
             .ok()
             .map(|list| list.items.into_iter().filter_map(volume).collect()),
         autoscaler,
-        ..Facts::default()
+        ..ClusterFacts::default()
     }
 }
 

@@ -3,13 +3,13 @@
 
 use serde_json::Value;
 
-use super::judge::{Judgement, component, swapped};
-use super::places::{image_like, line};
+use super::check::{Judgement, component, swapped};
+use super::probe::{Candidate, ProbeResult, State, Why};
 use super::proof::{Need, Want};
 use super::reference::Reference;
 use super::search::Search;
-use super::trial::{Candidate, Outcome, State, Why};
-use crate::manifest::{Container, Object};
+use super::suggestions::{image_like, line};
+use crate::manifest::{ContainerImage, Object};
 use crate::plan::{ImageRules, ValuePath};
 use crate::signal::ImageKey;
 use crate::{Error, Kind, Result, text};
@@ -20,7 +20,7 @@ const MAX_PLACES: usize = 6;
 /// All that is known when a trial is over.
 pub(super) struct Advice<'a> {
     pub(super) values: &'a Value,
-    pub(super) outcome: &'a Outcome,
+    pub(super) outcome: &'a ProbeResult,
     pub(super) wants: &'a [Want],
     pub(super) rules: &'a ImageRules,
 }
@@ -175,7 +175,7 @@ impl Advice<'_> {
     /// A worker without a place of its own: fine where none is rendered, or
     /// where it shares an image that is the requested one.
     fn unreached(&self, want: &Want) -> Result<Option<String>, Problem> {
-        let rendered: Vec<(&Object, &Container)> = self.rendered(&want.key);
+        let rendered: Vec<(&Object, &ContainerImage)> = self.rendered(&want.key);
         if rendered.is_empty() {
             let note = || {
                 format!(
@@ -185,7 +185,7 @@ impl Advice<'_> {
             };
             return Ok((want.need == Need::IfRendered).then(note));
         }
-        let shares = |(object, container): &(&Object, &Container)| {
+        let shares = |(object, container): &(&Object, &ContainerImage)| {
             self.outcome.slot(object, container).is_some_and(|slot| {
                 let same = |other: &&Want| other.key == slot.key && other.image == want.image;
                 self.wants.iter().any(|other| same(&other))
@@ -203,7 +203,7 @@ impl Advice<'_> {
     }
 
     /// The containers that are `key`'s by their names.
-    fn rendered(&self, key: &ImageKey) -> Vec<(&Object, &Container)> {
+    fn rendered(&self, key: &ImageKey) -> Vec<(&Object, &ContainerImage)> {
         let keys: Vec<&ImageKey> = self.wants.iter().map(|want| &want.key).collect();
         let objects = self
             .outcome
@@ -226,7 +226,7 @@ impl Advice<'_> {
         let mut told: Vec<String> = Vec::new();
         let mut why = Why::Image;
         for candidate in bent {
-            if let State::Bent(bent) = &candidate.state {
+            if let State::Mangled(bent) = &candidate.state {
                 why = bent.why;
                 told.extend(bent.told.iter().cloned());
             }

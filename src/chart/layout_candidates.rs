@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::layout::{Layout, Prefix, Spelling};
-use super::search::{Search, Shape, Spot};
+use super::layout::{DigestStyle, Layout, Prefix};
+use super::search::{ImageLocation, Search, Shape};
 use super::values::get;
 use crate::plan::ValuePath;
 use crate::signal::ImageKey;
@@ -14,7 +14,12 @@ const MAX_WAYS: usize = 96;
 
 impl Search<'_> {
     /// Every way to read the shape, likeliest first.
-    pub(super) fn spot(&self, key: &ImageKey, scope: Option<&ValuePath>, shape: Shape) -> Spot {
+    pub(super) fn spot(
+        &self,
+        key: &ImageKey,
+        scope: Option<&ValuePath>,
+        shape: Shape,
+    ) -> ImageLocation {
         let prefixes = self.prefixes(scope, &shape);
         let mut ways = Vec::new();
         for repository in &shape.repositories {
@@ -46,7 +51,7 @@ impl Search<'_> {
         }
         ways.retain(|way| way.repository.is_some() || way.tag.is_some());
         ways.truncate(MAX_WAYS);
-        Spot {
+        ImageLocation {
             key: key.clone(),
             at: shape.at,
             ways,
@@ -58,18 +63,18 @@ impl Search<'_> {
         shape: &Shape,
         tag: Option<&ValuePath>,
         named: bool,
-    ) -> Vec<(Option<ValuePath>, Spelling)> {
+    ) -> Vec<(Option<ValuePath>, DigestStyle)> {
         let digest = shape.digest.clone();
         if self.image.digest().is_none() || (tag.is_none() && digest.is_none()) {
-            return vec![(digest, Spelling::Own)];
+            return vec![(digest, DigestStyle::Own)];
         }
         // Without a repository of its own there is nothing to put `@sha256` on.
         let with_tag = tag.is_some() && (named || self.image.tag().is_some());
-        let with_tag = with_tag.then_some((digest.clone(), Spelling::WithTag));
-        let own = digest.map(|digest| (Some(digest), Spelling::Own));
+        let with_tag = with_tag.then_some((digest.clone(), DigestStyle::WithTag));
+        let own = digest.map(|digest| (Some(digest), DigestStyle::Own));
         // A template may read a digest that the values leave out.
         let unsaid = (own.is_none() && is_map(self.values, &shape.at))
-            .then(|| (Some(shape.at.child("digest")), Spelling::Own));
+            .then(|| (Some(shape.at.child("digest")), DigestStyle::Own));
         own.into_iter().chain(with_tag).chain(unsaid).collect()
     }
 

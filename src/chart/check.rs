@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::probe::{ContainerSlot, ProbeResult};
 use super::proof::Placed;
 use super::reference::Reference;
-use super::trial::{Outcome, Slot};
-use crate::manifest::{Container, Object};
+use crate::manifest::{ContainerImage, Object};
 use crate::signal::{ImageKey, ImageRef};
 use crate::text;
 
@@ -131,7 +131,7 @@ fn is_same_source(one: &str, other: &str) -> bool {
 /// A container that no requested image was assigned to.
 fn beside(
     object: &Object,
-    container: &Container,
+    container: &ContainerImage,
     images: &BTreeMap<ImageKey, ImageRef>,
     allowed: &BTreeSet<ImageRef>,
     judgement: &mut Judgement,
@@ -167,7 +167,7 @@ fn beside(
 /// nothing, or do not agree.
 pub(super) fn component<'k>(
     object: &Object,
-    container: &Container,
+    container: &ContainerImage,
     keys: &[&'k ImageKey],
 ) -> Option<&'k ImageKey> {
     let label = [
@@ -210,10 +210,10 @@ fn joined(keys: &[ImageKey]) -> String {
 
 /// Two components that carry each other's images, told once.
 pub(super) fn swapped(
-    outcome: &Outcome,
+    outcome: &ProbeResult,
     keys: &[&ImageKey],
 ) -> Option<(ImageKey, ImageKey, Vec<String>)> {
-    let wrong: Vec<(&ImageKey, &Slot)> = outcome
+    let wrong: Vec<(&ImageKey, &ContainerSlot)> = outcome
         .slots
         .iter()
         .filter_map(|slot| {
@@ -223,7 +223,8 @@ pub(super) fn swapped(
         })
         .collect();
     let (first, slot) = wrong.iter().find(|(is, slot)| {
-        let back = |(other, back): &(&ImageKey, &Slot)| **other == slot.key && back.key == **is;
+        let back =
+            |(other, back): &(&ImageKey, &ContainerSlot)| **other == slot.key && back.key == **is;
         wrong.iter().any(back)
     })?;
     let mut pair = [(*first).clone(), slot.key.clone()];

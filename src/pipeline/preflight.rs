@@ -11,26 +11,28 @@ use kube::Client;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::moved::Earlier;
-use super::{Course, good};
+use super::tag_drift::PreviousDigests;
+use super::{Run, good};
 use crate::chart::{Chart, values};
 use crate::cluster::client::connect;
-use crate::cluster::discovery::{self, Presence};
-use crate::cluster::lease::{Holder, Lease, Right};
+use crate::cluster::discovery::{self, NamespacePresence};
+use crate::cluster::lease::{Lease, LeaseHolder, Right};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::{Helm, Pulled};
 use crate::plan::{Capabilities, Plan};
-use crate::registry::preflight::{Preflight, Verdict, preflight as ask_for_images, wrong_platform};
+use crate::registry::preflight::{
+    ImageStatus, Preflight, preflight as ask_for_images, wrong_platform,
+};
 use crate::release::record::{Driver, Record, Status};
 use crate::release::store;
 use crate::rollout::has_autoscaler;
-use crate::run::Holder as Process;
+use crate::run::LockHolder;
 use crate::state::lock::Lock;
 use crate::text;
 
 /// What was found.
-pub(super) struct Found {
+pub(super) struct ReleaseObservation {
     pub(super) helm: Helm,
     pub(super) archive: PathBuf,
     pub(super) chart: Chart,
@@ -38,14 +40,14 @@ pub(super) struct Found {
     pub(super) cluster: Cluster,
     pub(super) records: Vec<Record>,
     /// What the images were in earlier deploys.
-    pub(super) earlier: Earlier,
+    pub(super) earlier: PreviousDigests,
 }
 
 /// What was found of the cluster.
 pub(super) struct Cluster {
     pub(super) client: Client,
     pub(super) capabilities: Capabilities,
-    pub(super) namespace: Presence,
+    pub(super) namespace: NamespacePresence,
     pub(super) driver: Driver,
     /// The platforms of its nodes, where they may be known.
     pub(super) platforms: Option<BTreeSet<String>>,
@@ -63,7 +65,7 @@ impl Cluster {
     }
 }
 
-impl Found {
+impl ReleaseObservation {
     /// The last record, as it was found.
     pub(super) fn last(&self) -> Option<&Record> {
         self.records.iter().max_by_key(|record| record.revision)
@@ -87,13 +89,13 @@ impl Found {
 
 /// Chart, images and cluster are asked for at once. The first definite answer
 /// ends it.
-pub(super) async fn preflight(course: &mut Course<'_>) -> Result<Found> {
-    let begun = course.begin(Phase::Preflight);
-    let plan = course.plan;
+pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
+    let begun = run.begin(Phase::Preflight);
+    let plan = run.plan;
     let chart = async {
-        let lock = course.lock.as_ref().map(Lock::as_fd);
-        let cancel = course.cancel.clone();
-        let (helm, pulled) = Helm::with_chart(plan, lock, cancel, course.deadline).await?;
+        let lock = run.lock.as_ref().map(Lock::as_fd);
+        let cancel = run.cancel.clone();
+        let (helm, pulled) = Helm::with_chart(plan, lock, cancel, run.deadline).await?;
         let read = read(&pulled)?;
         read.verify(&plan.request.chart, &plan.request.version)?;
         Ok((helm, pulled, read))
@@ -104,39 +106,38 @@ pub(super) async fn preflight(course: &mut Course<'_>) -> Result<Found> {
         Ok(asked)
     };
     let (state, asked) = (plan.state.clone(), plan.request.images.clone());
-    let earlier = tokio::task::spawn_blocking(move || Earlier::read(&state, &asked));
+    let earlier = tokio::task::spawn_blocking(move || PreviousDigests::read(&state, &asked));
     let earlier = async { Ok(earlier.await.unwrap_or_default()) };
-    let work = async { tokio::try_join!(chart, images, cluster(course), earlier) };
+    let work = async { tokio::try_join!(chart, images, cluster(run), earlier) };
     let ((helm, pulled, chart), images, (cluster, records, waited), earlier) =
-        course.unless_cancelled(work).await?;
+        run.unless_cancelled(work).await?;
     // The wait for others is not this deploy's own time.
-    course.deadline += waited;
-    tell(course, &pulled, &images);
-    course
-        .unless_cancelled(runnable(course, &images, &cluster))
+    run.deadline += waited;
+    tell(run, &pulled, &images);
+    run.unless_cancelled(runnable(run, &images, &cluster))
         .await?;
-    course.ledger.chart_digest = pulled.digest.map(|digest| digest.to_string());
-    course.ledger.before = good(&records).map(|record| record.revision);
-    let found = Found {
+    run.facts.chart_digest = pulled.digest;
+    run.facts.before = good(&records).map(|record| record.revision);
+    let found = ReleaseObservation {
         helm,
         archive: pulled.archive,
         chart,
-        values: node_values(course)?,
+        values: node_values(run)?,
         cluster,
         records,
         earlier,
     };
-    course.end(Phase::Preflight, begun);
+    run.end(Phase::Preflight, begun);
     Ok(found)
 }
 
-async fn cluster(course: &Course<'_>) -> Result<(Cluster, Vec<Record>, Duration)> {
-    let plan = course.plan;
+async fn cluster(run: &Run<'_>) -> Result<(Cluster, Vec<Record>, Duration)> {
+    let plan = run.plan;
     let driver = Driver::of(&plan.environment)?;
     let client = connect(plan).await?;
     let records = async {
         // Only then nobody else changes them.
-        let waited = lease(course, &client).await?;
+        let waited = lease(run, &client).await?;
         let records = store::list(&client, driver, &plan.namespace, &plan.release).await?;
         Ok((records, waited))
     };
@@ -159,21 +160,21 @@ async fn cluster(course: &Course<'_>) -> Result<(Cluster, Vec<Record>, Duration)
 
 /// Takes the release's lease; gives how long that was waited for. A dry run
 /// changes nothing and takes none.
-async fn lease(course: &Course<'_>, client: &Client) -> Result<Duration> {
-    let plan = course.plan;
+async fn lease(run: &Run<'_>, client: &Client) -> Result<Duration> {
+    let plan = run.plan;
     if plan.dry_run {
         return Ok(Duration::ZERO);
     }
     let begun = Instant::now();
     let (namespace, release) = (&plan.namespace, &plan.release);
-    let lease = course.lease.get_or_init(|| {
-        let me = Holder::this_process(Process::this_process(course.run, course.who));
+    let lease = run.lease.get_or_init(|| {
+        let me = LeaseHolder::this_process(LockHolder::this_process(run.id, run.who));
         Lease::begin(client.clone(), namespace, release, me, plan.stale_after)
     });
     let name = format!("{namespace}/{release}");
-    let told = |who: &str| course.events.progress(who);
-    if let Right::Denied(why) = lease.taken(&name, course.patience, told).await? {
-        course.events.note(format!(
+    let told = |who: &str| run.events.progress(who);
+    if let Right::Denied(why) = lease.taken(&name, run.patience, told).await? {
+        run.events.note(format!(
             "no lease of the release can be had, so deploys from other nodes are not excluded: {why}"
         ));
     }
@@ -182,20 +183,19 @@ async fn lease(course: &Course<'_>, client: &Client) -> Result<Duration> {
 
 /// Whether some node can run each image. Where nodes come by themselves, one of
 /// another platform may.
-async fn runnable(course: &Course<'_>, images: &Preflight, cluster: &Cluster) -> Result<()> {
+async fn runnable(run: &Run<'_>, images: &Preflight, cluster: &Cluster) -> Result<()> {
     let Some(platforms) = &cluster.platforms else {
         return Ok(());
     };
-    let strangers = images.strangers(platforms);
-    if strangers.is_empty() {
+    let incompatible_images = images.incompatible_images(platforms);
+    if incompatible_images.is_empty() {
         return Ok(());
     }
     if !has_autoscaler(&cluster.client).await {
-        return Err(wrong_platform(&strangers));
+        return Err(wrong_platform(&incompatible_images));
     }
-    for stranger in strangers {
-        course
-            .events
+    for stranger in incompatible_images {
+        run.events
             .note(format!("{stranger}; the cluster adds nodes by itself"));
     }
     Ok(())
@@ -203,42 +203,42 @@ async fn runnable(course: &Course<'_>, images: &Preflight, cluster: &Cluster) ->
 
 fn read(pulled: &Pulled) -> Result<Chart> {
     let archive = File::open(&pulled.archive).map_err(|error| {
-        Error::new(Kind::Internal, "the pulled chart cannot be opened").because(error)
+        Error::new(Kind::Internal, "the pulled chart cannot be opened").with_source(error)
     })?;
     Chart::read(archive)
 }
 
-fn tell(course: &mut Course<'_>, pulled: &Pulled, images: &Preflight) {
+fn tell(run: &mut Run<'_>, pulled: &Pulled, images: &Preflight) {
     // One file with dead credentials is told of once.
     let mut warnings: Vec<&String> = pulled.warning.iter().chain(&images.warnings).collect();
     warnings.dedup();
     for warning in warnings {
-        course.events.warn(warning);
+        run.events.warn(warning);
     }
     for note in images.notes() {
-        course.events.note(note);
+        run.events.note(note);
     }
     for (key, _, verdict) in &images.verdicts {
-        if let Verdict::Found {
+        if let ImageStatus::Found {
             digest: Some(digest),
             ..
         } = verdict
         {
-            let digest = digest.to_string();
-            course.ledger.digests.insert(key.to_string(), digest);
+            run.facts.digests.insert(key.clone(), digest.clone());
         }
     }
 }
 
 /// The node's values files, as the chart's room wants them.
-fn node_values(course: &Course<'_>) -> Result<Vec<Value>> {
+fn node_values(run: &Run<'_>) -> Result<Vec<Value>> {
     let read = |path: &PathBuf| {
         let name = path.to_string_lossy();
         let content = std::fs::read_to_string(path).map_err(|error| {
             let name = text::line(&name, text::LINE);
-            Error::new(Kind::Node, format!("the values file {name} cannot be read")).because(error)
+            Error::new(Kind::Node, format!("the values file {name} cannot be read"))
+                .with_source(error)
         })?;
         values::parse(&name, &content)
     };
-    course.plan.values.iter().map(read).collect()
+    run.plan.values.iter().map(read).collect()
 }
