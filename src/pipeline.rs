@@ -197,8 +197,8 @@ fn summary(run: &Run<'_>) -> Summary {
     let request = &run.plan.request;
     Summary {
         run: run.id.to_string(),
-        release: run.plan.release.clone(),
-        namespace: run.plan.namespace.clone(),
+        release: run.plan.release.name.clone(),
+        namespace: run.plan.release.namespace.clone(),
         chart: format!("{} {}", request.chart, request.version),
         images: request
             .images
@@ -219,7 +219,6 @@ async fn lock(run: &mut Run<'_>) -> Result<()> {
     let me = LockHolder::this_process(run.id, run.who);
     let waiting = lock::acquire(
         &plan.state,
-        &plan.namespace,
         &plan.release,
         &me,
         plan.lock_timeout,

@@ -68,8 +68,8 @@ fn deploy(
     let (mut plan, warnings) = node::plan(judged.request, &node, environment)?;
     plan.dry_run = judged.dry_run;
     tracing::debug!(
-        release = plan.release,
-        namespace = plan.namespace,
+        release = plan.release.name,
+        namespace = plan.release.namespace,
         values = ?plan.values,
         helm = ?plan.helm,
         kubeconfig = ?plan.kubeconfig,
@@ -148,8 +148,8 @@ fn entry(
 ) -> Entry {
     let exit = result.as_ref().map_or_else(Error::exit, |_| Exit::Deployed);
     let entry = Entry {
-        release: Some(plan.release.clone()),
-        namespace: Some(plan.namespace.clone()),
+        release: Some(plan.release.name.clone()),
+        namespace: Some(plan.release.namespace.clone()),
         forward: plan.forward.as_ref().map(|to| to.target.to_string()),
         dry_run: plan.dry_run,
         ..Entry::new(run, at, who, &plan.request, exit).with_facts(facts)

@@ -15,17 +15,15 @@ use kube::{Client, Error as KubeError};
 
 use super::client::{failed, within};
 use crate::error::Result;
+use crate::plan::ReleaseId;
 
 /// Makes the namespace as the release's own. One that is there by now stays as
 /// it is.
-pub async fn create_owned(client: &Client, namespace: &str, release: &str) -> Result<()> {
+pub async fn create_owned(client: &Client, release: &ReleaseId) -> Result<()> {
     let what = "the release's namespace cannot be created";
     let api: Api<Namespace> = Api::all(client.clone());
     within(what, async {
-        match api
-            .create(&PostParams::default(), &owned(namespace, release))
-            .await
-        {
+        match api.create(&PostParams::default(), &owned(release)).await {
             Ok(_) => Ok(()),
             Err(KubeError::Api(status)) if status.code == 409 => Ok(()),
             Err(error) => Err(failed(what, &error)),
@@ -35,7 +33,7 @@ pub async fn create_owned(client: &Client, namespace: &str, release: &str) -> Re
 }
 
 /// The marks by which helm knows its own (`pkg/action/validate.go`).
-fn owned(namespace: &str, release: &str) -> Namespace {
+fn owned(release: &ReleaseId) -> Namespace {
     let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs
             .iter()
@@ -44,11 +42,11 @@ fn owned(namespace: &str, release: &str) -> Namespace {
     };
     Namespace {
         metadata: ObjectMeta {
-            name: Some(namespace.to_owned()),
+            name: Some(release.namespace.clone()),
             labels: Some(pairs(&[("app.kubernetes.io/managed-by", "Helm")])),
             annotations: Some(pairs(&[
-                ("meta.helm.sh/release-name", release),
-                ("meta.helm.sh/release-namespace", namespace),
+                ("meta.helm.sh/release-name", release.name.as_str()),
+                ("meta.helm.sh/release-namespace", release.namespace.as_str()),
             ])),
             ..ObjectMeta::default()
         },

@@ -135,7 +135,7 @@ pub(super) async fn release(client: &Client, plan: &Plan) -> Release {
             return found;
         }
     };
-    let records = store::list(client, driver, &plan.namespace, &plan.release).await;
+    let records = store::list(client, driver, &plan.release).await;
     let last = records.as_ref().ok().and_then(|records| records.last());
     let objects = last
         .and_then(|last| Object::parse(&last.documents()).ok())
@@ -170,7 +170,7 @@ async fn permissions(
     objects: &[Object],
 ) -> Result<Finding> {
     let check = "rights";
-    let namespace = plan.namespace.as_str();
+    let namespace = plan.release.namespace.as_str();
     let may_make = [("create", "", "namespaces")];
     if discovery::namespace(client, namespace).await? == NamespacePresence::Absent
         && asked::ours(client, None, &may_make).await? == [false]
@@ -244,7 +244,7 @@ async fn resources(client: &Client, plan: &Plan, objects: &[Object]) -> BTreeSet
         object
             .namespace
             .as_ref()
-            .is_none_or(|namespace| *namespace == plan.namespace)
+            .is_none_or(|namespace| *namespace == plan.release.namespace)
     };
     let kinds: BTreeSet<(String, String)> = objects
         .iter()
@@ -275,20 +275,20 @@ async fn resources(client: &Client, plan: &Plan, objects: &[Object]) -> BTreeSet
 /// What an earlier helm left, or one does that is `at_work`.
 fn pending(plan: &Plan, records: &[Record], at_work: bool) -> Finding {
     let check = "release";
-    let (namespace, release) = (&plan.namespace, &plan.release);
+    let release = &plan.release;
     let Some(last) = records.last() else {
         return Finding::ok(
             check,
-            format!("{namespace}/{release} is not there yet: the next deploy installs it"),
+            format!("{release} is not there yet: the next deploy installs it"),
         );
     };
     let (revision, status) = (last.revision, last.status.name());
     let facts = RecoveryContext {
-        helm_began: lock::last_helm(&plan.state, namespace, release),
+        helm_began: lock::last_helm(&plan.state, release),
         now: run::now(),
         stale_after: plan.stale_after,
     };
-    let seen = format!("{namespace}/{release} revision {revision} is {status}");
+    let seen = format!("{release} revision {revision} is {status}");
     if !last.status.is_pending() || at_work {
         return Finding::ok(check, seen);
     }
@@ -299,11 +299,13 @@ fn pending(plan: &Plan, records: &[Record], at_work: bool) -> Finding {
     let served = |record: &&Record| matches!(record.status, Status::Deployed | Status::Superseded);
     let cure = match records.iter().rfind(served) {
         Some(good) => format!(
-            "helm rollback {release} {} --namespace {namespace}",
-            good.revision
+            "helm rollback {} {} --namespace {}",
+            release.name, good.revision, release.namespace
         ),
         None => format!(
-            "kubectl --namespace {namespace} delete secret sh.helm.release.v1.{release}.v{revision}"
+            "kubectl --namespace {} delete secret {}",
+            release.namespace,
+            store::name(release, revision)
         ),
     };
     Finding::fail(

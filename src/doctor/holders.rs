@@ -18,7 +18,7 @@ pub(super) async fn look(client: &Client, plan: &Plan) -> Vec<Finding> {
         "wait for it: a deploy waits up to {}, and takes over from one that is proven dead",
         units::show(plan.lock_timeout)
     );
-    let here = lock::holder(&plan.state, &plan.namespace, &plan.release);
+    let here = lock::holder(&plan.state, &plan.release);
     // A deploy of this node holds both.
     let elsewhere = leased(client, plan).await.filter(|seen| {
         let run = here.as_ref().map(|holder| holder.run.as_str());
@@ -44,8 +44,8 @@ pub(super) async fn look(client: &Client, plan: &Plan) -> Vec<Finding> {
 /// The release's Lease. One that may not be read is no finding: what is missing
 /// stands among the rights, and a deploy goes on without it.
 async fn leased(client: &Client, plan: &Plan) -> Option<LeaseView> {
-    let api: Api<lease::Object> = Api::namespaced(client.clone(), &plan.namespace);
-    let name = lease::name(&plan.release);
+    let api: Api<lease::Object> = Api::namespaced(client.clone(), &plan.release.namespace);
+    let name = lease::name(&plan.release.name);
     let asked = tokio::time::timeout(PATIENCE, api.get_opt(&name));
     Some(LeaseView::of(&asked.await.ok()?.ok()??))
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::compat::{HelmMajor, Wait, listed};
-use crate::plan::Capabilities;
+use crate::plan::{Capabilities, ReleaseId};
 use crate::process::runner::Invocation;
 use crate::signal::{ChartRef, ChartVersion};
 
@@ -20,10 +20,8 @@ const APIS: usize = 400;
 /// The release that a call is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReleaseTarget {
-    /// The release's name.
-    pub release: String,
-    /// The release's namespace.
-    pub namespace: String,
+    /// The release.
+    pub release: ReleaseId,
     /// The kubeconfig's context, where one is named.
     pub context: Option<String>,
     /// The kubeconfig, where it is one file. Named so, helm fails where it has
@@ -33,7 +31,7 @@ pub struct ReleaseTarget {
 
 impl ReleaseTarget {
     fn flags(&self) -> Vec<OsString> {
-        let mut flags = vec![flag("--namespace", &self.namespace)];
+        let mut flags = vec![flag("--namespace", &self.release.namespace)];
         flags.extend(
             self.kubeconfig
                 .as_ref()
@@ -110,7 +108,7 @@ pub fn pull(chart: &ChartRef, version: &ChartVersion, destination: &Path) -> Inv
 pub fn template(target: &ReleaseTarget, render: &RenderRequest<'_>) -> Invocation {
     let mut args = vec![
         "template".into(),
-        target.release.clone().into(),
+        target.release.name.clone().into(),
         render.chart.into(),
     ];
     args.extend(target.flags());
@@ -165,7 +163,7 @@ pub fn upgrade(target: &ReleaseTarget, major: HelmMajor, upgrade: &Upgrade<'_>) 
 pub fn rollback(target: &ReleaseTarget, major: HelmMajor, rollback: &Rollback) -> Invocation {
     let mut args = vec![
         "rollback".into(),
-        target.release.clone().into(),
+        target.release.name.clone().into(),
         rollback.revision.to_string().into(),
     ];
     args.extend(target.flags());
@@ -185,7 +183,7 @@ fn install(target: &ReleaseTarget, chart: &Path, files: &[PathBuf]) -> Vec<OsStr
     let mut args = vec![
         "upgrade".into(),
         "--install".into(),
-        target.release.clone().into(),
+        target.release.name.clone().into(),
         chart.into(),
     ];
     args.extend(target.flags());
@@ -226,13 +224,12 @@ mod tests {
 
     use super::{ReleaseTarget, RenderRequest, Rollback, Upgrade};
     use crate::helm::compat::{HelmMajor, Wait};
-    use crate::plan::Capabilities;
+    use crate::plan::{Capabilities, ReleaseId};
     use crate::process::runner::Invocation;
 
     fn target(context: Option<&str>) -> ReleaseTarget {
         ReleaseTarget {
-            release: "shop".into(),
-            namespace: "prod".into(),
+            release: ReleaseId::new("prod", "shop"),
             context: context.map(Into::into),
             kubeconfig: context.map(|_| "/etc/k3s.yaml".into()),
         }

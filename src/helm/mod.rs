@@ -104,7 +104,6 @@ impl Helm {
     ) -> Self {
         let target = ReleaseTarget {
             release: plan.release.clone(),
-            namespace: plan.namespace.clone(),
             context: plan.kube_context.clone(),
             kubeconfig: plan.kubeconfig.as_deref().and_then(only),
         };

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{Capabilities, ReleaseTarget, RenderMode, RenderRequest, render};
 use crate::error::{Kind, Result};
 use crate::helm::command;
+use crate::plan::ReleaseId;
 use crate::process::cancel::Cancel;
 use crate::process::runner::tests::{bare, script};
 
@@ -16,8 +17,7 @@ async fn rendered(body: &str, way: RenderMode) -> Result<String> {
     let runner = bare(script(folder.path(), body), &[("PATH", "/usr/bin:/bin")]);
     let (cancel, _trigger) = Cancel::manual();
     let target = ReleaseTarget {
-        release: "shop".into(),
-        namespace: "prod".into(),
+        release: ReleaseId::new("prod", "shop"),
         context: None,
         kubeconfig: None,
     };
@@ -94,8 +94,7 @@ async fn failures_are_the_charts_or_the_nodes() {
 #[test]
 fn nothing_is_ever_set_on_the_command_line() {
     let target = ReleaseTarget {
-        release: "shop".into(),
-        namespace: "prod".into(),
+        release: ReleaseId::new("prod", "shop"),
         context: None,
         kubeconfig: None,
     };

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{FailureKind, Helm, HelmOutcome, Rollback, Upgrade, Wait, locate};
 use crate::error::{Kind, UnixSignal};
-use crate::plan::{ImageRules, OnFailure, Plan, Retention};
+use crate::plan::{ImageRules, OnFailure, Plan, ReleaseId, Retention};
 use crate::process::runner::tests::{bare, script};
 use crate::process::{Cancel, StopReason};
 use crate::signal::Request;
@@ -24,8 +24,7 @@ fn plan(path: &str) -> Plan {
             version: "1.0.0".parse().unwrap(),
             images: BTreeMap::new(),
         },
-        release: "shop".into(),
-        namespace: "prod".into(),
+        release: ReleaseId::new("prod", "shop"),
         values: Vec::new(),
         images: ImageRules::default(),
         budget: minute,

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::ContainerImage;
+use super::{ContainerImage, group_of, is_kubernetes_group};
 
 /// Where the pod's spec stands in a kind of Kubernetes' own.
 fn pod_spec(kind: &str) -> Option<&'static [&'static str]> {
@@ -25,38 +25,10 @@ fn pod_spec(kind: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-/// Groups of Kubernetes' own have no dot, or end in `.k8s.io` and are served
-/// by the apiserver itself; all else is a custom resource.
-fn is_custom(api_version: &str) -> bool {
-    match api_version.split_once('/') {
-        Some((group, _)) => {
-            group.contains('.')
-                && !matches!(
-                    group,
-                    "rbac.authorization.k8s.io"
-                        | "networking.k8s.io"
-                        | "storage.k8s.io"
-                        | "scheduling.k8s.io"
-                        | "apiextensions.k8s.io"
-                        | "admissionregistration.k8s.io"
-                        | "apiregistration.k8s.io"
-                        | "coordination.k8s.io"
-                        | "discovery.k8s.io"
-                        | "events.k8s.io"
-                        | "node.k8s.io"
-                        | "certificates.k8s.io"
-                        | "flowcontrol.apiserver.k8s.io"
-                        | "resource.k8s.io"
-                )
-        }
-        None => false,
-    }
-}
-
 /// Every place in an object that names an image.
 pub(super) fn of(api_version: &str, kind: &str, value: &Value) -> Vec<ContainerImage> {
     let mut found = Vec::new();
-    if is_custom(api_version) {
+    if !is_kubernetes_group(group_of(api_version)) {
         anywhere(value, &mut String::new(), &mut found);
         return found;
     }

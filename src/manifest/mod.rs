@@ -8,7 +8,11 @@ use std::fmt;
 use serde_json::Value;
 
 mod images;
+mod object_ref;
+pub mod quantity;
 pub(crate) mod yaml;
+
+pub use object_ref::{ObjectRef, group_of, is_kubernetes_group};
 
 use crate::{Error, Kind, Result, text};
 

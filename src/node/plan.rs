@@ -13,7 +13,7 @@ use super::{Node, event_policy, file_permissions, locate, policy};
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, EnvPolicy, Environment};
 use crate::plan::forward::{Forward, Token};
-use crate::plan::{ImageRules, OnFailure, Plan, Retention};
+use crate::plan::{ImageRules, OnFailure, Plan, ReleaseId, Retention};
 use crate::signal::Request;
 use crate::units::{self, GoDuration};
 use crate::{state, text};
@@ -195,14 +195,16 @@ fn join(
     let app = say.app;
     let name = request.app.as_str();
     let plan = Plan {
-        release: app
-            .and_then(|app| app.release.as_ref())
-            .map_or(name, ReleaseName::as_str)
-            .to_owned(),
-        namespace: app
-            .and_then(|app| app.namespace.as_ref())
-            .map_or(name, Namespace::as_str)
-            .to_owned(),
+        release: ReleaseId {
+            namespace: app
+                .and_then(|app| app.namespace.as_ref())
+                .map_or(name, Namespace::as_str)
+                .to_owned(),
+            name: app
+                .and_then(|app| app.release.as_ref())
+                .map_or(name, ReleaseName::as_str)
+                .to_owned(),
+        },
         values: found.values,
         forward: found.forward,
         images: app.map(image_rules).unwrap_or_default(),

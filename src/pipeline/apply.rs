@@ -67,13 +67,15 @@ pub(super) async fn upgrade(
 async fn own_namespace(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof) -> Result<()> {
     let plan = run.plan;
     let rendered = |object: &Object| {
-        object.kind == "Namespace" && object.name == plan.namespace && object.hooks.is_empty()
+        object.kind == "Namespace"
+            && object.name == plan.release.namespace
+            && object.hooks.is_empty()
     };
     let missing = found.cluster.namespace == NamespacePresence::Absent;
     if !missing || found.helm.major() != HelmMajor::Three || !proof.objects.iter().any(rendered) {
         return Ok(());
     }
-    let created = create_owned(&found.cluster.client, &plan.namespace, &plan.release);
+    let created = create_owned(&found.cluster.client, &plan.release);
     run.unless_cancelled(created).await
 }
 
@@ -108,7 +110,7 @@ pub(super) fn targets(run: &Run<'_>, before: &str, objects: Vec<&Object>) -> Vec
     let target = |object: &Object| {
         let namespace = object.namespace.as_deref();
         WatchTarget::new(
-            namespace.unwrap_or(&run.plan.namespace),
+            namespace.unwrap_or(&run.plan.release.namespace),
             &object.kind,
             &object.name,
             !before.iter().any(|old| same_template(old, object)),

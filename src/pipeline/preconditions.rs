@@ -14,7 +14,7 @@ use crate::manifest::Object;
 
 /// Fails with [`Kind::Chart`], naming the first obstacle and the cure of each.
 pub(super) async fn none(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof) -> Result<()> {
-    let namespace = &run.plan.namespace;
+    let namespace = &run.plan.release.namespace;
     let is_upgrade = found.is_upgrade();
     let apis = &found.cluster.capabilities.apis;
     let served = |version: &str, kind: &str| {
@@ -37,7 +37,7 @@ async fn live(
     found: &ReleaseObservation,
     proof: &Proof,
 ) -> Result<Vec<serde_json::Value>> {
-    let namespace = &run.plan.namespace;
+    let namespace = &run.plan.release.namespace;
     let before: Vec<Object> = found
         .serving()
         .and_then(|record| Object::parse(&record.manifest).ok())

@@ -56,12 +56,12 @@ pub(super) struct Cluster {
 impl Cluster {
     /// The release's records as they are now.
     pub(super) async fn records(&self, plan: &Plan) -> Result<Vec<Record>> {
-        store::list(&self.client, self.driver, &plan.namespace, &plan.release).await
+        store::list(&self.client, self.driver, &plan.release).await
     }
 
     /// The last of them.
     pub(super) async fn last(&self, plan: &Plan) -> Result<Option<Record>> {
-        store::last(&self.client, self.driver, &plan.namespace, &plan.release).await
+        store::last(&self.client, self.driver, &plan.release).await
     }
 }
 
@@ -138,13 +138,13 @@ async fn cluster(run: &Run<'_>) -> Result<(Cluster, Vec<Record>, Duration)> {
     let records = async {
         // Only then nobody else changes them.
         let waited = lease(run, &client).await?;
-        let records = store::list(&client, driver, &plan.namespace, &plan.release).await?;
+        let records = store::list(&client, driver, &plan.release).await?;
         Ok((records, waited))
     };
     let platforms = async { Ok(discovery::platforms(&client).await) };
     let (capabilities, namespace, (records, waited), platforms) = tokio::try_join!(
         discovery::capabilities(&client),
-        discovery::namespace(&client, &plan.namespace),
+        discovery::namespace(&client, &plan.release.namespace),
         records,
         platforms,
     )?;
@@ -166,14 +166,12 @@ async fn lease(run: &Run<'_>, client: &Client) -> Result<Duration> {
         return Ok(Duration::ZERO);
     }
     let begun = Instant::now();
-    let (namespace, release) = (&plan.namespace, &plan.release);
     let lease = run.lease.get_or_init(|| {
         let me = LeaseHolder::this_process(LockHolder::this_process(run.id, run.who));
-        Lease::begin(client.clone(), namespace, release, me, plan.stale_after)
+        Lease::begin(client.clone(), &plan.release, me, plan.stale_after)
     });
-    let name = format!("{namespace}/{release}");
     let told = |who: &str| run.events.progress(who);
-    if let Right::Denied(why) = lease.taken(&name, run.patience, told).await? {
+    if let Right::Denied(why) = lease.taken(&plan.release, run.patience, told).await? {
         run.events.note(format!(
             "no lease of the release can be had, so deploys from other nodes are not excluded: {why}"
         ));

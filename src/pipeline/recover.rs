@@ -96,7 +96,7 @@ pub(super) async fn after(run: &Run<'_>, found: &ReleaseObservation) -> bool {
 
 /// A run that was cancelled while helm worked says what is left.
 pub(super) fn told(run: &Run<'_>, error: Error) -> Error {
-    let release = &run.plan.release;
+    let release = &run.plan.release.name;
     match error.kind() {
         Kind::Cancelled(_) if run.settled => error.hint(format!(
             "release {release} is settled; what helm had changed by then stays; the next signal goes on from there"
@@ -129,7 +129,7 @@ async fn leftovers(run: &Run<'_>, found: &ReleaseObservation) -> Result<Vec<Stri
         return Ok(said);
     };
     let client = &found.cluster.client;
-    for leftover in hook_jobs::of(last, &run.plan.namespace) {
+    for leftover in hook_jobs::of(last, &run.plan.release.namespace) {
         let Some(job) = leftover.find(client).await? else {
             continue;
         };
@@ -157,7 +157,7 @@ async fn settle(
     decision: &RecoveryDecision<'_>,
 ) -> Result<()> {
     let plan = run.plan;
-    let (client, namespace, release) = (&found.cluster.client, &plan.namespace, &plan.release);
+    let (client, release) = (&found.cluster.client, &plan.release);
     if let (RecoveryDecision::Fail(record) | RecoveryDecision::Undo(record), Driver::ConfigMaps) =
         (decision, found.cluster.driver)
     {
@@ -167,7 +167,7 @@ async fn settle(
         RecoveryDecision::Leave | RecoveryDecision::Wait(_) => {}
         RecoveryDecision::Fail(record) => {
             let why = format!("{SETTLED}, run {}", run.id);
-            store::fail(client, namespace, release, record, &why).await?;
+            store::fail(client, release, record, &why).await?;
             run.events.note(format!(
                 "revision {} was left {} by a helm that is dead; it now counts as failed",
                 record.revision,
@@ -175,7 +175,7 @@ async fn settle(
             ));
         }
         RecoveryDecision::Undo(record) => {
-            store::remove(client, namespace, release, record).await?;
+            store::remove(client, release, record).await?;
             run.events.note(format!(
                 "revision {} was a rollback that a dead helm left unfinished; its record is removed, and helm goes on from the revision before",
                 record.revision
@@ -189,7 +189,7 @@ async fn settle(
                 };
             }
             for record in records {
-                store::remove(client, namespace, release, record).await?;
+                store::remove(client, release, record).await?;
             }
             run.events.note(
                 "the first install was interrupted; helm installs afresh and takes over what is there",
@@ -201,8 +201,8 @@ async fn settle(
 
 /// Another helm may be at work: the release is left alone.
 fn pending(plan: &Plan, record: &Record, records: &[Record]) -> Error {
-    let (release, namespace) = (&plan.release, &plan.namespace);
-    let name = store::name(release, record.revision);
+    let (release, namespace) = (&plan.release.name, &plan.release.namespace);
+    let name = store::name(&plan.release, record.revision);
     let error = Error::new(
         Kind::Locked,
         format!(

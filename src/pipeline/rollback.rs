@@ -265,7 +265,7 @@ pub(super) async fn clear_leftover_fields(
 
 /// What a person does next about a release that is left as it is.
 fn manual_action_required(run: &Run<'_>, error: Error) -> Error {
-    let (release, namespace) = (&run.plan.release, &run.plan.namespace);
+    let (release, namespace) = (&run.plan.release.name, &run.plan.release.namespace);
     let error = error.as_kind(Kind::Broken).hint(format!(
         "look at it: kubectl get pods,events --namespace {namespace}"
     ));

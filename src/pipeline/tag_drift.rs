@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::apply::same_template;
 use crate::error::{Exit, Kind};
-use crate::manifest::Object;
+use crate::manifest::{Object, group_of, is_kubernetes_group};
 use crate::run::Timestamp;
 use crate::signal::{Digest, ImageKey, ImageRef};
 use crate::state::journal::{self, Entry};
@@ -132,10 +132,7 @@ fn stays(object: &Object, image: &str, before: &[Object]) -> Option<String> {
 /// (`SetDefaults_Container` of pkg/apis/core/v1). Of a custom resource only what
 /// it says counts.
 fn policy<'a>(value: &'a Value, image: &str) -> Option<&'a str> {
-    let group = value["apiVersion"].as_str().unwrap_or_default();
-    let own = !group
-        .split_once('/')
-        .is_some_and(|(group, _)| group.contains('.') && !group.ends_with(".k8s.io"));
+    let own = is_kubernetes_group(group_of(value["apiVersion"].as_str().unwrap_or_default()));
     let otherwise = (own && !image.ends_with(":latest")).then_some("IfNotPresent");
     policy_in(value, image, otherwise)
 }

@@ -70,7 +70,7 @@ async fn last(run: &Run<'_>, found: &ReleaseObservation) -> Result<Record> {
     run.unless_cancelled(last).await?.ok_or_else(|| {
         broken(format!(
             "helm was content, but release {} has no record",
-            plan.release
+            plan.release.name
         ))
     })
 }
@@ -92,7 +92,7 @@ async fn workloads(run: &Run<'_>, found: &ReleaseObservation, objects: &[Object]
     let wanted: Vec<_> = objects
         .iter()
         .filter(|object: &&Object| object.hooks.is_empty())
-        .filter_map(|object| template(&object.value, &run.plan.namespace))
+        .filter_map(|object| template(&object.value, &run.plan.release.namespace))
         .collect();
     let names: Vec<_> = wanted
         .iter()

@@ -15,7 +15,7 @@ pub(super) async fn allowed(run: &Run<'_>, found: &ReleaseObservation) -> Result
         return Ok(Wait::Watch);
     }
     let client = &found.cluster.client;
-    let may = discovery::may_watch(client, &run.plan.namespace, &WATCHED);
+    let may = discovery::may_watch(client, &run.plan.release.namespace, &WATCHED);
     if run.unless_cancelled(may).await? {
         return Ok(Wait::Watch);
     }

@@ -76,6 +76,32 @@ impl std::fmt::Display for ValuePath {
     }
 }
 
+/// A release of the cluster: helm keeps its records in its namespace, so the
+/// two names tell it from every other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReleaseId {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl ReleaseId {
+    /// The release `name` in `namespace`.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for ReleaseId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
 /// What the node says of an application's images.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageRules {
@@ -92,10 +118,8 @@ pub struct ImageRules {
 pub struct Plan {
     /// What was asked for.
     pub request: Request,
-    /// The release's name.
-    pub release: String,
-    /// The release's namespace.
-    pub namespace: String,
+    /// The release.
+    pub release: ReleaseId,
     /// Values files of the node, in helm's order, absolute.
     pub values: Vec<PathBuf>,
     /// What the node says of the images.

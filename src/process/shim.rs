@@ -130,7 +130,11 @@ mod tests {
     fn copy(part: &str) -> Command {
         let mut command = Command::new("/proc/self/exe");
         command
-            .args(["--exact", "process::shim::tests::plays_a_part", "--nocapture"])
+            .args([
+                "--exact",
+                "process::shim::tests::plays_a_part",
+                "--nocapture",
+            ])
             .env(PART, part);
         command
     }

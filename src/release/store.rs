@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use super::record::{Driver, Record, broken, decode, read};
 use crate::cluster::client::{failed, within};
 use crate::error::{Error, Kind, Result};
+use crate::plan::ReleaseId;
 
 fn resource(driver: Driver) -> ApiResource {
     match driver {
@@ -36,15 +37,10 @@ fn resource(driver: Driver) -> ApiResource {
 }
 
 /// Every record of the release, the oldest first.
-pub async fn list(
-    client: &Client,
-    driver: Driver,
-    namespace: &str,
-    release: &str,
-) -> Result<Vec<Record>> {
+pub async fn list(client: &Client, driver: Driver, release: &ReleaseId) -> Result<Vec<Record>> {
     let api: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), namespace, &resource(driver));
-    let wanted = ListParams::default().labels(&format!("owner=helm,name={release}"));
+        Api::namespaced_with(client.clone(), &release.namespace, &resource(driver));
+    let wanted = ListParams::default().labels(&format!("owner=helm,name={}", release.name));
     let what = "the release's records cannot be read";
     let listed = async {
         let listed = api.list(&wanted).await;
@@ -54,7 +50,7 @@ pub async fn list(
     let mut records = Vec::new();
     for object in &found.items {
         let unreadable =
-            |error: Error| error.detail(format!("in {}/{}", namespace, object.name_any()));
+            |error: Error| error.detail(format!("in {}/{}", release.namespace, object.name_any()));
         let Some(stored) = object.data.pointer("/data/release").and_then(Value::as_str) else {
             return Err(unreadable(broken("it holds no release")));
         };
@@ -73,32 +69,21 @@ pub async fn list(
 }
 
 /// The record of the highest revision.
-pub async fn last(
-    client: &Client,
-    driver: Driver,
-    namespace: &str,
-    release: &str,
-) -> Result<Option<Record>> {
-    Ok(list(client, driver, namespace, release).await?.pop())
+pub async fn last(client: &Client, driver: Driver, release: &ReleaseId) -> Result<Option<Record>> {
+    Ok(list(client, driver, release).await?.pop())
 }
 
 /// The Secret that holds a revision.
-pub fn name(release: &str, revision: u32) -> String {
-    format!("sh.helm.release.v1.{release}.v{revision}")
+pub fn name(release: &ReleaseId, revision: u32) -> String {
+    format!("sh.helm.release.v1.{}.v{revision}", release.name)
 }
 
 /// Marks a revision as failed, in its label and in what is stored. `why` is
 /// what `helm history` shows for it.
 ///
 /// Errors: [`Kind::Locked`] where somebody changed the record meanwhile.
-pub async fn fail(
-    client: &Client,
-    namespace: &str,
-    release: &str,
-    record: &Record,
-    why: &str,
-) -> Result<()> {
-    let api = Api::<Secret>::namespaced(client.clone(), namespace);
+pub async fn fail(client: &Client, release: &ReleaseId, record: &Record, why: &str) -> Result<()> {
+    let api = Api::<Secret>::namespaced(client.clone(), &release.namespace);
     let name = name(release, record.revision);
     let mut secret = fetch(&api, &name, record).await?;
     let stored = encode(&as_failed(record.json.clone(), why)).map_err(|error| {
@@ -122,13 +107,8 @@ pub async fn fail(
 /// Removes the record of a revision, and nothing else.
 ///
 /// Errors: [`Kind::Locked`] where somebody changed the record meanwhile.
-pub async fn remove(
-    client: &Client,
-    namespace: &str,
-    release: &str,
-    record: &Record,
-) -> Result<()> {
-    let api = Api::<Secret>::namespaced(client.clone(), namespace);
+pub async fn remove(client: &Client, release: &ReleaseId, record: &Record) -> Result<()> {
+    let api = Api::<Secret>::namespaced(client.clone(), &release.namespace);
     let name = name(release, record.revision);
     let secret = fetch(&api, &name, record).await?;
     let only = DeleteParams::default().preconditions(Preconditions {

@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::cache::ReleaseCache;
 use super::model::{Id, Kind};
-use super::quantity::Amounts;
 use super::readiness;
+use crate::manifest::quantity::Amounts;
+use crate::manifest::{group_of, is_kubernetes_group};
 
 /// A rendered object that the rollout waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,9 +164,7 @@ pub fn promises<'a>(rendered: impl IntoIterator<Item = &'a Value>) -> BTreeSet<S
     let mut names = BTreeSet::new();
     for object in rendered {
         let version = object["apiVersion"].as_str().unwrap_or_default();
-        let group = version.split_once('/').map_or("", |(group, _)| group);
-        let own = !group.contains('.') || group.ends_with(".k8s.io");
-        if !own {
+        if !is_kubernetes_group(group_of(version)) {
             names.extend(object["metadata"]["name"].as_str().map(str::to_owned));
             words(&object["spec"], &mut names);
         } else if object["kind"] == "Ingress" {

@@ -28,7 +28,6 @@ mod informers;
 pub mod logs;
 pub mod model;
 pub mod progress;
-pub mod quantity;
 pub mod readiness;
 mod recheck;
 pub mod rules;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::quantity::Amounts;
+use crate::manifest::quantity::Amounts;
 
 /// The longest message kept of an object, in characters.
 pub(super) const MESSAGE: usize = 2000;

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use super::baseline::{ClusterFacts, Node};
 use super::cache::ReleaseCache;
-use super::quantity::amounts;
 use super::rules::is_passing_taint;
+use crate::manifest::quantity::amounts;
 
 /// How long one look may take.
 const LOOK: Duration = Duration::from_secs(2);

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use super::{make_directory, open_file};
 use crate::error::{Error, Kind, Result};
+use crate::plan::ReleaseId;
 use crate::run::{LockHolder, Timestamp, started};
 use crate::{text, units};
 
@@ -89,13 +90,12 @@ enum LockEvent {
 /// directory does not serve.
 pub async fn acquire(
     state: &Path,
-    namespace: &str,
-    release: &str,
+    release: &ReleaseId,
     me: &LockHolder,
     wait: Duration,
     mut told: impl FnMut(&Waiting),
 ) -> Result<Lock> {
-    let place = LockPaths::new(state, namespace, release);
+    let place = LockPaths::new(state, release);
     let (sender, mut news) = mpsc::unbounded_channel();
     let me = me.clone();
     let thread = place.clone();
@@ -120,7 +120,7 @@ pub async fn acquire(
                 Some(LockEvent::Held(Ok(lock))) => return Ok(lock),
                 Some(LockEvent::Held(Err(error))) => return Err(place.error(&error)),
                 Some(LockEvent::Waiting(waiting)) if wait.is_zero() => {
-                    return Err(too_long(namespace, release, wait, Some(waiting)));
+                    return Err(too_long(release, wait, Some(waiting)));
                 }
                 Some(LockEvent::Waiting(waiting)) => {
                     told(&waiting);
@@ -128,18 +128,18 @@ pub async fn acquire(
                 }
                 None => return Err(Error::new(Kind::Internal, "the lock's thread ended early")),
             },
-            () = &mut deadline => return Err(too_long(namespace, release, wait, last)),
+            () = &mut deadline => return Err(too_long(release, wait, last)),
         }
     }
 }
 
-fn too_long(namespace: &str, release: &str, wait: Duration, last: Option<Waiting>) -> Error {
+fn too_long(release: &ReleaseId, wait: Duration, last: Option<Waiting>) -> Error {
     let waited = if wait.is_zero() {
         "lock_timeout is 0, so this one does not wait".to_owned()
     } else {
         format!("waited {}", units::show(wait))
     };
-    let message = format!("another deploy of {namespace}/{release} holds its lock; {waited}");
+    let message = format!("another deploy of {release} holds its lock; {waited}");
     let error = Error::new(Kind::Locked, message).hint(
         "run it again when the other one has ended, or give lock_timeout more in deploy.toml",
     );
@@ -172,12 +172,12 @@ struct LockPaths {
 
 impl LockPaths {
     /// A namespace has no dot, so no two releases share a name here.
-    fn new(state: &Path, namespace: &str, release: &str) -> Self {
+    fn new(state: &Path, release: &ReleaseId) -> Self {
         let directory = state.join("locks");
         Self {
             state: state.to_owned(),
-            file: directory.join(format!("{namespace}.{release}.lock")),
-            queue: directory.join(format!("{namespace}.{release}.queue")),
+            file: directory.join(format!("{}.{}.lock", release.namespace, release.name)),
+            queue: directory.join(format!("{}.{}.queue", release.namespace, release.name)),
             directory,
         }
     }
@@ -248,8 +248,8 @@ impl LockPaths {
 
 /// Who holds the lock of a release now, for whoever only looks; none where
 /// nobody does, or that cannot be told.
-pub fn holder(state: &Path, namespace: &str, release: &str) -> Option<LockHolder> {
-    let file = File::open(LockPaths::new(state, namespace, release).file).ok()?;
+pub fn holder(state: &Path, release: &ReleaseId) -> Option<LockHolder> {
+    let file = File::open(LockPaths::new(state, release).file).ok()?;
     // Shared, and let go at once: nobody is kept waiting.
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Err(rustix::io::Errno::WOULDBLOCK) => read_holder(&file),
@@ -258,8 +258,8 @@ pub fn holder(state: &Path, namespace: &str, release: &str) -> Option<LockHolder
 }
 
 /// When the last helm of this node began for a release; see [`helm_began`].
-pub fn last_helm(state: &Path, namespace: &str, release: &str) -> Option<Timestamp> {
-    read_holder(&File::open(LockPaths::new(state, namespace, release).file).ok()?)?.helm_began
+pub fn last_helm(state: &Path, release: &ReleaseId) -> Option<Timestamp> {
+    read_holder(&File::open(LockPaths::new(state, release).file).ok()?)?.helm_began
 }
 
 fn is_directory(file: &File) -> bool {

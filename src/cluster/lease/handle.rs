@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::keeper::{Keeper, LeaseEvent, Order, Tell};
 use super::{LeaseHolder, LeaseView, Process};
 use crate::error::{Error, Kind, Result};
+use crate::plan::ReleaseId;
 use crate::run::Timestamp;
 use crate::units;
 
@@ -39,8 +40,7 @@ impl Lease {
     /// Begins to take the Lease of a release.
     pub fn begin(
         client: Client,
-        namespace: &str,
-        release: &str,
+        release: &ReleaseId,
         me: LeaseHolder,
         stale_after: Duration,
     ) -> Self {
@@ -53,8 +53,8 @@ impl Lease {
             news,
             lost: Arc::clone(&lost),
         };
-        let api = Api::namespaced(client, namespace);
-        let keeper = Keeper::new(api, release, me, stale_after, tell);
+        let api = Api::namespaced(client, &release.namespace);
+        let keeper = Keeper::new(api, &release.name, me, stale_after, tell);
         Self {
             orders,
             news: Mutex::new(heard),
@@ -68,7 +68,7 @@ impl Lease {
     /// for. [`Kind::Locked`] where that was too long.
     pub async fn taken(
         &self,
-        release: &str,
+        release: &ReleaseId,
         wait: Duration,
         mut told: impl FnMut(&str),
     ) -> Result<Right> {
@@ -148,7 +148,7 @@ fn ended() -> Error {
     Error::new(Kind::Internal, "the lease's task ended early")
 }
 
-fn too_long(release: &str, wait: Duration, seen: &LeaseView) -> Error {
+fn too_long(release: &ReleaseId, wait: Duration, seen: &LeaseView) -> Error {
     // A whole number of seconds: a little of it went into the node's own lock.
     let seconds = wait.as_secs() + u64::from(wait.subsec_millis() >= 500);
     let waited = match seconds {

@@ -119,7 +119,7 @@ fn no_configuration_at_all() {
     let (plan, warnings) = scene.plan().unwrap();
     assert_eq!(warnings, [""; 0]);
     assert_eq!(
-        (plan.release.as_str(), plan.namespace.as_str()),
+        (plan.release.name.as_str(), plan.release.namespace.as_str()),
         ("shop", "shop")
     );
     assert_eq!(plan.values, [""; 0].map(PathBuf::from));
@@ -156,15 +156,15 @@ fn no_configuration_at_all() {
 #[test]
 fn the_systems_file_beats_the_one_beside_the_script() {
     let scene = Scene::new().file("runner/deploy.toml", "[apps.shop]\nnamespace = \"beside\"");
-    assert_eq!(scene.plan().unwrap().0.namespace, "beside");
+    assert_eq!(scene.plan().unwrap().0.release.namespace, "beside");
     let scene = scene.file("etc/deploy.toml", "[apps.shop]\nnamespace = \"system\"");
-    assert_eq!(scene.plan().unwrap().0.namespace, "system");
+    assert_eq!(scene.plan().unwrap().0.release.namespace, "system");
     let scene = scene
         .file("work/mine.toml", "[apps.shop]\nnamespace = \"mine\"")
         .with("DEPLOY_CONFIG", "mine.toml");
-    assert_eq!(scene.plan().unwrap().0.namespace, "mine");
+    assert_eq!(scene.plan().unwrap().0.release.namespace, "mine");
     let (plan, warnings) = scene.inside("push").plan().unwrap();
-    assert_eq!(plan.namespace, "system");
+    assert_eq!(plan.release.namespace, "system");
     assert!(
         warnings
             .iter()
@@ -211,7 +211,7 @@ allow_images = ["ghcr.io/acme/api:0"]
         ["DEPLOY_ATOMIC is ignored: deploy.toml sets timeout"]
     );
     assert_eq!(
-        (plan.release.as_str(), plan.namespace.as_str()),
+        (plan.release.name.as_str(), plan.release.namespace.as_str()),
         ("shop2", "prod")
     );
     assert_eq!(plan.budget, Duration::from_secs(420));

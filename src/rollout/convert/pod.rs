@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{annotation, controller, cut, kept, label, place};
+use crate::manifest::quantity::{Amounts, amounts};
 use crate::rollout::model::{ContainerStatus, Pod, PodPhase, PodPresence, Role, State, Terminated};
-use crate::rollout::quantity::{Amounts, amounts};
 
 impl From<core::Pod> for Pod {
     fn from(object: core::Pod) -> Self {

@@ -18,7 +18,8 @@ use serde_json::Value;
 use super::baseline::{Baseline, Node, WatchTarget};
 use super::model::{Change, Elapsed, Kind, ResourceKind};
 use super::rules::RULES;
-use super::{ReleaseCache, Status, explain_timeout, judge, progress, quantity};
+use super::{ReleaseCache, Status, explain_timeout, judge, progress};
+use crate::manifest::quantity;
 
 #[derive(Deserialize)]
 struct Recording {
@@ -286,6 +287,6 @@ fn every_rule_dooms_somewhere() {
         }
     }
     for rule in RULES {
-        assert!(seen.contains(&rule.name), "{} failures nowhere", rule.name);
+        assert!(seen.contains(&rule.name), "{} finds nothing", rule.name);
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Lock, Waiting, acquire};
 use crate::error::{Error, Kind};
+use crate::plan::ReleaseId;
 use crate::run::{LockHolder, RunId, Who, started};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -31,7 +32,14 @@ fn holder(user: &str) -> LockHolder {
 }
 
 async fn take(state: &Path, user: &str, wait: Duration) -> Result<Lock, Error> {
-    acquire(state, "prod", "shop", &holder(user), wait, |_| {}).await
+    acquire(
+        state,
+        &ReleaseId::new("prod", "shop"),
+        &holder(user),
+        wait,
+        |_| {},
+    )
+    .await
 }
 
 /// Takes the lock in a task; `waits` is told when it waits, with what it knows.
@@ -45,9 +53,15 @@ fn queue_up(
     let (sender, waits) = mpsc::unbounded_channel();
     let state = state.to_owned();
     let task = tokio::spawn(async move {
-        acquire(&state, "prod", "shop", &holder(user), LONG, |waiting| {
-            let _ = sender.send(waiting.clone());
-        })
+        acquire(
+            &state,
+            &ReleaseId::new("prod", "shop"),
+            &holder(user),
+            LONG,
+            |waiting| {
+                let _ = sender.send(waiting.clone());
+            },
+        )
         .await
     });
     (task, waits)
@@ -83,8 +97,7 @@ async fn one_at_a_time_and_the_holder_is_told() {
     for (namespace, release) in [("prod", "shop2"), ("prod2", "shop"), ("prod", "s.hop")] {
         acquire(
             state.path(),
-            namespace,
-            release,
+            &ReleaseId::new(namespace, release),
             &holder("x"),
             Duration::ZERO,
             |_| {},
@@ -204,9 +217,15 @@ async fn a_holder_that_is_gone_is_said_to_be() {
     let state = tempfile::tempdir().unwrap();
     let mut me = holder("ghost");
     me.started += 1;
-    let _lock = acquire(state.path(), "prod", "shop", &me, Duration::ZERO, |_| {})
-        .await
-        .unwrap();
+    let _lock = acquire(
+        state.path(),
+        &ReleaseId::new("prod", "shop"),
+        &me,
+        Duration::ZERO,
+        |_| {},
+    )
+    .await
+    .unwrap();
     let error = take(state.path(), "next", Duration::ZERO)
         .await
         .unwrap_err();
@@ -263,7 +282,7 @@ async fn without_a_file_the_directory_is_locked() {
 #[test]
 fn what_was_written_by_others_is_read_with_care() {
     let state = tempfile::tempdir().unwrap();
-    let place = super::LockPaths::new(state.path(), "prod", "shop");
+    let place = super::LockPaths::new(state.path(), &ReleaseId::new("prod", "shop"));
     fs::create_dir(&place.directory).unwrap();
     for text in [
         &b""[..],
@@ -312,7 +331,14 @@ async fn what_a_killed_waiter_left_holds_nobody_up() {
     for ticket in ["1", "7", "18446744073709551614", "no ticket"] {
         fs::write(queue.join(ticket), "").unwrap();
     }
-    let lock = acquire(state.path(), "prod", "shop", &me, Duration::ZERO, |_| {}).await;
+    let lock = acquire(
+        state.path(),
+        &ReleaseId::new("prod", "shop"),
+        &me,
+        Duration::ZERO,
+        |_| {},
+    )
+    .await;
     drop(lock.unwrap());
     assert_eq!(
         fs::read_dir(&queue).unwrap().count(),

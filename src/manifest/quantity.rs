@@ -1,7 +1,7 @@
 //! Quantities of resources, compared: what a pod asks and what a node has.
 //!
 //! The grammar is that of `k8s.io/apimachinery/pkg/api/resource`. What cannot
-//! be read is left out, and what is left out never failures anything.
+//! be read is left out, and what is left out condemns nothing.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 pub type Amounts = BTreeMap<String, i128>;
 
 /// A quantity in thousandths: `500m`, `2`, `1.5Gi`, `1e3`.
-pub(super) fn milli(text: &str) -> Option<i128> {
+pub fn milli(text: &str) -> Option<i128> {
     let end = text
         .find(|character: char| {
             !(character.is_ascii_digit() || matches!(character, '.' | '-' | '+'))
@@ -52,7 +52,7 @@ pub(super) fn milli(text: &str) -> Option<i128> {
 }
 
 /// The readable ones of a map of quantities.
-pub(super) fn amounts(map: &BTreeMap<String, Quantity>) -> Amounts {
+pub fn amounts(map: &BTreeMap<String, Quantity>) -> Amounts {
     map.iter()
         .filter_map(|(name, quantity)| Some((name.clone(), milli(&quantity.0)?)))
         .collect()
