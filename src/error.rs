@@ -189,11 +189,11 @@ impl Exit {
     }
 }
 
-/// Why a deploy ended without success.
+/// What went wrong, in words, before it is known what that means for the release
+/// and so which [`Kind`] it is.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Error {
-    kind: Kind,
+pub struct Problem {
     message: String,
     details: Vec<String>,
     hints: Vec<String>,
@@ -201,12 +201,11 @@ pub struct Error {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-impl Error {
-    /// An error of `kind` whose `message` says in one line what was seen and
-    /// what was expected.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+impl Problem {
+    /// A problem whose `message` says in one line what was seen and what was
+    /// expected.
+    pub fn new(message: impl Into<String>) -> Self {
         Self {
-            kind,
             message: message.into(),
             details: Vec::new(),
             hints: Vec::new(),
@@ -235,45 +234,6 @@ impl Error {
         self
     }
 
-    /// Says what became of it, before what to do next.
-    #[must_use]
-    pub fn outcome(mut self, outcome: impl Into<String>) -> Self {
-        self.hints.insert(0, outcome.into());
-        self
-    }
-
-    /// The same failure, of another kind: what it means is known only once it
-    /// was answered.
-    #[must_use]
-    pub const fn as_kind(mut self, kind: Kind) -> Self {
-        self.kind = kind;
-        self
-    }
-
-    /// The same without its lines of evidence: for a log that others read.
-    #[must_use]
-    pub fn without_details(mut self) -> Self {
-        self.details.clear();
-        self
-    }
-
-    /// Adds the error beneath this one.
-    #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
-        self
-    }
-
-    /// What went wrong.
-    pub const fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// How the run ends.
-    pub const fn exit(&self) -> Exit {
-        Exit::Failed(self.kind)
-    }
-
     /// The lines of evidence, most telling first, then the chain of causes.
     pub fn evidence(&self) -> Vec<String> {
         let mut lines = self.details.clone();
@@ -285,9 +245,107 @@ impl Error {
         lines
     }
 
+    /// The error that it is.
+    pub const fn of_kind(self, kind: Kind) -> Error {
+        Error {
+            kind,
+            problem: self,
+        }
+    }
+}
+
+/// Why a run ended without success: a kind, which decides the exit code, and
+/// the problem in words.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    problem: Problem,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.problem.fmt(f)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.problem.source()
+    }
+}
+
+impl Error {
+    /// An error of `kind` whose `message` says in one line what was seen and
+    /// what was expected.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Problem::new(message).of_kind(kind)
+    }
+
+    /// Adds a line of evidence.
+    #[must_use]
+    pub fn detail(mut self, line: impl Into<String>) -> Self {
+        self.problem = self.problem.detail(line);
+        self
+    }
+
+    /// Adds lines of evidence.
+    #[must_use]
+    pub fn details<S: Into<String>>(mut self, lines: impl IntoIterator<Item = S>) -> Self {
+        self.problem = self.problem.details(lines);
+        self
+    }
+
+    /// Adds something to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.problem = self.problem.hint(hint);
+        self
+    }
+
+    /// Says what became of it, before what to do next.
+    #[must_use]
+    pub fn outcome(mut self, outcome: impl Into<String>) -> Self {
+        self.problem.hints.insert(0, outcome.into());
+        self
+    }
+
+    /// The same without its lines of evidence: for a log that others read.
+    #[must_use]
+    pub fn without_details(mut self) -> Self {
+        self.problem.details.clear();
+        self
+    }
+
+    /// Adds the error beneath this one.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.problem.source = Some(source.into());
+        self
+    }
+
+    /// What went wrong.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The problem alone, for whoever knows better what it means.
+    pub fn into_problem(self) -> Problem {
+        self.problem
+    }
+
+    /// How the run ends.
+    pub const fn exit(&self) -> Exit {
+        Exit::Failed(self.kind)
+    }
+
+    /// The lines of evidence, most telling first, then the chain of causes.
+    pub fn evidence(&self) -> Vec<String> {
+        self.problem.evidence()
+    }
+
     /// What to do next.
     pub fn hints(&self) -> &[String] {
-        &self.hints
+        &self.problem.hints
     }
 }
 

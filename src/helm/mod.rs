@@ -33,13 +33,13 @@ use failure::HelmOperation;
 /// How an upgrade or rollback ended, as far as helm tells.
 #[derive(Debug)]
 pub enum HelmOutcome {
-    /// Helm is content.
-    Well,
+    /// Helm succeeded.
+    Succeeded,
     /// Helm failed by itself.
     Failed(Failure),
     /// We stopped it. Where it had to be killed, or a rollback was stopped, the
     /// last record is pending.
-    StopReason {
+    Stopped {
         /// Why.
         by: StopReason,
         /// Whether it had to be killed.
@@ -192,10 +192,10 @@ impl Helm {
     ) -> Result<HelmOutcome> {
         let ran = self.runner.run(call, &self.cancel, deadline, stop).await?;
         if ran.status.success() {
-            return Ok(HelmOutcome::Well);
+            return Ok(HelmOutcome::Succeeded);
         }
         Ok(match ran.stopped {
-            Some(by) => HelmOutcome::StopReason {
+            Some(by) => HelmOutcome::Stopped {
                 by,
                 killed: ran.killed,
             },

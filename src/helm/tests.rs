@@ -123,7 +123,7 @@ async fn helms_ends_are_told_apart() {
         .upgrade(&upgrade(), deadline(), std::future::pending())
         .await
         .unwrap();
-    assert!(matches!(ended, HelmOutcome::Well));
+    assert!(matches!(ended, HelmOutcome::Succeeded));
 
     let folder = tempfile::tempdir().unwrap();
     let said = "echo 'Error: UPGRADE FAILED: context deadline exceeded' >&2; exit 1";
@@ -150,7 +150,7 @@ async fn helms_ends_are_told_apart() {
         .unwrap();
     assert!(matches!(
         ended,
-        HelmOutcome::StopReason {
+        HelmOutcome::Stopped {
             by: StopReason::Asked,
             killed: false
         }

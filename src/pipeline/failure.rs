@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::Run;
-use super::apply::Halt;
+use super::context::Run;
+use super::supervise::Halt;
 use crate::cluster::discovery;
-use crate::error::{Error, Kind};
-use crate::helm::{Failure, FailureKind, HelmOutcome};
+use crate::error::{Error, Kind, Problem, Result};
+use crate::helm::{self, FailureKind, HelmOutcome};
 use crate::process::StopReason;
 use crate::process::cancel::cancelled;
 use crate::rollout::{Evidence, RolloutWatcher, TerminalFailure, explain_timeout, gather};
@@ -23,119 +23,190 @@ const LAST_LOOK: Duration = Duration::from_millis(1500);
 /// run's folder.
 const LOG_LINES: usize = 30;
 
-/// The failure; nothing where all is well.
-pub(super) async fn of(
-    run: &mut Run<'_>,
-    watch: &mut RolloutWatcher,
-    ended: HelmOutcome,
-    halt: Option<Halt>,
-) -> Option<Error> {
-    Some(match ended {
-        // It came right in the last moment after all: verify has the last word.
-        HelmOutcome::Well => return None,
-        HelmOutcome::StopReason {
-            by: StopReason::Cancelled(signal),
-            ..
-        } => cancelled(signal),
-        HelmOutcome::StopReason {
-            by: StopReason::Deadline,
-            ..
-        } => timed_out(run, watch).await,
-        HelmOutcome::StopReason { .. } => match halt {
-            Some(Halt::Doomed(doom)) => doomed(run, watch, doom).await,
-            Some(Halt::Lost(error)) => error,
-            None => Error::new(Kind::Internal, "helm was stopped, and nobody asked for it"),
-        },
-        HelmOutcome::Failed(failure) => by_itself(run, watch, failure).await,
-    })
+/// Why an apply or a rollback did not end Ready, before it is known what that
+/// means for the release ([`super::remediate`]).
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The rollout failed for good, or took too long.
+    Rollout(Problem),
+    /// Helm failed by itself: of this kind, where it changed nothing.
+    Helm(Kind, Problem),
+    /// It was ended, or never begun, for a reason that no remediation answers: a
+    /// cancel, a lost Lease, another helm at work, a bug.
+    Ended(Error),
 }
 
-/// Helm failed by itself: the cluster may know better why.
-async fn by_itself(run: &mut Run<'_>, watch: &mut RolloutWatcher, failure: Failure) -> Error {
-    let mut doom = None;
-    if matches!(failure.cause, FailureKind::Hook | FailureKind::Timeout) {
-        doom = watch.last_look(LAST_LOOK, run.events).await;
-    }
-    match (doom, failure.cause) {
-        (Some(doom), _) => doomed(run, watch, doom).await,
-        (None, FailureKind::Timeout) => timed_out(run, watch).await,
-        // Its pods are another deploy's.
-        (None, FailureKind::Pending) => failure.error,
-        (None, _) => {
-            gathered(run, watch, None, |evidence, _| {
-                failure.error.details(evidence.lines.iter().cloned())
-            })
-            .await
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            Kind::Cancelled(_) | Kind::Internal | Kind::Locked => Self::Ended(error),
+            kind => Self::Helm(kind, error.into_problem()),
         }
     }
 }
 
-async fn doomed(run: &mut Run<'_>, watch: &RolloutWatcher, doom: TerminalFailure) -> Error {
-    gathered(run, watch, Some(doom), |evidence, doom| match doom {
-        Some(doom) => doom.error(Kind::Broken, evidence),
-        None => Error::new(Kind::Internal, "a doom was lost"),
+/// What helm's end means; the evidence is kept.
+pub(super) async fn of(
+    run: &mut Run<'_>,
+    watcher: &mut RolloutWatcher,
+    outcome: HelmOutcome,
+    halt: Option<Halt>,
+) -> Result<(), Failure> {
+    Err(match outcome {
+        // It came right in the last moment after all: verify has the last word.
+        HelmOutcome::Succeeded => return Ok(()),
+        HelmOutcome::Stopped {
+            by: StopReason::Cancelled(signal),
+            ..
+        } => Failure::Ended(cancelled(signal)),
+        HelmOutcome::Stopped {
+            by: StopReason::Deadline,
+            ..
+        } => timed_out(run, watcher).await,
+        HelmOutcome::Stopped { .. } => match halt {
+            Some(Halt::Failed(failure)) => terminal(run, watcher, failure).await,
+            Some(Halt::Lost(error)) => Failure::Ended(error),
+            None => Failure::Ended(Error::new(
+                Kind::Internal,
+                "helm was stopped, and nobody asked for it",
+            )),
+        },
+        HelmOutcome::Failed(failure) => by_itself(run, watcher, failure).await,
     })
-    .await
 }
 
-async fn timed_out(run: &mut Run<'_>, watch: &RolloutWatcher) -> Error {
-    let mut lines = explain_timeout(watch.world());
-    if let Some(silence) = discovery::silent(watch.client()).await {
+/// What helm's end means in a rollback, which has a budget of its own; its
+/// evidence is told beside that of the failure that it answers.
+pub(super) async fn of_rollback(
+    budget: Duration,
+    watcher: &RolloutWatcher,
+    outcome: HelmOutcome,
+    halt: Option<Halt>,
+) -> Result<(), Failure> {
+    Err(match (outcome, halt) {
+        (HelmOutcome::Succeeded, _) => return Ok(()),
+        (
+            HelmOutcome::Stopped {
+                by: StopReason::Cancelled(signal),
+                ..
+            },
+            _,
+        ) => Failure::Ended(cancelled(signal)),
+        (HelmOutcome::Failed(failure), _) => failure.error.into(),
+        (HelmOutcome::Stopped { .. }, Some(Halt::Lost(error))) => Failure::Ended(error),
+        (HelmOutcome::Stopped { .. }, Some(Halt::Failed(mut failure))) => {
+            let evidence = gather(watcher, Some(&mut failure)).await;
+            Failure::Rollout(failure.error(Kind::Broken, &evidence).into_problem())
+        }
+        (HelmOutcome::Stopped { .. }, None) => {
+            let message = format!("not ready after {budget:?}");
+            Failure::Rollout(Problem::new(message).details(explain_timeout(watcher.world())))
+        }
+    })
+}
+
+/// Helm failed by itself: the cluster may know better why.
+async fn by_itself(
+    run: &mut Run<'_>,
+    watcher: &mut RolloutWatcher,
+    failure: helm::Failure,
+) -> Failure {
+    let mut seen = None;
+    if matches!(failure.cause, FailureKind::Hook | FailureKind::Timeout) {
+        seen = watcher.last_look(LAST_LOOK, run.events).await;
+    }
+    match (seen, failure.cause) {
+        (Some(seen), _) => terminal(run, watcher, seen).await,
+        (None, FailureKind::Timeout) => timed_out(run, watcher).await,
+        // Its pods are another deploy's.
+        (None, FailureKind::Pending) => failure.error.into(),
+        (None, _) => {
+            let kind = failure.error.kind();
+            let problem = failure.error.into_problem();
+            let gathered = gathered(run, watcher, None, |evidence, _| {
+                problem.details(evidence.lines.iter().cloned())
+            });
+            match gathered.await {
+                Ok(problem) => Failure::Helm(kind, problem),
+                Err(cancelled) => Failure::Ended(cancelled),
+            }
+        }
+    }
+}
+
+async fn terminal(
+    run: &mut Run<'_>,
+    watcher: &RolloutWatcher,
+    failure: TerminalFailure,
+) -> Failure {
+    let told = gathered(run, watcher, Some(failure), |evidence, failure| {
+        failure.map_or_else(
+            || Problem::new("the rollout failed for good"),
+            |failure| failure.error(Kind::Broken, evidence).into_problem(),
+        )
+    });
+    rollout(told.await)
+}
+
+async fn timed_out(run: &mut Run<'_>, watcher: &RolloutWatcher) -> Failure {
+    let mut lines = explain_timeout(watcher.world());
+    if let Some(silence) = discovery::silent(watcher.client()).await {
         lines.insert(0, silence);
     }
     let budget = run.plan.budget;
-    gathered(run, watch, None, |evidence, _| {
+    let told = gathered(run, watcher, None, |evidence, _| {
         // What one of its pods lacks says more than how many pods are missing.
         let pod = lines.get(1).filter(|line| line.starts_with("  "));
         let message = match pod.or(lines.first()) {
             Some(line) => format!("not ready after {budget:?}: {}", line.trim()),
             None => format!("not ready after {budget:?}"),
         };
-        Error::new(Kind::Broken, message)
+        Problem::new(message)
             .details(lines)
             .details(evidence.lines.iter().cloned())
-    })
-    .await
+    });
+    rollout(told.await)
 }
 
-/// Gathers the evidence, makes the error of it and keeps both in the run's
+fn rollout(told: Result<Problem>) -> Failure {
+    told.map_or_else(Failure::Ended, Failure::Rollout)
+}
+
+/// Gathers the evidence, makes the problem of it and keeps both in the run's
 /// folder. A cancel ends it.
 async fn gathered(
     run: &mut Run<'_>,
-    watch: &RolloutWatcher,
-    mut doom: Option<TerminalFailure>,
-    error: impl FnOnce(&Evidence, Option<&TerminalFailure>) -> Error,
-) -> Error {
-    let gathering = async { Ok(gather(watch, doom.as_mut()).await) };
-    let evidence = match run.unless_cancelled(gathering).await {
-        Ok(evidence) => evidence,
-        Err(cancelled) => return cancelled,
-    };
-    let error = error(&evidence, doom.as_ref());
-    let mut lines = vec![error.to_string()];
-    lines.extend(error.evidence());
+    watcher: &RolloutWatcher,
+    mut failure: Option<TerminalFailure>,
+    problem: impl FnOnce(&Evidence, Option<&TerminalFailure>) -> Problem,
+) -> Result<Problem> {
+    let gathering = async { Ok(gather(watcher, failure.as_mut()).await) };
+    let evidence = run.unless_cancelled(gathering).await?;
+    let problem = problem(&evidence, failure.as_ref());
+    let mut lines = vec![problem.to_string()];
+    lines.extend(problem.evidence());
     lines.extend(evidence.log_lines());
     let kept = keep(run, lines);
-    with_logs(run, error, &evidence, kept)
+    Ok(with_logs(run, problem, &evidence, kept))
 }
 
 /// Logs may hold secrets, and a public repository's log is public.
-fn with_logs(run: &Run<'_>, error: Error, evidence: &Evidence, kept: bool) -> Error {
+fn with_logs(run: &Run<'_>, problem: Problem, evidence: &Evidence, kept: bool) -> Problem {
     let logs = evidence.log_lines();
     if logs.is_empty() {
-        return error;
+        return problem;
     }
     if run.show_logs {
         let skipped = logs.len().saturating_sub(LOG_LINES);
-        return error.details(logs.into_iter().skip(skipped));
+        return problem.details(logs.into_iter().skip(skipped));
     }
     if kept {
-        error.hint(format!(
+        problem.hint(format!(
             "its log is kept on the node: deploy show {}",
             run.id
         ))
     } else {
-        error
+        problem
     }
 }
 

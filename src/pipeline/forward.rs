@@ -3,21 +3,15 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::{Run, failure};
+use super::context::Run;
+use super::failure;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Phase, Report, Summary};
 use crate::forward::{self, ForwardCall};
 use crate::plan::forward::Forward;
 
 /// A dry run sends nothing: what a controller makes of one is not known.
-pub(super) async fn to(
-    run: &mut Run<'_>,
-    forward: &Forward,
-    summary: Summary,
-    begun: Instant,
-) -> Result<Report> {
+pub(super) async fn to(run: &mut Run<'_>, forward: &Forward, summary: Summary) -> Result<Report> {
     let plan = run.plan;
     let mut report = Report {
         summary,
@@ -53,7 +47,6 @@ pub(super) async fn to(
         run.facts = done.facts;
         run.end(Phase::Forward, phase);
     }
-    report.took = begun.elapsed();
     Ok(report)
 }
 

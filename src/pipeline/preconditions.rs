@@ -4,8 +4,8 @@
 //! It never refuses what it cannot see: an object that may not be read is no
 //! obstacle here, and helm has the last word.
 
-use super::Run;
-use super::preflight::ReleaseObservation;
+use super::context::Run;
+use super::observed::ReleaseObservation;
 use crate::chart::Proof;
 use crate::chart::immutability::{Obstacle, immutable, is_worth_reading, unserved};
 use crate::cluster::objects::{Name, read};

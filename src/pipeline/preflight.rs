@@ -1,7 +1,6 @@
 //! Looks at all that a deploy needs, before anything is touched: helm, the
 //! chart, the images, the cluster, and what the release was so far.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
@@ -11,81 +10,24 @@ use kube::Client;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::tag_drift::PreviousDigests;
-use super::{Run, good};
+use super::context::Run;
+use super::observed::{Cluster, PreviousDigests, ReleaseObservation, good};
 use crate::chart::{Chart, values};
 use crate::cluster::client::connect;
-use crate::cluster::discovery::{self, NamespacePresence};
+use crate::cluster::discovery;
 use crate::cluster::lease::{Lease, LeaseHolder, Right};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::{Helm, Pulled};
-use crate::plan::{Capabilities, Plan};
 use crate::registry::preflight::{
     ImageStatus, Preflight, preflight as ask_for_images, wrong_platform,
 };
-use crate::release::record::{Driver, Record, Status};
+use crate::release::record::{Driver, Record};
 use crate::release::store;
 use crate::rollout::has_autoscaler;
 use crate::run::LockHolder;
 use crate::state::lock::Lock;
 use crate::text;
-
-/// What was found.
-pub(super) struct ReleaseObservation {
-    pub(super) helm: Helm,
-    pub(super) archive: PathBuf,
-    pub(super) chart: Chart,
-    pub(super) values: Vec<Value>,
-    pub(super) cluster: Cluster,
-    pub(super) records: Vec<Record>,
-    /// What the images were in earlier deploys.
-    pub(super) earlier: PreviousDigests,
-}
-
-/// What was found of the cluster.
-pub(super) struct Cluster {
-    pub(super) client: Client,
-    pub(super) capabilities: Capabilities,
-    pub(super) namespace: NamespacePresence,
-    pub(super) driver: Driver,
-    /// The platforms of its nodes, where they may be known.
-    pub(super) platforms: Option<BTreeSet<String>>,
-}
-
-impl Cluster {
-    /// The release's records as they are now.
-    pub(super) async fn records(&self, plan: &Plan) -> Result<Vec<Record>> {
-        store::list(&self.client, self.driver, &plan.release).await
-    }
-
-    /// The last of them.
-    pub(super) async fn last(&self, plan: &Plan) -> Result<Option<Record>> {
-        store::last(&self.client, self.driver, &plan.release).await
-    }
-}
-
-impl ReleaseObservation {
-    /// The last record, as it was found.
-    pub(super) fn last(&self) -> Option<&Record> {
-        self.records.iter().max_by_key(|record| record.revision)
-    }
-
-    /// Whether helm will upgrade, as it decides it itself: an uninstalled
-    /// release is installed anew, and one that never served and was left
-    /// pending is healed away before (`cmd/helm/upgrade.go`).
-    pub(super) fn is_upgrade(&self) -> bool {
-        self.last().is_some_and(|last| {
-            last.status != Status::Uninstalled
-                && (self.serving().is_some() || !last.status.is_pending())
-        })
-    }
-
-    /// The record of the revision that serves.
-    pub(super) fn serving(&self) -> Option<&Record> {
-        good(&self.records)
-    }
-}
 
 /// Chart, images and cluster are asked for at once. The first definite answer
 /// ends it.

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::preflight::ReleaseObservation;
-use super::{Run, preconditions, tag_drift};
+use super::context::Run;
+use super::observed::ReleaseObservation;
+use super::{preconditions, tag_drift};
 use crate::chart::{self, Proof, Render};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;

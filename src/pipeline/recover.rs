@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::preflight::ReleaseObservation;
-use super::{Run, failure, good};
+use super::context::Run;
+use super::failure;
+use super::observed::ReleaseObservation;
+use super::observed::good;
 use crate::cluster::lease::Lease;
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;

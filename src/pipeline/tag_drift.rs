@@ -3,71 +3,14 @@
 //!
 //! The journal is where earlier digests are known from; it never fails a deploy.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::apply::same_template;
-use crate::error::{Exit, Kind};
+use super::observed::PreviousDigests;
+use super::supervise::same_template;
 use crate::manifest::{Object, group_of, is_kubernetes_group};
-use crate::run::Timestamp;
 use crate::signal::{Digest, ImageKey, ImageRef};
-use crate::state::journal::{self, Entry};
-
-/// Each image's digests in earlier deploys, and when each was last deployed.
-#[derive(Debug, Default)]
-pub(super) struct PreviousDigests(BTreeMap<String, BTreeMap<String, Timestamp>>);
-
-impl PreviousDigests {
-    /// What the journal knows of these images. Of a digest nothing can be said
-    /// but that it is one: only tags count.
-    pub(super) fn read(state: &Path, images: &BTreeMap<ImageKey, ImageRef>) -> Self {
-        let wanted: BTreeSet<String> = images
-            .values()
-            .filter(|image| image.digest().is_none())
-            .map(ToString::to_string)
-            .collect();
-        let mut earlier = Self::default();
-        if !wanted.is_empty() {
-            let read = journal::each(state, |entry| earlier.take(&wanted, entry));
-            if let Err(error) = read {
-                tracing::debug!(%error, "earlier digests are not known");
-            }
-        }
-        earlier
-    }
-
-    fn take(&mut self, wanted: &BTreeSet<String>, entry: Entry) {
-        // What was applied may be on a node, whatever became of it.
-        let applied = [
-            Exit::Deployed,
-            Exit::Failed(Kind::RolledBack),
-            Exit::Failed(Kind::Broken),
-        ];
-        let applied = applied.iter().any(|exit| exit.code() == entry.exit);
-        if entry.dry_run || !applied {
-            return;
-        }
-        let mut digests = entry.digests;
-        for (key, image) in entry.request.images {
-            if let Some(digest) = digests.remove(&key)
-                && wanted.contains(&image)
-            {
-                let known = self.0.entry(image).or_default();
-                known.insert(digest, entry.at);
-            }
-        }
-    }
-
-    /// The last time that the image was another one than it is now.
-    fn other(&self, image: &str, now: &str) -> Option<(&str, Timestamp)> {
-        let others = self.0.get(image)?.iter();
-        let others = others.filter(|(digest, _)| *digest != now);
-        let last = others.max_by_key(|(_, at)| **at);
-        last.map(|(digest, at)| (digest.as_str(), *at))
-    }
-}
 
 /// A warning for each image that may go on running as it was: its tag has
 /// moved, and the chart does not always pull it, or changes nothing by which

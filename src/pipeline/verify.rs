@@ -1,8 +1,8 @@
 //! Compares what the cluster holds with what was asked: the stored record, not
 //! the render, is the claim.
 
-use super::Run;
-use super::preflight::ReleaseObservation;
+use super::context::Run;
+use super::observed::ReleaseObservation;
 use crate::chart::{Proof, verify_record};
 use crate::cluster::verify::{Difference, compare, live, template};
 use crate::error::{Error, Kind, Result};

@@ -1,8 +1,8 @@
 //! How helm waits for a rollout: in a way that it may, and for nothing that
 //! cannot come.
 
-use super::Run;
-use super::preflight::ReleaseObservation;
+use super::context::Run;
+use super::observed::ReleaseObservation;
 use crate::cluster::discovery::{self, WATCHED};
 use crate::error::Result;
 use crate::helm::{HelmMajor, Wait};

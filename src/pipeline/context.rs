@@ -1,0 +1,114 @@
+//! A deploy on its way: what every step is given, and what it leaves for the
+//! next and for the journal.
+
+use std::cell::OnceCell;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cluster::lease::Lease;
+use crate::error::Result;
+use crate::event::{Event, Events, Phase, PhaseTiming, RunFacts};
+use crate::plan::Plan;
+use crate::process::Cancel;
+use crate::process::cancel::cancelled;
+use crate::run::{RunId, Who};
+use crate::state::lock::{self, Lock};
+
+/// A deploy on its way.
+pub struct Run<'a> {
+    /// What will be done.
+    pub plan: &'a Plan,
+    /// The run's id.
+    pub id: &'a RunId,
+    /// Who runs it.
+    pub who: &'a Who,
+    /// Where what happens is told.
+    pub events: &'a Events,
+    /// Whether it was cancelled.
+    pub cancel: &'a Cancel,
+    /// What the journal wants to know.
+    pub facts: RunFacts,
+    /// What was kept of it so far: logs and all, not for a public log.
+    pub(super) evidence: Vec<String>,
+    /// Whether the logs of pods may be shown: they may hold secrets.
+    pub show_logs: bool,
+    /// When the budget is spent.
+    pub(super) deadline: Instant,
+    /// What is left of the wait for other deploys.
+    pub(super) patience: Duration,
+    /// Held for all of the run but a dry one, by every helm too.
+    pub(super) lock: Option<Lock>,
+    pub(super) lease: OnceCell<Lease>,
+    /// Whether nothing is left to settle of a helm that did not end well.
+    pub(super) settled: bool,
+}
+
+impl<'a> Run<'a> {
+    /// A deploy that begins now: the budget counts from here.
+    pub fn new(
+        plan: &'a Plan,
+        id: &'a RunId,
+        who: &'a Who,
+        events: &'a Events,
+        cancel: &'a Cancel,
+    ) -> Self {
+        Self {
+            plan,
+            id,
+            who,
+            events,
+            cancel,
+            facts: RunFacts::default(),
+            evidence: Vec::new(),
+            show_logs: false,
+            deadline: Instant::now() + plan.budget,
+            patience: plan.lock_timeout,
+            lock: None,
+            lease: OnceCell::new(),
+            settled: true,
+        }
+    }
+
+    /// What is left of the budget.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    pub(super) fn begin(&self, phase: Phase) -> Instant {
+        self.events.emit(&Event::Started(phase));
+        Instant::now()
+    }
+
+    pub(super) fn end(&mut self, phase: Phase, begun: Instant) {
+        let took = begun.elapsed();
+        self.facts.phases.push(PhaseTiming { phase, took });
+        self.events.emit(&Event::Done(phase, took));
+    }
+
+    /// Notes that a helm which may write begins: a recovery knows it by that.
+    pub(super) fn helm_begins(&self) {
+        if let Some(lock) = &self.lock {
+            // Where it cannot be noted (a full disk), a recovery only waits longer.
+            let _ = lock::helm_begins(lock.as_fd());
+        }
+    }
+
+    /// Whether another node's deploy may be at work on the release.
+    pub(super) fn lost(&self) -> bool {
+        self.lease.get().is_some_and(Lease::is_lost)
+    }
+
+    /// Ends `work`, which changes nothing, as soon as the run is cancelled.
+    pub(super) async fn unless_cancelled<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        tokio::select! {
+            biased;
+            signal = self.cancel.cancelled() => Err(cancelled(signal)),
+            done = work => done,
+        }
+    }
+}
