@@ -5,20 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::probe::{ContainerSlot, ProbeResult};
-use super::proof::Placed;
+use super::model::{ContainerSlot, Placement, ProbeResult};
 use super::reference::Reference;
-use crate::manifest::{ContainerImage, Object};
+use crate::manifest::{ContainerImage, Object, ObjectRef};
 use crate::signal::{ImageKey, ImageRef};
 use crate::text;
 
-/// A container that ought to carry an image.
+/// A container that is to carry an image.
 #[derive(Clone, Debug)]
-pub(super) struct Expected<'a> {
+pub(super) struct Expectation<'a> {
     pub(super) key: &'a ImageKey,
     pub(super) image: &'a ImageRef,
-    /// Namespace, kind and name.
-    pub(super) id: (&'a str, &'a str, &'a str),
+    /// The object that has it.
+    pub(super) object: ObjectRef,
     pub(super) source: &'a str,
     pub(super) path: &'a str,
     /// What people call it.
@@ -30,7 +29,7 @@ pub(super) struct Expected<'a> {
 /// What a manifest shows.
 #[derive(Default)]
 pub(super) struct Judgement {
-    pub(super) placed: Vec<Placed>,
+    pub(super) placements: Vec<Placement>,
     pub(super) problems: Vec<String>,
     /// Images beside the requested ones: of which keys' repository, and which.
     pub(super) strays: Vec<(Vec<ImageKey>, Reference)>,
@@ -40,7 +39,7 @@ pub(super) struct Judgement {
 /// Compares `objects` with what is expected.
 pub(super) fn judge(
     objects: &[Object],
-    expected: &[Expected<'_>],
+    expected: &[Expectation<'_>],
     images: &BTreeMap<ImageKey, ImageRef>,
     allowed: &BTreeSet<ImageRef>,
 ) -> Judgement {
@@ -58,14 +57,12 @@ pub(super) fn judge(
         let object = &objects[object_at];
         let container = &object.containers[container_at];
         if Reference::parse(&container.image).is_some_and(|found| found.is(wanted.image)) {
-            judgement.placed.push(Placed {
+            judgement.placements.push(Placement {
                 key: wanted.key.clone(),
                 image: wanted.image.clone(),
-                object: object.to_string(),
+                object: ObjectRef::of(&object.value),
+                title: object.to_string(),
                 container: container.to_string(),
-                namespace: object.namespace.clone(),
-                kind: object.kind.clone(),
-                name: object.name.clone(),
                 source: object.source.clone(),
                 path: container.path.clone(),
                 values: wanted.values.to_owned(),
@@ -97,7 +94,7 @@ pub(super) fn judge(
 /// tag or a random part), one of the same template and path.
 fn find(
     objects: &[Object],
-    wanted: &Expected<'_>,
+    wanted: &Expectation<'_>,
     taken: &BTreeSet<(usize, usize)>,
 ) -> Option<(usize, usize)> {
     let places = || {
@@ -109,11 +106,13 @@ fn find(
         })
     };
     let same = places().find(|(at, object, container)| {
-        object.id() == wanted.id && container.path == wanted.path && !taken.contains(at)
+        ObjectRef::of(&object.value) == wanted.object
+            && container.path == wanted.path
+            && !taken.contains(at)
     });
     let like = || {
         places().find(|(at, object, container)| {
-            object.kind == wanted.id.1
+            object.kind == wanted.object.kind
                 && is_same_source(&object.source, wanted.source)
                 && container.path == wanted.path
                 && !taken.contains(at)
@@ -210,14 +209,14 @@ fn joined(keys: &[ImageKey]) -> String {
 
 /// Two components that carry each other's images, told once.
 pub(super) fn swapped(
-    outcome: &ProbeResult,
+    result: &ProbeResult,
     keys: &[&ImageKey],
 ) -> Option<(ImageKey, ImageKey, Vec<String>)> {
-    let wrong: Vec<(&ImageKey, &ContainerSlot)> = outcome
+    let wrong: Vec<(&ImageKey, &ContainerSlot)> = result
         .slots
         .iter()
         .filter_map(|slot| {
-            let (object, container) = outcome.place(slot);
+            let (object, container) = result.place(slot);
             let is = component(object, container, keys)?;
             (*is != slot.key).then_some((is, slot))
         })
@@ -230,7 +229,7 @@ pub(super) fn swapped(
     let mut pair = [(*first).clone(), slot.key.clone()];
     pair.sort();
     let told = wrong.iter().map(|(is, slot)| {
-        let (object, container) = outcome.place(slot);
+        let (object, container) = result.place(slot);
         format!(
             "{object}, {container}: {is} by its names, carries the image of {}",
             slot.key

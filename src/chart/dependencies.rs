@@ -7,16 +7,10 @@
 use serde_json::Value;
 
 use super::archive::{Chart, Dependency};
-use super::values::{Table, beneath, coalesce_chart, table};
-
-/// `chart` with aliases applied and disabled subcharts gone.
-pub(super) struct Resolved {
-    pub(super) values: Table,
-    pub(super) subcharts: Vec<(String, Resolved)>,
-}
+use super::coalesce::{EffectiveChart, Table, beneath, coalesce_chart, table};
 
 /// What is left of `chart` with the values `given` from above.
-pub(super) fn resolve(chart: &Chart, given: &Table) -> Resolved {
+pub(super) fn resolve(chart: &Chart, given: &Table) -> EffectiveChart {
     let mut all: Vec<(String, &Chart, Option<&Dependency>)> = Vec::new();
     for subchart in &chart.subcharts {
         let named = || {
@@ -37,12 +31,12 @@ pub(super) fn resolve(chart: &Chart, given: &Table) -> Resolved {
         }
     }
     // Conditions are read with every subchart's defaults in place.
-    let plain = |chart: &Chart| Resolved {
+    let plain = |chart: &Chart| EffectiveChart {
         values: table(&chart.values),
         subcharts: Vec::new(),
     };
     let mut seen = given.clone();
-    let flat = Resolved {
+    let flat = EffectiveChart {
         values: table(&chart.values),
         subcharts: all
             .iter()
@@ -68,7 +62,7 @@ pub(super) fn resolve(chart: &Chart, given: &Table) -> Resolved {
         imports.extend(taken.map(|import| (name.clone(), import)));
         subcharts.push((name, resolve(below, &given)));
     }
-    let mut resolved = Resolved {
+    let mut resolved = EffectiveChart {
         values: table(&chart.values),
         subcharts,
     };

@@ -4,8 +4,7 @@
 use serde_json::Value;
 
 use super::check::{Judgement, component, swapped};
-use super::probe::{Candidate, ProbeResult, State, Why};
-use super::proof::{Need, Want};
+use super::model::{Candidate, MangledPart, Need, ProbeResult, State, Want};
 use super::reference::Reference;
 use super::search::Search;
 use super::suggestions::{image_like, line};
@@ -18,9 +17,9 @@ use crate::{Error, Kind, Result, text};
 const MAX_PLACES: usize = 6;
 
 /// All that is known when a trial is over.
-pub(super) struct Advice<'a> {
+pub(super) struct Diagnosis<'a> {
     pub(super) values: &'a Value,
-    pub(super) outcome: &'a ProbeResult,
+    pub(super) result: &'a ProbeResult,
     pub(super) wants: &'a [Want],
     pub(super) rules: &'a ImageRules,
 }
@@ -32,7 +31,7 @@ struct Problem {
     hints: Vec<String>,
 }
 
-impl Advice<'_> {
+impl Diagnosis<'_> {
     /// Whether each key has exactly one place (or those that the node names);
     /// notes where one has none and need not. Fails with all problems at once.
     pub(super) fn settle(&self) -> Result<Vec<String>> {
@@ -76,13 +75,13 @@ impl Advice<'_> {
             let mut found = Vec::new();
             image_like(self.values, None, &mut found);
             found.retain(|(at, repository)| {
-                !self.is_spot(at)
+                !self.is_location(at)
                     && Reference::parse(repository).is_some_and(|of| of.name == stray.name)
             });
             for key in keys.iter().filter(|_| !found.is_empty()) {
                 let places = self
                     .live(key)
-                    .map(|candidate| candidate.spot.at.to_string());
+                    .map(|candidate| candidate.location.at.to_string());
                 let places: Vec<String> = places
                     .chain(found.iter().map(|(at, _)| at.to_string()))
                     .collect();
@@ -97,28 +96,28 @@ impl Advice<'_> {
     }
 
     /// Whether a place belongs to a key by its name.
-    fn is_spot(&self, at: &ValuePath) -> bool {
-        self.outcome
+    fn is_location(&self, at: &ValuePath) -> bool {
+        self.result
             .candidates
             .iter()
-            .any(|candidate| candidate.spot.at == *at)
+            .any(|candidate| candidate.location.at == *at)
     }
 
     fn of<'s>(&'s self, key: &'s ImageKey) -> impl Iterator<Item = &'s Candidate> {
-        self.outcome
+        self.result
             .candidates
             .iter()
-            .filter(move |candidate| candidate.spot.key == *key)
+            .filter(move |candidate| candidate.location.key == *key)
     }
 
     fn live<'s>(&'s self, key: &'s ImageKey) -> impl Iterator<Item = &'s Candidate> {
         self.of(key)
-            .filter(|candidate| candidate.state != State::Dead)
+            .filter(|candidate| candidate.state != State::Unread)
     }
 
     fn tried(&self, key: &ImageKey) -> Vec<String> {
         self.of(key)
-            .map(|candidate| candidate.spot.at.to_string())
+            .map(|candidate| candidate.location.at.to_string())
             .collect()
     }
 
@@ -137,7 +136,7 @@ impl Advice<'_> {
         if live.len() > 1 && !named {
             let places: Vec<String> = live
                 .iter()
-                .map(|candidate| candidate.spot.at.to_string())
+                .map(|candidate| candidate.location.at.to_string())
                 .collect();
             return Err(Problem {
                 message: format!(
@@ -153,12 +152,12 @@ impl Advice<'_> {
             });
         }
         if named
-            && let Some(dead) = self
+            && let Some(unread) = self
                 .of(key)
-                .find(|candidate| candidate.state == State::Dead)
+                .find(|candidate| candidate.state == State::Unread)
             && (want.need == Need::Must || !live.is_empty())
         {
-            return Err(self.ignored(key, &[dead.spot.at.to_string()]));
+            return Err(self.ignored(key, &[unread.location.at.to_string()]));
         }
         if !live.is_empty() {
             return Ok(None);
@@ -186,7 +185,7 @@ impl Advice<'_> {
             return Ok((want.need == Need::IfRendered).then(note));
         }
         let shares = |(object, container): &(&Object, &ContainerImage)| {
-            self.outcome.slot(object, container).is_some_and(|slot| {
+            self.result.slot(object, container).is_some_and(|slot| {
                 let same = |other: &&Want| other.key == slot.key && other.image == want.image;
                 self.wants.iter().any(|other| same(&other))
             })
@@ -206,7 +205,7 @@ impl Advice<'_> {
     fn rendered(&self, key: &ImageKey) -> Vec<(&Object, &ContainerImage)> {
         let keys: Vec<&ImageKey> = self.wants.iter().map(|want| &want.key).collect();
         let objects = self
-            .outcome
+            .result
             .objects
             .iter()
             .filter(|object| !object.is_test());
@@ -224,29 +223,31 @@ impl Advice<'_> {
     /// It is read, but comes out wrong.
     fn bent(&self, key: &ImageKey, bent: &[&Candidate]) -> Problem {
         let mut told: Vec<String> = Vec::new();
-        let mut why = Why::Image;
+        let mut part = MangledPart::Image;
         for candidate in bent {
-            if let State::Mangled(bent) = &candidate.state {
-                why = bent.why;
-                told.extend(bent.told.iter().cloned());
+            if let State::Mangled(mangled) = &candidate.state {
+                part = mangled.part;
+                told.extend(mangled.lines.iter().cloned());
             }
         }
         told.dedup();
         let at: Vec<String> = bent
             .iter()
-            .map(|candidate| candidate.spot.at.to_string())
+            .map(|candidate| candidate.location.at.to_string())
             .collect();
         let at = at.join(", ");
         let mut told = told.into_iter();
         let first = told
             .next()
             .unwrap_or_else(|| format!("the chart reads {at}, but not as an image"));
-        let hint = match why {
-            Why::Image => self.hint(key, &format!("let the template render {at} as it is given")),
-            Why::Name => format!(
+        let hint = match part {
+            MangledPart::Image => {
+                self.hint(key, &format!("let the template render {at} as it is given"))
+            }
+            MangledPart::Name => format!(
                 "cut it in the template (trunc 63), or read {at} with a digest field of its own; or request a tag that fits"
             ),
-            Why::Render => {
+            MangledPart::Manifest => {
                 format!("let the template and its schema take the requested form at {at}")
             }
         };
@@ -298,7 +299,7 @@ impl Advice<'_> {
         self.rendered(key)
             .into_iter()
             .map(|(object, container)| {
-                let slot = self.outcome.slot(object, container);
+                let slot = self.result.slot(object, container);
                 let rendered = match slot {
                     Some(slot) => format!("takes the image of {}", slot.key),
                     None => format!("rendered {}", text::quoted(&container.image)),
@@ -309,10 +310,10 @@ impl Advice<'_> {
     }
 
     fn slots_of(&self, key: &ImageKey) -> Vec<String> {
-        let slots = self.outcome.slots.iter().filter(|slot| slot.key == *key);
+        let slots = self.result.slots.iter().filter(|slot| slot.key == *key);
         slots
             .map(|slot| {
-                let (object, container) = self.outcome.place(slot);
+                let (object, container) = self.result.place(slot);
                 format!("{object}, {container}")
             })
             .collect()
@@ -326,10 +327,10 @@ impl Advice<'_> {
             .map(|want| &want.key)
             .filter(free)
             .collect();
-        let (first, second, details) = swapped(self.outcome, &keys)?;
+        let (first, second, details) = swapped(self.result, &keys)?;
         let place = |key: &ImageKey| {
             self.live(key)
-                .map(|candidate| candidate.spot.at.to_string())
+                .map(|candidate| candidate.location.at.to_string())
                 .collect::<Vec<_>>()
         };
         Some(Problem {
@@ -377,7 +378,7 @@ impl Advice<'_> {
     fn places(&self, carried: &[&str]) -> Vec<String> {
         let mut found = Vec::new();
         image_like(self.values, None, &mut found);
-        found.retain(|(at, _)| !self.is_spot(at));
+        found.retain(|(at, _)| !self.is_location(at));
         found.sort_by_key(|(_, repository)| {
             !carried
                 .iter()

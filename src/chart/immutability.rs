@@ -206,7 +206,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{immutable, is_worth_reading, quantity, unserved};
-    use crate::chart::Chart;
+    use crate::chart::archive::Chart;
     use crate::manifest::Object;
 
     fn rendered(value: &Value) -> Vec<Object> {

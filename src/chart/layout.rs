@@ -27,7 +27,7 @@ pub struct Layout {
     /// Where the digest stands.
     pub digest: Option<ValuePath>,
     /// How a digest is spelt.
-    pub spelling: DigestStyle,
+    pub style: DigestStyle,
 }
 
 /// Where the registry of a reference stands.
@@ -78,7 +78,7 @@ impl Layout {
             }
         };
         let (mut tag_field, mut digest_field) = (tag.clone(), digest.clone());
-        if self.spelling == DigestStyle::WithTag
+        if self.style == DigestStyle::WithTag
             && self.tag.is_some()
             && let Some(digest) = digest
         {

@@ -14,12 +14,15 @@ pub mod reference;
 pub mod values;
 
 mod check;
+mod coalesce;
 mod dependencies;
 mod diagnostics;
 mod label_rules;
 mod layout_candidates;
 mod leftover_fields;
+mod model;
 mod probe;
+mod render;
 mod search;
 mod sentinel;
 mod sentinel_scan;
@@ -27,21 +30,9 @@ mod suggestions;
 #[cfg(test)]
 mod tests;
 
-use std::future::Future;
-
 pub use archive::Chart;
 pub use layout::Layout;
 pub use leftover_fields::leftover_fields;
-pub use proof::{Placed, Proof, prove, verify_record};
-
-/// Something that renders the chart with the node's values and, after them,
-/// `overrides`: `helm template` or a server-side dry run.
-pub trait Render {
-    /// The manifest with its hooks, without test hooks, as one stream of YAML
-    /// documents. Fails with the kind of what went wrong: a chart that does
-    /// not render is [`crate::Kind::Chart`].
-    fn render(
-        &self,
-        overrides: &serde_json::Value,
-    ) -> impl Future<Output = crate::Result<String>> + Send;
-}
+pub use model::Placement;
+pub use proof::{Proof, prove, verify_record};
+pub use render::Render;

@@ -5,152 +5,15 @@
 
 use serde_json::Value;
 
-use super::layout::Layout;
-use super::search::ImageLocation;
+use super::model::{Candidate, Mangled, MangledPart, ProbeResult, State};
+use super::render::Render;
 use super::sentinel::{Sentinel, Sentinels};
-use super::{Render, label_rules, sentinel_scan, values};
-use crate::manifest::{ContainerImage, Object};
-use crate::signal::{ImageKey, ImageRef};
+use super::{label_rules, sentinel_scan, values};
+use crate::manifest::Object;
 use crate::{Error, Kind, Result, text};
 
 /// The most renders spent on finding out.
 const MAX_ROUNDS: usize = 24;
-
-/// A place with the image that it shall carry.
-pub(super) struct Candidate {
-    pub(super) spot: ImageLocation,
-    pub(super) image: ImageRef,
-    way: usize,
-    tried: Vec<usize>,
-    /// What the likeliest way gave, where it was not right.
-    first: Option<Mangled>,
-    pub(super) state: State,
-}
-
-/// What a render showed of a place.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum State {
-    Untried,
-    /// No image reads it.
-    Dead,
-    /// A container carries its sentinel, whole.
-    Exact,
-    /// It is read, but in none of the ways known.
-    Mangled(Mangled),
-}
-
-/// How a place came out wrong.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Mangled {
-    pub(super) why: Why,
-    pub(super) told: Vec<String>,
-}
-
-/// What was wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// The image.
-    Image,
-    /// A label or a name that has the tag in it.
-    Name,
-    /// The chart does not render with it.
-    Render,
-}
-
-/// A container that carries a candidate's image.
-#[derive(Clone, Debug)]
-pub(super) struct ContainerSlot {
-    pub(super) key: ImageKey,
-    object: usize,
-    container: usize,
-}
-
-impl ContainerSlot {
-    pub(super) fn new(key: &ImageKey, object: usize, container: usize) -> Self {
-        Self {
-            key: key.clone(),
-            object,
-            container,
-        }
-    }
-}
-
-/// What the trial found out.
-#[derive(Default)]
-pub(super) struct ProbeResult {
-    pub(super) candidates: Vec<Candidate>,
-    pub(super) slots: Vec<ContainerSlot>,
-    /// The objects of the last render, sentinels in them.
-    pub(super) objects: Vec<Object>,
-    pub(super) notes: Vec<String>,
-}
-
-impl ProbeResult {
-    /// Where a slot is.
-    pub(super) fn place(&self, slot: &ContainerSlot) -> (&Object, &ContainerImage) {
-        let object = &self.objects[slot.object];
-        (object, &object.containers[slot.container])
-    }
-
-    /// The slot of a container.
-    pub(super) fn slot(
-        &self,
-        object: &Object,
-        container: &ContainerImage,
-    ) -> Option<&ContainerSlot> {
-        self.slots.iter().find(|slot| {
-            let (other, place) = self.place(slot);
-            std::ptr::eq(other, object) && std::ptr::eq(place, container)
-        })
-    }
-}
-
-impl Candidate {
-    pub(super) fn new(spot: ImageLocation, image: ImageRef) -> Self {
-        Self {
-            spot,
-            image,
-            way: 0,
-            tried: Vec::new(),
-            first: None,
-            state: State::Untried,
-        }
-    }
-
-    /// The way it is read, as far as known.
-    pub(super) fn layout(&self) -> &Layout {
-        &self.spot.ways[self.way]
-    }
-
-    fn active(&self) -> bool {
-        matches!(self.state, State::Untried | State::Exact)
-    }
-
-    /// It came out wrong: goes on to a way not tried yet, first to one that
-    /// keeps what was right, the name or the tag and digest. Whether there is one.
-    fn try_next_layout(&mut self, bent: Mangled, name: bool, end: bool) -> bool {
-        let bent = self.first.get_or_insert(bent).clone();
-        self.tried.push(self.way);
-        let now = self.layout();
-        let left = || (0..self.spot.ways.len()).filter(|way| !self.tried.contains(way));
-        let keeps = |way: &usize| {
-            let other = &self.spot.ways[*way];
-            let same_name = other.prefix == now.prefix && other.repository == now.repository;
-            let same_end = (&other.tag, &other.digest, other.spelling)
-                == (&now.tag, &now.digest, now.spelling);
-            (!name || same_name) && (!end || same_end)
-        };
-        let next = left().find(keeps).or_else(|| left().next());
-        match next {
-            Some(way) => {
-                self.way = way;
-                self.state = State::Untried;
-            }
-            None => self.state = State::Mangled(bent),
-        }
-        next.is_some()
-    }
-}
 
 /// Renders until every candidate is judged.
 pub(super) async fn run<R: Render>(
@@ -158,11 +21,11 @@ pub(super) async fn run<R: Render>(
     render: &R,
 ) -> Result<ProbeResult> {
     let mut sentinels = Sentinels::default();
-    candidates.retain(|candidate| !candidate.spot.ways.is_empty());
+    candidates.retain(|candidate| !candidate.location.layouts.is_empty());
     for _ in 0..MAX_ROUNDS {
         let mut made: Vec<(usize, Sentinel)> = Vec::new();
         for (at, candidate) in candidates.iter().enumerate() {
-            if candidate.active() {
+            if candidate.is_active() {
                 made.push((at, sentinels.make(candidate.layout(), &candidate.image)?));
             }
         }
@@ -175,17 +38,17 @@ pub(super) async fn run<R: Render>(
             Err(error) => return Err(error),
         };
         let objects = Object::parse(&manifest)?;
-        let mut outcome = ProbeResult::default();
+        let mut result = ProbeResult::default();
         let mut again = false;
         for (at, sentinel) in &made {
             let shared = marks_of_others(&made, *at);
             let candidate = &mut candidates[*at];
-            again |= judge(candidate, sentinel, &shared, &objects, &mut outcome);
+            again |= judge(candidate, sentinel, &shared, &objects, &mut result);
         }
         if !again {
-            outcome.candidates = candidates;
-            outcome.objects = objects;
-            return Ok(outcome);
+            result.candidates = candidates;
+            result.objects = objects;
+            return Ok(result);
         }
     }
     Err(Error::new(
@@ -217,44 +80,44 @@ fn judge(
     sentinel: &Sentinel,
     shared: &[String],
     objects: &[Object],
-    outcome: &mut ProbeResult,
+    result: &mut ProbeResult,
 ) -> bool {
-    let seen = sentinel_scan::look(objects, candidate, sentinel, shared);
+    let scan = sentinel_scan::scan(objects, candidate, sentinel, shared);
     let names = label_rules::refused(objects, sentinel, &candidate.image);
-    if !seen.slots.is_empty() && names.is_empty() {
+    if !scan.slots.is_empty() && names.is_empty() {
         candidate.state = State::Exact;
-        let key = &candidate.spot.key;
-        outcome.notes.extend(
-            seen.bent
+        let key = &candidate.location.key;
+        result.notes.extend(
+            scan.mangled
                 .iter()
-                .map(|bent| format!("a part of {key}'s image stands in another one: {bent}")),
+                .map(|line| format!("a part of {key}'s image stands in another one: {line}")),
         );
-        outcome.slots.extend(seen.slots);
+        result.slots.extend(scan.slots);
         return false;
     }
-    // A way that reaches nothing after one that did is a wrong way, not a dead place.
-    if seen.slots.is_empty() && seen.bent.is_empty() && candidate.first.is_none() {
-        candidate.state = State::Dead;
+    // Nothing after a layout that was read: a wrong layout, not an unread location.
+    if scan.slots.is_empty() && scan.mangled.is_empty() && !candidate.has_mangled() {
+        candidate.state = State::Unread;
         return false;
     }
-    let bent = if seen.slots.is_empty() {
+    let mangled = if scan.slots.is_empty() {
         Mangled {
-            why: Why::Image,
-            told: seen.bent,
+            part: MangledPart::Image,
+            lines: scan.mangled,
         }
     } else {
         Mangled {
-            why: Why::Name,
-            told: names,
+            part: MangledPart::Name,
+            lines: names,
         }
     };
-    candidate.try_next_layout(bent, seen.name, seen.end)
+    candidate.try_next_layout(mangled, scan.name, scan.end)
 }
 
 /// The chart does not render with these sentinels. Where it renders without
 /// them, each candidate is tried by itself, and the one that it does not take
 /// (a schema that knows no such field, a template that wants a tag or a digest
-/// but not both) goes on to its next way. Fails where that cannot help.
+/// but not both) goes on to its next layout. Fails where that cannot help.
 async fn without_culprits<R: Render>(
     error: Error,
     candidates: &mut [Candidate],
@@ -273,14 +136,14 @@ async fn without_culprits<R: Render>(
         };
         let candidate = &mut candidates[one.0];
         let said = std::iter::once(cause.to_string()).chain(cause.evidence());
-        let told = said.map(|line| {
+        let lines = said.map(|line| {
             text::line(&one.1.unmask(&line, &candidate.image), text::LINE).into_owned()
         });
-        let bent = Mangled {
-            why: Why::Render,
-            told: told.filter(|line| !line.trim().is_empty()).collect(),
+        let mangled = Mangled {
+            part: MangledPart::Manifest,
+            lines: lines.filter(|line| !line.trim().is_empty()).collect(),
         };
-        candidate.try_next_layout(bent, false, false);
+        candidate.try_next_layout(mangled, false, false);
         again = true;
     }
     if again {

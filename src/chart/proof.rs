@@ -11,12 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::archive::Chart;
-use super::check::{self, Expected, Judgement};
+use super::check::{self, Expectation, Judgement};
+use super::diagnostics::Diagnosis;
 use super::layout::{self, Layout};
-use super::probe::{self, Candidate, ContainerSlot, ProbeResult, State};
+use super::model::{
+    Candidate, ContainerSlot, ImageLocation, Need, Placement, ProbeResult, State, Want,
+};
+use super::render::Render;
 use super::search::Search;
-use super::{Render, diagnostics, label_rules, values};
-use crate::manifest::Object;
+use super::{label_rules, probe, values};
+use crate::manifest::{Object, ObjectRef};
 use crate::plan::{ImageRules, ValuePath};
 use crate::signal::{ImageKey, ImageRef};
 use crate::{Error, Kind, Result};
@@ -29,59 +33,13 @@ pub struct Proof {
     /// The values file that sets them, the last one that helm is given.
     pub overrides: Value,
     /// Every container that carries a requested image.
-    pub placed: Vec<Placed>,
+    pub placements: Vec<Placement>,
     /// Worth knowing, nothing to do.
     pub notes: Vec<String>,
     /// What is going to be applied.
     pub objects: Vec<Object>,
     allowed: BTreeSet<ImageRef>,
     images: BTreeMap<ImageKey, ImageRef>,
-}
-
-/// A container that carries a requested image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// Whose image.
-    pub key: ImageKey,
-    /// Which image.
-    pub image: ImageRef,
-    /// `Deployment shop-api`, for people.
-    pub object: String,
-    /// `container api`, for people.
-    pub container: String,
-    /// The namespace that the object names itself.
-    pub namespace: Option<String>,
-    /// The object's kind.
-    pub kind: String,
-    /// The object's name.
-    pub name: String,
-    /// The template it came from.
-    pub source: String,
-    /// Where in the object it stands.
-    pub path: String,
-    /// The values that set it, for people.
-    pub values: String,
-}
-
-/// What is wanted of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
-    /// It must take effect.
-    Must,
-    /// It must where the chart renders such a component: `worker`.
-    IfRendered,
-    /// It may be missing: the node's values switch it off.
-    Absent,
-    /// Not asked for: the api's image, where the chart has a worker.
-    Follows,
-}
-
-/// One key of the deploy.
-#[derive(Clone)]
-pub(super) struct Want {
-    pub(super) key: ImageKey,
-    pub(super) image: ImageRef,
-    pub(super) need: Need,
 }
 
 /// Finds how `chart` spells the images with the node's values, and proves that
@@ -106,33 +64,33 @@ pub async fn prove<R: Render>(
             subcharts: &subcharts,
             image: &want.image,
         };
-        let spots = match rules.layouts.get(&want.key) {
+        let locations = match rules.layouts.get(&want.key) {
             Some(paths) => named(&search, want, paths)?,
-            None => search.spots(&want.key),
+            None => search.locations(&want.key),
         };
-        if spots.is_empty() && want.need == Need::Must {
+        if locations.is_empty() && want.need == Need::Must {
             placeless.push(want.clone());
         }
         candidates.extend(
-            spots
+            locations
                 .into_iter()
-                .map(|spot| Candidate::new(spot, want.image.clone())),
+                .map(|location| Candidate::new(location, want.image.clone())),
         );
     }
-    let outcome = match probe::run(candidates, render).await {
-        Ok(outcome) => outcome,
+    let result = match probe::run(candidates, render).await {
+        Ok(result) => result,
         Err(error) => return Err(without_places(&coalesced, &placeless, rules, error)),
     };
-    let advice = diagnostics::Advice {
+    let diagnosis = Diagnosis {
         values: &coalesced,
-        outcome: &outcome,
+        result: &result,
         wants: &wants,
         rules,
     };
-    let mut notes = advice.settle()?;
-    notes.extend(outcome.notes.iter().cloned());
+    let mut notes = diagnosis.settle()?;
+    notes.extend(result.notes.iter().cloned());
 
-    let chosen: Vec<(&Layout, &ImageRef)> = outcome
+    let chosen: Vec<(&Layout, &ImageRef)> = result
         .candidates
         .iter()
         .filter(|candidate| candidate.state == State::Exact)
@@ -144,7 +102,7 @@ pub async fn prove<R: Render>(
         .iter()
         .map(|want| (&want.key, spelt(&chosen, &want.key)))
         .collect();
-    let expected = expected(&outcome, &wants, &shown);
+    let expected = expected(&result, &wants, &shown);
     let judgement = check::judge(&objects, &expected, images, &rules.allowed);
     let shared: BTreeSet<&ValuePath> = chosen
         .iter()
@@ -154,14 +112,14 @@ pub async fn prove<R: Render>(
         untouched(&shared, &overrides, &objects, &judgement, render).await?;
     }
     if !judgement.problems.is_empty() {
-        return Err(advice.refused(judgement));
+        return Err(diagnosis.refused(judgement));
     }
     unquoted(label_rules::unquoted(&objects))?;
     notes.extend(judgement.notes);
     Ok(Proof {
         layouts: chosen.iter().map(|(layout, _)| (*layout).clone()).collect(),
         overrides,
-        placed: judgement.placed,
+        placements: judgement.placements,
         notes,
         objects,
         allowed: rules.allowed.clone(),
@@ -182,20 +140,16 @@ pub fn verify_record<S: AsRef<str>>(
     for hook in hooks {
         objects.extend(Object::parse(hook.as_ref())?);
     }
-    let expected: Vec<Expected<'_>> = proof
-        .placed
+    let expected: Vec<Expectation<'_>> = proof
+        .placements
         .iter()
-        .map(|placed| Expected {
+        .map(|placed| Expectation {
             key: &placed.key,
             image: &placed.image,
-            id: (
-                placed.namespace.as_deref().unwrap_or_default(),
-                &placed.kind,
-                &placed.name,
-            ),
+            object: placed.object.clone(),
             source: &placed.source,
             path: &placed.path,
-            shown: format!("{}, {}", placed.object, placed.container),
+            shown: format!("{}, {}", placed.title, placed.container),
             values: &placed.values,
         })
         .collect();
@@ -231,11 +185,7 @@ fn wants(rules: &ImageRules, images: &BTreeMap<ImageKey, ImageRef>) -> Result<Ve
     Ok(wants)
 }
 
-fn named(
-    search: &Search<'_>,
-    want: &Want,
-    paths: &[ValuePath],
-) -> Result<Vec<super::search::ImageLocation>> {
+fn named(search: &Search<'_>, want: &Want, paths: &[ValuePath]) -> Result<Vec<ImageLocation>> {
     paths
         .iter()
         .map(|path| {
@@ -253,14 +203,14 @@ fn named(
 /// The chart does not render; where it has no place for some images, that is
 /// the likelier cause.
 fn without_places(values: &Value, wants: &[Want], rules: &ImageRules, error: Error) -> Error {
-    let outcome = ProbeResult::default();
-    let advice = diagnostics::Advice {
+    let result = ProbeResult::default();
+    let diagnosis = Diagnosis {
         values,
-        outcome: &outcome,
+        result: &result,
         wants,
         rules,
     };
-    match advice.settle() {
+    match diagnosis.settle() {
         Err(missing) if error.kind() == Kind::Chart => {
             missing.detail(error.to_string()).details(error.evidence())
         }
@@ -305,21 +255,21 @@ fn spelt(chosen: &[(&Layout, &ImageRef)], key: &ImageKey) -> String {
 }
 
 fn expected<'a>(
-    outcome: &'a ProbeResult,
+    result: &'a ProbeResult,
     wants: &'a [Want],
     shown: &'a BTreeMap<&ImageKey, String>,
-) -> Vec<Expected<'a>> {
+) -> Vec<Expectation<'a>> {
     let wanted = |slot: &ContainerSlot| wants.iter().find(|want| want.key == slot.key);
-    outcome
+    result
         .slots
         .iter()
         .filter_map(|slot| {
             let want = wanted(slot)?;
-            let (object, container) = outcome.place(slot);
-            Some(Expected {
+            let (object, container) = result.place(slot);
+            Some(Expectation {
                 key: &want.key,
                 image: &want.image,
-                id: object.id(),
+                object: ObjectRef::of(&object.value),
                 source: &object.source,
                 path: &container.path,
                 shown: format!("{object}, {container}"),
@@ -348,10 +298,10 @@ async fn untouched<R: Render>(
                     .map(move |container| (object, container))
             })
             .filter(|(object, container)| {
-                judgement.placed.iter().all(|placed| {
+                judgement.placements.iter().all(|placed| {
                     (
-                        placed.kind.as_str(),
-                        placed.name.as_str(),
+                        placed.object.kind.as_str(),
+                        placed.object.name.as_str(),
                         placed.path.as_str(),
                     ) != (
                         object.kind.as_str(),

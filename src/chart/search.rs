@@ -5,29 +5,11 @@
 
 use serde_json::Value;
 
-use super::layout::Layout;
+use super::layout_candidates::locate;
+use super::model::{ImageLocation, Shape};
 use super::values::get;
 use crate::plan::ValuePath;
 use crate::signal::{ImageKey, ImageRef};
-
-/// One place, and the ways in which a template may read it, likeliest first.
-#[derive(Clone, Debug)]
-pub(super) struct ImageLocation {
-    pub(super) key: ImageKey,
-    pub(super) at: ValuePath,
-    pub(super) ways: Vec<Layout>,
-}
-
-/// The fields of a place before it is known how they are read.
-pub(super) struct Shape {
-    pub(super) at: ValuePath,
-    pub(super) registry: Option<ValuePath>,
-    /// In order of likelihood; none: fixed by the templates.
-    pub(super) repositories: Vec<Option<ValuePath>>,
-    /// In order of likelihood; none: at the repository's end.
-    pub(super) tags: Vec<Option<ValuePath>>,
-    pub(super) digest: Option<ValuePath>,
-}
 
 /// The names that each field may have: repository, tag, digest, registry.
 type Names = [&'static [&'static str]; 4];
@@ -59,17 +41,17 @@ fn below(scope: Option<&ValuePath>, keys: &[&str]) -> Option<ValuePath> {
 impl Search<'_> {
     /// Every place for `key` that the values have; where there is none, those
     /// among the globals.
-    pub(super) fn spots(&self, key: &ImageKey) -> Vec<ImageLocation> {
-        let mut spots = Vec::new();
+    pub(super) fn locations(&self, key: &ImageKey) -> Vec<ImageLocation> {
+        let mut locations = Vec::new();
         let scopes = std::iter::once(None).chain(self.subcharts.iter().map(Some));
         for scope in scopes {
-            spots.extend(self.in_scope(key, scope));
+            locations.extend(self.in_scope(key, scope));
         }
-        if spots.is_empty() {
+        if locations.is_empty() {
             let global = below(None, &["global"]);
-            spots.extend(self.in_scope(key, global.as_ref()));
+            locations.extend(self.in_scope(key, global.as_ref()));
         }
-        spots
+        locations
     }
 
     /// The place that the node names.
@@ -86,7 +68,12 @@ impl Search<'_> {
             Some(Value::Object(_)) => self.map(at.clone(), scope, MAP_FIELDS)?,
             _ => self.string(at.clone(), scope),
         };
-        Some(self.spot(key, scope, shape))
+        Some(self.locate(key, scope, shape))
+    }
+
+    fn locate(&self, key: &ImageKey, scope: Option<&ValuePath>, shape: Shape) -> ImageLocation {
+        let registries = self.shared(scope, &shape.at, SHARED_REGISTRIES);
+        locate(self.values, self.image, key, shape, registries)
     }
 
     /// What was looked for, for a person.
@@ -103,7 +90,7 @@ impl Search<'_> {
             (&["image", key.as_str()], MAP_FIELDS),
             (&[&key_image], MAP_FIELDS),
         ];
-        let mut spots = Vec::new();
+        let mut locations = Vec::new();
         for (keys, fields) in places {
             let Some(at) = below(scope, keys) else {
                 continue;
@@ -115,9 +102,9 @@ impl Search<'_> {
                 }
                 _ => None,
             };
-            spots.extend(shape.map(|shape| self.spot(key, scope, shape)));
+            locations.extend(shape.map(|shape| self.locate(key, scope, shape)));
         }
-        spots
+        locations
     }
 
     /// The first of `names` that stands beneath `at` as a scalar.
@@ -129,7 +116,7 @@ impl Search<'_> {
     }
 
     /// Fields that the components of a scope share, then globals.
-    pub(super) fn shared(
+    fn shared(
         &self,
         scope: Option<&ValuePath>,
         at: &ValuePath,
@@ -294,6 +281,13 @@ const SHARED_TAGS: &[&[&str]] = &[
     &["images", "tag"],
     &["imageTag"],
     &["tag"],
+];
+
+const SHARED_REGISTRIES: &[&[&str]] = &[
+    &["imageRegistry"],
+    &["image", "registry"],
+    &["images", "registry"],
+    &["registry"],
 ];
 
 fn is_scalar(value: &Value) -> bool {

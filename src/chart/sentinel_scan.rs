@@ -1,6 +1,6 @@
 //! Which containers of a render carry a sentinel, whole or in part.
 
-use super::probe::{Candidate, ContainerSlot};
+use super::model::{Candidate, ContainerSlot};
 use super::reference::Reference;
 use super::sentinel::Sentinel;
 use crate::manifest::Object;
@@ -12,7 +12,7 @@ pub(super) struct SentinelScan {
     /// The containers that carry the sentinel, whole.
     pub(super) slots: Vec<ContainerSlot>,
     /// Images that carry a part of it, as people read them.
-    pub(super) bent: Vec<String>,
+    pub(super) mangled: Vec<String>,
     /// Whether one of those has the whole name right.
     pub(super) name: bool,
     /// Whether one of those has tag and digest right.
@@ -21,13 +21,13 @@ pub(super) struct SentinelScan {
 
 /// Looks for `sentinel`. `shared` are the parts that other sentinels have too:
 /// those tell nothing of this one.
-pub(super) fn look(
+pub(super) fn scan(
     objects: &[Object],
     candidate: &Candidate,
     sentinel: &Sentinel,
     shared: &[String],
 ) -> SentinelScan {
-    let mut seen = SentinelScan::default();
+    let mut scan = SentinelScan::default();
     let name = sentinel.image.name();
     let whole = sentinel.image.to_string();
     let marks: Vec<&String> = sentinel
@@ -46,16 +46,16 @@ pub(super) fn look(
                 .as_ref()
                 .is_some_and(|found| found.is(&sentinel.image))
             {
-                seen.slots.push(ContainerSlot::new(
-                    &candidate.spot.key,
+                scan.slots.push(ContainerSlot::new(
+                    &candidate.location.key,
                     object_at,
                     container_at,
                 ));
             } else if marks.iter().any(|mark| carries(&container.image, mark)) {
-                seen.name |= found.is_some_and(|found| found.name == name);
-                seen.end |= container.image.ends_with(&whole[name.len()..]);
+                scan.name |= found.is_some_and(|found| found.name == name);
+                scan.end |= container.image.ends_with(&whole[name.len()..]);
                 let shown = sentinel.unmask(&container.image, &candidate.image);
-                seen.bent.push(format!(
+                scan.mangled.push(format!(
                     "{object}, {container}: rendered {}, expected {} from {}",
                     text::quoted(&shown),
                     text::quoted(&candidate.image.to_string()),
@@ -64,7 +64,7 @@ pub(super) fn look(
             }
         }
     }
-    seen
+    scan
 }
 
 /// Whether `image` has `mark` in it; a name counts without its registry, too.

@@ -107,7 +107,7 @@ fn two_renders_prove_and_the_record_is_compared() {
         proof.overrides,
         json!({"api": {"image": API}, "web": {"image": WEB}})
     );
-    assert_eq!(proof.placed.len(), 2);
+    assert_eq!(proof.placements.len(), 2);
     assert!(proof.notes.is_empty());
 
     let none: [&str; 0] = [];

@@ -6,15 +6,14 @@
 //! handed down. This is for finding things only; helm itself computes what is
 //! applied.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::archive::Chart;
-use super::dependencies::{Resolved, resolve};
+use super::coalesce::{EffectiveChart, Table, coalesce_chart, merge};
+use super::dependencies::resolve;
 use crate::manifest::yaml;
 use crate::plan::ValuePath;
 use crate::{Error, Kind, Result};
-
-pub(super) type Table = Map<String, Value>;
 
 /// A values file's content: a map, empty where the file is. `name` is what the
 /// error calls it.
@@ -53,7 +52,7 @@ pub fn subcharts(chart: &Chart, node: &[Value]) -> Vec<ValuePath> {
     paths
 }
 
-fn collect(chart: &Resolved, above: Option<&ValuePath>, paths: &mut Vec<ValuePath>) {
+fn collect(chart: &EffectiveChart, above: Option<&ValuePath>, paths: &mut Vec<ValuePath>) {
     for (name, below) in &chart.subcharts {
         let path = match above {
             Some(above) => Some(above.child(name)),
@@ -95,85 +94,6 @@ pub(super) fn remove(values: &mut Value, path: &ValuePath) {
         .try_fold(values, |value, key| value.get_mut(key));
     if let Some(Value::Object(map)) = map {
         map.remove(last);
-    }
-}
-
-/// `above` over `values`: maps are merged, all else is replaced, nulls stay
-/// (`pkg/cli/values`, `mergeMaps`).
-fn merge(values: &mut Table, above: &Table) {
-    for (key, value) in above {
-        match (values.get_mut(key), value) {
-            (Some(Value::Object(old)), Value::Object(new)) => merge(old, new),
-            _ => {
-                values.insert(key.clone(), value.clone());
-            }
-        }
-    }
-}
-
-pub(super) fn table(value: &Value) -> Table {
-    value.as_object().cloned().unwrap_or_default()
-}
-
-pub(super) fn coalesce_chart(chart: &Resolved, values: &mut Table) {
-    for (key, own) in &chart.values {
-        match values.get_mut(key) {
-            None => {
-                values.insert(key.clone(), own.clone());
-            }
-            Some(Value::Null) => {
-                values.remove(key);
-            }
-            Some(Value::Object(given)) => {
-                if let Value::Object(own) = own {
-                    let keep = chart.subcharts.iter().any(|(name, _)| name == key);
-                    beneath(given, own, keep);
-                }
-            }
-            Some(_) => {}
-        }
-    }
-    for (name, below) in &chart.subcharts {
-        let globals = values.get("global").cloned();
-        let inside = values
-            .entry(name.clone())
-            .or_insert_with(|| Value::Object(Table::new()));
-        let Value::Object(inside) = inside else {
-            continue;
-        };
-        hand_down(inside, globals);
-        coalesce_chart(below, inside);
-    }
-}
-
-/// The parent's globals over the subchart's own.
-fn hand_down(inside: &mut Table, globals: Option<Value>) {
-    let own = inside
-        .entry("global")
-        .or_insert_with(|| Value::Object(Table::new()));
-    if let (Value::Object(own), Some(Value::Object(globals))) = (own, globals) {
-        merge(own, &globals);
-    }
-}
-
-/// `default` under `values`; a null in `values` deletes the default's key, or
-/// stays with `keep`, where a subchart's own default is yet to come.
-pub(super) fn beneath(values: &mut Table, default: &Table, keep: bool) {
-    for (key, own) in default {
-        match values.get_mut(key) {
-            None => {
-                values.insert(key.clone(), own.clone());
-            }
-            Some(Value::Null) if !keep && !own.is_null() => {
-                values.remove(key);
-            }
-            Some(Value::Object(given)) => {
-                if let Value::Object(own) = own {
-                    beneath(given, own, keep);
-                }
-            }
-            Some(_) => {}
-        }
     }
 }
 

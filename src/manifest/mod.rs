@@ -91,12 +91,6 @@ impl Object {
     pub fn is_test(&self) -> bool {
         !self.hooks.is_empty() && self.hooks.iter().all(|hook| hook.starts_with("test"))
     }
-
-    /// Namespace, kind and name: what tells it from the manifest's others.
-    pub(crate) fn id(&self) -> (&str, &str, &str) {
-        let namespace = self.namespace.as_deref().unwrap_or_default();
-        (namespace, &self.kind, &self.name)
-    }
 }
 
 /// `Deployment shop-api`, as people name it.

@@ -68,9 +68,9 @@ pub(super) fn placed(plan: &Plan, proof: &Proof) -> Vec<(String, String, Vec<Str
         .iter()
         .map(|(key, image)| ((key.to_string(), image.to_string()), Vec::new()))
         .collect();
-    for placed in &proof.placed {
+    for placed in &proof.placements {
         let key = (placed.key.to_string(), placed.image.to_string());
-        let place = format!("{} {}", placed.object, placed.container);
+        let place = format!("{} {}", placed.title, placed.container);
         places.entry(key).or_default().push(place);
     }
     places

@@ -169,10 +169,10 @@ fn accepted(wrong: &mut Vec<String>, case: &Case, proof: &Proof) {
     }
     for (key, places) in &case.placed {
         let mut found: Vec<String> = proof
-            .placed
+            .placements
             .iter()
             .filter(|placed| placed.key.as_str() == key)
-            .map(|placed| format!("{}, {}", placed.object, placed.container))
+            .map(|placed| format!("{}, {}", placed.title, placed.container))
             .collect();
         let mut places = places.clone();
         places.sort();
