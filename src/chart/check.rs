@@ -17,7 +17,7 @@ pub(super) struct Expectation<'a> {
     pub(super) key: &'a ImageKey,
     pub(super) image: &'a ImageRef,
     /// The object that has it.
-    pub(super) object: ObjectRef,
+    pub(super) object: &'a ObjectRef,
     pub(super) source: &'a str,
     pub(super) path: &'a str,
     /// What people call it.
@@ -60,7 +60,7 @@ pub(super) fn judge(
             judgement.placements.push(Placement {
                 key: wanted.key.clone(),
                 image: wanted.image.clone(),
-                object: ObjectRef::of(&object.value),
+                object: object.reference.clone(),
                 title: object.to_string(),
                 container: container.to_string(),
                 source: object.source.clone(),
@@ -106,13 +106,15 @@ fn find(
         })
     };
     let same = places().find(|(at, object, container)| {
-        ObjectRef::of(&object.value) == wanted.object
+        object.reference.is_same(wanted.object)
             && container.path == wanted.path
             && !taken.contains(at)
     });
     let like = || {
         places().find(|(at, object, container)| {
-            object.kind == wanted.object.kind
+            object
+                .reference
+                .is(wanted.object.group(), &wanted.object.kind)
                 && is_same_source(&object.source, wanted.source)
                 && container.path == wanted.path
                 && !taken.contains(at)
@@ -190,7 +192,7 @@ pub(super) fn component<'k>(
     };
     let names = [
         label,
-        Some(object.name.as_str()),
+        Some(object.reference.name.as_str()),
         Some(container.name.as_str()),
     ];
     let mut votes = names

@@ -7,8 +7,8 @@
 use serde_json::Value;
 
 use super::archive::Chart;
-use crate::manifest::Object;
 use crate::manifest::quantity::milli;
+use crate::manifest::{Object, ObjectRef};
 use crate::text;
 
 /// A change that the apiserver would refuse, with its cure.
@@ -23,18 +23,18 @@ pub struct Obstacle {
 }
 
 /// Fields of a kind that cannot change (`kubernetes/pkg/apis/*/validation`).
-fn fixed(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "Job" => &["/spec/template", "/spec/selector", "/spec/completionMode"],
-        "StatefulSet" => &[
+fn fixed(object: &ObjectRef) -> &'static [&'static str] {
+    match (object.group(), object.kind.as_str()) {
+        ("batch", "Job") => &["/spec/template", "/spec/selector", "/spec/completionMode"],
+        ("apps", "StatefulSet") => &[
             "/spec/volumeClaimTemplates",
             "/spec/serviceName",
             "/spec/podManagementPolicy",
             "/spec/selector",
         ],
-        "Deployment" | "DaemonSet" | "ReplicaSet" => &["/spec/selector"],
-        "RoleBinding" | "ClusterRoleBinding" => &["/roleRef"],
-        "PersistentVolumeClaim" => &["/spec/storageClassName", "/spec/accessModes"],
+        ("apps", "Deployment" | "DaemonSet" | "ReplicaSet") => &["/spec/selector"],
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => &["/roleRef"],
+        ("", "PersistentVolumeClaim") => &["/spec/storageClassName", "/spec/accessModes"],
         _ => &[],
     }
 }
@@ -44,26 +44,19 @@ fn fixed(kind: &str) -> &'static [&'static str] {
 /// fixed fields are not what the revision that serves has already. What was
 /// applied once, a webhook's work on it included, can be applied again.
 pub fn is_worth_reading(object: &Object, before: &[Object], namespace: &str) -> bool {
-    let built_in = match object.kind.as_str() {
-        "Job" => object.api_version == "batch/v1",
-        "StatefulSet" | "Deployment" | "DaemonSet" => object.api_version == "apps/v1",
-        _ => false,
-    };
-    let own = |object: &Object| {
-        let namespace = object.namespace.as_deref().unwrap_or(namespace);
-        (
-            namespace.to_owned(),
-            object.kind.clone(),
-            object.name.clone(),
-        )
-    };
-    let is_same = |old: &&Object| own(old) == own(object);
+    let reference = &object.reference;
+    let is_read = matches!(
+        (reference.api_version.as_str(), reference.kind.as_str()),
+        ("batch/v1", "Job") | ("apps/v1", "StatefulSet" | "Deployment" | "DaemonSet")
+    );
+    let own = |object: &Object| object.reference.clone().within(namespace);
+    let is_same = |old: &&Object| own(old).is_same(&own(object));
     let as_before = before.iter().find(is_same).is_some_and(|old| {
-        fixed(&object.kind)
+        fixed(&object.reference)
             .iter()
             .all(|field| old.value.pointer(field) == object.value.pointer(field))
     });
-    built_in && object.hooks.is_empty() && !object.name.is_empty() && !as_before
+    is_read && object.hooks.is_empty() && !reference.name.is_empty() && !as_before
 }
 
 /// Objects of the render that would change a fixed field of their live self.
@@ -73,20 +66,16 @@ pub fn is_worth_reading(object: &Object, before: &[Object], namespace: &str) -> 
 pub fn immutable(objects: &[Object], live: &[Value], namespace: &str) -> Vec<Obstacle> {
     let mut found = Vec::new();
     for object in objects.iter().filter(|object| object.hooks.is_empty()) {
+        let own = object.reference.namespace.as_deref().unwrap_or(namespace);
         let is_same = |other: &&Value| {
-            let word = |pointer: &str| other.pointer(pointer).and_then(Value::as_str);
-            let own = object.namespace.as_deref().unwrap_or(namespace);
-            word("/apiVersion") == Some(&object.api_version)
-                && word("/kind") == Some(&object.kind)
-                && word("/metadata/name") == Some(&object.name)
-                && word("/metadata/deletionTimestamp").is_none()
+            ObjectRef::of(other).within(own) == object.reference.clone().within(own)
+                && other.pointer("/metadata/deletionTimestamp").is_none()
                 && other.pointer("/spec/suspend") != Some(&Value::Bool(true))
-                && word("/metadata/namespace").is_none_or(|other| other == own)
         };
         let Some(other) = live.iter().find(is_same) else {
             continue;
         };
-        let changed = fixed(&object.kind).iter().find(|field| {
+        let changed = fixed(&object.reference).iter().find(|field| {
             let (new, old) = (object.value.pointer(field), other.pointer(field));
             new.is_some_and(|new| old.is_some_and(|old| !covers(old, new)))
         });
@@ -95,26 +84,26 @@ pub fn immutable(objects: &[Object], live: &[Value], namespace: &str) -> Vec<Obs
             found.push(Obstacle {
                 object: object.to_string(),
                 problem: format!("{object}: the render changes {field}, which cannot change"),
-                cure: cure(object, object.namespace.as_deref().unwrap_or(namespace)),
+                cure: cure(&object.reference, own),
             });
         }
     }
     found
 }
 
-fn cure(object: &Object, namespace: &str) -> String {
-    let kind = object.kind.to_lowercase();
+fn cure(object: &ObjectRef, namespace: &str) -> String {
     let name = text::line(&object.name, 80);
     let namespace = text::line(namespace, 80);
-    match kind.as_str() {
-        "job" => format!(
+    match (object.group(), object.kind.as_str()) {
+        ("batch", "Job") => format!(
             "make it a hook (helm.sh/hook: pre-upgrade), or give it a name that changes with its image; once: kubectl delete job {name} --namespace {namespace}"
         ),
-        "statefulset" => format!(
+        ("apps", "StatefulSet") => format!(
             "once: kubectl delete statefulset {name} --cascade=orphan --namespace {namespace} (its pods and volumes stay), then deploy again"
         ),
         _ => format!(
-            "keep the field in the chart, or once: kubectl delete {kind} {name} --namespace {namespace}"
+            "keep the field in the chart, or once: kubectl delete {} {name} --namespace {namespace}",
+            text::line(&object.kind.to_lowercase(), 80),
         ),
     }
 }
@@ -172,16 +161,15 @@ pub fn unserved(
 ) -> Vec<Obstacle> {
     let mut found: Vec<Obstacle> = Vec::new();
     for object in objects.iter().filter(|object| object.hooks.is_empty()) {
-        let group = object
-            .api_version
-            .split_once('/')
-            .map_or("", |(group, _)| group);
-        let brought = chart.brings(group, &object.kind);
-        if served(&object.api_version, &object.kind) || (brought && !is_upgrade) {
+        let ObjectRef {
+            api_version, kind, ..
+        } = &object.reference;
+        let brought = chart.brings(object.reference.group(), kind);
+        if served(api_version, kind) || (brought && !is_upgrade) {
             continue;
         }
-        let kind = text::line(&object.kind, 80).into_owned();
-        let version = text::line(&object.api_version, 120).into_owned();
+        let kind = text::line(kind, 80);
+        let version = text::line(api_version, 120);
         let cure = if brought {
             format!(
                 "helm brings crds/ with a first install only: kubectl apply -f the chart's crds/ for {kind} first"

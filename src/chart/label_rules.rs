@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::sentinel::Sentinel;
-use crate::manifest::Object;
+use crate::manifest::{Object, ObjectRef};
 use crate::signal::ImageRef;
 use crate::text;
 
@@ -24,15 +24,15 @@ pub(super) fn refused(objects: &[Object], sentinel: &Sentinel, image: &ImageRef)
     };
     let mut told = Vec::new();
     for object in objects {
-        if let Some(name) = real(&object.name)
-            && !is_name(&name, longest_name(&object.kind))
+        if let Some(name) = real(&object.reference.name)
+            && !is_name(&name, longest_name(&object.reference))
         {
             told.push(format!(
                 "{} would be named {} ({} characters; a name takes {} small letters, digits, '-' and '.')",
-                text::line(&object.kind, 80),
+                text::line(&object.reference.kind, 80),
                 text::quoted(&name),
                 name.chars().count(),
-                longest_name(&object.kind),
+                longest_name(&object.reference),
             ));
         }
         each_label(&object.value, &mut |name, value| {
@@ -111,10 +111,10 @@ fn is_label_value(value: &str) -> bool {
 }
 
 /// A job's name becomes a label of its pods; a `CronJob` appends 11 characters.
-fn longest_name(kind: &str) -> usize {
-    match kind {
-        "Job" | "Service" => 63,
-        "CronJob" => 52,
+fn longest_name(object: &ObjectRef) -> usize {
+    match (object.group(), object.kind.as_str()) {
+        ("batch", "Job") | ("", "Service") => 63,
+        ("batch", "CronJob") => 52,
         _ => 253,
     }
 }

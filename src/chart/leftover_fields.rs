@@ -30,12 +30,9 @@ const KEYS: [&str; 6] = [
 /// Nothing where `failed` has an object that `good` has not: a rollback would
 /// delete it, with the data that may be in it by now.
 pub fn leftover_fields(failed: &[Object], good: &[Object], next: &[Object]) -> Option<String> {
-    let same = |one: &Object, other: &Object| {
-        (&one.kind, &one.name, &one.namespace) == (&other.kind, &other.name, &other.namespace)
-    };
     let find = |object: &Object, objects: &[Object]| {
         let mut objects = objects.iter().filter(|object| object.hooks.is_empty());
-        let found = objects.find(|other| same(object, other));
+        let found = objects.find(|other| other.reference.is_same(&object.reference));
         found.map(|found| found.value.clone())
     };
     let of_release = failed.iter().filter(|object| object.hooks.is_empty());
@@ -45,7 +42,7 @@ pub fn leftover_fields(failed: &[Object], good: &[Object], next: &[Object]) -> O
     pairs?.into_iter().find_map(|(object, good)| {
         let next = find(object, next);
         let path = stays(&object.value, Some(&good), next.as_ref())?;
-        Some(format!("{} {}, {path}", object.kind, object.name))
+        Some(format!("{}, {path}", object.reference))
     })
 }
 

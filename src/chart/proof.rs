@@ -23,7 +23,7 @@ use super::{label_rules, probe, values};
 use crate::manifest::{Object, ObjectRef};
 use crate::plan::{ImageRules, ValuePath};
 use crate::signal::{ImageKey, ImageRef};
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, text};
 
 /// The images will take effect; where, and by which values.
 #[derive(Clone, Debug)]
@@ -146,7 +146,7 @@ pub fn verify_record<S: AsRef<str>>(
         .map(|placed| Expectation {
             key: &placed.key,
             image: &placed.image,
-            object: placed.object.clone(),
+            object: &placed.object,
             source: &placed.source,
             path: &placed.path,
             shown: format!("{}, {}", placed.title, placed.container),
@@ -269,7 +269,7 @@ fn expected<'a>(
             Some(Expectation {
                 key: &want.key,
                 image: &want.image,
-                object: ObjectRef::of(&object.value),
+                object: &object.reference,
                 source: &object.source,
                 path: &container.path,
                 shown: format!("{object}, {container}"),
@@ -288,33 +288,20 @@ async fn untouched<R: Render>(
     judgement: &Judgement,
     render: &R,
 ) -> Result<()> {
-    let others = |objects: &[Object]| -> BTreeMap<(String, String), String> {
-        objects
-            .iter()
-            .flat_map(|object| {
-                object
-                    .containers
-                    .iter()
-                    .map(move |container| (object, container))
-            })
+    let others = |objects: &[Object]| -> BTreeMap<(ObjectRef, String), (String, String)> {
+        let every = objects.iter().flat_map(|object| {
+            let containers = object.containers.iter();
+            containers.map(move |container| (object, container))
+        });
+        every
             .filter(|(object, container)| {
-                judgement.placements.iter().all(|placed| {
-                    (
-                        placed.object.kind.as_str(),
-                        placed.object.name.as_str(),
-                        placed.path.as_str(),
-                    ) != (
-                        object.kind.as_str(),
-                        object.name.as_str(),
-                        container.path.as_str(),
-                    )
+                judgement.placements.iter().all(|placement| {
+                    placement.path != container.path || !placement.object.is_same(&object.reference)
                 })
             })
             .map(|(object, container)| {
-                (
-                    (object.to_string(), container.to_string()),
-                    container.image.clone(),
-                )
+                let place = (object.reference.clone(), container.to_string());
+                (place, (object.to_string(), container.image.clone()))
             })
             .collect()
     };
@@ -330,13 +317,14 @@ async fn untouched<R: Render>(
     let before = others(&before);
     let changed: Vec<String> = before
         .iter()
-        .filter_map(|((object, container), old)| {
-            let new = after.get(&(object.clone(), container.clone()))?;
+        .filter_map(|(place, (object, old))| {
+            let (_, new) = after.get(place)?;
+            let container = &place.1;
             (old != new).then(|| {
                 format!(
                     "{object}, {container}: {} would become {}",
-                    crate::text::quoted(old),
-                    crate::text::quoted(new)
+                    text::quoted(old),
+                    text::quoted(new)
                 )
             })
         })

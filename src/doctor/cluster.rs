@@ -241,7 +241,8 @@ async fn permissions(
 /// Group and plural of the manifest's kinds in the release's own namespace.
 async fn resources(client: &Client, plan: &Plan, objects: &[Object]) -> BTreeSet<(String, String)> {
     let own = |object: &&Object| {
-        object
+        let reference = &object.reference;
+        reference
             .namespace
             .as_ref()
             .is_none_or(|namespace| *namespace == plan.release.namespace)
@@ -250,11 +251,8 @@ async fn resources(client: &Client, plan: &Plan, objects: &[Object]) -> BTreeSet
         .iter()
         .filter(own)
         .map(|object| {
-            let version = object
-                .value
-                .get("apiVersion")
-                .and_then(serde_json::Value::as_str);
-            (version.unwrap_or_default().to_owned(), object.kind.clone())
+            let reference = &object.reference;
+            (reference.api_version.clone(), reference.kind.clone())
         })
         .collect();
     let mut found = BTreeSet::new();

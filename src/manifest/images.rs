@@ -7,32 +7,29 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{ContainerImage, group_of, is_kubernetes_group};
+use super::{ContainerImage, ObjectRef, is_kubernetes_group};
 
 /// Where the pod's spec stands in a kind of Kubernetes' own.
-fn pod_spec(kind: &str) -> Option<&'static [&'static str]> {
-    match kind {
-        "Pod" => Some(&["spec"]),
-        "Deployment"
-        | "StatefulSet"
-        | "DaemonSet"
-        | "ReplicaSet"
-        | "ReplicationController"
-        | "Job" => Some(&["spec", "template", "spec"]),
-        "PodTemplate" => Some(&["template", "spec"]),
-        "CronJob" => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
+fn pod_spec(object: &ObjectRef) -> Option<&'static [&'static str]> {
+    match (object.group(), object.kind.as_str()) {
+        ("", "Pod") => Some(&["spec"]),
+        ("", "ReplicationController")
+        | ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+        | ("batch", "Job") => Some(&["spec", "template", "spec"]),
+        ("", "PodTemplate") => Some(&["template", "spec"]),
+        ("batch", "CronJob") => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
         _ => None,
     }
 }
 
 /// Every place in an object that names an image.
-pub(super) fn of(api_version: &str, kind: &str, value: &Value) -> Vec<ContainerImage> {
+pub(super) fn of(object: &ObjectRef, value: &Value) -> Vec<ContainerImage> {
     let mut found = Vec::new();
-    if !is_kubernetes_group(group_of(api_version)) {
+    if !is_kubernetes_group(object.group()) {
         anywhere(value, &mut String::new(), &mut found);
         return found;
     }
-    let Some(keys) = pod_spec(kind) else {
+    let Some(keys) = pod_spec(object) else {
         return found;
     };
     let Some(spec) = keys.iter().try_fold(value, |value, key| value.get(key)) else {

@@ -22,14 +22,9 @@ const MAX_OBJECTS: usize = 10_000;
 /// One rendered object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// `apps/v1`
-    pub api_version: String,
-    /// `Deployment`
-    pub kind: String,
-    /// The namespace it names itself; else it is the release's.
-    pub namespace: Option<String>,
-    /// Its name; empty where it only has a `generateName`.
-    pub name: String,
+    /// What it calls itself: without a namespace it is in the release's, and
+    /// its name is empty where it only has a `generateName`.
+    pub reference: ObjectRef,
     /// The events of a hook (`pre-upgrade`, …); empty for all else.
     pub hooks: Vec<String>,
     /// The template it came from, where the manifest says it.
@@ -93,15 +88,10 @@ impl Object {
     }
 }
 
-/// `Deployment shop-api`, as people name it.
+/// `Deployment shop-api`, as people name it; a hook with its events.
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}",
-            text::line(&self.kind, 80),
-            text::line(&self.name, 80)
-        )?;
+        self.reference.fmt(f)?;
         if !self.hooks.is_empty() {
             write!(f, " ({} hook)", text::line(&self.hooks.join(","), 80))?;
         }
@@ -143,18 +133,11 @@ fn documents(manifest: &str) -> impl Iterator<Item = &str> {
 }
 
 fn gather(value: Value, source: &str, objects: &mut Vec<Object>) {
-    let word = |key: &str| {
-        value
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let kind = word("kind");
-    if kind.is_empty() {
+    let reference = ObjectRef::of(&value);
+    if reference.kind.is_empty() {
         return;
     }
-    if kind.ends_with("List") && value.get("items").is_some_and(Value::is_array) {
+    if reference.kind.ends_with("List") && value.get("items").is_some_and(Value::is_array) {
         let mut value = value;
         if let Some(Value::Array(items)) = value.get_mut("items").map(Value::take) {
             for item in items {
@@ -163,11 +146,9 @@ fn gather(value: Value, source: &str, objects: &mut Vec<Object>) {
         }
         return;
     }
-    let metadata = &value["metadata"];
-    let text_of = |key: &str| metadata.get(key).and_then(Value::as_str);
-    let hooks = metadata
-        .get("annotations")
-        .and_then(|annotations| annotations.get("helm.sh/hook")?.as_str())
+    let hooks = value
+        .pointer("/metadata/annotations/helm.sh~1hook")
+        .and_then(Value::as_str)
         .map(|hooks| {
             hooks
                 .split(',')
@@ -175,16 +156,10 @@ fn gather(value: Value, source: &str, objects: &mut Vec<Object>) {
                 .collect()
         })
         .unwrap_or_default();
-    let api_version = word("apiVersion");
     objects.push(Object {
-        containers: images::of(&api_version, &kind, &value),
-        namespace: text_of("namespace")
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned),
-        name: text_of("name").unwrap_or_default().to_owned(),
+        containers: images::of(&reference, &value),
         source: source.to_owned(),
-        api_version,
-        kind,
+        reference,
         hooks,
         value,
     });

@@ -76,6 +76,14 @@ impl ObjectRef {
         self.kind == kind && self.group() == group
     }
 
+    /// Whether both are one object: an object is served in several versions of
+    /// its group.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.is(other.group(), &other.kind)
+            && self.name == other.name
+            && self.namespace == other.namespace
+    }
+
     /// The same in `namespace`, where it names none itself.
     #[must_use]
     pub fn within(mut self, namespace: &str) -> Self {
@@ -112,6 +120,9 @@ mod tests {
         assert!(job("batch/v1beta1").is("batch", "Job"));
         // Case C7: another group's kind of the same name.
         assert!(!job("batch.volcano.sh/v1alpha1").is("batch", "Job"));
+        assert!(job("batch/v1").is_same(&job("batch/v1beta1")));
+        assert!(!job("batch/v1").is_same(&job("batch.volcano.sh/v1alpha1")));
+        assert!(!job("batch/v1").is_same(&job("batch/v1").within("shop")));
         assert_eq!(job("v1").group(), "");
         assert_eq!(
             job("batch/v1").within("shop").namespace.as_deref(),

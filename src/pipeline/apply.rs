@@ -57,8 +57,8 @@ pub(super) async fn upgrade(
 async fn own_namespace(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof) -> Result<()> {
     let plan = run.plan;
     let rendered = |object: &Object| {
-        object.kind == "Namespace"
-            && object.name == plan.release.namespace
+        object.reference.is("", "Namespace")
+            && object.reference.name == plan.release.namespace
             && object.hooks.is_empty()
     };
     let missing = found.cluster.namespace == NamespacePresence::Absent;

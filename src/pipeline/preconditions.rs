@@ -47,9 +47,14 @@ async fn live(
         .iter()
         .filter(|object| is_worth_reading(object, &before, namespace))
         .map(|object| Name {
-            kind: object.kind.clone(),
-            namespace: object.namespace.as_ref().unwrap_or(namespace).clone(),
-            name: object.name.clone(),
+            kind: object.reference.kind.clone(),
+            namespace: object
+                .reference
+                .namespace
+                .as_ref()
+                .unwrap_or(namespace)
+                .clone(),
+            name: object.reference.name.clone(),
         })
         .collect();
     read(&found.cluster.client, &names).await

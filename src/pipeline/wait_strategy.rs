@@ -63,7 +63,7 @@ fn suit(major: HelmMajor, allowed: Wait, objects: &[Object]) -> (Wait, Option<St
 /// Both helms wait for such a Job as for any other (`pkg/kube/ready.go`,
 /// `statuswait.go`), and so until time is up.
 fn is_suspended_job(object: &Object) -> bool {
-    object.kind == "Job" && object.value["spec"]["suspend"] == true
+    object.reference.is("batch", "Job") && object.value["spec"]["suspend"] == true
 }
 
 /// Helm 4's watching waits until all pods of such a `DaemonSet` are updated,
@@ -71,7 +71,8 @@ fn is_suspended_job(object: &Object) -> bool {
 /// `daemonsetConditions`, where that of a `StatefulSet` knows `OnDelete`). Its
 /// older way waits for a rolling update only (`pkg/kube/ready.go`).
 fn is_replaced_by_hand(object: &Object) -> bool {
-    object.kind == "DaemonSet" && object.value["spec"]["updateStrategy"]["type"] == "OnDelete"
+    object.reference.is("apps", "DaemonSet")
+        && object.value["spec"]["updateStrategy"]["type"] == "OnDelete"
 }
 
 #[cfg(test)]
@@ -81,8 +82,9 @@ mod tests {
     use super::*;
 
     fn object(kind: &str, spec: &str, annotations: &str) -> String {
+        let group = if kind == "Job" { "batch" } else { "apps" };
         format!(
-            "kind: {kind}\nmetadata: {{name: it, annotations: {{{annotations}}}}}\nspec: {{{spec}}}\n"
+            "apiVersion: {group}/v1\nkind: {kind}\nmetadata: {{name: it, annotations: {{{annotations}}}}}\nspec: {{{spec}}}\n"
         )
     }
 
@@ -94,7 +96,8 @@ mod tests {
         let rolling = object("DaemonSet", "updateStrategy: {type: RollingUpdate}", "");
         let set = object("StatefulSet", "updateStrategy: {type: OnDelete}", "");
         let job = object("Job", "suspend: false", "");
-        let plain = format!("{hook}---\n{rolling}---\n{set}---\n{job}");
+        let foreign = suspended.replace("batch/v1", "batch.volcano.sh/v1alpha1");
+        let plain = format!("{hook}---\n{rolling}---\n{set}---\n{job}---\n{foreign}");
         let both = format!("{plain}---\n{by_hand}---\n{suspended}");
         let (three, four) = (HelmMajor::Three, HelmMajor::Four);
         for (major, allowed, manifest, wait, named) in [

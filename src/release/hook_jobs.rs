@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::cluster::client::{PATIENCE, failed, within};
 use crate::error::{Error, Kind, Result};
-use crate::manifest::Object;
+use crate::manifest::{Object, ObjectRef};
 use crate::release::record::{Hook, Record};
 use crate::text;
 
@@ -43,8 +43,12 @@ pub fn of(record: &Record, namespace: &str) -> Vec<Leftover> {
         .hooks
         .iter()
         .filter(|hook| hook.kind == "Job" && !hook.is_test())
-        .map(|hook| Leftover {
-            namespace: own_namespace(hook).unwrap_or_else(|| namespace.to_owned()),
+        .map(|hook| (hook, reference(hook)))
+        .filter(|(_, reference)| reference.as_ref().is_none_or(|it| it.is("batch", "Job")))
+        .map(|(hook, reference)| Leftover {
+            namespace: reference
+                .and_then(|reference| reference.namespace)
+                .unwrap_or_else(|| namespace.to_owned()),
             name: hook.name.clone(),
             in_the_way: !hook.delete_policies.is_empty()
                 && !hook
@@ -55,9 +59,11 @@ pub fn of(record: &Record, namespace: &str) -> Vec<Leftover> {
         .collect()
 }
 
-fn own_namespace(hook: &Hook) -> Option<String> {
+/// What the hook's manifest calls it; a record's own fields say neither its
+/// group nor its namespace.
+fn reference(hook: &Hook) -> Option<ObjectRef> {
     let objects = Object::parse(&hook.manifest).ok()?;
-    objects.into_iter().next()?.namespace
+    Some(objects.into_iter().next()?.reference)
 }
 
 impl Leftover {
@@ -182,10 +188,13 @@ mod tests {
             );
             json!({"name": name, "kind": kind, "manifest": manifest, "events": [event], "delete_policies": policies})
         };
+        let mut foreign = hook("foreign", "Job", "pre-install", &["hook-succeeded"], "");
+        foreign["manifest"] = json!("apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n");
         let record = read(json!({"version": 1, "hooks": [
             hook("plain", "Job", "pre-upgrade", &[], ""),
             hook("before", "Job", "pre-upgrade", &["hook-succeeded", "before-hook-creation"], ""),
             hook("kept", "Job", "pre-install", &["hook-succeeded"], "  namespace: other\n"),
+            foreign,
             hook("test", "Job", "test", &["hook-succeeded"], ""),
             hook("account", "ServiceAccount", "pre-install", &["hook-succeeded"], ""),
         ]}))
