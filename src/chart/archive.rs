@@ -19,7 +19,7 @@ const MAX_TOTAL: u64 = 100 << 20;
 const MAX_FILE: u64 = 5 << 20;
 /// The most files of one archive.
 const MAX_FILES: usize = 10_000;
-/// How deep charts may lie in charts.
+/// How deep charts are read in charts.
 const MAX_DEPTH: usize = 8;
 
 /// What a deploy needs to know of a chart.
@@ -68,7 +68,7 @@ struct Metadata {
 type Files = BTreeMap<String, Vec<u8>>;
 
 impl Chart {
-    /// Reads a pulled `.tgz`. Fails with [`Kind::Chart`] where it is no chart
+    /// Reads a pulled `.tgz`. Fails with [`Kind::Chart`] where it is not a chart
     /// or larger than Helm itself would take.
     pub fn read(archive: impl Read) -> Result<Self> {
         let mut left = MAX_TOTAL;
@@ -77,21 +77,21 @@ impl Chart {
             .map_err(|cause| {
                 Error::new(
                     Kind::Chart,
-                    format!("the pulled archive is no chart: {cause}"),
+                    format!("the pulled archive is not a chart: {cause}"),
                 )
                 .hint("package it with 'helm package' and push it again")
             })
     }
 
     /// Whether its `crds/` define that kind.
-    pub fn brings(&self, group: &str, kind: &str) -> bool {
+    pub fn has_crd(&self, group: &str, kind: &str) -> bool {
         self.crds
             .iter()
             .any(|(own_group, own_kind)| own_group == group && own_kind == kind)
     }
 
     /// Fails with [`Kind::Chart`] where `Chart.yaml` names another chart or
-    /// version than was asked for: helm would install it without a word.
+    /// version than was asked for: helm would install it without an error.
     pub fn verify(&self, chart: &ChartRef, version: &ChartVersion) -> Result<()> {
         let wanted = version.to_string();
         if self.name == chart.name() && self.version == wanted {
@@ -155,9 +155,7 @@ fn inner(path: &[u8]) -> Option<String> {
 
 fn load(mut files: Files, left: &mut u64, depth: usize) -> Result<Chart, String> {
     if depth > MAX_DEPTH {
-        return Err(format!(
-            "charts lie more than {MAX_DEPTH} deep in each other"
-        ));
+        return Err(format!("subcharts are nested more than {MAX_DEPTH} deep"));
     }
     let metadata: Metadata = read_as(&files, "Chart.yaml")?.ok_or("Chart.yaml is missing")?;
     if metadata.name.is_empty() {
@@ -203,7 +201,7 @@ fn load(mut files: Files, left: &mut u64, depth: usize) -> Result<Chart, String>
 }
 
 /// The charts in `charts/`, as folders or archives; names that start with `_`
-/// or `.` are no charts (Helm's loader).
+/// or `.` are not charts (Helm's loader).
 fn subcharts(files: &mut Files, left: &mut u64, depth: usize) -> Result<Vec<Chart>, String> {
     let mut folders: BTreeMap<String, Files> = BTreeMap::new();
     let mut charts = Vec::new();
@@ -257,8 +255,8 @@ fn read_as<T: serde::de::DeserializeOwned>(files: &Files, path: &str) -> Result<
         .map_err(|error| format!("{path}: {}", text::line(&error.to_string(), 200)))
 }
 
-/// What `crds/` defines. A file that is no manifest defines nothing; helm says
-/// so itself when it installs.
+/// What `crds/` defines. A file that is not a manifest defines nothing: helm
+/// fails with it when it installs.
 fn definitions(files: &Files) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (_, data) in files.iter().filter(|(path, _)| path.starts_with("crds/")) {

@@ -64,7 +64,7 @@ fn a_chart_is_read_with_its_subcharts() {
         .collect();
     assert_eq!(names, ["db", "front"]);
     assert!(chart.templates.iter().any(|text| text.contains("lookup")));
-    assert!(chart.brings("a.example", "Runner") && !chart.brings("b.example", "Runner"));
+    assert!(chart.has_crd("a.example", "Runner") && !chart.has_crd("b.example", "Runner"));
 
     let verify = |reference: &str, version: &str| {
         chart.verify(&reference.parse().unwrap(), &version.parse().unwrap())
@@ -95,7 +95,7 @@ fn what_is_no_chart_or_too_large_is_refused() {
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     bomb.write_all(&vec![0; 1 << 20]).unwrap();
     for (archive, told) in [
-        (b"not gzip".to_vec(), "no chart"),
+        (b"not gzip".to_vec(), "not a chart"),
         (archive(&[]), "Chart.yaml is missing"),
         (archive(&[("a/Chart.yaml", b"version: 1.0.0")]), "no name"),
         (archive(&[("a/Chart.yaml", b"name: [")]), "Chart.yaml: "),
@@ -109,7 +109,7 @@ fn what_is_no_chart_or_too_large_is_refused() {
         ),
         (archive(&[("a/big", &large)]), "larger than 5 MiB"),
         (nested, "deep"),
-        (bomb.finish().unwrap(), "no chart"),
+        (bomb.finish().unwrap(), "not a chart"),
     ] {
         let error = Chart::read(archive.as_slice()).unwrap_err();
         assert!(error.to_string().contains(told), "{error}");

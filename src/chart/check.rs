@@ -20,13 +20,12 @@ pub(super) struct Expectation<'a> {
     pub(super) object: &'a ObjectRef,
     pub(super) source: &'a str,
     pub(super) path: &'a str,
-    /// What people call it.
+    /// For people.
     pub(super) shown: String,
     /// The values that it comes from.
     pub(super) values: &'a str,
 }
 
-/// What a manifest shows.
 #[derive(Default)]
 pub(super) struct Judgement {
     pub(super) placements: Vec<Placement>,
@@ -48,7 +47,7 @@ pub(super) fn judge(
     for wanted in expected {
         let Some((object_at, container_at)) = find(objects, wanted, &taken) else {
             judgement.problems.push(format!(
-                "{}: not there any more with {}",
+                "{}: missing, expected with {}",
                 wanted.shown, wanted.image
             ));
             continue;
@@ -209,7 +208,7 @@ fn joined(keys: &[ImageKey]) -> String {
     keys.join(" and ")
 }
 
-/// Two components that carry each other's images, told once.
+/// Two components that carry each other's images, named once.
 pub(super) fn swapped(
     result: &ProbeResult,
     keys: &[&ImageKey],
@@ -230,7 +229,7 @@ pub(super) fn swapped(
     })?;
     let mut pair = [(*first).clone(), slot.key.clone()];
     pair.sort();
-    let told = wrong.iter().map(|(is, slot)| {
+    let details = wrong.iter().map(|(is, slot)| {
         let (object, container) = result.place(slot);
         format!(
             "{object}, {container}: {is} by its names, carries the image of {}",
@@ -238,5 +237,5 @@ pub(super) fn swapped(
         )
     });
     let [first, second] = pair;
-    Some((first, second, told.collect()))
+    Some((first, second, details.collect()))
 }

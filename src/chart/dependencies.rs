@@ -35,7 +35,7 @@ pub(super) fn resolve(chart: &Chart, given: &Table) -> EffectiveChart {
         values: table(&chart.values),
         subcharts: Vec::new(),
     };
-    let mut seen = given.clone();
+    let mut defaulted = given.clone();
     let flat = EffectiveChart {
         values: table(&chart.values),
         subcharts: all
@@ -43,17 +43,17 @@ pub(super) fn resolve(chart: &Chart, given: &Table) -> EffectiveChart {
             .map(|(name, below, _)| (name.clone(), plain(below)))
             .collect(),
     };
-    coalesce_chart(&flat, &mut seen);
+    coalesce_chart(&flat, &mut defaulted);
 
     let mut subcharts = Vec::new();
     let mut imports = Vec::new();
     for (name, below, dependency) in all {
-        if dependency.is_some_and(|dependency| !enabled(dependency, &seen)) {
+        if dependency.is_some_and(|dependency| !enabled(dependency, &defaulted)) {
             continue;
         }
-        let mut given = table(seen.get(&name).unwrap_or(&Value::Null));
+        let mut given = table(defaulted.get(&name).unwrap_or(&Value::Null));
         // Tags are those of the top, however deep the chart lies.
-        if let Some(tags) = seen.get("tags") {
+        if let Some(tags) = defaulted.get("tags") {
             given.insert("tags".to_owned(), tags.clone());
         }
         let taken = dependency

@@ -16,7 +16,7 @@ use crate::{Error, Kind, Result, text};
 /// The most places suggested.
 const MAX_PLACES: usize = 6;
 
-/// All that is known when a trial is over.
+/// All that is known when the probe is over.
 pub(super) struct Diagnosis<'a> {
     pub(super) values: &'a Value,
     pub(super) result: &'a ProbeResult,
@@ -88,7 +88,7 @@ impl Diagnosis<'_> {
                 error = error.hint(line(key, &places));
             }
             error = error.hint(format!(
-                "or let it pass, in deploy.toml under the app: allow_images = [\"{}\"]",
+                "or allow it, in deploy.toml under the app: allow_images = [\"{}\"]",
                 text::line(&stray.to_string(), 300)
             ));
         }
@@ -124,13 +124,13 @@ impl Diagnosis<'_> {
     fn key(&self, want: &Want) -> Result<Option<String>, Problem> {
         let key = &want.key;
         let live: Vec<&Candidate> = self.live(key).collect();
-        let bent: Vec<&Candidate> = live
+        let mangled: Vec<&Candidate> = live
             .iter()
             .copied()
             .filter(|candidate| candidate.state != State::Exact)
             .collect();
-        if !bent.is_empty() {
-            return Err(self.bent(key, &bent));
+        if !mangled.is_empty() {
+            return Err(self.mangled(key, &mangled));
         }
         let named = self.rules.layouts.contains_key(key);
         if live.len() > 1 && !named {
@@ -221,23 +221,23 @@ impl Diagnosis<'_> {
     }
 
     /// It is read, but comes out wrong.
-    fn bent(&self, key: &ImageKey, bent: &[&Candidate]) -> Problem {
-        let mut told: Vec<String> = Vec::new();
+    fn mangled(&self, key: &ImageKey, candidates: &[&Candidate]) -> Problem {
+        let mut lines: Vec<String> = Vec::new();
         let mut part = MangledPart::Image;
-        for candidate in bent {
+        for candidate in candidates {
             if let State::Mangled(mangled) = &candidate.state {
                 part = mangled.part;
-                told.extend(mangled.lines.iter().cloned());
+                lines.extend(mangled.lines.iter().cloned());
             }
         }
-        told.dedup();
-        let at: Vec<String> = bent
+        lines.dedup();
+        let at: Vec<String> = candidates
             .iter()
             .map(|candidate| candidate.location.at.to_string())
             .collect();
         let at = at.join(", ");
-        let mut told = told.into_iter();
-        let first = told
+        let mut lines = lines.into_iter();
+        let first = lines
             .next()
             .unwrap_or_else(|| format!("the chart reads {at}, but not as an image"));
         let hint = match part {
@@ -245,7 +245,7 @@ impl Diagnosis<'_> {
                 self.hint(key, &format!("let the template render {at} as it is given"))
             }
             MangledPart::Name => format!(
-                "cut it in the template (trunc 63), or read {at} with a digest field of its own; or request a tag that fits"
+                "cut it in the template (trunc 63), give {at} a digest field of its own, or request a tag that fits"
             ),
             MangledPart::Manifest => {
                 format!("let the template and its schema take the requested form at {at}")
@@ -253,7 +253,7 @@ impl Diagnosis<'_> {
         };
         Problem {
             message: format!("{key}: {first}"),
-            details: told.collect(),
+            details: lines.collect(),
             hints: vec![hint],
         }
     }

@@ -1,8 +1,8 @@
-//! What the apiserver would refuse because of what is there already: fields
+//! What the API server would refuse because of what is there already: fields
 //! that cannot change, and kinds that it does not serve.
 //!
 //! Pure: the caller reads the live objects and asks which kinds are served.
-//! When in doubt nothing is said: a deploy that would pass is never refused.
+//! In doubt it says nothing: a deploy that would pass is never refused.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::manifest::quantity::milli;
 use crate::manifest::{Object, ObjectRef};
 use crate::text;
 
-/// A change that the apiserver would refuse, with its cure.
+/// A change that the API server would refuse, with what helps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
     /// `Job shop-migrate`, for people.
@@ -40,7 +40,7 @@ fn fixed(object: &ObjectRef) -> &'static [&'static str] {
 }
 
 /// Whether the live self of a rendered object is worth reading: a workload or
-/// a Job that is no hook (helm deletes those before it makes them), and whose
+/// a Job that is not a hook (helm deletes those before it creates them), and whose
 /// fixed fields are not what the revision that serves has already. What was
 /// applied once, a webhook's work on it included, can be applied again.
 pub fn is_worth_reading(object: &Object, before: &[Object], namespace: &str) -> bool {
@@ -60,8 +60,8 @@ pub fn is_worth_reading(object: &Object, before: &[Object], namespace: &str) -> 
 }
 
 /// Objects of the render that would change a fixed field of their live self.
-/// `live` are objects as the apiserver gives them; `namespace` is the
-/// release's. Hooks are left out, and so are objects on their way out and
+/// `live` are objects as the API server gives them; `namespace` is the
+/// release's. Hooks are left out, and so are objects that are being deleted and
 /// suspended Jobs, which may change more.
 pub fn immutable(objects: &[Object], live: &[Value], namespace: &str) -> Vec<Obstacle> {
     let mut found = Vec::new();
@@ -96,7 +96,7 @@ fn cure(object: &ObjectRef, namespace: &str) -> String {
     let namespace = text::line(namespace, 80);
     match (object.group(), object.kind.as_str()) {
         ("batch", "Job") => format!(
-            "make it a hook (helm.sh/hook: pre-upgrade), or give it a name that changes with its image; once: kubectl delete job {name} --namespace {namespace}"
+            "make it a hook (helm.sh/hook: pre-upgrade), or give it a name that changes with its image; or once: kubectl delete job {name} --namespace {namespace}"
         ),
         ("apps", "StatefulSet") => format!(
             "once: kubectl delete statefulset {name} --cascade=orphan --namespace {namespace} (its pods and volumes stay), then deploy again"
@@ -108,7 +108,7 @@ fn cure(object: &ObjectRef, namespace: &str) -> String {
     }
 }
 
-/// Whether `live` says all that `wanted` says. The apiserver fills in what a
+/// Whether `live` says all that `wanted` says. The API server fills in what a
 /// manifest leaves out and writes quantities its own way.
 fn covers(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
@@ -141,7 +141,6 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// A quantity, where it is one.
 fn quantity(value: &Value) -> Option<i128> {
     match value {
         Value::String(text) => milli(text),
@@ -151,8 +150,8 @@ fn quantity(value: &Value) -> Option<i128> {
 }
 
 /// Custom resources of the render whose kind is not served. On a first
-/// install helm brings the chart's `crds/` itself; on an upgrade it does not.
-/// Hooks are left out: an earlier one may bring the kind.
+/// install helm installs the chart's `crds/` itself; on an upgrade it does not.
+/// Hooks are left out: an earlier one may install the kind.
 pub fn unserved(
     objects: &[Object],
     chart: &Chart,
@@ -164,15 +163,15 @@ pub fn unserved(
         let ObjectRef {
             api_version, kind, ..
         } = &object.reference;
-        let brought = chart.brings(object.reference.group(), kind);
-        if served(api_version, kind) || (brought && !is_upgrade) {
+        let has_crd = chart.has_crd(object.reference.group(), kind);
+        if served(api_version, kind) || (has_crd && !is_upgrade) {
             continue;
         }
         let kind = text::line(kind, 80);
         let version = text::line(api_version, 120);
-        let cure = if brought {
+        let cure = if has_crd {
             format!(
-                "helm brings crds/ with a first install only: kubectl apply -f the chart's crds/ for {kind} first"
+                "helm installs crds/ with a first install only: apply the one of {kind} with kubectl apply -f first"
             )
         } else {
             format!(

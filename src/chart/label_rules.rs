@@ -1,5 +1,5 @@
-//! Labels and names that no apiserver would take, because a chart puts the
-//! tag into them. `helm template` lets them pass.
+//! Labels and names that the API server would refuse, because a chart puts the
+//! tag into them. `helm template` does not look at them.
 //!
 //! The rules are Kubernetes' (`apimachinery/pkg/util/validation`).
 
@@ -10,25 +10,25 @@ use crate::manifest::{Object, ObjectRef};
 use crate::signal::ImageRef;
 use crate::text;
 
-/// The most of them told.
-const MAX_TOLD: usize = 8;
+/// The most of them listed.
+const MAX_PROBLEMS: usize = 8;
 
-/// What the apiserver would refuse with `image` in the sentinel's place.
+/// What the API server would refuse with `image` in the sentinel's place.
 pub(super) fn refused(objects: &[Object], sentinel: &Sentinel, image: &ImageRef) -> Vec<String> {
     let mut parts: Vec<&str> = Vec::new();
     parts.extend(sentinel.image.tag().map(crate::signal::Tag::as_str));
     parts.extend(sentinel.image.digest().map(crate::signal::Digest::hex));
     let real = |value: &str| {
-        let ours = parts.iter().any(|part| value.contains(part));
-        ours.then(|| sentinel.unmask(value, image))
+        let has_part = parts.iter().any(|part| value.contains(part));
+        has_part.then(|| sentinel.unmask(value, image))
     };
-    let mut told = Vec::new();
+    let mut problems = Vec::new();
     for object in objects {
         if let Some(name) = real(&object.reference.name)
             && !is_name(&name, longest_name(&object.reference))
         {
-            told.push(format!(
-                "{} would be named {} ({} characters; a name takes {} small letters, digits, '-' and '.')",
+            problems.push(format!(
+                "{} would be named {} ({} characters; a name takes up to {} lowercase letters, digits, '-' and '.')",
                 text::line(&object.reference.kind, 80),
                 text::quoted(&name),
                 name.chars().count(),
@@ -39,8 +39,8 @@ pub(super) fn refused(objects: &[Object], sentinel: &Sentinel, image: &ImageRef)
             if let Some(value) = real(value)
                 && !is_label_value(&value)
             {
-                told.push(format!(
-                    "{object}: the label {} would be {} ({} characters; a label takes 63 letters, digits, '-', '_' and '.')",
+                problems.push(format!(
+                    "{object}: the label {} would be {} ({} characters; a label takes up to 63 letters, digits, '-', '_' and '.')",
                     text::line(name, 100),
                     text::quoted(&value),
                     value.chars().count(),
@@ -48,15 +48,15 @@ pub(super) fn refused(objects: &[Object], sentinel: &Sentinel, image: &ImageRef)
             }
         });
     }
-    told.dedup();
-    told.truncate(MAX_TOLD);
-    told
+    problems.dedup();
+    problems.truncate(MAX_PROBLEMS);
+    problems
 }
 
-/// Labels and annotations that are no strings: the apiserver refuses the whole
+/// Labels and annotations that are not strings: the API server refuses the whole
 /// object. A commit id of digits only, or like `12e4`, makes one by chance.
 pub(super) fn unquoted(objects: &[Object]) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut problems = Vec::new();
     for object in objects.iter().filter(|object| !object.is_test()) {
         for at in ["/metadata", "/spec/template/metadata"] {
             for kind in ["labels", "annotations"] {
@@ -66,7 +66,7 @@ pub(super) fn unquoted(objects: &[Object]) -> Vec<String> {
                     .and_then(|metadata| metadata.get(kind));
                 let entries = map.and_then(Value::as_object).into_iter().flatten();
                 let wrong = entries.filter(|(_, value)| value.is_number() || value.is_boolean());
-                told.extend(wrong.map(|(name, value)| {
+                problems.extend(wrong.map(|(name, value)| {
                     format!(
                         "{object}: {kind} {} is {value}, expected a string",
                         text::line(name, 100)
@@ -75,8 +75,8 @@ pub(super) fn unquoted(objects: &[Object]) -> Vec<String> {
             }
         }
     }
-    told.truncate(MAX_TOLD);
-    told
+    problems.truncate(MAX_PROBLEMS);
+    problems
 }
 
 /// Every label, and every value that is compared with labels.
@@ -137,7 +137,7 @@ mod tests {
     use super::{is_label_value, is_name};
 
     #[test]
-    fn the_apiservers_rules() {
+    fn labels_and_names_are_judged_as_the_api_server_does() {
         for (value, valid) in [
             ("", true),
             ("1.2.3-rc_1", true),

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::manifest::Object;
 
-/// The fields by which an element of a list is told from its neighbours
+/// The fields by which an element of a list is known
 /// (patchMergeKey in Kubernetes' types).
 const KEYS: [&str; 6] = [
     "name",

@@ -43,7 +43,6 @@ pub(super) enum Need {
     Follows,
 }
 
-/// One key of the deploy.
 #[derive(Clone)]
 pub(super) struct Want {
     pub(super) key: ImageKey,
@@ -141,13 +140,11 @@ pub(super) struct ProbeResult {
 }
 
 impl ProbeResult {
-    /// Where a slot is.
     pub(super) fn place(&self, slot: &ContainerSlot) -> (&Object, &ContainerImage) {
         let object = &self.objects[slot.object];
         (object, &object.containers[slot.container])
     }
 
-    /// The slot of a container.
     pub(super) fn slot(
         &self,
         object: &Object,

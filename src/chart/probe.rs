@@ -1,7 +1,8 @@
 //! Which places in the values the templates read, and how: every candidate is
-//! set to its own sentinel at once, so that one render tells for all of them.
+//! set to its own sentinel at once, so that one render shows it of all of them.
 //!
-//! Only a place that is read another way than thought costs a further render.
+//! Only a place that is read in another layout than the likeliest costs a
+//! further render.
 
 use serde_json::Value;
 
@@ -53,7 +54,7 @@ pub(super) async fn run<R: Render>(
     }
     Err(Error::new(
         Kind::Chart,
-        format!("how the chart reads its images did not show in {MAX_ROUNDS} renders"),
+        format!("{MAX_ROUNDS} renders did not show how the chart reads its images"),
     )
     .hint("name their places in deploy.toml, under the app: images.<key> = [\"…\"]"))
 }

@@ -143,25 +143,31 @@ pub fn verify_record<S: AsRef<str>>(
     let expected: Vec<Expectation<'_>> = proof
         .placements
         .iter()
-        .map(|placed| Expectation {
-            key: &placed.key,
-            image: &placed.image,
-            object: &placed.object,
-            source: &placed.source,
-            path: &placed.path,
-            shown: format!("{}, {}", placed.title, placed.container),
-            values: &placed.values,
+        .map(|placement| Expectation {
+            key: &placement.key,
+            image: &placement.image,
+            object: &placement.object,
+            source: &placement.source,
+            path: &placement.path,
+            shown: format!("{}, {}", placement.title, placement.container),
+            values: &placement.values,
         })
         .collect();
     Ok(check::judge(&objects, &expected, &proof.images, &proof.allowed).problems)
 }
 
-/// The keys, and what is wanted of each. A worker that was not asked for takes
+/// The keys, and what is wanted of each. A worker that was not requested takes
 /// the api's image (the contract: `worker` is optional).
 fn wants(rules: &ImageRules, images: &BTreeMap<ImageKey, ImageRef>) -> Result<Vec<Want>> {
-    let internal = |cause| Error::new(Kind::Internal, format!("a key of our own is none: {cause}"));
-    let worker: ImageKey = "worker".parse().map_err(internal)?;
-    let api: ImageKey = "api".parse().map_err(internal)?;
+    let key = |name: &str| {
+        name.parse::<ImageKey>().map_err(|cause| {
+            Error::new(
+                Kind::Internal,
+                format!("'{name}' is not an image key: {cause}"),
+            )
+        })
+    };
+    let (worker, api) = (key("worker")?, key("api")?);
     let mut wants: Vec<Want> = images
         .iter()
         .map(|(key, image)| Want {
@@ -174,8 +180,8 @@ fn wants(rules: &ImageRules, images: &BTreeMap<ImageKey, ImageRef>) -> Result<Ve
             },
         })
         .collect();
-    let asked = images.contains_key(&worker) || rules.absent.contains(&worker);
-    if let Some(image) = images.get(&api).filter(|_| !asked) {
+    let requested = images.contains_key(&worker) || rules.absent.contains(&worker);
+    if let Some(image) = images.get(&api).filter(|_| !requested) {
         wants.push(Want {
             key: worker,
             image: image.clone(),
@@ -219,13 +225,13 @@ fn without_places(values: &Value, wants: &[Want], rules: &ImageRules, error: Err
 }
 
 /// A tag of digits only becomes a number where a template does not quote it.
-fn unquoted(told: Vec<String>) -> Result<()> {
-    let mut told = told.into_iter();
-    let Some(first) = told.next() else {
+fn unquoted(problems: Vec<String>) -> Result<()> {
+    let mut problems = problems.into_iter();
+    let Some(first) = problems.next() else {
         return Ok(());
     };
     Err(Error::new(Kind::Chart, first)
-        .details(told)
+        .details(problems)
         .hint("quote it in the template: {{ … | quote }}"))
 }
 
@@ -234,7 +240,7 @@ fn clashing(clash: &layout::Clash) -> Error {
     Error::new(
         Kind::Chart,
         format!(
-            "{} and {} share {} in the chart's values, but the request differs in it",
+            "{} and {} share {} in the chart's values, but the request needs two values in it",
             first.0, second.0, clash.path
         ),
     )

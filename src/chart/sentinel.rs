@@ -65,7 +65,7 @@ impl Sentinels {
         let image = text.parse().map_err(|cause| {
             Error::new(
                 Kind::Internal,
-                format!("a reference made for the proof is none: {cause}"),
+                format!("a made-up reference of the proof is not valid: {cause}"),
             )
             .detail(text)
         })?;

@@ -6,7 +6,6 @@ use super::sentinel::Sentinel;
 use crate::manifest::Object;
 use crate::text;
 
-/// What a render shows of one candidate.
 #[derive(Default)]
 pub(super) struct SentinelScan {
     /// The containers that carry the sentinel, whole.

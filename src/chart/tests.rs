@@ -120,7 +120,7 @@ fn two_renders_prove_and_the_record_is_compared() {
         "{told}"
     );
     let gone = deployment("web", WEB);
-    assert!(verify_record(&gone, &none, &proof).unwrap()[0].contains("not there"));
+    assert!(verify_record(&gone, &none, &proof).unwrap()[0].contains("missing"));
     // Hooks stand beside the manifest in a record.
     assert!(
         verify_record(&gone, &[deployment("api", API)], &proof)
@@ -234,14 +234,14 @@ fn an_image_beside_the_requested_ones_is_refused_unless_allowed() {
     reason = "each field is there or not, by itself"
 )]
 #[derive(Clone, Copy, Debug)]
-struct DigestStyle {
+struct Spelling {
     registry: bool,
     tag: bool,
     digest: bool,
     digest_outranks: bool,
 }
 
-impl DigestStyle {
+impl Spelling {
     fn values(self, key: &str) -> Value {
         let mut map = json!({"repository": format!("old/{key}")});
         if self.registry {
@@ -278,9 +278,9 @@ impl DigestStyle {
     }
 }
 
-fn spelling() -> impl Strategy<Value = DigestStyle> {
+fn spelling() -> impl Strategy<Value = Spelling> {
     (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(registry, tag, digest, digest_outranks)| DigestStyle {
+        |(registry, tag, digest, digest_outranks)| Spelling {
             registry,
             tag,
             digest,

@@ -1,7 +1,7 @@
 //! Quantities of resources, compared: what a pod asks and what a node has.
 //!
 //! The grammar is that of `k8s.io/apimachinery/pkg/api/resource`. What cannot
-//! be read is left out, and what is left out condemns nothing.
+//! be read is left out, and nothing is concluded from what is left out.
 
 use std::collections::BTreeMap;
 

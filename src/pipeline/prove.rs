@@ -79,7 +79,7 @@ pub(super) fn placed(plan: &Plan, proof: &Proof) -> Vec<(String, String, Vec<Str
         .collect()
 }
 
-/// Helm, as the chart's room renders with it.
+/// Helm, as the proof renders with it.
 struct Renderer<'a> {
     plan: &'a Plan,
     found: &'a ReleaseObservation,
