@@ -37,18 +37,18 @@ const LAYERS: [&[&str]; 12] = [
     &["text", "units"],
 ];
 
-static TREE: LazyLock<Crate> = LazyLock::new(|| Crate::read(&sources()));
+static TREE: LazyLock<Crate> = LazyLock::new(|| Crate::read(&sources("src")));
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every source of the program.
-fn sources() -> Files {
+/// Every source in a folder of the tree.
+fn sources(folder: &str) -> Files {
     let mut files = Files::new();
-    let mut folders = vec![root().join("src")];
+    let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder of src") {
+        for entry in fs::read_dir(&folder).expect("a folder") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
@@ -84,7 +84,7 @@ fn every_import_leads_downwards_and_none_in_a_circle() {
 
 #[test]
 fn every_source_is_read() {
-    let files = sources();
+    let files = sources("src");
     let tree = &TREE;
     let of_tests = |path: &Path| {
         path.components().any(|part| part.as_os_str() == "tests")
@@ -248,14 +248,28 @@ fn the_document_shows_the_code() {
 }
 
 #[test]
-fn the_document_has_a_line_for_each_top_module() {
+fn the_document_describes_each_top_module() {
     let text = fs::read_to_string(root().join("docs/architecture.md")).expect("the document");
-    let tree = &TREE;
-    assert_eq!(
-        document::described(&text),
-        rules::top_modules(tree).into_iter().collect::<Vec<_>>(),
-        "the table under \"The modules\" has one row for each module, in their order"
-    );
+    let mut described = document::described(&text);
+    described.sort_unstable();
+    let there: Vec<&str> = rules::top_modules(&TREE).into_iter().collect();
+    assert_eq!(described, there, "the table under \"The modules\"");
+}
+
+/// The document's last column names tests, wherever they stand.
+#[test]
+fn the_tests_that_guard_a_task_are_there() {
+    let text = fs::read_to_string(root().join("docs/architecture.md")).expect("the document");
+    let guards = document::guards(&text);
+    assert!(guards.len() > 12, "the tests are not found any more");
+    let sources: String = ["src", "tests"]
+        .iter()
+        .flat_map(|folder| sources(folder).into_values())
+        .collect();
+    for guard in guards {
+        let written = format!("fn {guard}(");
+        assert!(sources.contains(&written), "no test is called {guard}");
+    }
 }
 
 #[test]

@@ -104,3 +104,20 @@ pub fn links(text: &str) -> Vec<&str> {
         .filter(|target| !target.is_empty() && !target.contains("://"))
         .collect()
 }
+
+/// The tests that the table of tasks names in its last column.
+pub fn guards(text: &str) -> Vec<&str> {
+    let rows = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| task |"))
+        .take_while(|line| line.starts_with('|'))
+        .skip(2);
+    rows.filter_map(|row| row.trim_end_matches([' ', '|']).rsplit_once(" | "))
+        .flat_map(|(_, guards)| guards.split('`').skip(1).step_by(2))
+        .filter(|word| {
+            let part =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            word.contains('_') && word.bytes().all(part)
+        })
+        .collect()
+}
