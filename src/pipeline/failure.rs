@@ -95,12 +95,18 @@ pub(super) async fn of_rollback(
         (HelmOutcome::Failed(failure), _) => failure.error.into(),
         (HelmOutcome::Stopped { .. }, Some(Halt::Lost(error))) => Failure::Ended(error),
         (HelmOutcome::Stopped { .. }, Some(Halt::Failed(mut failure))) => {
-            let evidence = gather(watcher, Some(&mut failure)).await;
+            let evidence = gather(
+                watcher.cache(),
+                watcher.logs(),
+                watcher.client(),
+                Some(&mut failure),
+            )
+            .await;
             Failure::Rollout(failure.error(Kind::Broken, &evidence).into_problem())
         }
         (HelmOutcome::Stopped { .. }, None) => {
             let message = format!("not ready after {budget:?}");
-            Failure::Rollout(Problem::new(message).details(explain_timeout(watcher.world())))
+            Failure::Rollout(Problem::new(message).details(explain_timeout(watcher.cache())))
         }
     })
 }
@@ -149,7 +155,7 @@ async fn terminal(
 }
 
 async fn timed_out(run: &mut Run<'_>, watcher: &RolloutWatcher) -> Failure {
-    let mut lines = explain_timeout(watcher.world());
+    let mut lines = explain_timeout(watcher.cache());
     if let Some(silence) = discovery::silent(watcher.client()).await {
         lines.insert(0, silence);
     }
@@ -180,7 +186,15 @@ async fn gathered(
     mut failure: Option<TerminalFailure>,
     problem: impl FnOnce(&Evidence, Option<&TerminalFailure>) -> Problem,
 ) -> Result<Problem> {
-    let gathering = async { Ok(gather(watcher, failure.as_mut()).await) };
+    let gathering = async {
+        Ok(gather(
+            watcher.cache(),
+            watcher.logs(),
+            watcher.client(),
+            failure.as_mut(),
+        )
+        .await)
+    };
     let evidence = run.unless_cancelled(gathering).await?;
     let problem = problem(&evidence, failure.as_ref());
     let mut lines = vec![problem.to_string()];

@@ -13,7 +13,7 @@ use super::context::Run;
 use super::observed::ReleaseObservation;
 use crate::error::{Error, Result};
 use crate::helm::HelmOutcome;
-use crate::manifest::{Object, ObjectRef};
+use crate::manifest::Object;
 use crate::rollout::{
     RolloutContext, RolloutWatcher, TerminalFailure, WatchTarget, labels, promises,
 };
@@ -54,37 +54,15 @@ pub(super) async fn watcher(
 fn targets(run: &Run<'_>, before: &str, objects: Vec<&Object>) -> Vec<WatchTarget> {
     let before = Object::parse(before).unwrap_or_default();
     let target = |object: &Object| {
-        let reference = &object.reference;
-        let namespace = reference.namespace.as_deref();
+        let reference = object.reference.clone();
         WatchTarget::new(
-            namespace.unwrap_or(&run.plan.release.namespace),
-            &reference.kind,
-            &reference.name,
+            &reference.within(&run.plan.release.namespace),
             !before.iter().any(|old| same_template(old, object)),
             !object.hooks.is_empty(),
         )
         .map(|target| target.labelled(labels(&object.value)))
     };
-    let waited_for = |object: &&Object| is_waited_for(&object.reference);
-    objects
-        .into_iter()
-        .filter(waited_for)
-        .filter_map(target)
-        .collect()
-}
-
-/// Whether it is a kind that a rollout waits for, and of Kubernetes' own: a
-/// `batch.volcano.sh` Job is none that its watches would show.
-fn is_waited_for(object: &ObjectRef) -> bool {
-    match object.group() {
-        "" => matches!(object.kind.as_str(), "Pod" | "PersistentVolumeClaim"),
-        "apps" => matches!(
-            object.kind.as_str(),
-            "Deployment" | "StatefulSet" | "DaemonSet"
-        ),
-        "batch" => object.kind == "Job",
-        _ => false,
-    }
+    objects.into_iter().filter_map(target).collect()
 }
 
 /// Whether two are the same object with the same pod template.

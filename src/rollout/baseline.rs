@@ -9,58 +9,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::cache::ReleaseCache;
-use super::model::{Id, Kind};
 use super::readiness;
+use super::workload_ref::WorkloadRef;
 use crate::manifest::quantity::Amounts;
-use crate::manifest::{group_of, is_kubernetes_group};
-
-/// A rendered object that the rollout waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WatchTarget {
-    /// Which object.
-    pub id: Id,
-    /// Whether the render changes its pod template; true where it is new.
-    pub template_changed: bool,
-    /// Whether it is a hook.
-    pub hook: bool,
-    /// The labels that all its pods carry, as far as the render tells.
-    pub labels: BTreeMap<String, String>,
-}
-
-impl WatchTarget {
-    /// A target, where the kind is one that a rollout waits for.
-    pub fn new(
-        namespace: &str,
-        kind: &str,
-        name: &str,
-        template_changed: bool,
-        hook: bool,
-    ) -> Option<Self> {
-        let kind = kind.parse::<Kind>().ok()?;
-        let id = Id {
-            namespace: namespace.to_owned(),
-            kind,
-            name: name.to_owned(),
-        };
-        Some(Self {
-            id,
-            template_changed,
-            hook,
-            labels: BTreeMap::new(),
-        })
-    }
-
-    /// With the labels that all its pods carry ([`super::labels`]).
-    #[must_use]
-    pub fn labelled(mut self, labels: BTreeMap<String, String>) -> Self {
-        self.labels = labels;
-        self
-    }
-}
+use crate::manifest::{ObjectRef, is_kubernetes_group};
 
 /// A workload as it was before helm started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Before {
+pub struct WorkloadBaseline {
     /// The object's uid.
     pub uid: String,
     /// Its generation.
@@ -85,16 +41,16 @@ pub struct Baseline {
     pub promised: BTreeSet<String>,
     /// What is known besides the release.
     pub facts: ClusterFacts,
-    pub(super) workloads: BTreeMap<Id, Before>,
+    pub(super) workloads: BTreeMap<WorkloadRef, WorkloadBaseline>,
     pub(super) pods: BTreeMap<String, BTreeMap<String, u32>>,
     pub(super) events: BTreeMap<String, u32>,
 }
 
 impl Baseline {
-    /// The baseline that this world is.
-    pub fn of(world: &ReleaseCache, budget: Duration) -> Self {
-        let workloads = world.workloads.values().map(|workload| {
-            let before = Before {
+    /// The baseline that these objects are.
+    pub fn of(cache: &ReleaseCache, budget: Duration) -> Self {
+        let workloads = cache.workloads.values().map(|workload| {
+            let before = WorkloadBaseline {
                 uid: workload.uid.clone(),
                 generation: workload.generation,
                 revision: workload.revision.clone(),
@@ -103,7 +59,7 @@ impl Baseline {
             };
             (workload.id.clone(), before)
         });
-        let pods = world.pods.values().map(|pod| {
+        let pods = cache.pods.values().map(|pod| {
             let restarts = pod
                 .containers
                 .iter()
@@ -114,7 +70,7 @@ impl Baseline {
             budget,
             workloads: workloads.collect(),
             pods: pods.collect(),
-            events: world
+            events: cache
                 .events
                 .values()
                 .flatten()
@@ -138,7 +94,7 @@ pub struct Node {
 }
 
 /// What is known of the cluster besides the release. None: it could not be
-/// asked for, and nothing is doomed by it.
+/// asked for, and no rule finds a failure by it.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterFacts {
     /// All nodes.
@@ -163,11 +119,11 @@ pub struct ClusterFacts {
 pub fn promises<'a>(rendered: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for object in rendered {
-        let version = object["apiVersion"].as_str().unwrap_or_default();
-        if !is_kubernetes_group(group_of(version)) {
+        let reference = ObjectRef::of(object);
+        if !is_kubernetes_group(reference.group()) {
             names.extend(object["metadata"]["name"].as_str().map(str::to_owned));
             words(&object["spec"], &mut names);
-        } else if object["kind"] == "Ingress" {
+        } else if reference.is("networking.k8s.io", "Ingress") {
             words(&object["spec"]["tls"], &mut names);
         }
     }

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::baseline::WatchTarget;
 use super::model::{
-    Change, Claim, Elapsed, Id, Kind, KubeEvent, NamespacedName, Pod, PodPresence, ReplicaSet,
-    ResourceKind, Workload,
+    Change, Claim, Elapsed, KubeEvent, Pod, PodPresence, ReplicaSet, ResourceKind, Workload,
 };
+use super::target::WatchTarget;
+use super::workload_ref::{GroupKind, NamespacedName, WorkloadKind, WorkloadRef};
 
 /// How many events are kept of one object, and of how many objects.
 const EVENTS: usize = 30;
@@ -22,14 +22,14 @@ const GENERATED: usize = 58;
 /// The objects of one release as last seen.
 #[derive(Clone, Debug, Default)]
 pub struct ReleaseCache {
-    targets: BTreeMap<Id, WatchTarget>,
-    pub(super) workloads: BTreeMap<Id, Workload>,
+    targets: BTreeMap<WorkloadRef, WatchTarget>,
+    pub(super) workloads: BTreeMap<WorkloadRef, Workload>,
     pub(super) replica_sets: BTreeMap<NamespacedName, ReplicaSet>,
     pub(super) pods: BTreeMap<NamespacedName, Pod>,
     /// By the object they are about.
     pub(super) events: BTreeMap<NamespacedName, Vec<KubeEvent>>,
     pub(super) claims: BTreeMap<NamespacedName, Claim>,
-    blind: BTreeSet<(String, ResourceKind)>,
+    unwatchable: BTreeSet<(String, ResourceKind)>,
     /// When each pod was first seen, by its uid.
     since: BTreeMap<String, Elapsed>,
     /// When a workload or pod of the release last changed.
@@ -39,7 +39,7 @@ pub struct ReleaseCache {
 }
 
 impl ReleaseCache {
-    /// An empty world for these targets: what does not belong to them is dropped
+    /// An empty cache for these targets: what does not belong to them is dropped
     /// at arrival.
     pub fn of(targets: &[WatchTarget]) -> Self {
         Self {
@@ -57,24 +57,25 @@ impl ReleaseCache {
     }
 
     /// Notes that objects of this sort cannot be seen in a namespace.
-    pub(super) fn mark_unwatchable(&mut self, what: ResourceKind, namespace: String) {
-        self.blind.insert((namespace, what));
+    pub(super) fn mark_unwatchable(&mut self, resource: ResourceKind, namespace: String) {
+        self.unwatchable.insert((namespace, resource));
     }
 
     /// Whether nothing can be said of a target, since it may not be watched.
     pub fn is_unseen(&self, target: &WatchTarget) -> bool {
-        let what = match target.id.kind {
-            Kind::Pod => ResourceKind::Pod,
-            Kind::PersistentVolumeClaim => ResourceKind::Claim,
+        let resource = match target.id.kind {
+            WorkloadKind::Pod => ResourceKind::Pod,
+            WorkloadKind::PersistentVolumeClaim => ResourceKind::Claim,
             kind => ResourceKind::Workload(kind),
         };
-        self.blind.contains(&(target.id.namespace.clone(), what))
+        self.unwatchable
+            .contains(&(target.id.namespace.clone(), resource))
     }
 
     /// Whether events of a namespace are told.
     pub fn sees_events(&self, namespace: &str) -> bool {
         !self
-            .blind
+            .unwatchable
             .contains(&(namespace.to_owned(), ResourceKind::Event))
     }
 
@@ -82,7 +83,9 @@ impl ReleaseCache {
     /// changed by it, if any did.
     pub fn apply(&mut self, change: Change, now: Elapsed) -> Option<ResourceKind> {
         let changed = self.take_in(change, now);
-        if changed.is_some_and(|what| !matches!(what, ResourceKind::Event | ResourceKind::Claim)) {
+        if changed
+            .is_some_and(|resource| !matches!(resource, ResourceKind::Event | ResourceKind::Claim))
+        {
             self.last_change = now;
         }
         changed
@@ -91,32 +94,29 @@ impl ReleaseCache {
     fn take_in(&mut self, change: Change, now: Elapsed) -> Option<ResourceKind> {
         match change {
             Change::Workload(workload) => {
-                let what = ResourceKind::Workload(workload.id.kind);
+                let resource = ResourceKind::Workload(workload.id.kind);
                 (self.targets.contains_key(&workload.id)
                     && put(&mut self.workloads, workload.id.clone(), workload))
-                .then_some(what)
+                .then_some(resource)
             }
             Change::ReplicaSet(set) => {
-                let owner = Id {
-                    namespace: set.place.0.clone(),
-                    kind: Kind::Deployment,
-                    name: set.owner.clone(),
-                };
+                let owner = NamespacedName::new(&set.key.namespace, &set.owner);
+                let owner = WorkloadRef::new(WorkloadKind::Deployment, owner);
                 (self.targets.contains_key(&owner)
-                    && put(&mut self.replica_sets, set.place.clone(), set))
+                    && put(&mut self.replica_sets, set.key.clone(), set))
                 .then_some(ResourceKind::ReplicaSet)
             }
             Change::Pod(pod) => {
                 if !self.owns(&pod) {
                     return None;
                 }
-                let before = self.pods.get(&pod.place);
+                let before = self.pods.get(&pod.key);
                 if before.is_some_and(|before| before.uid != pod.uid) {
                     self.last_pod_removed = Some(now);
                 }
-                let what = ResourceKind::of(&pod);
+                let resource = ResourceKind::of(&pod);
                 self.since.entry(pod.uid.clone()).or_insert(now);
-                put(&mut self.pods, pod.place.clone(), *pod).then_some(what)
+                put(&mut self.pods, pod.key.clone(), *pod).then_some(resource)
             }
             Change::Event(event) => {
                 if !self.concerns(&event) {
@@ -126,26 +126,26 @@ impl ReleaseCache {
                     .then_some(ResourceKind::Event)
             }
             Change::Claim(claim) => {
-                put(&mut self.claims, claim.place.clone(), claim).then_some(ResourceKind::Claim)
+                put(&mut self.claims, claim.key.clone(), claim).then_some(ResourceKind::Claim)
             }
-            Change::Gone(what, place) => self.remove(what, &place, now).then_some(what),
-            Change::Listed(what, namespace, names) => {
+            Change::Gone(resource, key) => self.remove(resource, &key, now).then_some(resource),
+            Change::Listed(resource, namespace, names) => {
                 let gone: Vec<NamespacedName> = self
-                    .places(what)
+                    .keys_of(resource)
                     .into_iter()
-                    .filter(|place| place.0 == namespace && !names.contains(&place.1))
+                    .filter(|key| key.namespace == namespace && !names.contains(&key.name))
                     .collect();
                 let mut changed = false;
-                for place in gone {
-                    changed |= self.remove(what, &place, now);
+                for key in gone {
+                    changed |= self.remove(resource, &key, now);
                 }
-                changed.then_some(what)
+                changed.then_some(resource)
             }
         }
     }
 
     /// The workload itself; a bare pod and a claim have none.
-    pub fn workload(&self, id: &Id) -> Option<&Workload> {
+    pub fn workload(&self, id: &WorkloadRef) -> Option<&Workload> {
         self.workloads.get(id)
     }
 
@@ -167,19 +167,19 @@ impl ReleaseCache {
     }
 
     /// All pods of a workload, old and current.
-    pub fn pods_of(&self, id: &Id) -> Vec<&Pod> {
+    pub fn pods_of(&self, id: &WorkloadRef) -> Vec<&Pod> {
         let start = id.name.get(..GENERATED).unwrap_or(&id.name);
-        let first = (id.namespace.clone(), start.to_owned());
+        let first = NamespacedName::new(&id.namespace, start);
         let near = self
             .pods
             .range(first..)
             .map(|(_, pod)| pod)
-            .take_while(|pod| pod.place.0 == id.namespace && pod.place.1.starts_with(start))
-            .filter(|pod| made_from(&pod.place.1, &id.name));
+            .take_while(|pod| pod.key.namespace == id.namespace && pod.key.name.starts_with(start))
+            .filter(|pod| made_from(&pod.key.name, &id.name));
         match id.kind {
-            Kind::Pod => near.filter(|pod| pod.place.1 == id.name).collect(),
-            Kind::PersistentVolumeClaim => Vec::new(),
-            Kind::Deployment => {
+            WorkloadKind::Pod => near.filter(|pod| pod.key.name == id.name).collect(),
+            WorkloadKind::PersistentVolumeClaim => Vec::new(),
+            WorkloadKind::Deployment => {
                 let sets: BTreeSet<&str> = self
                     .workload(id)
                     .map(|workload| {
@@ -195,13 +195,13 @@ impl ReleaseCache {
                 })
                 .collect()
             }
-            Kind::StatefulSet | Kind::DaemonSet | Kind::Job => {
+            WorkloadKind::StatefulSet | WorkloadKind::DaemonSet | WorkloadKind::Job => {
                 let uid = self.workload(id).map(|workload| workload.uid.as_str());
                 near.filter(|pod| {
                     pod.owner.as_ref().is_some_and(|owner| {
                         uid.is_none_or(|uid| uid == owner.uid)
-                            && owner.kind == id.kind.name()
-                            && owner.name == id.name
+                            && id.kind.group_kind().is_of(&owner.object)
+                            && owner.object.name == id.name
                     })
                 })
                 .collect()
@@ -217,26 +217,35 @@ impl ReleaseCache {
     /// Whether a pod is one of the workload's current template.
     pub fn is_current(&self, workload: &Workload, pod: &Pod) -> bool {
         match workload.id.kind {
-            Kind::Deployment => self
+            WorkloadKind::Deployment => self
                 .current_replica_set(workload)
                 .is_some_and(|set| pod.owner.as_ref().is_some_and(|owner| owner.uid == set.uid)),
-            Kind::StatefulSet => workload.revision.is_some() && pod.revision == workload.revision,
-            Kind::DaemonSet => {
+            WorkloadKind::StatefulSet => {
+                workload.revision.is_some() && pod.revision == workload.revision
+            }
+            WorkloadKind::DaemonSet => {
                 workload.revision.is_none() || pod.template_generation == workload.revision
             }
-            Kind::Job | Kind::Pod | Kind::PersistentVolumeClaim => true,
+            WorkloadKind::Job | WorkloadKind::Pod | WorkloadKind::PersistentVolumeClaim => true,
         }
     }
 
-    /// The events on one object, oldest first.
-    pub fn events_on(&self, kind: &str, place: &NamespacedName, uid: &str) -> Vec<&KubeEvent> {
+    /// The events on a pod, oldest first.
+    pub fn events_on_pod(&self, pod: &Pod) -> Vec<&KubeEvent> {
+        self.events_on(WorkloadKind::Pod.group_kind(), &pod.key, &pod.uid)
+    }
+
+    /// The events on one object, oldest first. An empty uid is any.
+    pub fn events_on(&self, kind: GroupKind, key: &NamespacedName, uid: &str) -> Vec<&KubeEvent> {
         let mut events: Vec<&KubeEvent> = self
             .events
-            .get(place)
+            .get(key)
             .into_iter()
             .flatten()
-            .filter(|event| event.kind == kind)
-            .filter(|event| event.object.is_empty() || uid.is_empty() || event.object == uid)
+            .filter(|event| kind.is_of(&event.object))
+            .filter(|event| {
+                event.object_uid.is_empty() || uid.is_empty() || event.object_uid == uid
+            })
             .collect();
         events.sort_by_key(|event| event.at);
         events
@@ -244,100 +253,69 @@ impl ReleaseCache {
 
     /// Whether a pod belongs to a target, as far as its owner's name tells.
     fn owns(&self, pod: &Pod) -> bool {
-        let (kind, name) = match &pod.owner {
-            None => (Kind::Pod, pod.place.1.as_str()),
-            Some(owner) => match (owner.kind.as_str(), owner.name.rsplit_once('-')) {
-                ("ReplicaSet", Some((deployment, _hash))) => (Kind::Deployment, deployment),
-                ("StatefulSet", _) => (Kind::StatefulSet, owner.name.as_str()),
-                ("DaemonSet", _) => (Kind::DaemonSet, owner.name.as_str()),
-                ("Job", _) => (Kind::Job, owner.name.as_str()),
-                _ => return false,
-            },
-        };
-        self.targets.contains_key(&Id {
-            namespace: pod.place.0.clone(),
-            kind,
-            name: name.to_owned(),
-        })
+        workload_of(pod).is_some_and(|workload| self.targets.contains_key(&workload))
     }
 
     /// Whether an event may be about an object of the release. Its object may
     /// arrive later, so only the name is compared; who reads it compares uids.
     fn concerns(&self, event: &KubeEvent) -> bool {
-        matches!(
-            event.kind.as_str(),
-            "Pod"
-                | "ReplicaSet"
-                | "Deployment"
-                | "StatefulSet"
-                | "DaemonSet"
-                | "Job"
-                | "PersistentVolumeClaim"
-        ) && self.targets.keys().any(|id| {
-            id.namespace == event.namespace
-                && (event.kind == "PersistentVolumeClaim" || made_from(&event.name, &id.name))
-        })
+        let kind = WorkloadKind::of(&event.object);
+        let is_claim = kind == Some(WorkloadKind::PersistentVolumeClaim);
+        (kind.is_some() || GroupKind::REPLICA_SET.is_of(&event.object))
+            && self.targets.keys().any(|id| {
+                event.object.namespace.as_deref() == Some(&id.namespace)
+                    && (is_claim || made_from(&event.object.name, &id.name))
+            })
     }
 
+    /// Whether a pod is a hook, or a hook Job's.
     fn is_hook(&self, pod: &Pod) -> bool {
-        let job = pod
-            .owner
-            .as_ref()
-            .map(|owner| (Kind::Job, owner.name.clone()));
-        let (kind, name) = job.unwrap_or_else(|| (Kind::Pod, pod.place.1.clone()));
-        self.targets
-            .get(&Id {
-                namespace: pod.place.0.clone(),
-                kind,
-                name,
-            })
+        workload_of(pod)
+            .filter(|workload| matches!(workload.kind, WorkloadKind::Job | WorkloadKind::Pod))
+            .and_then(|workload| self.targets.get(&workload))
             .is_some_and(|target| target.hook)
     }
 
-    fn places(&self, what: ResourceKind) -> Vec<NamespacedName> {
-        match what {
+    fn keys_of(&self, resource: ResourceKind) -> Vec<NamespacedName> {
+        match resource {
             ResourceKind::Workload(kind) => self
                 .workloads
                 .keys()
                 .filter(|id| id.kind == kind)
-                .map(|id| (id.namespace.clone(), id.name.clone()))
+                .map(WorkloadRef::namespaced_name)
                 .collect(),
             ResourceKind::ReplicaSet => self.replica_sets.keys().cloned().collect(),
             ResourceKind::Pod | ResourceKind::JobPod => self
                 .pods
                 .iter()
-                .filter(|(_, pod)| ResourceKind::of(pod) == what)
-                .map(|(place, _)| place.clone())
+                .filter(|(_, pod)| ResourceKind::of(pod) == resource)
+                .map(|(key, _)| key.clone())
                 .collect(),
             ResourceKind::Event => Vec::new(),
             ResourceKind::Claim => self.claims.keys().cloned().collect(),
         }
     }
 
-    fn remove(&mut self, what: ResourceKind, place: &NamespacedName, now: Elapsed) -> bool {
-        match what {
+    fn remove(&mut self, resource: ResourceKind, key: &NamespacedName, now: Elapsed) -> bool {
+        match resource {
             ResourceKind::Workload(kind) => {
-                let id = Id {
-                    namespace: place.0.clone(),
-                    kind,
-                    name: place.1.clone(),
-                };
-                // Helm may delete a hook as soon as it has failed: that it has is news
-                // that must not be lost with it.
+                let id = WorkloadRef::new(kind, key.clone());
+                // Helm may delete a hook as soon as it has failed, and that it has must
+                // not be lost with it.
                 let hook = self.targets.get(&id).is_some_and(|target| target.hook);
                 !hook && self.workloads.remove(&id).is_some()
             }
-            ResourceKind::ReplicaSet => self.replica_sets.remove(place).is_some(),
-            ResourceKind::Claim => self.claims.remove(place).is_some(),
+            ResourceKind::ReplicaSet => self.replica_sets.remove(key).is_some(),
+            ResourceKind::Claim => self.claims.remove(key).is_some(),
             // An expired event did happen.
             ResourceKind::Event => false,
             ResourceKind::Pod | ResourceKind::JobPod => {
-                let hook = self.pods.get(place).is_some_and(|pod| self.is_hook(pod));
-                match self.pods.get_mut(place) {
+                let hook = self.pods.get(key).is_some_and(|pod| self.is_hook(pod));
+                match self.pods.get_mut(key) {
                     Some(pod) if pod.presence == PodPresence::Gone => return false,
                     Some(pod) if hook => pod.presence = PodPresence::Gone,
                     Some(_) => {
-                        self.pods.remove(place);
+                        self.pods.remove(key);
                     }
                     None => return false,
                 }
@@ -348,11 +326,12 @@ impl ReleaseCache {
     }
 
     fn note(&mut self, event: KubeEvent) -> bool {
-        let place = (event.namespace.clone(), event.name.clone());
-        if self.events.len() >= EVENTFUL && !self.events.contains_key(&place) {
+        let object = &event.object;
+        let key = NamespacedName::new(object.namespace.clone().unwrap_or_default(), &object.name);
+        if self.events.len() >= EVENTFUL && !self.events.contains_key(&key) {
             return false;
         }
-        let known = self.events.entry(place).or_default();
+        let known = self.events.entry(key).or_default();
         match known.iter_mut().find(|known| known.uid == event.uid) {
             Some(same)
                 if *same
@@ -377,6 +356,27 @@ impl ReleaseCache {
         }
         true
     }
+}
+
+/// The workload that a pod belongs to, as far as its owner's name tells; none where
+/// its owner is of a group and kind that is not waited for.
+fn workload_of(pod: &Pod) -> Option<WorkloadRef> {
+    let (kind, name) = match &pod.owner {
+        None => (WorkloadKind::Pod, pod.key.name.as_str()),
+        Some(owner) if GroupKind::REPLICA_SET.is_of(&owner.object) => {
+            let (deployment, _hash) = owner.object.name.rsplit_once('-')?;
+            (WorkloadKind::Deployment, deployment)
+        }
+        Some(owner) => match WorkloadKind::of(&owner.object)? {
+            // Neither is made by a Deployment itself, nor by a pod or a claim.
+            WorkloadKind::Deployment | WorkloadKind::Pod | WorkloadKind::PersistentVolumeClaim => {
+                return None;
+            }
+            kind => (kind, owner.object.name.as_str()),
+        },
+    };
+    let name = NamespacedName::new(&pod.key.namespace, name);
+    Some(WorkloadRef::new(kind, name))
 }
 
 /// Whether a name may have been made from a workload's.

@@ -3,9 +3,7 @@
 //! Names and messages come from the cluster and are kept as they came; what
 //! goes out through here is escaped and cut.
 
-use super::evidence::Evidence;
-use super::model::{Id, NamespacedName};
-use crate::error::{self, Error};
+use super::workload_ref::{NamespacedName, WorkloadRef};
 use crate::text;
 
 /// Why it cannot come right by waiting.
@@ -95,7 +93,7 @@ pub struct TerminalFailure {
     /// Why.
     pub cause: Cause,
     /// Which workload.
-    pub workload: Id,
+    pub workload: WorkloadRef,
     /// Whether it is a hook.
     pub hook: bool,
     /// The pod, where it is one pod's fault.
@@ -110,7 +108,7 @@ pub struct TerminalFailure {
 
 impl TerminalFailure {
     /// A failure of a workload as a whole.
-    pub(super) fn of(rule: &'static str, cause: Cause, workload: &Id, hook: bool) -> Self {
+    pub(super) fn of(rule: &'static str, cause: Cause, workload: &WorkloadRef, hook: bool) -> Self {
         Self {
             rule,
             cause,
@@ -199,7 +197,7 @@ impl TerminalFailure {
         let pod = self
             .pod
             .as_ref()
-            .map(|(_, name)| text::line(name, text::VALUE));
+            .map(|pod| text::line(&pod.name, text::VALUE));
         match (&self.container, pod) {
             (Some(container), Some(pod)) => {
                 format!("container {} of {pod}", text::line(container, text::VALUE))
@@ -222,14 +220,6 @@ impl TerminalFailure {
             .iter()
             .map(|said| text::line(said, text::LINE).into_owned())
             .collect()
-    }
-
-    /// The error of a deploy that ended by this failure. Logs are not in it: whether
-    /// they may be shown is the reporters' to know.
-    pub fn error(&self, kind: error::Kind, evidence: &Evidence) -> Error {
-        Error::new(kind, self.headline())
-            .details(evidence.lines.iter().cloned())
-            .hint(self.hint())
     }
 
     /// What to do about it.

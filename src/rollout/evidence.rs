@@ -5,14 +5,16 @@
 //! they are kept apart, for whoever prints them to decide.
 
 use futures::future::join_all;
+use kube::Client;
 
 use super::cache::ReleaseCache;
 use super::cause::{Cause, TerminalFailure};
-use super::logs::{Log, fetch};
-use super::model::{ContainerStatus, Kind, Pod, PodPresence, State};
+use super::logs::{Log, Logs, fetch};
+use super::model::{ContainerStatus, KubeEvent, Pod, PodPresence, State};
 use super::readiness;
-use super::rules::START_FORMAT;
-use super::watcher::RolloutWatcher;
+use super::runtime_messages::EXEC_FORMAT_ERROR;
+use super::workload_ref::{GroupKind, WorkloadKind};
+use crate::error::{self, Error};
 use crate::text;
 
 /// How many pods are looked at.
@@ -38,7 +40,7 @@ impl Evidence {
             let title = format!(
                 "log of container {} of {}{run}:",
                 text::line(&log.container, text::VALUE),
-                text::line(&log.pod.1, text::VALUE)
+                text::line(&log.pod.name, text::VALUE)
             );
             std::iter::once(title).chain(log.lines.iter().map(|line| format!("  {line}")))
         });
@@ -46,22 +48,36 @@ impl Evidence {
     }
 }
 
+impl TerminalFailure {
+    /// The error of a deploy that ended by this failure. Logs are not in it: whether
+    /// they may be shown is the reporters' to know.
+    pub fn error(&self, kind: error::Kind, evidence: &Evidence) -> Error {
+        Error::new(kind, self.headline())
+            .details(evidence.lines.iter().cloned())
+            .hint(self.hint())
+    }
+}
+
 /// Gathers evidence for a failure, or, where time is up, for all that is not ready.
 /// Takes at most a few seconds. A log may tell more than the cluster did: the failure's
 /// cause is made the better of both.
-pub async fn gather(watch: &RolloutWatcher, failure: Option<&mut TerminalFailure>) -> Evidence {
-    let world = watch.world();
+pub async fn gather(
+    cache: &ReleaseCache,
+    logs: &Logs,
+    client: &Client,
+    failure: Option<&mut TerminalFailure>,
+) -> Evidence {
     let pods = failure
         .as_deref()
-        .map_or_else(|| unready(world), |failure| of_doom(world, failure));
+        .map_or_else(|| unready(cache), |failure| pods_of(cache, failure));
     let mut lines: Vec<String> = failure
         .as_deref()
         .map(TerminalFailure::lines)
         .unwrap_or_default();
     if let Some(failure) = failure.as_deref() {
-        lines.extend(events_of_owner(world, failure));
+        lines.extend(events_of_owner(cache, failure));
     }
-    lines.extend(pods.iter().flat_map(|pod| of_pod(world, pod)));
+    lines.extend(pods.iter().flat_map(|pod| of_pod(cache, pod)));
     let mut seen = std::collections::BTreeSet::new();
     lines.retain(|line| seen.insert(line.clone()));
     let wanted = pods.iter().flat_map(|pod| {
@@ -75,7 +91,7 @@ pub async fn gather(watch: &RolloutWatcher, failure: Option<&mut TerminalFailure
                 .as_deref()
                 .is_none_or(|failure| concerns(failure, pod, container))
     });
-    let logs = join_all(wanted.map(|(pod, container)| of_container(watch, pod, container)))
+    let logs = join_all(wanted.map(|(pod, container)| of_container(logs, client, pod, container)))
         .await
         .into_iter()
         .flatten()
@@ -89,7 +105,11 @@ pub async fn gather(watch: &RolloutWatcher, failure: Option<&mut TerminalFailure
 
 /// A program for another platform starts under runc, and says so in its log alone.
 fn refine(failure: &mut TerminalFailure, logs: &[Log]) {
-    let says = |log: &Log| log.lines.iter().any(|line| line.ends_with(START_FORMAT));
+    let says = |log: &Log| {
+        log.lines
+            .iter()
+            .any(|line| line.ends_with(EXEC_FORMAT_ERROR))
+    };
     if matches!(
         failure.cause,
         Cause::CrashLoop { .. } | Cause::JobFailed | Cause::PodFailed
@@ -99,31 +119,31 @@ fn refine(failure: &mut TerminalFailure, logs: &[Log]) {
     }
 }
 
-fn of_doom<'a>(world: &'a ReleaseCache, failure: &TerminalFailure) -> Vec<&'a Pod> {
-    let mut pods = world.pods_of(&failure.workload);
-    if let Some(workload) = world.workload(&failure.workload) {
-        pods.retain(|pod| world.is_current(workload, pod));
+fn pods_of<'a>(cache: &'a ReleaseCache, failure: &TerminalFailure) -> Vec<&'a Pod> {
+    let mut pods = cache.pods_of(&failure.workload);
+    if let Some(workload) = cache.workload(&failure.workload) {
+        pods.retain(|pod| cache.is_current(workload, pod));
     }
-    pods.sort_by_key(|pod| (Some(&pod.place) != failure.pod.as_ref(), pod.ready));
+    pods.sort_by_key(|pod| (Some(&pod.key) != failure.pod.as_ref(), pod.ready));
     pods.truncate(PODS);
     pods
 }
 
-fn unready(world: &ReleaseCache) -> Vec<&Pod> {
-    let missing = world.targets().filter(|target| {
+fn unready(cache: &ReleaseCache) -> Vec<&Pod> {
+    let missing = cache.targets().filter(|target| {
         matches!(
-            readiness::of_target(world, target),
+            readiness::of_target(cache, target),
             readiness::Readiness::Missing(_)
         )
     });
     missing
         .flat_map(|target| {
-            let workload = world.workload(&target.id);
-            let mut pods = world.pods_of(&target.id);
+            let workload = cache.workload(&target.id);
+            let mut pods = cache.pods_of(&target.id);
             pods.retain(|pod| {
                 !pod.ready
                     && pod.presence == PodPresence::Here
-                    && workload.is_none_or(|workload| world.is_current(workload, pod))
+                    && workload.is_none_or(|workload| cache.is_current(workload, pod))
             });
             pods.truncate(PODS);
             pods
@@ -136,7 +156,7 @@ fn concerns(failure: &TerminalFailure, pod: &Pod, container: &ContainerStatus) -
     failure
         .pod
         .as_ref()
-        .is_none_or(|place| *place == pod.place || failure.workload.kind == Kind::Job)
+        .is_none_or(|key| *key == pod.key || failure.workload.kind == WorkloadKind::Job)
         && failure
             .container
             .as_ref()
@@ -147,11 +167,15 @@ const fn has_log(container: &ContainerStatus) -> bool {
     !matches!(container.state, State::Waiting { .. }) || container.last.is_some()
 }
 
-async fn of_container(watch: &RolloutWatcher, pod: &Pod, container: &ContainerStatus) -> Vec<Log> {
-    let (client, place, name) = (watch.client(), &pod.place, container.name.as_str());
-    let followed: Vec<Log> = watch
-        .logs()
-        .of(place)
+async fn of_container(
+    logs: &Logs,
+    client: &Client,
+    pod: &Pod,
+    container: &ContainerStatus,
+) -> Vec<Log> {
+    let (key, name) = (&pod.key, container.name.as_str());
+    let followed: Vec<Log> = logs
+        .of(key)
         .into_iter()
         .filter(|log| log.container == name)
         .collect();
@@ -161,12 +185,12 @@ async fn of_container(watch: &RolloutWatcher, pod: &Pod, container: &ContainerSt
     let (before, now) = tokio::join!(
         async {
             if container.last.is_some() {
-                fetch(client, place, name, true).await
+                fetch(client, key, name, true).await
             } else {
                 None
             }
         },
-        fetch(client, place, name, false),
+        fetch(client, key, name, false),
     );
     let fetched: Vec<Log> = before.into_iter().chain(now).collect();
     if fetched.is_empty() {
@@ -177,8 +201,8 @@ async fn of_container(watch: &RolloutWatcher, pod: &Pod, container: &ContainerSt
 }
 
 /// How a pod stands: a line for it and for each of its containers, then its events.
-fn of_pod(world: &ReleaseCache, pod: &Pod) -> Vec<String> {
-    let name = text::line(&pod.place.1, text::VALUE);
+fn of_pod(cache: &ReleaseCache, pod: &Pod) -> Vec<String> {
+    let name = text::line(&pod.key.name, text::VALUE);
     let node = pod
         .node
         .as_ref()
@@ -227,38 +251,30 @@ fn of_pod(world: &ReleaseCache, pod: &Pod) -> Vec<String> {
             container.restarts
         ));
     }
-    lines.extend(last_events(world, "Pod", &pod.place, &pod.uid));
+    lines.extend(last_events(&cache.events_on_pod(pod)));
     lines
 }
 
-fn events_of_owner(world: &ReleaseCache, failure: &TerminalFailure) -> Vec<String> {
-    let place = (
-        failure.workload.namespace.clone(),
-        failure.workload.name.clone(),
+fn events_of_owner(cache: &ReleaseCache, failure: &TerminalFailure) -> Vec<String> {
+    let (kind, key) = (
+        failure.workload.kind.group_kind(),
+        failure.workload.namespaced_name(),
     );
-    let Some(workload) = world.workload(&failure.workload) else {
-        let uid = world
-            .claims
-            .get(&place)
-            .map_or("", |claim| claim.uid.as_str());
-        return last_events(world, failure.workload.kind.name(), &place, uid);
+    let Some(workload) = cache.workload(&failure.workload) else {
+        let uid = cache.claims.get(&key).map_or("", |claim| &claim.uid);
+        return last_events(&cache.events_on(kind, &key, uid));
     };
-    match world
+    let events = match cache
         .current_replica_set(workload)
-        .filter(|_| failure.workload.kind == Kind::Deployment)
+        .filter(|_| failure.workload.kind == WorkloadKind::Deployment)
     {
-        Some(set) => last_events(world, "ReplicaSet", &set.place, &set.uid),
-        None => last_events(world, failure.workload.kind.name(), &place, &workload.uid),
-    }
+        Some(set) => cache.events_on(GroupKind::REPLICA_SET, &set.key, &set.uid),
+        None => cache.events_on(kind, &key, &workload.uid),
+    };
+    last_events(&events)
 }
 
-fn last_events(
-    world: &ReleaseCache,
-    kind: &str,
-    place: &super::model::NamespacedName,
-    uid: &str,
-) -> Vec<String> {
-    let events = world.events_on(kind, place, uid);
+fn last_events(events: &[&KubeEvent]) -> Vec<String> {
     events[events.len().saturating_sub(EVENTS)..]
         .iter()
         .map(|event| {

@@ -3,11 +3,12 @@
 //! Pure. Nothing is judged here: a workload that cannot come right is a rule's
 //! matter, and was told long before.
 
-use super::baseline::WatchTarget;
 use super::cache::ReleaseCache;
-use super::model::{Kind, Pod, Role, State};
+use super::model::{Pod, Role, State};
 use super::progress::{current_pods, ending, last_answer, short};
 use super::readiness::{self, Readiness};
+use super::target::WatchTarget;
+use super::workload_ref::WorkloadKind;
 use crate::text;
 
 /// How many pods of a workload are explained.
@@ -15,15 +16,15 @@ const PODS: usize = 3;
 
 /// What stood in the way when time was up: a line for each workload that is not
 /// ready, and lines about its pods, with the probe and its last answer. Safe to show.
-pub fn explain_timeout(world: &ReleaseCache) -> Vec<String> {
+pub fn explain_timeout(cache: &ReleaseCache) -> Vec<String> {
     let mut lines = Vec::new();
-    for target in world.targets().filter(|target| {
-        !target.hook || world.workload(&target.id).is_some() || target.id.kind == Kind::Pod
+    for target in cache.targets().filter(|target| {
+        !target.hook || cache.workload(&target.id).is_some() || target.id.kind == WorkloadKind::Pod
     }) {
-        let Readiness::Missing(what) = readiness::of_target(world, target) else {
+        let Readiness::Missing(what) = readiness::of_target(cache, target) else {
             continue;
         };
-        if world.is_unseen(target) {
+        if cache.is_unseen(target) {
             continue;
         }
         lines.push(format!(
@@ -32,26 +33,26 @@ pub fn explain_timeout(world: &ReleaseCache) -> Vec<String> {
             text::line(&target.id.name, text::VALUE),
             short(&what)
         ));
-        if let Some(refusal) = refusal(world, target) {
+        if let Some(refusal) = refusal(cache, target) {
             lines.push(format!(
                 "  pods are refused: {}",
                 text::line(&refusal, text::LINE)
             ));
         }
-        let current = current_pods(world, target);
+        let current = current_pods(cache, target);
         let stuck: Vec<&&Pod> = current.iter().filter(|pod| !pod.ready).collect();
         lines.extend(
             stuck
                 .iter()
                 .take(PODS)
-                .flat_map(|pod| explain_pod(world, pod)),
+                .flat_map(|pod| explain_pod(cache, pod)),
         );
         if stuck.len() > PODS {
             lines.push(format!("  and {} more pods like these", stuck.len() - PODS));
         }
         if stuck.is_empty()
-            && target.id.kind == Kind::StatefulSet
-            && !world.pods_of(&target.id).is_empty()
+            && target.id.kind == WorkloadKind::StatefulSet
+            && !cache.pods_of(&target.id).is_empty()
         {
             lines.push("  a StatefulSet replaces no pod while one of the old revision is not ready: delete that pod".to_owned());
         }
@@ -60,21 +61,24 @@ pub fn explain_timeout(world: &ReleaseCache) -> Vec<String> {
 }
 
 /// Why pods of the workload were last refused.
-fn refusal(world: &ReleaseCache, target: &WatchTarget) -> Option<String> {
-    let workload = world.workload(&target.id)?;
-    if target.id.kind == Kind::Deployment {
-        return world.current_replica_set(workload)?.failure.clone();
+fn refusal(cache: &ReleaseCache, target: &WatchTarget) -> Option<String> {
+    let workload = cache.workload(&target.id)?;
+    if target.id.kind == WorkloadKind::Deployment {
+        return cache.current_replica_set(workload)?.failure.clone();
     }
-    let place = (target.id.namespace.clone(), target.id.name.clone());
-    let events = world.events_on(target.id.kind.name(), &place, &workload.uid);
+    let events = cache.events_on(
+        target.id.kind.group_kind(),
+        &target.id.namespaced_name(),
+        &workload.uid,
+    );
     let last = events
         .into_iter()
         .rfind(|event| event.reason == "FailedCreate" && workload.total < workload.wanted);
     last.map(|event| event.message.clone())
 }
 
-fn explain_pod(world: &ReleaseCache, pod: &Pod) -> Vec<String> {
-    let name = text::line(&pod.place.1, text::VALUE);
+fn explain_pod(cache: &ReleaseCache, pod: &Pod) -> Vec<String> {
+    let name = text::line(&pod.key.name, text::VALUE);
     let mut lines = Vec::new();
     if let Some((_, message)) = &pod.unscheduled {
         lines.push(format!(
@@ -94,7 +98,7 @@ fn explain_pod(world: &ReleaseCache, pod: &Pod) -> Vec<String> {
                     .as_ref()
                     .map(|probe| format!(" its readiness probe ({})", short(probe)))
                     .unwrap_or_default();
-                let answer = last_answer(world, pod, container).map_or_else(
+                let answer = last_answer(cache, pod, container).map_or_else(
                     || " has not answered yet".to_owned(),
                     |answer| format!(" last said: {}", text::line(&answer, text::LINE)),
                 );
@@ -123,7 +127,7 @@ fn explain_pod(world: &ReleaseCache, pod: &Pod) -> Vec<String> {
             _ => {}
         }
     }
-    let events = world.events_on("Pod", &pod.place, &pod.uid);
+    let events = cache.events_on_pod(pod);
     if let Some(event) = events.into_iter().rfind(|event| {
         matches!(
             event.reason.as_str(),

@@ -15,14 +15,15 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{self, Config, Error, Event as ReportedProgress, InitialListStrategy};
+use kube::runtime::watcher::{self, Config, Error, Event as WatchEvent, InitialListStrategy};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::baseline::WatchTarget;
-use super::model::{Change, Kind, ResourceKind};
+use super::model::{Change, ResourceKind};
+use super::target::WatchTarget;
 use super::trimmed::{Trimmed, Watched};
+use super::workload_ref::{NamespacedName, WorkloadKind};
 use crate::text;
 
 /// How many objects a list brings at a time, where it cannot be streamed.
@@ -39,7 +40,7 @@ pub(super) enum InformerEvent {
     /// The first list is in, or a new one after a break.
     Listed,
     /// It may not be watched, and why.
-    Blind(ResourceKind, String, String),
+    Unwatchable(ResourceKind, String, String),
 }
 
 /// How long a broken watch waits before it is taken up again: at most two seconds,
@@ -81,14 +82,17 @@ pub(super) fn wanted(targets: &[WatchTarget]) -> BTreeMap<String, BTreeSet<Resou
         let kinds = wanted.entry(target.id.namespace.clone()).or_default();
         kinds.extend([ResourceKind::Event, ResourceKind::Claim]);
         match target.id.kind {
-            Kind::PersistentVolumeClaim => {}
-            Kind::Pod => {
+            WorkloadKind::PersistentVolumeClaim => {}
+            WorkloadKind::Pod => {
                 kinds.insert(ResourceKind::Pod);
             }
-            Kind::Job => kinds.extend([ResourceKind::JobPod, ResourceKind::Workload(Kind::Job)]),
+            WorkloadKind::Job => kinds.extend([
+                ResourceKind::JobPod,
+                ResourceKind::Workload(WorkloadKind::Job),
+            ]),
             kind => {
                 kinds.extend([ResourceKind::Pod, ResourceKind::Workload(kind)]);
-                if kind == Kind::Deployment {
+                if kind == WorkloadKind::Deployment {
                     kinds.insert(ResourceKind::ReplicaSet);
                 }
             }
@@ -97,23 +101,23 @@ pub(super) fn wanted(targets: &[WatchTarget]) -> BTreeMap<String, BTreeSet<Resou
     wanted
 }
 
-/// Starts the watch of a ground.
-pub(super) fn spawn(watches: &mut JoinSet<()>, ground: Informer, streaming: bool) {
-    match ground.what {
-        ResourceKind::Workload(Kind::Deployment) => {
-            watches.spawn(ground.watch::<Deployment>(streaming))
+/// Starts the watch of a informer.
+pub(super) fn spawn(watches: &mut JoinSet<()>, informer: Informer, streaming: bool) {
+    match informer.resource {
+        ResourceKind::Workload(WorkloadKind::Deployment) => {
+            watches.spawn(informer.watch::<Deployment>(streaming))
         }
-        ResourceKind::Workload(Kind::StatefulSet) => {
-            watches.spawn(ground.watch::<StatefulSet>(streaming))
+        ResourceKind::Workload(WorkloadKind::StatefulSet) => {
+            watches.spawn(informer.watch::<StatefulSet>(streaming))
         }
-        ResourceKind::Workload(Kind::DaemonSet) => {
-            watches.spawn(ground.watch::<DaemonSet>(streaming))
+        ResourceKind::Workload(WorkloadKind::DaemonSet) => {
+            watches.spawn(informer.watch::<DaemonSet>(streaming))
         }
-        ResourceKind::Workload(_) => watches.spawn(ground.watch::<Job>(streaming)),
-        ResourceKind::ReplicaSet => watches.spawn(ground.watch::<ReplicaSet>(streaming)),
-        ResourceKind::Pod | ResourceKind::JobPod => watches.spawn(ground.watch::<Pod>(streaming)),
-        ResourceKind::Event => watches.spawn(ground.watch::<Event>(streaming)),
-        ResourceKind::Claim => watches.spawn(ground.watch::<PersistentVolumeClaim>(streaming)),
+        ResourceKind::Workload(_) => watches.spawn(informer.watch::<Job>(streaming)),
+        ResourceKind::ReplicaSet => watches.spawn(informer.watch::<ReplicaSet>(streaming)),
+        ResourceKind::Pod | ResourceKind::JobPod => watches.spawn(informer.watch::<Pod>(streaming)),
+        ResourceKind::Event => watches.spawn(informer.watch::<Event>(streaming)),
+        ResourceKind::Claim => watches.spawn(informer.watch::<PersistentVolumeClaim>(streaming)),
     };
 }
 
@@ -121,7 +125,7 @@ pub(super) fn spawn(watches: &mut JoinSet<()>, ground: Informer, streaming: bool
 pub(super) struct Informer {
     pub(super) client: Client,
     pub(super) namespace: String,
-    pub(super) what: ResourceKind,
+    pub(super) resource: ResourceKind,
     /// Only objects with these labels.
     pub(super) selector: Option<String>,
     pub(super) sender: mpsc::Sender<InformerEvent>,
@@ -160,23 +164,21 @@ impl Informer {
         let mut names = BTreeSet::new();
         while let Some(told) = stream.next().await {
             match told {
-                Ok(ReportedProgress::Init) => names.clear(),
-                Ok(ReportedProgress::InitApply(object)) => {
+                Ok(WatchEvent::Init) => names.clear(),
+                Ok(WatchEvent::InitApply(object)) => {
                     names.insert(object.name_any());
                     self.tell(self.wanted(object.change)).await?;
                 }
-                Ok(ReportedProgress::Apply(object)) => {
-                    self.tell(self.wanted(object.change)).await?
-                }
-                Ok(ReportedProgress::Delete(object)) => {
-                    let place = (self.namespace.clone(), object.name_any());
-                    self.tell([InformerEvent::Change(Change::Gone(self.what, place))])
+                Ok(WatchEvent::Apply(object)) => self.tell(self.wanted(object.change)).await?,
+                Ok(WatchEvent::Delete(object)) => {
+                    let key = NamespacedName::new(&self.namespace, object.name_any());
+                    self.tell([InformerEvent::Change(Change::Gone(self.resource, key))])
                         .await?;
                 }
-                Ok(ReportedProgress::InitDone) => {
+                Ok(WatchEvent::InitDone) => {
                     listed = true;
                     let all = Change::Listed(
-                        self.what,
+                        self.resource,
                         self.namespace.clone(),
                         std::mem::take(&mut names),
                     );
@@ -186,8 +188,12 @@ impl Informer {
                 Err(error) if status(&error) == Some(403) => {
                     let namespace = text::line(&self.namespace, text::VALUE);
                     let why = format!("{} in {namespace} may not be watched", K::plural(&()));
-                    self.tell([InformerEvent::Blind(self.what, self.namespace.clone(), why)])
-                        .await?;
+                    self.tell([InformerEvent::Unwatchable(
+                        self.resource,
+                        self.namespace.clone(),
+                        why,
+                    )])
+                    .await?;
                     return ControlFlow::Break(());
                 }
                 Err(error) => {
@@ -205,7 +211,7 @@ impl Informer {
     /// and two watches of one pod would be at odds over what is the latest.
     fn wanted(&self, change: Option<Change>) -> Option<InformerEvent> {
         let change = change.filter(|change| match change {
-            Change::Pod(pod) => ResourceKind::of(pod) == self.what,
+            Change::Pod(pod) => ResourceKind::of(pod) == self.resource,
             _ => true,
         });
         change.map(InformerEvent::Change)

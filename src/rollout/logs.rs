@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::cache::ReleaseCache;
-use super::model::{NamespacedName, State};
+use super::model::State;
+use super::workload_ref::NamespacedName;
 use crate::text;
 
 /// How much of one log is kept, in bytes.
@@ -48,13 +49,19 @@ pub struct Log {
     pub lines: Vec<String>,
 }
 
-/// Which run of which container: pod, pod's uid, container, restarts.
-type Run = (NamespacedName, String, String, u32);
+/// One run of a container, from a start to its end.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct ContainerRun {
+    pod: NamespacedName,
+    pod_uid: String,
+    container: String,
+    restarts: u32,
+}
 
 /// The logs of hooks, followed while they run.
 pub struct Logs {
     client: Client,
-    tails: Arc<Mutex<BTreeMap<Run, VecDeque<u8>>>>,
+    tails: Arc<Mutex<BTreeMap<ContainerRun, VecDeque<u8>>>>,
     tasks: JoinSet<()>,
 }
 
@@ -68,27 +75,26 @@ impl Logs {
     }
 
     /// Follows the containers of hooks' pods that have begun to run.
-    pub(super) fn follow_hooks(&mut self, world: &ReleaseCache) {
-        for target in world.targets().filter(|target| target.hook) {
-            for pod in world.pods_of(&target.id) {
+    pub(super) fn follow_hooks(&mut self, cache: &ReleaseCache) {
+        for target in cache.targets().filter(|target| target.hook) {
+            for pod in cache.pods_of(&target.id) {
                 for container in pod
                     .containers
                     .iter()
                     .filter(|container| !matches!(container.state, State::Waiting { .. }))
                 {
-                    let run = (
-                        pod.place.clone(),
-                        pod.uid.clone(),
-                        container.name.clone(),
-                        container.restarts,
-                    );
-                    self.follow(run);
+                    self.follow(ContainerRun {
+                        pod: pod.key.clone(),
+                        pod_uid: pod.uid.clone(),
+                        container: container.name.clone(),
+                        restarts: container.restarts,
+                    });
                 }
             }
         }
     }
 
-    fn follow(&mut self, run: Run) {
+    fn follow(&mut self, run: ContainerRun) {
         {
             let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
             if tails.contains_key(&run) || tails.len() >= FOLLOWED {
@@ -97,16 +103,16 @@ impl Logs {
             tails.insert(run.clone(), VecDeque::new());
         }
         let (pods, tails) = (
-            Api::<core::Pod>::namespaced(self.client.clone(), &run.0.0),
+            Api::<core::Pod>::namespaced(self.client.clone(), &run.pod.namespace),
             Arc::clone(&self.tails),
         );
         self.tasks.spawn(async move {
             let params = LogParams {
-                container: Some(run.2.clone()),
+                container: Some(run.container.clone()),
                 follow: true,
                 ..LogParams::default()
             };
-            match pods.log_stream(&run.0.1, &params).await {
+            match pods.log_stream(&run.pod.name, &params).await {
                 Ok(stream) => {
                     keep_end(stream, |bytes| {
                         if let Some(tail) = tails
@@ -120,7 +126,7 @@ impl Logs {
                     .await;
                 }
                 Err(error) => {
-                    tracing::debug!(pod = %run.0.1, %error, "a hook's log cannot be followed");
+                    tracing::debug!(pod = %run.pod.name, %error, "a hook's log cannot be followed");
                 }
             }
         });
@@ -131,17 +137,19 @@ impl Logs {
         let tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
         let latest: BTreeMap<&String, u32> = tails
             .keys()
-            .filter(|run| run.0 == *pod)
-            .map(|run| (&run.2, run.3))
+            .filter(|run| run.pod == *pod)
+            .map(|run| (&run.container, run.restarts))
             .collect();
         let of_pod = tails
             .iter()
-            .filter(|(run, tail)| run.0 == *pod && !tail.is_empty());
+            .filter(|(run, tail)| run.pod == *pod && !tail.is_empty());
         of_pod
             .map(|(run, tail)| Log {
                 pod: pod.clone(),
-                container: run.2.clone(),
-                previous: latest.get(&run.2).is_some_and(|last| *last > run.3),
+                container: run.container.clone(),
+                previous: latest
+                    .get(&run.container)
+                    .is_some_and(|last| *last > run.restarts),
                 lines: lines(&tail.iter().copied().collect::<Vec<u8>>()),
             })
             .collect()
@@ -177,7 +185,7 @@ pub(super) async fn fetch(
     container: &str,
     previous: bool,
 ) -> Option<Log> {
-    let pods = Api::<core::Pod>::namespaced(client.clone(), &pod.0);
+    let pods = Api::<core::Pod>::namespaced(client.clone(), &pod.namespace);
     let params = LogParams {
         container: Some(container.to_owned()),
         previous,
@@ -186,9 +194,9 @@ pub(super) async fn fetch(
     };
     let mut tail = VecDeque::new();
     let reading = async {
-        match pods.log_stream(&pod.1, &params).await {
+        match pods.log_stream(&pod.name, &params).await {
             Ok(stream) => keep_end(stream, |bytes| push(&mut tail, bytes)).await,
-            Err(error) => tracing::debug!(pod = %pod.1, %error, "no log"),
+            Err(error) => tracing::debug!(pod = %pod.name, %error, "no log"),
         }
     };
     // What has come until then is evidence, too.

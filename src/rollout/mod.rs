@@ -31,22 +31,27 @@ pub mod progress;
 pub mod readiness;
 mod recheck;
 pub mod rules;
+mod runtime_messages;
 mod selectors;
+mod target;
 mod trimmed;
 pub mod verdict;
 pub mod watcher;
+mod workload_ref;
 
 #[cfg(test)]
 mod tests;
 
-pub use baseline::{Baseline, ClusterFacts, WatchTarget, promises};
+pub use baseline::{Baseline, ClusterFacts, promises};
 pub use cache::ReleaseCache;
 pub use cause::{Cause, TerminalFailure};
 pub use evidence::{Evidence, gather};
 pub use explain::explain_timeout;
-pub use model::{Change, Elapsed, Kind};
+pub use model::{Change, Elapsed};
 pub use progress::progress;
 pub use recheck::has_autoscaler;
 pub use selectors::labels;
+pub use target::WatchTarget;
 pub use verdict::{Status, Verdict, judge, most_telling};
 pub use watcher::{RolloutContext, RolloutWatcher};
+pub use workload_ref::{GroupKind, NamespacedName, WorkloadKind, WorkloadRef};

@@ -4,10 +4,10 @@
 //! Messages are kept as they came, but cut; who shows one escapes it.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
+use super::workload_ref::{NamespacedName, WorkloadKind, WorkloadRef};
+use crate::manifest::ObjectRef;
 use crate::manifest::quantity::Amounts;
 
 /// The longest message kept of an object, in characters.
@@ -23,75 +23,6 @@ impl Elapsed {
         self.0.saturating_sub(earlier.0)
     }
 }
-
-/// The kinds of workload that are judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// apps/v1
-    Deployment,
-    /// apps/v1
-    StatefulSet,
-    /// apps/v1
-    DaemonSet,
-    /// batch/v1
-    Job,
-    /// A pod of its own, as some hooks are.
-    Pod,
-    /// A claim that the chart renders.
-    PersistentVolumeClaim,
-}
-
-impl Kind {
-    /// The kind as the API writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Deployment => "Deployment",
-            Self::StatefulSet => "StatefulSet",
-            Self::DaemonSet => "DaemonSet",
-            Self::Job => "Job",
-            Self::Pod => "Pod",
-            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
-        }
-    }
-}
-
-impl FromStr for Kind {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "Deployment" => Ok(Self::Deployment),
-            "StatefulSet" => Ok(Self::StatefulSet),
-            "DaemonSet" => Ok(Self::DaemonSet),
-            "Job" => Ok(Self::Job),
-            "Pod" => Ok(Self::Pod),
-            "PersistentVolumeClaim" => Ok(Self::PersistentVolumeClaim),
-            _ => Err(
-                "a kind that a rollout waits for: Deployment, StatefulSet, DaemonSet, Job, Pod or PersistentVolumeClaim",
-            ),
-        }
-    }
-}
-
-/// Which workload.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its kind.
-    pub kind: Kind,
-    /// Its name.
-    pub name: String,
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind.name(), self.name)
-    }
-}
-
-/// A namespace and a name in it.
-pub type NamespacedName = (String, String);
 
 /// A condition of an object's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +55,7 @@ pub enum Strategy {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
     /// Which one.
-    pub id: Id,
+    pub id: WorkloadRef,
     /// The object's uid.
     pub uid: String,
     /// The generation of its spec.
@@ -169,7 +100,7 @@ impl Workload {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplicaSet {
     /// Where it is.
-    pub place: NamespacedName,
+    pub key: NamespacedName,
     /// The object's uid.
     pub uid: String,
     /// Its Deployment's name.
@@ -189,10 +120,8 @@ pub struct ReplicaSet {
 /// Who controls a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// `ReplicaSet`, `Job`, …
-    pub kind: String,
-    /// Its name.
-    pub name: String,
+    /// By name, in the pod's namespace.
+    pub object: ObjectRef,
     /// Its uid.
     pub uid: String,
 }
@@ -284,7 +213,7 @@ pub enum PodPresence {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pod {
     /// Where it is.
-    pub place: NamespacedName,
+    pub key: NamespacedName,
     /// The object's uid.
     pub uid: String,
     /// Who controls it.
@@ -326,14 +255,10 @@ pub struct Pod {
 pub struct KubeEvent {
     /// The event's own uid.
     pub uid: String,
-    /// The namespace.
-    pub namespace: String,
-    /// The kind of the object it is about.
-    pub kind: String,
-    /// The name of that object.
-    pub name: String,
+    /// The object it is about, in the event's own namespace.
+    pub object: ObjectRef,
     /// The uid of that object; may be empty.
-    pub object: String,
+    pub object_uid: String,
     /// One word: `FailedScheduling`, …
     pub reason: String,
     /// A sentence.
@@ -352,7 +277,7 @@ pub struct KubeEvent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Where it is.
-    pub place: NamespacedName,
+    pub key: NamespacedName,
     /// The object's uid.
     pub uid: String,
     /// Whether it has its volume.
@@ -367,7 +292,7 @@ pub struct Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ResourceKind {
     /// A workload other than a bare pod.
-    Workload(Kind),
+    Workload(WorkloadKind),
     /// A `ReplicaSet`.
     ReplicaSet,
     /// A pod of its own, or of any workload but a Job.
@@ -384,7 +309,7 @@ impl ResourceKind {
     /// What sort of pod this is.
     pub fn of(pod: &Pod) -> Self {
         match &pod.owner {
-            Some(owner) if owner.kind == Kind::Job.name() => Self::JobPod,
+            Some(owner) if WorkloadKind::Job.group_kind().is_of(&owner.object) => Self::JobPod,
             _ => Self::Pod,
         }
     }

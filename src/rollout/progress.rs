@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::baseline::WatchTarget;
 use super::cache::ReleaseCache;
-use super::model::{ContainerStatus, Elapsed, Id, Kind, Pod, PodPhase, PodPresence, Role, State};
+use super::model::{ContainerStatus, Elapsed, Pod, PodPhase, PodPresence, Role, State};
 use super::readiness::{self, Readiness};
+use super::target::WatchTarget;
+use super::workload_ref::{WorkloadKind, WorkloadRef};
 use crate::event::{Unit, WorkloadProgress};
 use crate::text;
 
@@ -25,7 +26,7 @@ const RESTS: Duration = Duration::from_secs(2);
 /// What was told of each workload, so that only what matters is told: that it
 /// begins, that pods became ready, and what it waits for where that lasts.
 #[derive(Clone, Debug, Default)]
-pub struct ReportedProgress(BTreeMap<Id, Reported>);
+pub struct ReportedProgress(BTreeMap<WorkloadRef, Reported>);
 
 /// What was told of one workload.
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ struct Reported {
 
 impl ReportedProgress {
     /// What was there at the start, which was now, need not be told.
-    pub fn of(lines: Vec<(Id, WorkloadProgress)>, now: Elapsed) -> Self {
+    pub fn of(lines: Vec<(WorkloadRef, WorkloadProgress)>, now: Elapsed) -> Self {
         let known = lines
             .into_iter()
             .map(|(workload, line)| (workload, Reported::new(&line, now)));
@@ -52,7 +53,7 @@ impl ReportedProgress {
     /// The lines that are news now.
     pub fn news(
         &mut self,
-        lines: Vec<(Id, WorkloadProgress)>,
+        lines: Vec<(WorkloadRef, WorkloadProgress)>,
         now: Elapsed,
     ) -> Vec<WorkloadProgress> {
         lines
@@ -120,21 +121,21 @@ fn bare(line: &WorkloadProgress) -> WorkloadProgress {
 }
 
 /// A line for each workload that has been applied, hooks too while they run.
-pub fn progress(world: &ReleaseCache) -> Vec<(Id, WorkloadProgress)> {
-    world
+pub fn progress(cache: &ReleaseCache) -> Vec<(WorkloadRef, WorkloadProgress)> {
+    cache
         .targets()
-        .filter(|target| !world.is_unseen(target))
-        .filter_map(|target| Some((target.id.clone(), line(world, target)?)))
+        .filter(|target| !cache.is_unseen(target))
+        .filter_map(|target| Some((target.id.clone(), line(cache, target)?)))
         .collect()
 }
 
-fn line(world: &ReleaseCache, target: &WatchTarget) -> Option<WorkloadProgress> {
-    let readiness = readiness::of_target(world, target);
-    let current = current_pods(world, target);
-    let (ready, wanted) = match (target.id.kind, world.workload(&target.id)) {
-        (Kind::PersistentVolumeClaim, _) => return None,
-        (Kind::Pod, _) => (i32::from(readiness.is_ready()), current.first().map(|_| 1)?),
-        (Kind::Job, Some(job)) => (job.updated, job.wanted),
+fn line(cache: &ReleaseCache, target: &WatchTarget) -> Option<WorkloadProgress> {
+    let readiness = readiness::of_target(cache, target);
+    let current = current_pods(cache, target);
+    let (ready, wanted) = match (target.id.kind, cache.workload(&target.id)) {
+        (WorkloadKind::PersistentVolumeClaim, _) => return None,
+        (WorkloadKind::Pod, _) => (i32::from(readiness.is_ready()), current.first().map(|_| 1)?),
+        (WorkloadKind::Job, Some(job)) => (job.updated, job.wanted),
         (_, Some(workload)) => (
             i32::try_from(current.iter().filter(|pod| pod.ready).count())
                 .unwrap_or(i32::MAX)
@@ -149,7 +150,7 @@ fn line(world: &ReleaseCache, target: &WatchTarget) -> Option<WorkloadProgress> 
             current
                 .iter()
                 .filter(|pod| !pod.ready)
-                .find_map(|pod| need(world, pod))
+                .find_map(|pod| need(cache, pod))
                 .unwrap_or(what),
         ),
     };
@@ -158,30 +159,30 @@ fn line(world: &ReleaseCache, target: &WatchTarget) -> Option<WorkloadProgress> 
         ready,
         wanted,
         unit: match target.id.kind {
-            Kind::Job => Unit::Completions,
+            WorkloadKind::Job => Unit::Completions,
             _ => Unit::ReadyPods,
         },
         waits_for,
     })
 }
 
-pub(super) fn current_pods<'a>(world: &'a ReleaseCache, target: &WatchTarget) -> Vec<&'a Pod> {
-    let workload = world.workload(&target.id);
-    let mut pods = world.pods_of(&target.id);
+pub(super) fn current_pods<'a>(cache: &'a ReleaseCache, target: &WatchTarget) -> Vec<&'a Pod> {
+    let workload = cache.workload(&target.id);
+    let mut pods = cache.pods_of(&target.id);
     pods.retain(|pod| {
         pod.presence == PodPresence::Here
-            && workload.is_none_or(|workload| world.is_current(workload, pod))
+            && workload.is_none_or(|workload| cache.is_current(workload, pod))
     });
     pods
 }
 
 /// What a pod waits for, in a few words.
-fn need(world: &ReleaseCache, pod: &Pod) -> Option<String> {
+fn need(cache: &ReleaseCache, pod: &Pod) -> Option<String> {
     if let Some((_, message)) = &pod.unscheduled {
         return Some(format!("a node ({})", short(message)));
     }
-    if let Some(event) = world
-        .events_on("Pod", &pod.place, &pod.uid)
+    if let Some(event) = cache
+        .events_on_pod(pod)
         .into_iter()
         .rfind(|event| event.reason == "FailedMount" && !event.message.contains("failed to sync"))
         && pod.containers.iter().all(|container| {
@@ -192,10 +193,10 @@ fn need(world: &ReleaseCache, pod: &Pod) -> Option<String> {
     }
     pod.containers
         .iter()
-        .find_map(|container| need_of(world, pod, container))
+        .find_map(|container| need_of(cache, pod, container))
 }
 
-fn need_of(world: &ReleaseCache, pod: &Pod, container: &ContainerStatus) -> Option<String> {
+fn need_of(cache: &ReleaseCache, pod: &Pod, container: &ContainerStatus) -> Option<String> {
     let name = text::line(&container.name, text::VALUE);
     match &container.state {
         State::Waiting { reason, .. } if reason == "CrashLoopBackOff" => Some(format!(
@@ -208,7 +209,7 @@ fn need_of(world: &ReleaseCache, pod: &Pod, container: &ContainerStatus) -> Opti
                 "" | "ContainerCreating" | "PodInitializing"
             ) =>
         {
-            let events = world.events_on("Pod", &pod.place, &pod.uid);
+            let events = cache.events_on_pod(pod);
             let of_it = events
                 .iter()
                 .rfind(|event| event.field.contains(&format!("{{{}}}", container.name)));
@@ -237,7 +238,7 @@ fn need_of(world: &ReleaseCache, pod: &Pod, container: &ContainerStatus) -> Opti
         State::Running if container.role == Role::Init => {
             Some(format!("init container {name} to end"))
         }
-        State::Running if !container.ready => Some(match last_answer(world, pod, container) {
+        State::Running if !container.ready => Some(match last_answer(cache, pod, container) {
             Some(answer) => format!("container {name} to be ready ({})", short(&answer)),
             None => format!("container {name} to be ready"),
         }),
@@ -261,12 +262,12 @@ pub(super) fn ending(container: &ContainerStatus) -> String {
 
 /// What the container's probe last said.
 pub(super) fn last_answer(
-    world: &ReleaseCache,
+    cache: &ReleaseCache,
     pod: &Pod,
     container: &ContainerStatus,
 ) -> Option<String> {
     let field = format!("{{{}}}", container.name);
-    let events = world.events_on("Pod", &pod.place, &pod.uid);
+    let events = cache.events_on_pod(pod);
     events
         .into_iter()
         .rfind(|event| {

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 
 use super::baseline::{ClusterFacts, Node};
 use super::cache::ReleaseCache;
-use super::rules::is_passing_taint;
+use super::runtime_messages::is_passing_taint;
+use super::workload_ref::WorkloadKind;
 use crate::manifest::quantity::amounts;
 
 /// How long one look may take.
@@ -65,37 +66,38 @@ pub(super) async fn exists(
     };
     match found {
         Ok(found) => Some(found),
-        Err(Refused::Forbidden) => Some(false),
-        Err(Refused::Unknown) => None,
+        Err(ReadError::Forbidden) => Some(false),
+        Err(ReadError::Unknown) => None,
     }
 }
 
-enum Refused {
+enum ReadError {
     Forbidden,
     Unknown,
 }
 
-async fn look<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Refused> {
+async fn look<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, ReadError> {
     match timeout(LOOK, call).await {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(kube::Error::Api(status))) if matches!(status.code, 401 | 403) => {
-            Err(Refused::Forbidden)
+            Err(ReadError::Forbidden)
         }
         Ok(Err(error)) => {
             tracing::debug!(%error, "a second look failed");
-            Err(Refused::Unknown)
+            Err(ReadError::Unknown)
         }
-        Err(_) => Err(Refused::Unknown),
+        Err(_) => Err(ReadError::Unknown),
     }
 }
 
 /// Whether a verdict may hang on nodes, classes or volumes.
-pub(super) fn needs_facts(world: &ReleaseCache) -> bool {
-    world.pods.values().any(|pod| pod.unscheduled.is_some())
-        || world.claims.values().any(|claim| {
+pub(super) fn needs_facts(cache: &ReleaseCache) -> bool {
+    let claims = WorkloadKind::PersistentVolumeClaim.group_kind();
+    cache.pods.values().any(|pod| pod.unscheduled.is_some())
+        || cache.claims.values().any(|claim| {
             !claim.bound
-                && world
-                    .events_on("PersistentVolumeClaim", &claim.place, &claim.uid)
+                && cache
+                    .events_on(claims, &claim.key, &claim.uid)
                     .iter()
                     .any(|event| {
                         matches!(

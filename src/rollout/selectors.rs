@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::baseline::WatchTarget;
-use super::model::{Kind, ResourceKind};
+use super::model::ResourceKind;
+use super::target::WatchTarget;
+use super::workload_ref::WorkloadKind;
+use crate::manifest::ObjectRef;
 
 /// The label of a Job's pods with its name. The newer
 /// `batch.kubernetes.io/job-name` stands beside it since Kubernetes 1.27.
@@ -22,9 +24,10 @@ const VALUES: usize = 1500;
 
 /// The labels that all pods of a rendered workload carry, old ones too.
 pub fn labels(object: &Value) -> BTreeMap<String, String> {
-    let labels = match object["kind"].as_str() {
-        Some("Pod") => &object["metadata"]["labels"],
-        _ => &object["spec"]["selector"]["matchLabels"],
+    let labels = if WorkloadKind::of(&ObjectRef::of(object)) == Some(WorkloadKind::Pod) {
+        &object["metadata"]["labels"]
+    } else {
+        &object["spec"]["selector"]["matchLabels"]
     };
     let labels = labels.as_object().into_iter().flatten();
     labels
@@ -37,24 +40,24 @@ pub fn labels(object: &Value) -> BTreeMap<String, String> {
 pub(super) fn selector(
     targets: &[WatchTarget],
     namespace: &str,
-    what: ResourceKind,
+    resource: ResourceKind,
 ) -> Option<String> {
     let ours = || {
         targets
             .iter()
             .filter(|target| target.id.namespace == namespace)
     };
-    let job = |target: &&WatchTarget| target.id.kind == Kind::Job;
-    match what {
+    let job = |target: &&WatchTarget| target.id.kind == WorkloadKind::Job;
+    match resource {
         ResourceKind::JobPod => {
             let names: BTreeSet<_> = ours().filter(job).map(|job| job.id.name.as_str()).collect();
             one_of(JOB_NAME, &names)
         }
-        ResourceKind::Pod => common(
-            ours().filter(|target| !job(target) && target.id.kind != Kind::PersistentVolumeClaim),
-        ),
+        ResourceKind::Pod => common(ours().filter(|target| {
+            !job(target) && target.id.kind != WorkloadKind::PersistentVolumeClaim
+        })),
         ResourceKind::ReplicaSet => {
-            common(ours().filter(|target| target.id.kind == Kind::Deployment))
+            common(ours().filter(|target| target.id.kind == WorkloadKind::Deployment))
         }
         ResourceKind::Workload(_) | ResourceKind::Event | ResourceKind::Claim => None,
     }
@@ -93,11 +96,14 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{ResourceKind, WatchTarget, labels, selector};
+    use super::{ObjectRef, ResourceKind, WatchTarget, labels, selector};
 
     fn target(kind: &str, name: &str, selector: &serde_json::Value) -> WatchTarget {
-        let object = json!({"kind": kind, "spec": {"selector": {"matchLabels": selector}}});
-        WatchTarget::new("shop", kind, name, true, false)
+        let group = if kind == "Job" { "batch" } else { "apps" };
+        let object = json!({"apiVersion": format!("{group}/v1"), "kind": kind,
+            "metadata": {"namespace": "shop", "name": name},
+            "spec": {"selector": {"matchLabels": selector}}});
+        WatchTarget::new(&ObjectRef::of(&object), true, false)
             .unwrap()
             .labelled(labels(&object))
     }
@@ -111,7 +117,7 @@ mod tests {
         );
         let db = target("StatefulSet", "db", &json!({"app": "shop", "part": "db"}));
         let job = target("Job", "migrate", &json!(null));
-        let of = |targets: &[WatchTarget], what| selector(targets, "shop", what);
+        let of = |targets: &[WatchTarget], resource| selector(targets, "shop", resource);
         let all = [api.clone(), db, job.clone()];
         assert_eq!(
             of(&all, ResourceKind::Pod).unwrap(),

@@ -4,9 +4,10 @@
 use super::baseline::Baseline;
 use super::cache::ReleaseCache;
 use super::cause::TerminalFailure;
-use super::model::{Elapsed, Id, Kind};
+use super::model::Elapsed;
 use super::readiness::{self, Readiness};
 use super::rules::{RULES, RuleContext};
+use super::workload_ref::{WorkloadKind, WorkloadRef};
 
 /// Where a workload stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,47 +19,46 @@ pub enum Status {
     /// Not yet, and what it waits for.
     Waiting(String),
     /// It cannot come right by waiting.
-    Doomed(Box<TerminalFailure>),
+    Failed(Box<TerminalFailure>),
 }
 
 /// The verdict on one workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Which workload.
-    pub workload: Id,
+    pub workload: WorkloadRef,
     /// Where it stands.
-    pub standing: Status,
+    pub status: Status,
 }
 
-/// Judges every target of the world.
-pub fn judge(world: &ReleaseCache, baseline: &Baseline, now: Elapsed) -> Vec<Verdict> {
-    let standings: Vec<_> = world
+/// Judges every target of the cache.
+pub fn judge(cache: &ReleaseCache, baseline: &Baseline, now: Elapsed) -> Vec<Verdict> {
+    let all: Vec<_> = cache
         .targets()
-        .map(|target| (target, readiness::of_target(world, target)))
+        .map(|target| (target, readiness::of_target(cache, target)))
         .collect();
-    let waiting = standings
+    let waiting = all
         .iter()
         .filter(|(target, readiness)| !target.hook && !readiness.is_ready())
         .count();
-    standings
-        .into_iter()
+    all.into_iter()
         .map(|(target, readiness)| {
             let own = usize::from(!target.hook && !readiness.is_ready());
-            let may_be_doomed =
-                !readiness.is_ready() || target.id.kind == Kind::PersistentVolumeClaim;
-            let failure = may_be_doomed
-                .then(|| RuleContext::of(world, baseline, target, waiting == own, now))
+            let can_fail =
+                !readiness.is_ready() || target.id.kind == WorkloadKind::PersistentVolumeClaim;
+            let failure = can_fail
+                .then(|| RuleContext::of(cache, baseline, target, waiting == own, now))
                 .flatten()
-                .and_then(|scene| RULES.iter().find_map(|rule| (rule.check)(&scene)));
-            let standing = match (failure, readiness) {
-                (Some(failure), _) => Status::Doomed(Box::new(failure)),
+                .and_then(|context| RULES.iter().find_map(|rule| (rule.check)(&context)));
+            let status = match (failure, readiness) {
+                (Some(failure), _) => Status::Failed(Box::new(failure)),
                 (None, Readiness::Ready) => Status::Ready,
                 (None, Readiness::Exempt(why)) => Status::Exempt(why),
                 (None, Readiness::Missing(what)) => Status::Waiting(what),
             };
             Verdict {
                 workload: target.id.clone(),
-                standing,
+                status,
             }
         })
         .collect()
@@ -68,8 +68,8 @@ pub fn judge(world: &ReleaseCache, baseline: &Baseline, now: Elapsed) -> Vec<Ver
 pub fn most_telling(verdicts: Vec<Verdict>) -> Option<TerminalFailure> {
     let failures = verdicts
         .into_iter()
-        .filter_map(|verdict| match verdict.standing {
-            Status::Doomed(failure) => Some(*failure),
+        .filter_map(|verdict| match verdict.status {
+            Status::Failed(failure) => Some(*failure),
             _ => None,
         });
     failures.min_by_key(|failure| RULES.iter().position(|rule| rule.name == failure.rule))

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::baseline::{Baseline, WatchTarget};
+use super::baseline::Baseline;
 use super::cache::ReleaseCache;
 use super::cause::{Cause, TerminalFailure};
 use super::informers::{Informer, InformerEvent, can_stream, spawn, wanted};
@@ -22,6 +22,7 @@ use super::model::Elapsed;
 use super::progress::{ReportedProgress, progress};
 use super::recheck;
 use super::selectors::selector;
+use super::target::WatchTarget;
 use super::verdict::{judge, most_telling};
 use crate::event::{Event, Events};
 
@@ -56,7 +57,7 @@ pub struct RolloutContext {
 /// A rollout under watch.
 pub struct RolloutWatcher {
     client: Client,
-    world: ReleaseCache,
+    cache: ReleaseCache,
     baseline: Baseline,
     started: Instant,
     news: mpsc::Receiver<InformerEvent>,
@@ -83,59 +84,59 @@ impl RolloutWatcher {
         let mut pending = 0;
         for (namespace, kinds) in wanted(targets) {
             pending += kinds.len();
-            for what in kinds {
-                let ground = Informer {
+            for resource in kinds {
+                let informer = Informer {
                     client: client.clone(),
-                    selector: selector(targets, &namespace, what),
+                    selector: selector(targets, &namespace, resource),
                     namespace: namespace.clone(),
-                    what,
+                    resource,
                     sender: sender.clone(),
                 };
-                spawn(&mut watches, ground, streaming);
+                spawn(&mut watches, informer, streaming);
             }
         }
         drop(sender);
-        let mut world = ReleaseCache::of(targets);
+        let mut cache = ReleaseCache::of(targets);
         let deadline = started + FIRST_LISTS;
-        let mut blind = BTreeSet::new();
+        let mut unwatchable = BTreeSet::new();
         while pending > 0 {
             match timeout_at(deadline, news.recv()).await {
                 Ok(Some(InformerEvent::Change(change))) => {
-                    world.apply(change, Elapsed::default());
+                    cache.apply(change, Elapsed::default());
                 }
                 Ok(Some(InformerEvent::Listed)) => pending -= 1,
-                Ok(Some(InformerEvent::Blind(what, namespace, why))) => {
+                Ok(Some(InformerEvent::Unwatchable(resource, namespace, why))) => {
                     pending -= 1;
-                    world.mark_unwatchable(what, namespace);
-                    blind.insert(why);
+                    cache.mark_unwatchable(resource, namespace);
+                    unwatchable.insert(why);
                 }
                 Ok(None) => break,
                 Err(_) => {
                     // What comes later could not be told from what was before.
                     watches.abort_all();
-                    world = ReleaseCache::of(targets);
+                    cache = ReleaseCache::of(targets);
                     for (namespace, kinds) in wanted(targets) {
-                        for what in kinds {
-                            world.mark_unwatchable(what, namespace.clone());
+                        for resource in kinds {
+                            cache.mark_unwatchable(resource, namespace.clone());
                         }
                     }
-                    blind = BTreeSet::from(["the cluster did not answer in time".to_owned()]);
+                    unwatchable = BTreeSet::from(["the cluster did not answer in time".to_owned()]);
                     break;
                 }
             }
         }
-        if !blind.is_empty() {
-            let why = blind.into_iter().collect::<Vec<_>>().join("; ");
+        if !unwatchable.is_empty() {
+            let why = unwatchable.into_iter().collect::<Vec<_>>().join("; ");
             events.note(format!("the rollout is not watched in full, so a failure may take helm's whole time-out: {why}"));
         }
-        let mut baseline = Baseline::of(&world, known.budget);
+        let mut baseline = Baseline::of(&cache, known.budget);
         baseline.requested = known.requested;
         baseline.promised = known.promised;
-        let told = ReportedProgress::of(progress(&world), Elapsed(started.elapsed()));
+        let told = ReportedProgress::of(progress(&cache), Elapsed(started.elapsed()));
         let logs = Logs::new(client.clone());
         Self {
             client,
-            world,
+            cache,
             baseline,
             started,
             news,
@@ -154,10 +155,10 @@ impl RolloutWatcher {
             // First what is known: the call before may have been dropped between
             // a change and its verdict.
             self.tell(events);
-            self.logs.follow_hooks(&self.world);
+            self.logs.follow_hooks(&self.cache);
             self.learn().await;
             if let Some(failure) = self.judge()
-                && self.stands(&failure).await
+                && self.is_confirmed(&failure).await
             {
                 return failure;
             }
@@ -182,7 +183,7 @@ impl RolloutWatcher {
             let mut open = true;
             self.tell(events);
             while open
-                && progress(&self.world)
+                && progress(&self.cache)
                     .iter()
                     .any(|(_, line)| line.waits_for.is_some())
             {
@@ -194,8 +195,8 @@ impl RolloutWatcher {
     }
 
     /// The release's objects as last seen.
-    pub const fn world(&self) -> &ReleaseCache {
-        &self.world
+    pub const fn cache(&self) -> &ReleaseCache {
+        &self.cache
     }
 
     /// What was before helm started.
@@ -218,7 +219,7 @@ impl RolloutWatcher {
     }
 
     fn judge(&self) -> Option<TerminalFailure> {
-        most_telling(judge(&self.world, &self.baseline, self.now()))
+        most_telling(judge(&self.cache, &self.baseline, self.now()))
     }
 
     /// Takes in what has come, waiting a while for the first that changes anything of
@@ -235,14 +236,14 @@ impl RolloutWatcher {
             match timeout_at(until, self.news.recv()).await {
                 Ok(Some(InformerEvent::Change(change))) => {
                     let now = Elapsed(self.started.elapsed());
-                    if self.world.apply(change, now).is_some() && !changed {
+                    if self.cache.apply(change, now).is_some() && !changed {
                         changed = true;
                         until = Instant::now() + TOGETHER;
                     }
                     count += 1;
                 }
-                Ok(Some(InformerEvent::Blind(what, namespace, why))) => {
-                    self.world.mark_unwatchable(what, namespace);
+                Ok(Some(InformerEvent::Unwatchable(resource, namespace, why))) => {
+                    self.cache.mark_unwatchable(resource, namespace);
                     events.note(format!("the rollout is no longer watched in full: {why}"));
                 }
                 Ok(Some(InformerEvent::Listed)) => {}
@@ -254,7 +255,7 @@ impl RolloutWatcher {
 
     /// Asks for nodes, classes and volumes where a verdict may hang on them.
     async fn learn(&mut self) {
-        if !recheck::needs_facts(&self.world)
+        if !recheck::needs_facts(&self.cache)
             || self
                 .facts_from
                 .is_some_and(|from| from.elapsed() < AGAIN * 5)
@@ -273,7 +274,7 @@ impl RolloutWatcher {
     }
 
     /// Whether a failure still stands when it is looked at once more.
-    async fn stands(&mut self, failure: &TerminalFailure) -> bool {
+    async fn is_confirmed(&mut self, failure: &TerminalFailure) -> bool {
         match &failure.cause {
             Cause::Missing { kind, name, key } => match recheck::exists(
                 &self.client,
@@ -306,7 +307,7 @@ impl RolloutWatcher {
     /// Tells how far the workloads are, and what of that is news.
     fn tell(&mut self, events: &Events) {
         let now = self.now();
-        let progress = progress(&self.world);
+        let progress = progress(&self.cache);
         let news = self.told.news(progress.clone(), now);
         let all: Vec<_> = progress.into_iter().map(|(_, line)| line).collect();
         events.emit(&Event::Workloads {

@@ -12,9 +12,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::model::{
-    Claim, Condition, Elapsed, Id, Kind, KubeEvent, MESSAGE, NamespacedName, Owner, ReplicaSet,
-    Strategy, Workload,
+    Claim, Condition, Elapsed, KubeEvent, MESSAGE, Owner, ReplicaSet, Strategy, Workload,
 };
+use super::workload_ref::{NamespacedName, WorkloadKind, WorkloadRef};
+use crate::manifest::ObjectRef;
 
 fn cut(text: &str) -> String {
     text.chars().take(MESSAGE).collect()
@@ -24,20 +25,15 @@ fn kept(text: Option<&String>) -> String {
     text.map(|text| cut(text)).unwrap_or_default()
 }
 
-fn place(meta: &ObjectMeta) -> NamespacedName {
-    (
-        meta.namespace.clone().unwrap_or_default(),
-        meta.name.clone().unwrap_or_default(),
-    )
+fn key(meta: &ObjectMeta) -> NamespacedName {
+    NamespacedName {
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+    }
 }
 
-fn id(meta: &ObjectMeta, kind: Kind) -> Id {
-    let (namespace, name) = place(meta);
-    Id {
-        namespace,
-        kind,
-        name,
-    }
+fn id(meta: &ObjectMeta, kind: WorkloadKind) -> WorkloadRef {
+    WorkloadRef::new(kind, key(meta))
 }
 
 fn annotation<'a>(meta: &'a ObjectMeta, name: &str) -> Option<&'a String> {
@@ -60,8 +56,12 @@ fn controller(meta: &ObjectMeta) -> Option<Owner> {
         .flatten()
         .find(|owner| owner.controller == Some(true))?;
     Some(Owner {
-        kind: owner.kind.clone(),
-        name: owner.name.clone(),
+        object: ObjectRef {
+            api_version: owner.api_version.clone(),
+            kind: owner.kind.clone(),
+            namespace: meta.namespace.clone(),
+            name: owner.name.clone(),
+        },
         uid: owner.uid.clone(),
     })
 }
@@ -155,7 +155,7 @@ impl From<apps::Deployment> for Workload {
         let total = status.replicas.unwrap_or(0);
         let updated = status.updated_replicas.unwrap_or(0);
         Self {
-            id: id(&meta, Kind::Deployment),
+            id: id(&meta, WorkloadKind::Deployment),
             revision: annotation(&meta, "deployment.kubernetes.io/revision").cloned(),
             uid: meta.uid.unwrap_or_default(),
             generation: meta.generation.unwrap_or(0),
@@ -184,7 +184,7 @@ impl From<apps::StatefulSet> for Workload {
         let update = spec.update_strategy.unwrap_or_default();
         let on_delete = update.type_.as_deref() == Some("OnDelete");
         Self {
-            id: id(&meta, Kind::StatefulSet),
+            id: id(&meta, WorkloadKind::StatefulSet),
             uid: meta.uid.unwrap_or_default(),
             generation: meta.generation.unwrap_or(0),
             observed: status.observed_generation.unwrap_or(0),
@@ -222,7 +222,7 @@ impl From<apps::DaemonSet> for Workload {
             .is_some_and(|update| update.type_.as_deref() == Some("OnDelete"));
         let updated = status.updated_number_scheduled.unwrap_or(0);
         Self {
-            id: id(&meta, Kind::DaemonSet),
+            id: id(&meta, WorkloadKind::DaemonSet),
             revision: annotation(&meta, "deprecated.daemonset.template.generation").cloned(),
             uid: meta.uid.unwrap_or_default(),
             generation: meta.generation.unwrap_or(0),
@@ -255,7 +255,7 @@ impl From<Job> for Workload {
         let generation = meta.generation.unwrap_or(0);
         let active = status.active.unwrap_or(0);
         Self {
-            id: id(&meta, Kind::Job),
+            id: id(&meta, WorkloadKind::Job),
             uid: meta.uid.unwrap_or_default(),
             generation,
             // A Job's status names no generation; its template never changes.
@@ -278,11 +278,11 @@ impl From<Job> for Workload {
 impl TryFrom<apps::ReplicaSet> for ReplicaSet {
     type Error = ();
 
-    /// Only a Deployment's `ReplicaSet` is one of ours.
+    /// Fails where no Deployment owns it: then nothing that is waited for does.
     fn try_from(object: apps::ReplicaSet) -> Result<Self, ()> {
         let meta = object.metadata;
         let owner = controller(&meta)
-            .filter(|owner| owner.kind == "Deployment")
+            .filter(|owner| WorkloadKind::Deployment.group_kind().is_of(&owner.object))
             .ok_or(())?;
         let status = object.status.unwrap_or_default();
         let failure = status
@@ -292,12 +292,12 @@ impl TryFrom<apps::ReplicaSet> for ReplicaSet {
             .find(|one| one.type_ == "ReplicaFailure" && one.status == "True")
             .map(|one| kept(one.message.as_ref()));
         Ok(Self {
-            place: place(&meta),
+            key: key(&meta),
             revision: annotation(&meta, "deployment.kubernetes.io/revision")
                 .and_then(|text| text.parse().ok())
                 .unwrap_or(0),
             uid: meta.uid.unwrap_or_default(),
-            owner: owner.name,
+            owner: owner.object.name,
             owner_uid: owner.uid,
             wanted: object.spec.and_then(|spec| spec.replicas).unwrap_or(1),
             total: status.replicas,
@@ -333,19 +333,23 @@ impl From<core::Event> for KubeEvent {
                     .as_ref()
                     .map(|time| time.0.as_second())
             });
+        let about = object.involved_object;
         Self {
             uid: object.metadata.uid.unwrap_or_default(),
-            namespace: object.metadata.namespace.unwrap_or_default(),
-            kind: object.involved_object.kind.unwrap_or_default(),
-            name: object.involved_object.name.unwrap_or_default(),
-            object: object.involved_object.uid.unwrap_or_default(),
+            object: ObjectRef {
+                api_version: about.api_version.unwrap_or_default(),
+                kind: about.kind.unwrap_or_default(),
+                namespace: object.metadata.namespace,
+                name: about.name.unwrap_or_default(),
+            },
+            object_uid: about.uid.unwrap_or_default(),
             reason: kept(object.reason.as_ref()),
             message: kept(object.message.as_ref()),
             count: count
                 .and_then(|count| u32::try_from(count).ok())
                 .unwrap_or(1),
             at: at.unwrap_or(0),
-            field: kept(object.involved_object.field_path.as_ref()),
+            field: kept(about.field_path.as_ref()),
             seen: Elapsed::default(),
         }
     }
@@ -355,7 +359,7 @@ impl From<core::PersistentVolumeClaim> for Claim {
     fn from(object: core::PersistentVolumeClaim) -> Self {
         let spec = object.spec.unwrap_or_default();
         Self {
-            place: place(&object.metadata),
+            key: key(&object.metadata),
             uid: object.metadata.uid.unwrap_or_default(),
             bound: object.status.and_then(|status| status.phase).as_deref() == Some("Bound"),
             class: spec.storage_class_name,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{annotation, controller, cut, kept, label, place};
+use super::{annotation, controller, cut, kept, key, label};
 use crate::manifest::quantity::{Amounts, amounts};
 use crate::rollout::model::{ContainerStatus, Pod, PodPhase, PodPresence, Role, State, Terminated};
 
@@ -26,7 +26,7 @@ impl From<core::Pod> for Pod {
         let requests = requests(&spec);
         let containers = containers(&spec, &status);
         Self {
-            place: place(&meta),
+            key: key(&meta),
             owner: controller(&meta),
             revision: label(&meta, "controller-revision-hash"),
             template_generation: label(&meta, "pod-template-generation"),

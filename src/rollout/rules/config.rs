@@ -1,6 +1,7 @@
 //! Objects that a container's configuration needs and that are not there.
 
-use super::{Rule, RuleContext, quoted_after, waiting};
+use super::context::{Rule, RuleContext};
+use super::words::{quoted_after, waiting};
 use crate::rollout::cause::{Cause, TerminalFailure};
 use crate::rollout::model::{ContainerStatus, Pod, State};
 
@@ -20,16 +21,16 @@ pub(super) const MOUNT: Rule = Rule {
     check: check_volumes,
 };
 
-fn check_environment(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
-    scene.fresh_pods().find_map(|pod| {
+fn check_environment(context: &RuleContext<'_>) -> Option<TerminalFailure> {
+    context.fresh_pods().find_map(|pod| {
         pod.containers
             .iter()
-            .find_map(|container| judge(scene, pod, container))
+            .find_map(|container| judge(context, pod, container))
     })
 }
 
 fn judge(
-    scene: &RuleContext<'_>,
+    context: &RuleContext<'_>,
     pod: &Pod,
     container: &ContainerStatus,
 ) -> Option<TerminalFailure> {
@@ -39,7 +40,7 @@ fn judge(
     }
     let cause = match missing(message) {
         Some(Missing { kind, name, key }) => {
-            if scene.may_come(kind, name) {
+            if context.may_come(kind, name) {
                 return None;
             }
             Cause::Missing {
@@ -50,30 +51,32 @@ fn judge(
         }
         None if message.contains("runAsNonRoot")
             || message.contains("non-numeric user")
-            || scene.is_late() =>
+            || context.is_late() =>
         {
             Cause::BadContainer
         }
         None => return None,
     };
     Some(
-        scene
-            .doom_of_container(MISSING.name, cause, pod, container)
+        context
+            .failure_of_container(MISSING.name, cause, pod, container)
             .saying(message),
     )
 }
 
-fn check_volumes(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
-    scene
+fn check_volumes(context: &RuleContext<'_>) -> Option<TerminalFailure> {
+    context
         .fresh_pods()
         .filter(|pod| has_not_started(pod))
         .find_map(|pod| {
-            scene.news_of(pod).into_iter().rev().find_map(|event| {
+            context.news_of(pod).into_iter().rev().find_map(|event| {
                 if event.reason != "FailedMount" || event.message.contains("failed to sync") {
                     return None;
                 }
                 let cause = match missing(&event.message) {
-                    Some(Missing { kind, name, .. }) if scene.may_come(kind, name) => return None,
+                    Some(Missing { kind, name, .. }) if context.may_come(kind, name) => {
+                        return None;
+                    }
                     Some(Missing { kind, name, key }) => Cause::Missing {
                         kind,
                         name: name.to_owned(),
@@ -88,8 +91,8 @@ fn check_volumes(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
                     None => return None,
                 };
                 Some(
-                    scene
-                        .doom_of_pod(MOUNT.name, cause, pod)
+                    context
+                        .failure_of_pod(MOUNT.name, cause, pod)
                         .saying(event.message.as_str()),
                 )
             })

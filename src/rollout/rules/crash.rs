@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Rule, RuleContext};
+use super::context::{Rule, RuleContext};
 use crate::rollout::cause::{Cause, TerminalFailure};
-use crate::rollout::model::{ContainerStatus, Kind, Pod, Role, State, Terminated};
+use crate::rollout::model::{ContainerStatus, Pod, Role, State, Terminated};
+use crate::rollout::workload_ref::WorkloadKind;
 
 pub(super) const CRASH: Rule = Rule {
     name: "crash",
@@ -23,31 +24,34 @@ const RESTARTS: u32 = 4;
 /// time all the same.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
-    if matches!(scene.target.id.kind, Kind::Job | Kind::Pod) {
+fn check(context: &RuleContext<'_>) -> Option<TerminalFailure> {
+    if matches!(
+        context.target.id.kind,
+        WorkloadKind::Job | WorkloadKind::Pod
+    ) {
         return None;
     }
-    let before = scene
+    let before = context
         .baseline
         .workloads
-        .get(&scene.target.id)
+        .get(&context.target.id)
         .is_some_and(|before| before.ready);
-    let fast = before && scene.rest_ready && !scene.pods.iter().any(|pod| pod.ready);
-    scene.pods.iter().find_map(|pod| {
+    let fast = before && context.rest_ready && !context.pods.iter().any(|pod| pod.ready);
+    context.pods.iter().find_map(|pod| {
         pod.containers
             .iter()
-            .find_map(|container| judge(scene, pod, container, fast))
+            .find_map(|container| judge(context, pod, container, fast))
     })
 }
 
 fn judge(
-    scene: &RuleContext<'_>,
+    context: &RuleContext<'_>,
     pod: &Pod,
     container: &ContainerStatus,
     fast: bool,
 ) -> Option<TerminalFailure> {
     let end = down(container)?;
-    let base = scene
+    let base = context
         .baseline
         .pods
         .get(&pod.uid)
@@ -59,13 +63,13 @@ fn judge(
         .saturating_sub(base)
         .saturating_sub(u32::from(is_reboot(container)));
     let crashes = restarts + 1;
-    let there = scene.now.0.saturating_sub(scene.world.since(pod).0);
-    let doomed = if is_primary(scene, pod, container) {
-        (restarts >= RESTARTS && there >= PATIENCE) || (crashes >= 2 && (fast || scene.is_late()))
+    let there = context.now.0.saturating_sub(context.cache.since(pod).0);
+    let is_loop = if is_primary(context, pod, container) {
+        (restarts >= RESTARTS && there >= PATIENCE) || (crashes >= 2 && (fast || context.is_late()))
     } else {
-        restarts >= RESTARTS && scene.is_late()
+        restarts >= RESTARTS && context.is_late()
     };
-    if !doomed {
+    if !is_loop {
         return None;
     }
     let cause = if end.reason == "OOMKilled" {
@@ -76,10 +80,10 @@ fn judge(
             code: end.code,
         }
     };
-    let mut failure = scene
-        .doom_of_container(CRASH.name, cause, pod, container)
+    let mut failure = context
+        .failure_of_container(CRASH.name, cause, pod, container)
         .saying(end.message.as_str());
-    if let Some(kill) = scene.news_of(pod).into_iter().rfind(|event| {
+    if let Some(kill) = context.news_of(pod).into_iter().rfind(|event| {
         event.reason == "Killing" && event.field.contains(&format!("{{{}}}", container.name))
     }) {
         failure = failure.saying(kill.message.as_str());
@@ -109,7 +113,7 @@ fn is_reboot(container: &ContainerStatus) -> bool {
 /// `kubectl.kubernetes.io/default-container`, else the first that carries a
 /// requested image, else the first. Init containers count, too: nothing runs before
 /// they end.
-fn is_primary(scene: &RuleContext<'_>, pod: &Pod, container: &ContainerStatus) -> bool {
+fn is_primary(context: &RuleContext<'_>, pod: &Pod, container: &ContainerStatus) -> bool {
     match container.role {
         Role::Init => true,
         Role::Sidecar => false,
@@ -124,7 +128,7 @@ fn is_primary(scene: &RuleContext<'_>, pod: &Pod, container: &ContainerStatus) -
                 .filter(|name| mains.clone().any(|other| other.name == **name));
             let requested = mains
                 .clone()
-                .find(|other| scene.baseline.requested.contains(&other.image));
+                .find(|other| context.baseline.requested.contains(&other.image));
             match (named, requested.or_else(|| mains.next())) {
                 (Some(name), _) => *name == container.name,
                 (None, Some(primary)) => primary.name == container.name,

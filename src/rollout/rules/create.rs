@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Rule, RuleContext, any, quoted_after};
-use crate::rollout::baseline::WatchTarget;
+use super::context::{Rule, RuleContext, can_be_judged, is_alive};
+use super::words::{any, quoted_after};
 use crate::rollout::cause::{Cause, TerminalFailure};
-use crate::rollout::model::{
-    Elapsed, Kind, KubeEvent, NamespacedName, Pod, PodPresence, Strategy, Workload,
-};
+use crate::rollout::model::{Elapsed, Pod, PodPresence, Strategy, Workload};
 use crate::rollout::readiness::{self, Readiness};
+use crate::rollout::target::WatchTarget;
+use crate::rollout::workload_ref::{GroupKind, NamespacedName, WorkloadKind};
 
 pub(super) const CREATE: Rule = Rule {
     name: "create",
@@ -18,13 +18,13 @@ pub(super) const CREATE: Rule = Rule {
     check,
 };
 
-fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
-    let workload = scene.workload?;
-    let (message, seen) = refusal(scene, workload)?;
+fn check(context: &RuleContext<'_>) -> Option<TerminalFailure> {
+    let workload = context.workload?;
+    let (message, seen) = refusal(context, workload)?;
     let cause = classify(&message)?;
     match &cause {
-        Cause::Missing { kind, name, .. } if scene.may_come(kind, name) => return None,
-        Cause::Quota if frees(scene) || is_moving(scene, seen) => {
+        Cause::Missing { kind, name, .. } if context.may_come(kind, name) => return None,
+        Cause::Quota if frees(context) || is_moving(context, seen) => {
             return None;
         }
         _ => {}
@@ -33,63 +33,59 @@ fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
         .split_once(" is forbidden: ")
         .map_or(message.as_str(), |(_, why)| why);
     Some(
-        scene
+        context
             .failure(CREATE.name, cause)
             .saying(said)
             .saying(message.as_str()),
     )
 }
 
-/// A rollout counts as stuck at a quota when nothing of it has moved for so long: the
-/// watches of pods and workloads do not bring their news at the same instant.
-const STILL: Duration = Duration::from_secs(2);
+/// A rollout counts as stuck at a quota when nothing of it has changed for so long: the
+/// watches of pods and workloads do not bring their changes at the same instant.
+const STUCK_AFTER: Duration = Duration::from_secs(2);
 
 /// So long after a pod has left, a refusal may still be about it: the quota is counted
 /// anew a moment later.
-const COUNTED: Duration = Duration::from_secs(5);
+const QUOTA_LAG: Duration = Duration::from_secs(5);
 
-/// Whether the rollout still moves, or the last refusal is older than what was last_pod_removed:
-/// a `ReplicaSet` that was refused a few times asks again only after most of a minute,
-/// and its condition stands until then.
-fn is_moving(scene: &RuleContext<'_>, refused: Elapsed) -> bool {
-    let last_pod_removed = scene.world.last_pod_removed;
-    scene.now.since(scene.world.last_change) < STILL
-        || last_pod_removed
-            .is_some_and(|last_pod_removed| refused < Elapsed(last_pod_removed.0 + COUNTED))
+/// Whether the rollout still moves, or the last refusal is older than the last pod's
+/// removal: a `ReplicaSet` that was refused a few times asks again only after most of
+/// a minute, and its condition stands until then.
+fn is_moving(context: &RuleContext<'_>, refused: Elapsed) -> bool {
+    context.now.since(context.cache.last_change) < STUCK_AFTER
+        || context
+            .cache
+            .last_pod_removed
+            .is_some_and(|removed| refused < Elapsed(removed.0 + QUOTA_LAG))
 }
 
-/// Why pods are missing, and when that was last told.
-fn refusal(scene: &RuleContext<'_>, workload: &Workload) -> Option<(String, Elapsed)> {
-    let place: NamespacedName = (workload.id.namespace.clone(), workload.id.name.clone());
-    let last = |kind: &str, place: &NamespacedName, uid: &str| -> Option<KubeEvent> {
-        scene
-            .news(kind, place, uid)
+/// Why pods are missing, and when a watch last brought that.
+fn refusal(context: &RuleContext<'_>, workload: &Workload) -> Option<(String, Elapsed)> {
+    let last = |kind: GroupKind, key: &NamespacedName, uid: &str| {
+        context
+            .news(kind, key, uid)
             .into_iter()
             .rfind(|event| event.reason == "FailedCreate")
-            .cloned()
     };
+    let (kind, key) = (workload.id.kind.group_kind(), workload.id.namespaced_name());
     match workload.id.kind {
-        Kind::Deployment => {
+        WorkloadKind::Deployment => {
             // The condition says whether it still is so.
-            let set = scene.world.current_replica_set(workload)?;
+            let set = context.cache.current_replica_set(workload)?;
             let message = set.failure.clone().filter(|_| set.total < set.wanted)?;
-            let event = last("ReplicaSet", &set.place, &set.uid)?;
-            Some((message, event.seen))
+            let event = last(GroupKind::REPLICA_SET, &set.key, &set.uid)?;
+            return Some((message, event.seen));
         }
-        Kind::StatefulSet | Kind::DaemonSet if workload.total < workload.wanted => {
-            let event = last(workload.id.kind.name(), &place, &workload.uid)?;
-            Some((event.message, event.seen))
+        WorkloadKind::StatefulSet | WorkloadKind::DaemonSet if workload.total < workload.wanted => {
         }
-        Kind::Job
+        WorkloadKind::Job
             if workload.total == 0
                 && workload.updated < workload.wanted
-                && scene.world.pods_of(&workload.id).is_empty() =>
-        {
-            let event = last("Job", &place, &workload.uid)?;
-            Some((event.message, event.seen))
-        }
-        _ => None,
+                && context.cache.pods_of(&workload.id).is_empty() => {}
+        _ => return None,
     }
+    let event = last(kind, &key, &workload.uid)?;
+    Some((event.message.clone(), event.seen))
 }
 
 /// What a refusal means; none where it may pass.
@@ -154,65 +150,68 @@ pub(super) fn classify(message: &str) -> Option<Cause> {
 }
 
 /// Whether pods of the release may still leave and make room.
-fn frees(scene: &RuleContext<'_>) -> bool {
-    let namespace = &scene.target.id.namespace;
-    let leaving = |pod: &Pod| pod.presence == PodPresence::Leaving && pod.place.0 == *namespace;
-    scene.world.pods.values().any(leaving)
-        || scene
-            .world
+fn frees(context: &RuleContext<'_>) -> bool {
+    let namespace = &context.target.id.namespace;
+    let leaving =
+        |pod: &Pod| pod.presence == PodPresence::Leaving && pod.key.namespace == *namespace;
+    context.cache.pods.values().any(leaving)
+        || context
+            .cache
             .targets()
             .filter(|target| target.id.namespace == *namespace)
-            .any(|target| moves(scene, target))
+            .any(|target| moves(context, target))
 }
 
 /// Whether a workload may still let old pods go.
-fn moves(scene: &RuleContext<'_>, target: &WatchTarget) -> bool {
-    let Some(workload) = scene.world.workload(&target.id) else {
+fn moves(context: &RuleContext<'_>, target: &WatchTarget) -> bool {
+    let Some(workload) = context.cache.workload(&target.id) else {
         return false;
     };
     if matches!(readiness::of(workload), Readiness::Exempt(_)) {
         return false;
     }
-    if target.id.kind != Kind::Job
-        && target.id != scene.target.id
-        && !readiness::is_judged(scene.world, scene.baseline, target)
+    if target.id.kind != WorkloadKind::Job
+        && target.id != context.target.id
+        && !can_be_judged(context.cache, context.baseline, target)
     {
         return true;
     }
-    let pods = scene.world.pods_of(&target.id);
+    let pods = context.cache.pods_of(&target.id);
     let (current, old): (Vec<&Pod>, Vec<&Pod>) = pods
         .into_iter()
-        .filter(|pod| super::is_alive(pod))
-        .partition(|pod| scene.world.is_current(workload, pod));
+        .filter(|pod| is_alive(pod))
+        .partition(|pod| context.cache.is_current(workload, pod));
     match workload.id.kind {
-        Kind::Job => workload.total > 0 && target.id != scene.target.id,
-        Kind::Deployment if old.is_empty() => false,
-        Kind::Deployment => match workload.strategy {
+        WorkloadKind::Job => workload.total > 0 && target.id != context.target.id,
+        WorkloadKind::Deployment if old.is_empty() => false,
+        WorkloadKind::Deployment => match workload.strategy {
             Strategy::Recreate | Strategy::OnDelete => true,
             Strategy::Rolling { missing } => {
                 current.iter().any(|pod| !pod.ready)
                     || spare(
-                        scene,
+                        context,
                         workload,
                         current.iter().filter(|pod| pod.ready).count(),
                     ) > workload.wanted - missing
             }
         },
-        Kind::StatefulSet | Kind::DaemonSet => !old.is_empty() && workload.total >= workload.wanted,
-        Kind::Pod | Kind::PersistentVolumeClaim => false,
+        WorkloadKind::StatefulSet | WorkloadKind::DaemonSet => {
+            !old.is_empty() && workload.total >= workload.wanted
+        }
+        WorkloadKind::Pod | WorkloadKind::PersistentVolumeClaim => false,
     }
 }
 
 /// The pods that the Deployment's controller counts before it lets old ones go: what
 /// the old `ReplicaSet`s are to have, and the new ones that are ready
 /// (`maxScaledDown` of pkg/controller/deployment/rolling.go).
-fn spare(scene: &RuleContext<'_>, workload: &Workload, ready: usize) -> i32 {
-    let current = scene
-        .world
+fn spare(context: &RuleContext<'_>, workload: &Workload, ready: usize) -> i32 {
+    let current = context
+        .cache
         .current_replica_set(workload)
         .map(|set| set.uid.as_str());
-    let old: i32 = scene
-        .world
+    let old: i32 = context
+        .cache
         .replica_sets_of(workload)
         .filter(|set| Some(set.uid.as_str()) != current)
         .map(|set| set.wanted)
@@ -226,7 +225,7 @@ mod tests {
     use crate::rollout::cause::Cause;
 
     #[test]
-    fn only_definite_refusals_doom() {
+    fn only_definite_refusals_are_failures() {
         let missing = |kind, name: &str| {
             Some(Cause::Missing {
                 kind,

@@ -1,6 +1,7 @@
 //! Images that cannot be had.
 
-use super::{Rule, RuleContext, any, waiting, words};
+use super::context::{Rule, RuleContext};
+use super::words::{any, waiting, words};
 use crate::rollout::cause::{Cause, TerminalFailure};
 use crate::rollout::model::{ContainerStatus, Pod};
 
@@ -12,16 +13,16 @@ pub(super) const PULL: Rule = Rule {
     check,
 };
 
-fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
-    scene.fresh_pods().find_map(|pod| {
+fn check(context: &RuleContext<'_>) -> Option<TerminalFailure> {
+    context.fresh_pods().find_map(|pod| {
         pod.containers
             .iter()
-            .find_map(|container| judge(scene, pod, container))
+            .find_map(|container| judge(context, pod, container))
     })
 }
 
 fn judge(
-    scene: &RuleContext<'_>,
+    context: &RuleContext<'_>,
     pod: &Pod,
     container: &ContainerStatus,
 ) -> Option<TerminalFailure> {
@@ -31,9 +32,9 @@ fn judge(
         "ErrImageNeverPull" => (Cause::ImageNeverPulled, message.to_owned()),
         "SignatureValidationFailed" => (Cause::ImageDenied, message.to_owned()),
         "ErrImagePull" | "ImagePullBackOff" => {
-            let said = what_was_said(scene, pod, container, message)?;
+            let said = what_was_said(context, pod, container, message)?;
             let cause = match classify(&said, &container.image)? {
-                Cause::ImageDenied => denied(scene, pod, container)?,
+                Cause::ImageDenied => denied(context, pod, container)?,
                 other => other,
             };
             (cause, said)
@@ -41,8 +42,8 @@ fn judge(
         _ => return None,
     };
     Some(
-        scene
-            .doom_of_container(PULL.name, cause, pod, container)
+        context
+            .failure_of_container(PULL.name, cause, pod, container)
             .saying(said),
     )
 }
@@ -50,16 +51,16 @@ fn judge(
 /// What a denial means to a pod that names pull secrets. The kubelet goes on
 /// without one that it cannot get, which may be there a moment later, and it
 /// tells so only in an event, ahead of that on the pull itself.
-fn denied(scene: &RuleContext<'_>, pod: &Pod, container: &ContainerStatus) -> Option<Cause> {
+fn denied(context: &RuleContext<'_>, pod: &Pod, container: &ContainerStatus) -> Option<Cause> {
     let secrets = &pod.pull_secrets;
-    let promised = &scene.baseline.promised;
+    let promised = &context.baseline.promised;
     if secrets.iter().any(|name| promised.contains(name)) {
         return None;
     }
-    if secrets.is_empty() || scene.is_late() || !scene.world.sees_events(&pod.place.0) {
+    if secrets.is_empty() || context.is_late() || !context.cache.sees_events(&pod.key.namespace) {
         return Some(Cause::ImageDenied);
     }
-    let news = scene.news_of(pod);
+    let news = context.news_of(pod);
     let denials = news.iter().filter(|event| {
         event.reason == "Failed"
             && is_pull_of(&event.message, &container.image)
@@ -71,7 +72,7 @@ fn denied(scene: &RuleContext<'_>, pod: &Pod, container: &ContainerStatus) -> Op
         .find(|event| event.reason == "FailedToRetrieveImagePullSecret");
     let missing = secrets.iter().find(|name| {
         without.is_some_and(|event| event.message.contains(name.as_str()))
-            && !scene.may_come("Secret", name)
+            && !context.may_come("Secret", name)
     });
     match (denials, missing) {
         (0, _) => None,
@@ -98,7 +99,7 @@ fn is_pull_of(message: &str, image: &str) -> bool {
 /// The registry's answer: in the container's state, or, before Kubernetes 1.32
 /// and while backing off, only in an event.
 fn what_was_said(
-    scene: &RuleContext<'_>,
+    context: &RuleContext<'_>,
     pod: &Pod,
     container: &ContainerStatus,
     message: &str,
@@ -107,7 +108,7 @@ fn what_was_said(
     if !message.is_empty() && message != bare {
         return Some(message.to_owned());
     }
-    let mut events = scene.news_of(pod);
+    let mut events = context.news_of(pod);
     events.retain(|event| event.reason == "Failed" && event.message.contains(&container.image));
     events.last().map(|event| event.message.clone())
 }
@@ -194,7 +195,7 @@ mod tests {
     use crate::rollout::cause::Cause;
 
     #[test]
-    fn only_definite_answers_doom() {
+    fn only_definite_answers_are_failures() {
         let image = "ghcr.io/acme/not-found/503/denied:timeout";
         for (message, cause) in [
             (

@@ -1,9 +1,10 @@
 //! Workloads that say themselves that they have failed.
 
-use super::{Rule, RuleContext};
+use super::context::{Rule, RuleContext};
 use crate::rollout::cause::{Cause, TerminalFailure};
-use crate::rollout::model::{Kind, Pod, PodPhase, State};
+use crate::rollout::model::{Pod, PodPhase, State};
 use crate::rollout::readiness;
+use crate::rollout::workload_ref::WorkloadKind;
 
 pub(super) const FAILED: Rule = Rule {
     name: "failed",
@@ -21,23 +22,23 @@ pub(super) const DEADLINE: Rule = Rule {
     check: check_deadline,
 };
 
-fn check_failed(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
-    let mut pods = scene.world.pods_of(&scene.target.id);
+fn check_failed(context: &RuleContext<'_>) -> Option<TerminalFailure> {
+    let mut pods = context.cache.pods_of(&context.target.id);
     pods.retain(|pod| pod.phase == PodPhase::Failed);
-    let failure = match scene.target.id.kind {
-        Kind::Job => {
-            let workload = scene.workload?;
-            if was_failed(scene) {
+    let failure = match context.target.id.kind {
+        WorkloadKind::Job => {
+            let workload = context.workload?;
+            if was_failed(context) {
                 return None;
             }
             let condition = readiness::has_failed(workload)?;
-            scene
+            context
                 .failure(FAILED.name, Cause::JobFailed)
                 .saying(condition.message.as_str())
         }
-        Kind::Pod => {
+        WorkloadKind::Pod => {
             let pod = pods.first()?;
-            scene
+            context
                 .failure(FAILED.name, Cause::PodFailed)
                 .saying(pod.message.as_str())
         }
@@ -51,7 +52,7 @@ fn check_failed(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
 
 /// Adds how the pod failed: its container's end tells more than the Job's.
 fn with_pod(mut failure: TerminalFailure, pod: &Pod) -> TerminalFailure {
-    failure.pod = Some(pod.place.clone());
+    failure.pod = Some(pod.key.clone());
     let failed = pod
         .containers
         .iter()
@@ -79,26 +80,26 @@ fn with_pod(mut failure: TerminalFailure, pod: &Pod) -> TerminalFailure {
     failure
 }
 
-fn check_deadline(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
-    let workload = scene
+fn check_deadline(context: &RuleContext<'_>) -> Option<TerminalFailure> {
+    let workload = context
         .workload
-        .filter(|workload| workload.id.kind == Kind::Deployment)?;
-    if was_failed(scene) && !scene.is_late() {
+        .filter(|workload| workload.id.kind == WorkloadKind::Deployment)?;
+    if was_failed(context) && !context.is_late() {
         return None;
     }
     let condition = readiness::has_failed(workload)?;
     Some(
-        scene
+        context
             .failure(DEADLINE.name, Cause::DeadlineExceeded)
             .saying(condition.message.as_str()),
     )
 }
 
-fn was_failed(scene: &RuleContext<'_>) -> bool {
-    let before = scene.baseline.workloads.get(&scene.target.id);
+fn was_failed(context: &RuleContext<'_>) -> bool {
+    let before = context.baseline.workloads.get(&context.target.id);
     before.is_some_and(|before| {
         before.failed
-            && scene
+            && context
                 .workload
                 .is_some_and(|workload| workload.uid == before.uid)
     })

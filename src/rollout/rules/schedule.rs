@@ -1,9 +1,11 @@
 //! Pods that no node can ever take.
 
-use super::{Rule, RuleContext, quoted_after};
+use super::context::{Rule, RuleContext};
+use super::words::quoted_after;
 use crate::rollout::baseline::ClusterFacts;
 use crate::rollout::cause::{Cause, TerminalFailure};
 use crate::rollout::model::Pod;
+use crate::rollout::runtime_messages::is_passing_taint;
 
 pub(super) const SCHEDULE: Rule = Rule {
     name: "schedule",
@@ -13,22 +15,22 @@ pub(super) const SCHEDULE: Rule = Rule {
     check,
 };
 
-fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
-    scene.fresh_pods().find_map(|pod| {
+fn check(context: &RuleContext<'_>) -> Option<TerminalFailure> {
+    context.fresh_pods().find_map(|pod| {
         let (reason, message) = pod.unscheduled.as_ref()?;
-        if reason != "Unschedulable" || will_scale(scene, pod) {
+        if reason != "Unschedulable" || will_scale(context, pod) {
             return None;
         }
-        let cause = classify(message, pod, &scene.baseline.facts)?;
+        let cause = classify(message, pod, &context.baseline.facts)?;
         if let Cause::Missing { kind, name, .. } = &cause
-            && scene.may_come(kind, name)
+            && context.may_come(kind, name)
         {
             return None;
         }
         let (why, _) = message.split_once(". ").unwrap_or((message, ""));
         Some(
-            scene
-                .doom_of_pod(SCHEDULE.name, cause, pod)
+            context
+                .failure_of_pod(SCHEDULE.name, cause, pod)
                 .saying(why)
                 .saying(message.as_str()),
         )
@@ -36,12 +38,12 @@ fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
 }
 
 /// Whether something adds a node for this pod, or has not said yet that it will not.
-fn will_scale(scene: &RuleContext<'_>, pod: &Pod) -> bool {
-    let events = scene.news_of(pod);
+fn will_scale(context: &RuleContext<'_>, pod: &Pod) -> bool {
+    let events = context.news_of(pod);
     let said = |reason: &str| events.iter().any(|event| event.reason == reason);
     said("TriggeredScaleUp")
         || said("Nominated")
-        || (scene.baseline.facts.autoscaler && !said("NotTriggerScaleUp"))
+        || (context.baseline.facts.autoscaler && !said("NotTriggerScaleUp"))
 }
 
 /// What the scheduler's sentence means; none where it may pass:
@@ -102,23 +104,4 @@ fn is_lasting(reason: &str, pod: &Pod, facts: &ClusterFacts) -> bool {
             | "node(s) didn't match the requested node name"
             | "node(s) didn't satisfy plugin(s) [NodeAffinity]"
     )
-}
-
-/// Whether a taint is one that goes by itself: Kubernetes' own node conditions, a node
-/// that is being set up or taken away.
-pub(in crate::rollout) fn is_passing_taint(taint: &str) -> bool {
-    [
-        "node.kubernetes.io/",
-        "node.cloudprovider.kubernetes.io/",
-        "ToBeDeleted",
-        "DeletionCandidate",
-        "not-ready",
-        "unready",
-        "uninitialized",
-        "unregistered",
-        "startup",
-        "disrupt",
-    ]
-    .iter()
-    .any(|word| taint.contains(word))
 }

@@ -1,11 +1,10 @@
 //! Containers whose program cannot be started.
 
-use super::{Rule, RuleContext, any};
+use super::context::{Rule, RuleContext};
+use super::words::any;
 use crate::rollout::cause::{Cause, TerminalFailure};
 use crate::rollout::model::{ContainerStatus, Pod, State};
-
-/// The kernel's word for a program of another platform.
-pub(in crate::rollout) const FORMAT: &str = "exec format error";
+use crate::rollout::runtime_messages::EXEC_FORMAT_ERROR;
 
 pub(super) const START: Rule = Rule {
     name: "start",
@@ -15,23 +14,23 @@ pub(super) const START: Rule = Rule {
     check,
 };
 
-fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
-    scene.fresh_pods().find_map(|pod| {
+fn check(context: &RuleContext<'_>) -> Option<TerminalFailure> {
+    context.fresh_pods().find_map(|pod| {
         pod.containers
             .iter()
-            .find_map(|container| judge(scene, pod, container))
+            .find_map(|container| judge(context, pod, container))
     })
 }
 
 fn judge(
-    scene: &RuleContext<'_>,
+    context: &RuleContext<'_>,
     pod: &Pod,
     container: &ContainerStatus,
 ) -> Option<TerminalFailure> {
     let message = refusal(container)?;
     let cause = match classify(message) {
         Some(cause) => cause,
-        None if scene.is_late() => Cause::CannotStart,
+        None if context.is_late() => Cause::CannotStart,
         None => return None,
     };
     // What containerd and runc put in front says only who was asked.
@@ -39,8 +38,8 @@ fn judge(
         .rsplit_once("unable to start container process: ")
         .map_or(message, |(_, why)| why);
     Some(
-        scene
-            .doom_of_container(START.name, cause, pod, container)
+        context
+            .failure_of_container(START.name, cause, pod, container)
             .saying(why)
             .saying(message),
     )
@@ -71,7 +70,7 @@ fn refusal(container: &ContainerStatus) -> Option<&str> {
 /// What it means; none where it may pass.
 pub(super) fn classify(message: &str) -> Option<Cause> {
     let text = message.to_lowercase();
-    if text.contains(FORMAT) {
+    if text.contains(EXEC_FORMAT_ERROR) {
         return Some(Cause::WrongPlatform);
     }
     if any(
@@ -126,7 +125,7 @@ mod tests {
     use crate::rollout::cause::Cause;
 
     #[test]
-    fn only_definite_refusals_doom() {
+    fn only_definite_refusals_are_failures() {
         for (message, cause) in [
             (
                 r#"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/nope": stat /nope: no such file or directory: unknown"#,

@@ -1,8 +1,9 @@
 //! Claims that can get no volume.
 
-use super::{Rule, RuleContext};
+use super::context::{Rule, RuleContext};
 use crate::rollout::cause::{Cause, TerminalFailure};
-use crate::rollout::model::{Claim, Kind, NamespacedName};
+use crate::rollout::model::Claim;
+use crate::rollout::workload_ref::{NamespacedName, WorkloadKind};
 
 pub(super) const VOLUME: Rule = Rule {
     name: "volume",
@@ -12,28 +13,31 @@ pub(super) const VOLUME: Rule = Rule {
     check,
 };
 
-fn check(scene: &RuleContext<'_>) -> Option<TerminalFailure> {
-    let place =
-        |name: &str| -> NamespacedName { (scene.target.id.namespace.clone(), name.to_owned()) };
-    if scene.target.id.kind == Kind::PersistentVolumeClaim {
+fn check(context: &RuleContext<'_>) -> Option<TerminalFailure> {
+    let key = |name: &str| NamespacedName::new(&context.target.id.namespace, name);
+    if context.target.id.kind == WorkloadKind::PersistentVolumeClaim {
         return judge(
-            scene,
-            scene.world.claims.get(&place(&scene.target.id.name))?,
+            context,
+            context.cache.claims.get(&key(&context.target.id.name))?,
         );
     }
-    scene
+    context
         .pods
         .iter()
         .flat_map(|pod| &pod.claims)
-        .find_map(|name| judge(scene, scene.world.claims.get(&place(name))?))
+        .find_map(|name| judge(context, context.cache.claims.get(&key(name))?))
 }
 
-fn judge(scene: &RuleContext<'_>, claim: &Claim) -> Option<TerminalFailure> {
+fn judge(context: &RuleContext<'_>, claim: &Claim) -> Option<TerminalFailure> {
     if claim.bound || claim.volume.as_ref().is_some_and(|name| !name.is_empty()) {
         return None;
     }
-    let event = scene
-        .news("PersistentVolumeClaim", &claim.place, &claim.uid)
+    let event = context
+        .news(
+            WorkloadKind::PersistentVolumeClaim.group_kind(),
+            &claim.key,
+            &claim.uid,
+        )
         .into_iter()
         .rfind(|event| {
             (event.reason == "FailedBinding" && event.message.contains("no storage class is set"))
@@ -42,21 +46,21 @@ fn judge(scene: &RuleContext<'_>, claim: &Claim) -> Option<TerminalFailure> {
                     && event.message.contains("not found"))
         })?;
     let (classes, volumes) = (
-        scene.baseline.facts.classes.as_ref()?,
-        scene.baseline.facts.volumes.as_ref()?,
+        context.baseline.facts.classes.as_ref()?,
+        context.baseline.facts.volumes.as_ref()?,
     );
     let can_provision = match claim.class.as_deref() {
         None => classes.values().any(|default| *default),
         Some(class) => classes.contains_key(class),
     };
     let wanted = claim.class.as_deref().unwrap_or_default();
-    let here = format!("{}/{}", claim.place.0, claim.place.1);
+    let here = claim.key.to_string();
     let has_volume = volumes
         .iter()
         .any(|(class, meant)| class == wanted && meant.as_ref().is_none_or(|meant| *meant == here));
     (!can_provision && !has_volume).then(|| {
-        scene
+        context
             .failure(VOLUME.name, Cause::NoVolume)
-            .saying(format!("claim {}: {}", claim.place.1, event.message))
+            .saying(format!("claim {}: {}", claim.key.name, event.message))
     })
 }

@@ -3,6 +3,7 @@
 //! steps, each with the objects that came and what must be said then.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod group;
 mod order;
 mod pull;
 mod words;
@@ -15,20 +16,22 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::baseline::{Baseline, Node, WatchTarget};
-use super::model::{Change, Elapsed, Kind, ResourceKind};
+use super::baseline::{Baseline, Node};
+use super::model::{Change, Elapsed, ResourceKind};
 use super::rules::RULES;
+use super::target::WatchTarget;
+use super::workload_ref::{NamespacedName, WorkloadKind};
 use super::{ReleaseCache, Status, explain_timeout, judge, progress};
-use crate::manifest::quantity;
+use crate::manifest::{ObjectRef, quantity};
 
 #[derive(Deserialize)]
 struct Recording {
     about: String,
-    targets: Vec<Wanted>,
+    targets: Vec<RecordedTarget>,
     #[serde(default)]
     promised: Vec<String>,
     #[serde(default)]
-    facts: Given,
+    facts: RecordedFacts,
     before: Vec<Value>,
     steps: Vec<Step>,
     /// Of a recording of the real thing: which workload it is about, and how it
@@ -39,7 +42,7 @@ struct Recording {
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+struct RecordedTarget {
     kind: String,
     name: String,
     changed: bool,
@@ -47,7 +50,7 @@ struct Wanted {
 }
 
 #[derive(Default, Deserialize)]
-struct Given {
+struct RecordedFacts {
     nodes: Option<Vec<BTreeMap<String, String>>>,
     classes: Option<BTreeMap<String, bool>>,
     volumes: Option<Vec<(String, Option<String>)>>,
@@ -131,6 +134,21 @@ fn change(object: &Value) -> Change {
     }
 }
 
+/// An object of one of the kinds that are waited for.
+fn object(namespace: &str, kind: &str, name: &str) -> ObjectRef {
+    let api_version = match kind {
+        "Job" => "batch/v1",
+        "Pod" | "PersistentVolumeClaim" => "v1",
+        _ => "apps/v1",
+    };
+    ObjectRef {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: name.to_owned(),
+    }
+}
+
 fn namespace(recording: &Recording) -> String {
     let mut objects = recording
         .before
@@ -142,20 +160,25 @@ fn namespace(recording: &Recording) -> String {
         .to_owned()
 }
 
-fn world_of(recording: &Recording) -> (ReleaseCache, Baseline) {
+fn replayed(recording: &Recording) -> (ReleaseCache, Baseline) {
     let namespace = namespace(recording);
     let targets: Vec<WatchTarget> = recording
         .targets
         .iter()
         .map(|one| {
-            WatchTarget::new(&namespace, &one.kind, &one.name, one.changed, one.hook).unwrap()
+            WatchTarget::new(
+                &object(&namespace, &one.kind, &one.name),
+                one.changed,
+                one.hook,
+            )
+            .unwrap()
         })
         .collect();
-    let mut world = ReleaseCache::of(&targets);
+    let mut cache = ReleaseCache::of(&targets);
     for object in &recording.before {
-        world.apply(change(object), Elapsed::default());
+        cache.apply(change(object), Elapsed::default());
     }
-    let mut baseline = Baseline::of(&world, Duration::from_secs(300));
+    let mut baseline = Baseline::of(&cache, Duration::from_secs(300));
     baseline.promised.extend(recording.promised.iter().cloned());
     baseline.facts.nodes = recording.facts.nodes.as_ref().map(|nodes| {
         nodes
@@ -171,15 +194,15 @@ fn world_of(recording: &Recording) -> (ReleaseCache, Baseline) {
     });
     baseline.facts.classes.clone_from(&recording.facts.classes);
     baseline.facts.volumes.clone_from(&recording.facts.volumes);
-    (world, baseline)
+    (cache, baseline)
 }
 
-fn word(standing: &Status) -> &str {
-    match standing {
+fn word(status: &Status) -> &str {
+    match status {
         Status::Ready => "ready",
         Status::Exempt(_) => "exempt",
         Status::Waiting(_) => "waiting",
-        Status::Doomed(failure) => failure.cause.word(),
+        Status::Failed(failure) => failure.cause.word(),
     }
 }
 
@@ -188,45 +211,43 @@ fn recordings_are_judged_as_they_say() {
     let mut wrong = Vec::new();
     for (name, recording) in read() {
         let namespace = namespace(&recording);
-        let (mut world, baseline) = world_of(&recording);
+        let (mut cache, baseline) = replayed(&recording);
         for step in &recording.steps {
             let now = Elapsed(Duration::from_secs_f64(step.at));
             for object in &step.objects {
-                world.apply(change(object), now);
+                cache.apply(change(object), now);
             }
             for gone in &step.gone {
-                let what = if gone["kind"] == "Pod" {
-                    ResourceKind::Pod
-                } else {
-                    ResourceKind::Workload(gone["kind"].parse::<Kind>().unwrap())
+                let gone = object(&namespace, &gone["kind"], &gone["name"]);
+                let resource = match WorkloadKind::of(&gone).unwrap() {
+                    WorkloadKind::Pod => ResourceKind::Pod,
+                    kind => ResourceKind::Workload(kind),
                 };
-                world.apply(
-                    Change::Gone(what, (namespace.clone(), gone["name"].clone())),
-                    now,
-                );
+                let name = NamespacedName::new(&namespace, gone.name);
+                cache.apply(Change::Gone(resource, name), now);
             }
-            let verdicts = judge(&world, &baseline, now);
+            let verdicts = judge(&cache, &baseline, now);
             for (workload, expected) in &step.expect {
                 let verdict = verdicts
                     .iter()
                     .find(|verdict| verdict.workload.name == *workload)
                     .unwrap();
-                if word(&verdict.standing) != expected {
+                if word(&verdict.status) != expected {
                     wrong.push(format!(
                         "{name} ({}), at {} s, {}: {workload} must be {expected}, is {:?}",
-                        recording.about, step.at, step.about, verdict.standing
+                        recording.about, step.at, step.about, verdict.status
                     ));
                 }
             }
             if let (Some(main), Some(last)) = (&recording.main, &recording.last) {
                 for verdict in verdicts {
-                    let undoomed = !matches!(verdict.standing, Status::Doomed(_));
+                    let has_not_failed = !matches!(verdict.status, Status::Failed(_));
                     let is_main = verdict.workload.name == *main;
-                    let expected = is_main && word(&verdict.standing) == last;
-                    if !(undoomed || expected) {
+                    let expected = is_main && word(&verdict.status) == last;
+                    if !(has_not_failed || expected) {
                         wrong.push(format!(
                             "{name} ({}), at {} s: {} may end as {last}, is {:?}",
-                            recording.about, step.at, verdict.workload, verdict.standing
+                            recording.about, step.at, verdict.workload, verdict.status
                         ));
                     }
                 }
@@ -236,7 +257,7 @@ fn recordings_are_judged_as_they_say() {
             (&recording.main, &recording.last, recording.steps.last())
         {
             let verdicts = judge(
-                &world,
+                &cache,
                 &baseline,
                 Elapsed(Duration::from_secs_f64(end.at + 3.0)),
             );
@@ -244,11 +265,11 @@ fn recordings_are_judged_as_they_say() {
                 .into_iter()
                 .find(|verdict| verdict.workload.name == *main)
                 .unwrap();
-            let undoomed = !matches!(verdict.standing, Status::Doomed(_));
-            if word(&verdict.standing) != last && !(last == "undoomed" && undoomed) {
+            let has_not_failed = !matches!(verdict.status, Status::Failed(_));
+            if word(&verdict.status) != last && !(last == "not-failed" && has_not_failed) {
                 wrong.push(format!(
                     "{name} ({}): {main} must end as {last}, is {:?}",
-                    recording.about, verdict.standing
+                    recording.about, verdict.status
                 ));
             }
         }
@@ -257,28 +278,28 @@ fn recordings_are_judged_as_they_say() {
 }
 
 #[test]
-fn every_rule_dooms_somewhere() {
+fn every_rule_finds_a_failure_somewhere() {
     let mut seen: Vec<&str> = Vec::new();
     for (_, recording) in read() {
-        let (mut world, baseline) = world_of(&recording);
+        let (mut cache, baseline) = replayed(&recording);
         for step in &recording.steps {
             let now = Elapsed(Duration::from_secs_f64(step.at));
             for object in &step.objects {
-                world.apply(change(object), now);
+                cache.apply(change(object), now);
             }
             seen.extend(
-                judge(&world, &baseline, now)
+                judge(&cache, &baseline, now)
                     .into_iter()
-                    .filter_map(|verdict| match verdict.standing {
-                        Status::Doomed(failure) => Some(failure.rule),
+                    .filter_map(|verdict| match verdict.status {
+                        Status::Failed(failure) => Some(failure.rule),
                         _ => None,
                     }),
             );
             // Neither may fail on anything, and neither may let a control character through.
-            let lines = progress(&world)
+            let lines = progress(&cache)
                 .iter()
                 .map(|(_, line)| line.to_string())
-                .chain(explain_timeout(&world))
+                .chain(explain_timeout(&cache))
                 .collect::<Vec<_>>();
             assert!(
                 lines.iter().all(|line| !line.chars().any(char::is_control)),

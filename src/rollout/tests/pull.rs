@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::words::{container, deployment, event, pod, replica_set, world};
+use super::words::{cache, container, deployment, event, pod, replica_set};
 use super::{change, word};
 use crate::rollout::baseline::Baseline;
 use crate::rollout::judge;
@@ -59,32 +59,32 @@ fn a_pull_secret_may_come_a_moment_late() {
         // The next try had it, and its answer is not in the pod's status yet.
         (vec![without(), failed(1), not_found()], true, 14, "waiting"),
     ] {
-        let mut world = world(&[]);
-        let mut baseline = Baseline::of(&world, Duration::from_secs(300));
+        let mut cache = cache(&[]);
+        let mut baseline = Baseline::of(&cache, Duration::from_secs(300));
         if present {
             baseline.facts.present.insert("Secret/ghcr".to_owned());
         }
         let now = Elapsed(Duration::from_secs(at));
         let objects = [deployment(1, 0), replica_set(), denied()];
         for object in objects.iter().chain(&events) {
-            world.apply(change(object), now);
+            cache.apply(change(object), now);
         }
-        let standing = &judge(&world, &baseline, now)[0].standing;
-        assert_eq!(word(standing), expected, "{events:#?}");
+        let status = &judge(&cache, &baseline, now)[0].status;
+        assert_eq!(word(status), expected, "{events:#?}");
     }
 }
 
 #[test]
 fn a_denial_counts_at_once_where_events_may_not_be_seen() {
-    let mut world = world(&[]);
-    world.mark_unwatchable(ResourceKind::Event, "shop".to_owned());
-    let baseline = Baseline::of(&world, Duration::from_secs(300));
+    let mut cache = cache(&[]);
+    cache.mark_unwatchable(ResourceKind::Event, "shop".to_owned());
+    let baseline = Baseline::of(&cache, Duration::from_secs(300));
     let now = Elapsed(Duration::from_secs(3));
     for object in &[deployment(1, 0), replica_set(), denied()] {
-        world.apply(change(object), now);
+        cache.apply(change(object), now);
     }
     assert_eq!(
-        word(&judge(&world, &baseline, now)[0].standing),
+        word(&judge(&cache, &baseline, now)[0].status),
         "image-denied"
     );
 }
@@ -96,13 +96,13 @@ fn a_longer_tag_is_another_image() {
     other["message"] = json!(format!(
         "Failed to pull image \"{IMAGE}0\": 401 Unauthorized"
     ));
-    let mut world = world(&[]);
-    let mut baseline = Baseline::of(&world, Duration::from_secs(300));
+    let mut cache = cache(&[]);
+    let mut baseline = Baseline::of(&cache, Duration::from_secs(300));
     baseline.facts.present.insert("Secret/ghcr".to_owned());
     let now = Elapsed(Duration::from_secs(3));
     let objects = [deployment(1, 0), replica_set(), denied()];
     for object in objects.iter().chain(&[without(), failed(1), other]) {
-        world.apply(change(object), now);
+        cache.apply(change(object), now);
     }
-    assert_eq!(word(&judge(&world, &baseline, now)[0].standing), "waiting");
+    assert_eq!(word(&judge(&cache, &baseline, now)[0].status), "waiting");
 }

@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::change;
+use super::{change, object};
 use crate::event::{Unit, WorkloadProgress};
-use crate::rollout::baseline::{Baseline, WatchTarget};
+use crate::rollout::baseline::Baseline;
 use crate::rollout::cache::ReleaseCache;
 use crate::rollout::cause::{Cause, TerminalFailure};
-use crate::rollout::model::{Change, Elapsed, Kind, ResourceKind};
+use crate::rollout::model::{Change, Elapsed, ResourceKind};
 use crate::rollout::progress::{ReportedProgress, progress};
 use crate::rollout::rules::RULES;
+use crate::rollout::target::WatchTarget;
+use crate::rollout::workload_ref::{NamespacedName, WorkloadKind};
 use crate::rollout::{explain_timeout, judge, most_telling};
 
 pub(super) fn target(kind: &str, name: &str, hook: bool) -> WatchTarget {
-    WatchTarget::new("shop", kind, name, true, hook).unwrap()
+    WatchTarget::new(&object("shop", kind, name), true, hook).unwrap()
 }
 
 pub(super) fn deployment(wanted: i32, ready: i32) -> Value {
@@ -45,20 +47,20 @@ pub(super) fn container(ready: bool, state: &Value) -> Value {
 
 pub(super) fn event(name: &str, reason: &str, message: &str, count: i32) -> Value {
     json!({"kind": "Event", "metadata": {"namespace": "shop", "name": "e", "uid": format!("{name}{reason}")},
-        "involvedObject": {"kind": "Pod", "name": name, "namespace": "shop", "uid": name, "fieldPath": "spec.containers{api}"},
+        "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": name, "namespace": "shop", "uid": name, "fieldPath": "spec.containers{api}"},
         "reason": reason, "message": message, "count": count})
 }
 
-pub(super) fn world(objects: &[Value]) -> ReleaseCache {
-    let mut world = ReleaseCache::of(&[target("Deployment", "api", false)]);
+pub(super) fn cache(objects: &[Value]) -> ReleaseCache {
+    let mut cache = ReleaseCache::of(&[target("Deployment", "api", false)]);
     for object in objects {
-        world.apply(change(object), Elapsed::default());
+        cache.apply(change(object), Elapsed::default());
     }
-    world
+    cache
 }
 
-fn lines(world: &ReleaseCache) -> Vec<String> {
-    progress(world)
+fn lines(cache: &ReleaseCache) -> Vec<String> {
+    progress(cache)
         .iter()
         .map(|(_, line)| line.to_string())
         .collect()
@@ -73,11 +75,11 @@ fn a_run_of_a_job_that_ended_well_does_not_start_again() {
         let mut pod = pod("migrate-a", false, &container(false, &ended));
         pod["metadata"]["ownerReferences"][0] = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "migrate", "uid": "j", "controller": true});
         pod["spec"]["restartPolicy"] = json!(policy);
-        let mut world = ReleaseCache::of(&[target("Job", "migrate", true)]);
+        let mut cache = ReleaseCache::of(&[target("Job", "migrate", true)]);
         for object in [&job, &pod] {
-            world.apply(change(object), Elapsed::default());
+            cache.apply(change(object), Elapsed::default());
         }
-        lines(&world)
+        lines(&cache)
     };
     assert_eq!(
         run("Never"),
@@ -132,14 +134,14 @@ fn progress_says_what_is_waited_for() {
     ] {
         let mut objects = vec![deployment(2, 1), replica_set(), ready.clone(), other];
         objects.extend(events);
-        assert_eq!(lines(&world(&objects)), [line]);
+        assert_eq!(lines(&cache(&objects)), [line]);
     }
     assert_eq!(
-        lines(&world(&[deployment(1, 1), replica_set(), ready])),
+        lines(&cache(&[deployment(1, 1), replica_set(), ready])),
         ["api 1/1 ready"]
     );
     assert!(
-        lines(&world(&[])).is_empty(),
+        lines(&cache(&[])).is_empty(),
         "what is not applied yet has no line"
     );
 }
@@ -201,7 +203,7 @@ fn the_end_of_time_names_the_probe_and_its_last_answer() {
         ),
     ];
     assert_eq!(
-        explain_timeout(&world(&objects)),
+        explain_timeout(&cache(&objects)),
         [
             "Deployment api waits for 1 of 1 pods to be available",
             "  container api of api-1-b runs and is not ready: its readiness probe (GET :8080/ready) last said: Readiness probe failed: HTTP probe failed with statuscode: 503",
@@ -217,7 +219,7 @@ fn a_headline_is_one_safe_line() {
         cause: Cause::ImageNotFound,
         workload: id,
         hook: false,
-        pod: Some(("shop".to_owned(), "api-7d".to_owned())),
+        pod: Some(NamespacedName::new("shop", "api-7d")),
         container: Some("api".to_owned()),
         image: Some("ghcr.io/acme/shop/api:abc\n::error::".to_owned()),
         said: vec!["a\u{1b}b".to_owned()],
@@ -232,81 +234,81 @@ fn a_headline_is_one_safe_line() {
 #[test]
 fn a_new_list_drops_what_is_gone_but_a_hooks_pod() {
     let hook = target("Job", "migrate", true);
-    let mut world = ReleaseCache::of(&[target("Deployment", "api", false), hook]);
+    let mut cache = ReleaseCache::of(&[target("Deployment", "api", false), hook]);
     let job_pod = json!({"kind": "Pod", "metadata": {"namespace": "shop", "name": "migrate-x", "uid": "m",
         "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "migrate", "uid": "j", "controller": true}]}, "spec": {"containers": []}});
     let stranger = json!({"kind": "Pod", "metadata": {"namespace": "shop", "name": "api-gateway-1-x", "uid": "s",
         "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "api-gateway-1", "uid": "t", "controller": true}]}, "spec": {"containers": []}});
     let own = pod("api-1-a", false, &container(false, &json!({"running": {}})));
     for (object, what) in [(&job_pod, ResourceKind::JobPod), (&own, ResourceKind::Pod)] {
-        assert_eq!(world.apply(change(object), Elapsed::default()), Some(what));
+        assert_eq!(cache.apply(change(object), Elapsed::default()), Some(what));
     }
     assert_eq!(
-        world.apply(change(&own), Elapsed::default()),
+        cache.apply(change(&own), Elapsed::default()),
         None,
         "nothing changed"
     );
     assert_eq!(
-        world.apply(change(&stranger), Elapsed::default()),
+        cache.apply(change(&stranger), Elapsed::default()),
         None,
         "not of the release"
     );
     let later = Elapsed(Duration::from_secs(5));
     assert_eq!(
-        world.apply(
+        cache.apply(
             Change::Listed(ResourceKind::Pod, "elsewhere".to_owned(), BTreeSet::new()),
             later
         ),
         None
     );
     assert_eq!(
-        world.apply(
+        cache.apply(
             Change::Listed(ResourceKind::Pod, "shop".to_owned(), BTreeSet::new()),
             later
         ),
         Some(ResourceKind::Pod)
     );
     assert_eq!(
-        world.apply(
+        cache.apply(
             Change::Listed(ResourceKind::JobPod, "shop".to_owned(), BTreeSet::new()),
             later
         ),
         Some(ResourceKind::JobPod)
     );
-    let left: Vec<&str> = world.pods.keys().map(|place| place.1.as_str()).collect();
+    let left: Vec<&str> = cache.pods.keys().map(|key| key.name.as_str()).collect();
     assert_eq!(left, ["migrate-x"]);
-    assert_eq!(world.last_pod_removed, Some(later));
+    assert_eq!(cache.last_pod_removed, Some(later));
 }
 
 #[test]
 fn a_failed_hook_is_known_when_helm_has_deleted_it() {
-    let mut world = ReleaseCache::of(&[target("Job", "migrate", true)]);
-    let baseline = Baseline::of(&world, Duration::from_secs(300));
+    let mut cache = ReleaseCache::of(&[target("Job", "migrate", true)]);
+    let baseline = Baseline::of(&cache, Duration::from_secs(300));
     let job = json!({"kind": "Job", "metadata": {"namespace": "shop", "name": "migrate", "uid": "j"}, "spec": {"template": {}},
         "status": {"conditions": [{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]}});
-    let place = ("shop".to_owned(), "migrate".to_owned());
-    world.apply(change(&job), Elapsed::default());
-    world.apply(
-        Change::Gone(ResourceKind::Workload(Kind::Job), place),
+    let key = NamespacedName::new("shop", "migrate");
+    cache.apply(change(&job), Elapsed::default());
+    cache.apply(
+        Change::Gone(ResourceKind::Workload(WorkloadKind::Job), key),
         Elapsed::default(),
     );
-    let failure = most_telling(judge(&world, &baseline, Elapsed::default())).unwrap();
+    let failure = most_telling(judge(&cache, &baseline, Elapsed::default())).unwrap();
     assert_eq!(failure.cause, Cause::JobFailed);
 }
 
 #[test]
-fn the_root_of_several_dooms_is_told() {
+fn the_root_of_several_failures_is_told() {
     let waiting = |reason: &str, message: &str| {
         container(
             false,
             &json!({"waiting": {"reason": reason, "message": message}}),
         )
     };
-    let mut world = ReleaseCache::of(&[
+    let mut cache = ReleaseCache::of(&[
         target("Deployment", "api", false),
         target("Job", "migrate", true),
     ]);
-    let baseline = Baseline::of(&world, Duration::from_secs(300));
+    let baseline = Baseline::of(&cache, Duration::from_secs(300));
     let job = json!({"kind": "Job", "metadata": {"namespace": "shop", "name": "migrate", "uid": "j"}, "spec": {"template": {}},
         "status": {"conditions": [{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]}});
     let objects = [
@@ -316,9 +318,9 @@ fn the_root_of_several_dooms_is_told() {
         job,
     ];
     for object in &objects {
-        world.apply(change(object), Elapsed::default());
+        cache.apply(change(object), Elapsed::default());
     }
-    let failure = most_telling(judge(&world, &baseline, Elapsed::default())).unwrap();
+    let failure = most_telling(judge(&cache, &baseline, Elapsed::default())).unwrap();
     assert_eq!(
         failure.headline(),
         "hook migrate: the Job failed: Job has reached the specified backoff limit"
