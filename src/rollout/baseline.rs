@@ -16,14 +16,11 @@ use crate::manifest::{ObjectRef, is_kubernetes_group};
 
 /// A workload as it was before helm started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkloadBaseline {
-    /// The object's uid.
+pub(super) struct WorkloadBaseline {
     pub uid: String,
-    /// Its generation.
     pub generation: i64,
     /// Which of its pods were current.
     pub revision: Option<String>,
-    /// Whether it was ready.
     pub ready: bool,
     /// Whether it had failed: a Job, or a Deployment past its deadline.
     pub failed: bool,
@@ -84,7 +81,6 @@ impl Baseline {
 /// A node, as far as pods ask for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
-    /// Its name.
     pub name: String,
     /// What pods can have of it.
     pub allocatable: Amounts,
@@ -97,7 +93,6 @@ pub struct Node {
 /// asked for, and no rule finds a failure by it.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterFacts {
-    /// All nodes.
     pub nodes: Option<Vec<Node>>,
     /// Storage classes and whether each is the default.
     pub classes: Option<BTreeMap<String, bool>>,

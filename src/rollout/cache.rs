@@ -12,12 +12,12 @@ use super::target::WatchTarget;
 use super::workload_ref::{GroupKind, NamespacedName, WorkloadKind, WorkloadRef};
 
 /// How many events are kept of one object, and of how many objects.
-const EVENTS: usize = 30;
-const EVENTFUL: usize = 10_000;
+const EVENTS_PER_OBJECT: usize = 30;
+const OBJECTS_WITH_EVENTS: usize = 10_000;
 
 /// Generated names keep this much of what they are made from
 /// (`maxGeneratedNameLength` of `k8s.io/apiserver/pkg/storage/names`).
-const GENERATED: usize = 58;
+const GENERATED_PREFIX: usize = 58;
 
 /// The objects of one release as last seen.
 #[derive(Clone, Debug, Default)]
@@ -61,8 +61,8 @@ impl ReleaseCache {
         self.unwatchable.insert((namespace, resource));
     }
 
-    /// Whether nothing can be said of a target, since it may not be watched.
-    pub fn is_unseen(&self, target: &WatchTarget) -> bool {
+    /// Whether nothing can be said of a target, since it cannot be watched.
+    pub fn is_unwatchable(&self, target: &WatchTarget) -> bool {
         let resource = match target.id.kind {
             WorkloadKind::Pod => ResourceKind::Pod,
             WorkloadKind::PersistentVolumeClaim => ResourceKind::Claim,
@@ -72,14 +72,14 @@ impl ReleaseCache {
             .contains(&(target.id.namespace.clone(), resource))
     }
 
-    /// Whether events of a namespace are told.
+    /// Whether events of a namespace can be watched.
     pub fn sees_events(&self, namespace: &str) -> bool {
         !self
             .unwatchable
             .contains(&(namespace.to_owned(), ResourceKind::Event))
     }
 
-    /// Takes in what a watch has told; says what sort of object of the release
+    /// Takes in what a watch brought; gives the sort of object of the release that
     /// changed by it, if any did.
     pub fn apply(&mut self, change: Change, now: Elapsed) -> Option<ResourceKind> {
         let changed = self.take_in(change, now);
@@ -168,7 +168,7 @@ impl ReleaseCache {
 
     /// All pods of a workload, old and current.
     pub fn pods_of(&self, id: &WorkloadRef) -> Vec<&Pod> {
-        let start = id.name.get(..GENERATED).unwrap_or(&id.name);
+        let start = id.name.get(..GENERATED_PREFIX).unwrap_or(&id.name);
         let first = NamespacedName::new(&id.namespace, start);
         let near = self
             .pods
@@ -328,7 +328,7 @@ impl ReleaseCache {
     fn note(&mut self, event: KubeEvent) -> bool {
         let object = &event.object;
         let key = NamespacedName::new(object.namespace.clone().unwrap_or_default(), &object.name);
-        if self.events.len() >= EVENTFUL && !self.events.contains_key(&key) {
+        if self.events.len() >= OBJECTS_WITH_EVENTS && !self.events.contains_key(&key) {
             return false;
         }
         let known = self.events.entry(key).or_default();
@@ -345,7 +345,7 @@ impl ReleaseCache {
             Some(same) => *same = event,
             None => known.push(event),
         }
-        if known.len() > EVENTS
+        if known.len() > EVENTS_PER_OBJECT
             && let Some(oldest) = known
                 .iter()
                 .enumerate()
@@ -381,8 +381,8 @@ fn workload_of(pod: &Pod) -> Option<WorkloadRef> {
 
 /// Whether a name may have been made from a workload's.
 fn made_from(name: &str, workload: &str) -> bool {
-    match workload.get(..GENERATED) {
-        Some(cut) if workload.len() > GENERATED => name.starts_with(cut),
+    match workload.get(..GENERATED_PREFIX) {
+        Some(cut) if workload.len() > GENERATED_PREFIX => name.starts_with(cut),
         _ => name
             .strip_prefix(workload)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),

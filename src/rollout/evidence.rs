@@ -1,4 +1,4 @@
-//! What is lost when things are undone, gathered before: how the pods stand, what was
+//! What is lost when things are undone, gathered before: the state of the pods, what was
 //! said of them, and the ends of their logs.
 //!
 //! Bounded in time and size. Everything in it is escaped. Logs may hold secrets:
@@ -26,7 +26,7 @@ const EVENTS: usize = 8;
 /// What stood there before anything was undone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// How the pods stand and what was said of them, one safe line each.
+    /// The state of the pods and what was said of them, one safe line each.
     pub lines: Vec<String>,
     /// The ends of logs, escaped.
     pub logs: Vec<Log>,
@@ -69,7 +69,7 @@ pub async fn gather(
 ) -> Evidence {
     let pods = failure
         .as_deref()
-        .map_or_else(|| unready(cache), |failure| pods_of(cache, failure));
+        .map_or_else(|| unready(cache), |failure| pods_of_failure(cache, failure));
     let mut lines: Vec<String> = failure
         .as_deref()
         .map(TerminalFailure::lines)
@@ -119,7 +119,7 @@ fn refine(failure: &mut TerminalFailure, logs: &[Log]) {
     }
 }
 
-fn pods_of<'a>(cache: &'a ReleaseCache, failure: &TerminalFailure) -> Vec<&'a Pod> {
+fn pods_of_failure<'a>(cache: &'a ReleaseCache, failure: &TerminalFailure) -> Vec<&'a Pod> {
     let mut pods = cache.pods_of(&failure.workload);
     if let Some(workload) = cache.workload(&failure.workload) {
         pods.retain(|pod| cache.is_current(workload, pod));
@@ -200,7 +200,7 @@ async fn of_container(
     }
 }
 
-/// How a pod stands: a line for it and for each of its containers, then its events.
+/// The state of a pod: a line for it and for each of its containers, then its events.
 fn of_pod(cache: &ReleaseCache, pod: &Pod) -> Vec<String> {
     let name = text::line(&pod.key.name, text::VALUE);
     let node = pod

@@ -1,7 +1,7 @@
 //! What is said of a rollout whose time is up.
 //!
-//! Pure. Nothing is judged here: a workload that cannot come right is a rule's
-//! matter, and was told long before.
+//! Pure. Nothing is judged here: what cannot come right by waiting is found by a rule,
+//! long before.
 
 use super::cache::ReleaseCache;
 use super::model::{Pod, Role, State};
@@ -24,7 +24,7 @@ pub fn explain_timeout(cache: &ReleaseCache) -> Vec<String> {
         let Readiness::Missing(what) = readiness::of_target(cache, target) else {
             continue;
         };
-        if cache.is_unseen(target) {
+        if cache.is_unwatchable(target) {
             continue;
         }
         lines.push(format!(

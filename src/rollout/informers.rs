@@ -1,8 +1,8 @@
-//! The raw watches: one for each kind and namespace, turned into changes.
+//! Informers: one for each kind and namespace, which turns a watch into changes.
 //!
 //! Each lists once and then watches. After a break (a time-out, a restarted
-//! apiserver) it goes on from where it was, after 410 Gone it lists anew; what may
-//! not be watched ends with a reason. Objects are cut down here, at arrival.
+//! API server) it goes on from where it was, after 410 Gone it lists anew; what the user
+//! is not allowed to watch ends with a reason. Objects are cut down here, at arrival.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -39,37 +39,37 @@ pub(super) enum InformerEvent {
     Change(Change),
     /// The first list is in, or a new one after a break.
     Listed,
-    /// It may not be watched, and why.
+    /// The API server refuses the watch, and why.
     Unwatchable(ResourceKind, String, String),
 }
 
 /// How long a broken watch waits before it is taken up again: at most two seconds,
-/// since an apiserver that comes back brings the news that everybody waits for.
+/// since an API server that comes back brings the changes that helm waits for, too.
 #[derive(Debug)]
-struct Pause(Duration);
+struct WatchBackoff(Duration);
 
-impl Pause {
+impl WatchBackoff {
     const FIRST: Duration = Duration::from_millis(250);
     const LONGEST: Duration = Duration::from_secs(2);
 }
 
-impl Default for Pause {
+impl Default for WatchBackoff {
     fn default() -> Self {
         Self(Self::FIRST)
     }
 }
 
-impl Iterator for Pause {
+impl Iterator for WatchBackoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let pause = self.0;
-        self.0 = (pause * 2).min(Self::LONGEST);
-        Some(pause)
+        let wait = self.0;
+        self.0 = (wait * 2).min(Self::LONGEST);
+        Some(wait)
     }
 }
 
-impl Backoff for Pause {
+impl Backoff for WatchBackoff {
     fn reset(&mut self) {
         *self = Self::default();
     }
@@ -101,7 +101,7 @@ pub(super) fn wanted(targets: &[WatchTarget]) -> BTreeMap<String, BTreeSet<Resou
     wanted
 }
 
-/// Starts the watch of a informer.
+/// Starts an informer.
 pub(super) fn spawn(watches: &mut JoinSet<()>, informer: Informer, streaming: bool) {
     match informer.resource {
         ResourceKind::Workload(WorkloadKind::Deployment) => {
@@ -121,7 +121,7 @@ pub(super) fn spawn(watches: &mut JoinSet<()>, informer: Informer, streaming: bo
     };
 }
 
-/// Where one kind is watched, and who is told.
+/// The list and watch of one kind in one namespace.
 pub(super) struct Informer {
     pub(super) client: Client,
     pub(super) namespace: String,
@@ -132,8 +132,8 @@ pub(super) struct Informer {
 }
 
 impl Informer {
-    /// Watches for as long as somebody listens. A server that cannot stream the list
-    /// after all (switched off, or an etcd that is too old) is asked for it.
+    /// Watches for as long as the receiver is there. A server that cannot stream the
+    /// list after all (switched off, or an etcd that is too old) is asked for pages.
     async fn watch<K: Watched<Scope = NamespaceResourceScope> + 'static>(self, streaming: bool) {
         if streaming
             && self
@@ -146,7 +146,7 @@ impl Informer {
         let _ = self.run::<K>(Config::default().page_size(PAGE)).await;
     }
 
-    /// Watches until nobody listens or it may not be watched, then breaks. Goes on
+    /// Watches until the receiver is gone or the server refuses, then breaks. Continues
     /// where a streamed list did not come.
     async fn run<K: Watched<Scope = NamespaceResourceScope> + 'static>(
         &self,
@@ -159,11 +159,11 @@ impl Informer {
         let mut listed = config.initial_list_strategy == InitialListStrategy::ListWatch;
         let api: Api<Trimmed<K>> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut stream = watcher::watcher(api, config)
-            .backoff(Pause::default())
+            .backoff(WatchBackoff::default())
             .boxed();
         let mut names = BTreeSet::new();
-        while let Some(told) = stream.next().await {
-            match told {
+        while let Some(event) = stream.next().await {
+            match event {
                 Ok(WatchEvent::Init) => names.clear(),
                 Ok(WatchEvent::InitApply(object)) => {
                     names.insert(object.name_any());
@@ -217,8 +217,8 @@ impl Informer {
         change.map(InformerEvent::Change)
     }
 
-    async fn tell(&self, news: impl IntoIterator<Item = InformerEvent>) -> ControlFlow<()> {
-        for one in news {
+    async fn tell(&self, events: impl IntoIterator<Item = InformerEvent>) -> ControlFlow<()> {
+        for one in events {
             if self.sender.send(one).await.is_err() {
                 return ControlFlow::Break(());
             }
@@ -227,7 +227,7 @@ impl Informer {
     }
 }
 
-/// The HTTP status by which the apiserver refused.
+/// The HTTP status by which the API server refused.
 fn status(error: &Error) -> Option<u16> {
     match error {
         Error::InitialListFailed(kube::Error::Api(status))
@@ -238,7 +238,7 @@ fn status(error: &Error) -> Option<u16> {
     }
 }
 
-/// Whether a server of this version (`v1.34.4+k3s1`) may stream a list.
+/// Whether a server of this version (`v1.34.4+k3s1`) can stream a list.
 pub(super) fn can_stream(version: &str) -> bool {
     let minor = version.split('.').nth(1).unwrap_or_default();
     let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();

@@ -1,57 +1,61 @@
 //! The rollout: what the release's objects do while helm works, and whether
 //! they can still come right.
 //!
-//! `model` keeps what was last seen, `verdict` judges it with the `rules`,
-//! `progress` and `explain` put it into words: these are pure. `observe` holds the
-//! watches, `confirm` asks once more before a verdict that rests on something
-//! missing, `evidence` gathers what is lost when things are undone.
+//! | step | modules |
+//! |---|---|
+//! | watch: one informer for each kind and namespace, with the narrowest selector; objects are trimmed while they are read | `informers`, `selectors`, `trimmed`, `convert` |
+//! | keep: the release's objects as last seen, by group, kind and name; what was before helm | `cache`, `model`, `workload_ref`, `target`, `baseline` |
+//! | judge (pure): is a workload Ready, and if not, does a rule say that waiting is in vain? | `readiness`, `rules`, `verdict`, `cause` |
+//! | ask once more before a verdict that rests on something missing | `recheck` |
+//! | tell: what is waited for, what stood in the way when time was up | `progress`, `explain` |
+//! | gather what is lost when things are undone | `evidence`, `logs` |
 //!
-//! How it is used, around one run of helm:
+//! `watcher` runs all of it; modules import from the steps above their own, never
+//! both ways. How it is used, around one run of helm:
 //!
-//! 1. [`RolloutWatcher::start`] right before helm, with a [`WatchTarget`] for each rendered object
-//!    of a kind that is waited for (hooks too, tests not) and what is [`RolloutContext`].
-//! 2. [`RolloutWatcher::doomed`] raced against helm's end; [`RolloutWatcher::last_look`] where helm
-//!    failed by itself, as it does at once when a hook fails.
-//! 3. [`gather`] before anything is undone, then [`TerminalFailure::error`]; where time is up,
-//!    [`explain_timeout`] says what stood in the way.
+//! 1. [`RolloutWatcher::start`] right before helm, with a [`WatchTarget`] for each rendered
+//!    object that is waited for (hooks too, tests not) and a [`RolloutContext`].
+//! 2. [`RolloutWatcher::stalled`] raced against helm's end; [`RolloutWatcher::last_look`]
+//!    where helm failed by itself, as it does at once when a hook fails.
+//! 3. [`gather`] before anything is undone, then [`TerminalFailure::error`]; where time is
+//!    up, [`explain_timeout`] says what stood in the way.
 //!
-//! Nothing here may change the cluster, poll it, or fail a deploy because it
-//! could not look: what cannot be watched is said once and then left to helm.
+//! Nothing here changes the cluster, polls it, or fails a deploy because it could not
+//! look: what cannot be watched is said once and then left to helm.
 
-pub mod baseline;
+mod baseline;
 mod cache;
-pub mod cause;
+mod cause;
 mod convert;
-pub mod evidence;
+mod evidence;
 mod explain;
 mod informers;
-pub mod logs;
-pub mod model;
-pub mod progress;
-pub mod readiness;
+mod logs;
+mod model;
+mod progress;
+mod readiness;
 mod recheck;
-pub mod rules;
+mod rules;
 mod runtime_messages;
 mod selectors;
 mod target;
 mod trimmed;
-pub mod verdict;
-pub mod watcher;
+mod verdict;
+mod watcher;
 mod workload_ref;
 
 #[cfg(test)]
 mod tests;
 
-pub use baseline::{Baseline, ClusterFacts, promises};
+pub use baseline::promises;
 pub use cache::ReleaseCache;
 pub use cause::{Cause, TerminalFailure};
 pub use evidence::{Evidence, gather};
 pub use explain::explain_timeout;
-pub use model::{Change, Elapsed};
-pub use progress::progress;
+pub use logs::{Log, Logs};
 pub use recheck::has_autoscaler;
+pub use rules::{RULES, Rule, RuleContext};
 pub use selectors::labels;
 pub use target::WatchTarget;
-pub use verdict::{Status, Verdict, judge, most_telling};
 pub use watcher::{RolloutContext, RolloutWatcher};
-pub use workload_ref::{GroupKind, NamespacedName, WorkloadKind, WorkloadRef};
+pub use workload_ref::{NamespacedName, WorkloadKind, WorkloadRef};

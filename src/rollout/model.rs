@@ -31,9 +31,7 @@ pub struct Condition {
     pub kind: String,
     /// Whether it holds; none for `Unknown`.
     pub holds: Option<bool>,
-    /// One word.
     pub reason: String,
-    /// A sentence.
     pub message: String,
 }
 
@@ -54,9 +52,7 @@ pub enum Strategy {
 /// A Deployment, `StatefulSet`, `DaemonSet` or Job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
-    /// Which one.
     pub id: WorkloadRef,
-    /// The object's uid.
     pub uid: String,
     /// The generation of its spec.
     pub generation: i64,
@@ -71,7 +67,6 @@ pub struct Workload {
     pub total: i32,
     /// How many of the current template it has (a Job: how many succeeded).
     pub updated: i32,
-    /// How many are ready.
     pub ready: i32,
     /// How many have been ready for long enough.
     pub available: i32,
@@ -79,11 +74,9 @@ pub struct Workload {
     pub settled: bool,
     /// Paused or suspended: nothing will happen.
     pub paused: bool,
-    /// How pods are replaced.
     pub strategy: Strategy,
     /// A `StatefulSet`'s pods below this ordinal stay as they are.
     pub partition: i32,
-    /// Its conditions.
     pub conditions: Vec<Condition>,
 }
 
@@ -99,13 +92,10 @@ impl Workload {
 /// A Deployment's `ReplicaSet`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplicaSet {
-    /// Where it is.
     pub key: NamespacedName,
-    /// The object's uid.
     pub uid: String,
-    /// Its Deployment's name.
+    /// Its Deployment, by name.
     pub owner: String,
-    /// Its Deployment's uid.
     pub owner_uid: String,
     /// `deployment.kubernetes.io/revision`
     pub revision: u64,
@@ -122,14 +112,12 @@ pub struct ReplicaSet {
 pub struct Owner {
     /// By name, in the pod's namespace.
     pub object: ObjectRef,
-    /// Its uid.
     pub uid: String,
 }
 
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terminated {
-    /// The exit code.
     pub code: i32,
     /// One word: `Error`, `OOMKilled`, `StartError`, …
     pub reason: String,
@@ -140,14 +128,11 @@ pub struct Terminated {
 /// What a container does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It does not run.
     Waiting {
         /// One word: `ImagePullBackOff`, …; may be empty.
         reason: String,
-        /// What the kubelet says.
         message: String,
     },
-    /// It runs.
     Running,
     /// It has ended.
     Terminated(Terminated),
@@ -167,13 +152,11 @@ pub enum Role {
 /// A container of a pod, its status joined with its spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerStatus {
-    /// Its name.
     pub name: String,
     /// The image its spec asks for.
     pub image: String,
     /// What sort it is.
     pub role: Role,
-    /// Whether it is ready.
     pub ready: bool,
     /// How often it was started again.
     pub restarts: u32,
@@ -185,12 +168,10 @@ pub struct ContainerStatus {
     pub probe: Option<String>,
 }
 
-/// A pod's phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PodPhase {
     /// Not all of it runs yet, or the phase is not known.
     Pending,
-    /// It runs.
     Running,
     /// All of it ended well.
     Succeeded,
@@ -209,22 +190,16 @@ pub enum PodPresence {
     Gone,
 }
 
-/// A pod.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pod {
-    /// Where it is.
     pub key: NamespacedName,
-    /// The object's uid.
     pub uid: String,
-    /// Who controls it.
     pub owner: Option<Owner>,
     /// `controller-revision-hash`
     pub revision: Option<String>,
     /// `pod-template-generation`
     pub template_generation: Option<String>,
-    /// The node it runs on.
     pub node: Option<String>,
-    /// Its phase.
     pub phase: PodPhase,
     /// Why it is in that phase: `Evicted`, …; may be empty.
     pub reason: String,
@@ -232,7 +207,6 @@ pub struct Pod {
     pub message: String,
     /// Whether it is there to stay.
     pub presence: PodPresence,
-    /// Whether it is ready.
     pub ready: bool,
     /// Whether ended containers are started again, whatever their exit code.
     pub restarts_always: bool,
@@ -244,7 +218,7 @@ pub struct Pod {
     pub default_container: Option<String>,
     /// The Secrets its images are pulled with.
     pub pull_secrets: Vec<String>,
-    /// The claims it mounts.
+    /// The claims it mounts, by name.
     pub claims: Vec<String>,
     /// What it asks of a node.
     pub requests: Amounts,
@@ -253,7 +227,6 @@ pub struct Pod {
 /// An Event on one of the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KubeEvent {
-    /// The event's own uid.
     pub uid: String,
     /// The object it is about, in the event's own namespace.
     pub object: ObjectRef,
@@ -261,7 +234,6 @@ pub struct KubeEvent {
     pub object_uid: String,
     /// One word: `FailedScheduling`, …
     pub reason: String,
-    /// A sentence.
     pub message: String,
     /// How often it was seen.
     pub count: u32,
@@ -269,22 +241,18 @@ pub struct KubeEvent {
     pub at: i64,
     /// Which part of the object: `spec.containers{api}`; may be empty.
     pub field: String,
-    /// When a watch told of it.
+    /// When a watch brought it.
     pub seen: Elapsed,
 }
 
-/// A `PersistentVolumeClaim`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Where it is.
     pub key: NamespacedName,
-    /// The object's uid.
     pub uid: String,
     /// Whether it has its volume.
     pub bound: bool,
     /// The class it names; empty means none at all, nothing means the default.
     pub class: Option<String>,
-    /// The volume it names.
     pub volume: Option<String>,
 }
 
@@ -293,15 +261,12 @@ pub struct Claim {
 pub enum ResourceKind {
     /// A workload other than a bare pod.
     Workload(WorkloadKind),
-    /// A `ReplicaSet`.
     ReplicaSet,
     /// A pod of its own, or of any workload but a Job.
     Pod,
     /// A Job's pod: its labels are of another kind, and it has a watch of its own.
     JobPod,
-    /// An Event.
     Event,
-    /// A claim.
     Claim,
 }
 
@@ -315,18 +280,13 @@ impl ResourceKind {
     }
 }
 
-/// Something a watch has told.
+/// What a watch brought.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A workload came or changed.
     Workload(Workload),
-    /// A `ReplicaSet` came or changed.
     ReplicaSet(ReplicaSet),
-    /// A pod came or changed.
     Pod(Box<Pod>),
-    /// An Event came or was counted up.
     Event(KubeEvent),
-    /// A claim came or changed.
     Claim(Claim),
     /// An object is gone.
     Gone(ResourceKind, NamespacedName),

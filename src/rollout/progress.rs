@@ -17,41 +17,39 @@ use crate::text;
 /// The longest reason shown in a line of progress, in characters.
 const REASON: usize = 160;
 
-/// What a workload waits for is told once it has lasted so long.
+/// What a workload waits for is reported once it has lasted so long.
 const LASTS: Duration = Duration::from_secs(3);
 
-/// Pods that become ready are not told more often, but for the last.
+/// Pods that become ready are not reported more often than this, but for the last.
 const RESTS: Duration = Duration::from_secs(2);
 
-/// What was told of each workload, so that only what matters is told: that it
+/// What was last reported of each workload, so that only what matters is: that it
 /// begins, that pods became ready, and what it waits for where that lasts.
 #[derive(Clone, Debug, Default)]
-pub struct ReportedProgress(BTreeMap<WorkloadRef, Reported>);
+pub(super) struct ReportedProgress(BTreeMap<WorkloadRef, Reported>);
 
-/// What was told of one workload.
+/// What was last reported of one workload.
 #[derive(Clone, Debug)]
 struct Reported {
-    /// As last told.
     line: WorkloadProgress,
     /// Whether it waits for nothing.
     done: bool,
-    /// When it was last told.
     at: Elapsed,
     /// What it waits for now, and since when.
     waits: (Option<String>, Elapsed),
 }
 
 impl ReportedProgress {
-    /// What was there at the start, which was now, need not be told.
-    pub fn of(lines: Vec<(WorkloadRef, WorkloadProgress)>, now: Elapsed) -> Self {
+    /// The progress at the start of the watch, which need not be reported.
+    pub(super) fn of(lines: Vec<(WorkloadRef, WorkloadProgress)>, now: Elapsed) -> Self {
         let known = lines
             .into_iter()
             .map(|(workload, line)| (workload, Reported::new(&line, now)));
         Self(known.collect())
     }
 
-    /// The lines that are news now.
-    pub fn news(
+    /// The lines that are to be reported now.
+    pub(super) fn news(
         &mut self,
         lines: Vec<(WorkloadRef, WorkloadProgress)>,
         now: Elapsed,
@@ -88,7 +86,7 @@ impl Reported {
         let done = line.waits_for.is_none();
         let lasts = now.0.saturating_sub(self.waits.1.0) >= LASTS;
         let rested = now.0.saturating_sub(self.at.0) >= RESTS;
-        let told = if self.done && !done {
+        let report = if self.done && !done {
             // A change that no pod has felt yet is none for people.
             (!same).then(|| bare(&line))
         } else if done && !self.done {
@@ -103,12 +101,12 @@ impl Reported {
         } else {
             None
         };
-        if let Some(told) = &told {
+        if let Some(line) = &report {
             self.done = done;
-            self.line = told.clone();
+            self.line = line.clone();
             self.at = now;
         }
-        told
+        report
     }
 }
 
@@ -121,10 +119,10 @@ fn bare(line: &WorkloadProgress) -> WorkloadProgress {
 }
 
 /// A line for each workload that has been applied, hooks too while they run.
-pub fn progress(cache: &ReleaseCache) -> Vec<(WorkloadRef, WorkloadProgress)> {
+pub(super) fn progress(cache: &ReleaseCache) -> Vec<(WorkloadRef, WorkloadProgress)> {
     cache
         .targets()
-        .filter(|target| !cache.is_unseen(target))
+        .filter(|target| !cache.is_unwatchable(target))
         .filter_map(|target| Some((target.id.clone(), line(cache, target)?)))
         .collect()
 }

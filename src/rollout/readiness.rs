@@ -9,9 +9,9 @@ use super::model::{Condition, Pod, PodPhase, Strategy, Workload};
 use super::target::WatchTarget;
 use super::workload_ref::WorkloadKind;
 
-/// Where a workload stands.
+/// Whether a workload is Ready, and if not, why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Readiness {
+pub(super) enum Readiness {
     /// As it should be.
     Ready,
     /// It need not be ready, and why.
@@ -22,13 +22,13 @@ pub enum Readiness {
 
 impl Readiness {
     /// Whether nothing is to be waited for.
-    pub const fn is_ready(&self) -> bool {
+    pub(super) const fn is_ready(&self) -> bool {
         matches!(self, Self::Ready | Self::Exempt(_))
     }
 }
 
-/// Where a workload stands by its own status.
-pub fn of(workload: &Workload) -> Readiness {
+/// Whether a workload is Ready by its own status.
+pub(super) fn of(workload: &Workload) -> Readiness {
     let missing = |text: String| Readiness::Missing(text);
     let kind = workload.id.kind;
     if workload.paused {
@@ -96,9 +96,9 @@ pub fn of(workload: &Workload) -> Readiness {
 }
 
 /// The condition by which a workload says itself that it has failed.
-pub fn has_failed(workload: &Workload) -> Option<&Condition> {
+pub(super) fn has_failed(workload: &Workload) -> Option<&Condition> {
     match workload.id.kind {
-        // The second stands from the failure until the last pod has ended.
+        // The second holds from the failure until the last pod has ended.
         WorkloadKind::Job => workload
             .condition("Failed")
             .or_else(|| workload.condition("FailureTarget")),
@@ -111,8 +111,8 @@ pub fn has_failed(workload: &Workload) -> Option<&Condition> {
     }
 }
 
-/// Where a target stands by what was last seen of it.
-pub fn of_target(cache: &ReleaseCache, target: &WatchTarget) -> Readiness {
+/// Whether a target is Ready by what was last seen of it.
+pub(super) fn of_target(cache: &ReleaseCache, target: &WatchTarget) -> Readiness {
     match target.id.kind {
         WorkloadKind::PersistentVolumeClaim => {
             let claim = cache.claims.get(&target.id.namespaced_name());

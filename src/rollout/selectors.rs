@@ -1,7 +1,7 @@
 //! Label selectors by which a watch brings the release's objects and few others:
-//! a namespace may hold thousands of pods that are none of ours.
+//! a namespace may hold thousands of pods of other releases.
 //!
-//! A selector must never leave out one of ours, old ones included. A pod carries
+//! A selector must never leave out an object of the release, old ones included. A pod carries
 //! its workload's selector, which cannot change; a Job's pod carries the Job's
 //! name.
 
@@ -42,7 +42,7 @@ pub(super) fn selector(
     namespace: &str,
     resource: ResourceKind,
 ) -> Option<String> {
-    let ours = || {
+    let of_namespace = || {
         targets
             .iter()
             .filter(|target| target.id.namespace == namespace)
@@ -50,14 +50,17 @@ pub(super) fn selector(
     let job = |target: &&WatchTarget| target.id.kind == WorkloadKind::Job;
     match resource {
         ResourceKind::JobPod => {
-            let names: BTreeSet<_> = ours().filter(job).map(|job| job.id.name.as_str()).collect();
+            let names: BTreeSet<_> = of_namespace()
+                .filter(job)
+                .map(|job| job.id.name.as_str())
+                .collect();
             one_of(JOB_NAME, &names)
         }
-        ResourceKind::Pod => common(ours().filter(|target| {
+        ResourceKind::Pod => common(of_namespace().filter(|target| {
             !job(target) && target.id.kind != WorkloadKind::PersistentVolumeClaim
         })),
         ResourceKind::ReplicaSet => {
-            common(ours().filter(|target| target.id.kind == WorkloadKind::Deployment))
+            common(of_namespace().filter(|target| target.id.kind == WorkloadKind::Deployment))
         }
         ResourceKind::Workload(_) | ResourceKind::Event | ResourceKind::Claim => None,
     }

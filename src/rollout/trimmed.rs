@@ -17,7 +17,7 @@ use super::model::Change;
 
 /// A kind that is watched.
 pub(super) trait Watched: Resource<DynamicType = ()> + DeserializeOwned {
-    /// What it tells; none where it is none of ours.
+    /// What it tells; none where nothing that is waited for owns it.
     fn change(self) -> Option<Change>;
 }
 

@@ -9,9 +9,9 @@ use super::readiness::{self, Readiness};
 use super::rules::{RULES, RuleContext};
 use super::workload_ref::{WorkloadKind, WorkloadRef};
 
-/// Where a workload stands.
+/// The status of a workload, as kstatus knows it: Current, `InProgress`, Failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Status {
+pub(super) enum Status {
     /// As it should be.
     Ready,
     /// It need not be ready, and why.
@@ -24,15 +24,13 @@ pub enum Status {
 
 /// The verdict on one workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Which workload.
+pub(super) struct Verdict {
     pub workload: WorkloadRef,
-    /// Where it stands.
     pub status: Status,
 }
 
-/// Judges every target of the cache.
-pub fn judge(cache: &ReleaseCache, baseline: &Baseline, now: Elapsed) -> Vec<Verdict> {
+/// Judges every target.
+pub(super) fn judge(cache: &ReleaseCache, baseline: &Baseline, now: Elapsed) -> Vec<Verdict> {
     let all: Vec<_> = cache
         .targets()
         .map(|target| (target, readiness::of_target(cache, target)))
@@ -65,7 +63,7 @@ pub fn judge(cache: &ReleaseCache, baseline: &Baseline, now: Elapsed) -> Vec<Ver
 }
 
 /// The failure that is told where there are several: that of the rule that stands first.
-pub fn most_telling(verdicts: Vec<Verdict>) -> Option<TerminalFailure> {
+pub(super) fn most_telling(verdicts: Vec<Verdict>) -> Option<TerminalFailure> {
     let failures = verdicts
         .into_iter()
         .filter_map(|verdict| match verdict.status {

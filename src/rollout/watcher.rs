@@ -1,9 +1,10 @@
-//! The watches: what the release's objects do while helm works.
+//! The rollout under watch: runs the informers, fills the cache, asks for verdicts and
+//! reports progress while helm works.
 //!
-//! Each kind is listed once and then watched; nothing is polled. A watch that
-//! breaks (410, a restarted apiserver) is taken up again where it was. One that
-//! may not be had is said once, and the rollout is judged without it. Nothing
-//! here changes the cluster.
+//! Each kind is listed once and then watched; nothing is polled. A watch that breaks
+//! (410, a restarted API server) is taken up again where it was. One that the server
+//! refuses is said once, and the rollout is judged without it. Nothing here changes the
+//! cluster.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,18 +31,18 @@ use crate::event::{Event, Events};
 const FIRST_LISTS: Duration = Duration::from_secs(10);
 
 /// Changes that come close together are judged together.
-const TOGETHER: Duration = Duration::from_millis(20);
+const DEBOUNCE: Duration = Duration::from_millis(20);
 
 /// Rules that wait for time to pass are asked again this often.
-const AGAIN: Duration = Duration::from_secs(1);
+const RECHECK: Duration = Duration::from_secs(1);
 
-/// How long the watches may lag behind a helm that is content.
-const LAG: Duration = Duration::from_secs(1);
+/// How long the watches may lag behind a helm that has succeeded.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Changes that wait to be taken in.
 const QUEUE: usize = 1024;
 
-/// What the pipeline knows besides the targets.
+/// What a rollout is judged by besides its targets.
 #[derive(Clone, Debug, Default)]
 pub struct RolloutContext {
     /// The server's version, as it tells it: `v1.34.4+k3s1`.
@@ -60,9 +61,9 @@ pub struct RolloutWatcher {
     cache: ReleaseCache,
     baseline: Baseline,
     started: Instant,
-    news: mpsc::Receiver<InformerEvent>,
-    facts_from: Option<Instant>,
-    told: ReportedProgress,
+    changes: mpsc::Receiver<InformerEvent>,
+    facts_asked_at: Option<Instant>,
+    reported: ReportedProgress,
     logs: Logs,
     _watches: JoinSet<()>,
 }
@@ -74,13 +75,13 @@ impl RolloutWatcher {
     pub async fn start(
         client: Client,
         targets: &[WatchTarget],
-        known: RolloutContext,
+        context: RolloutContext,
         events: &Events,
     ) -> Self {
         let started = Instant::now();
-        let (sender, mut news) = mpsc::channel(QUEUE);
+        let (sender, mut changes) = mpsc::channel(QUEUE);
         let mut watches = JoinSet::new();
-        let streaming = can_stream(&known.server);
+        let streaming = can_stream(&context.server);
         let mut pending = 0;
         for (namespace, kinds) in wanted(targets) {
             pending += kinds.len();
@@ -100,7 +101,7 @@ impl RolloutWatcher {
         let deadline = started + FIRST_LISTS;
         let mut unwatchable = BTreeSet::new();
         while pending > 0 {
-            match timeout_at(deadline, news.recv()).await {
+            match timeout_at(deadline, changes.recv()).await {
                 Ok(Some(InformerEvent::Change(change))) => {
                     cache.apply(change, Elapsed::default());
                 }
@@ -112,7 +113,7 @@ impl RolloutWatcher {
                 }
                 Ok(None) => break,
                 Err(_) => {
-                    // What comes later could not be told from what was before.
+                    // What comes later could not be told apart from what was before.
                     watches.abort_all();
                     cache = ReleaseCache::of(targets);
                     for (namespace, kinds) in wanted(targets) {
@@ -129,19 +130,19 @@ impl RolloutWatcher {
             let why = unwatchable.into_iter().collect::<Vec<_>>().join("; ");
             events.note(format!("the rollout is not watched in full, so a failure may take helm's whole time-out: {why}"));
         }
-        let mut baseline = Baseline::of(&cache, known.budget);
-        baseline.requested = known.requested;
-        baseline.promised = known.promised;
-        let told = ReportedProgress::of(progress(&cache), Elapsed(started.elapsed()));
+        let mut baseline = Baseline::of(&cache, context.budget);
+        baseline.requested = context.requested;
+        baseline.promised = context.promised;
+        let reported = ReportedProgress::of(progress(&cache), Elapsed(started.elapsed()));
         let logs = Logs::new(client.clone());
         Self {
             client,
             cache,
             baseline,
             started,
-            news,
-            facts_from: None,
-            told,
+            changes,
+            facts_asked_at: None,
+            reported,
             logs,
             _watches: watches,
         }
@@ -154,9 +155,9 @@ impl RolloutWatcher {
         loop {
             // First what is known: the call before may have been dropped between
             // a change and its verdict.
-            self.tell(events);
+            self.report_progress(events);
             self.logs.follow_hooks(&self.cache);
-            self.learn().await;
+            self.ask_for_facts().await;
             if let Some(failure) = self.judge()
                 && self.is_confirmed(&failure).await
             {
@@ -176,32 +177,27 @@ impl RolloutWatcher {
         timeout(within, self.stalled(events)).await.ok()
     }
 
-    /// Takes in what helm has seen already when it is content: else the last that
-    /// is told of a workload may be a wait that is over.
+    /// Takes in what helm has seen already when it has succeeded: else the last line
+    /// of a workload's progress may be a wait that is over.
     pub async fn catch_up(&mut self, events: &Events) {
         let caught = async {
             let mut open = true;
-            self.tell(events);
+            self.report_progress(events);
             while open
                 && progress(&self.cache)
                     .iter()
                     .any(|(_, line)| line.waits_for.is_some())
             {
                 self.take_in(&mut open, events).await;
-                self.tell(events);
+                self.report_progress(events);
             }
         };
-        let _ = timeout(LAG, caught).await;
+        let _ = timeout(CATCH_UP, caught).await;
     }
 
     /// The release's objects as last seen.
     pub const fn cache(&self) -> &ReleaseCache {
         &self.cache
-    }
-
-    /// What was before helm started.
-    pub const fn baseline(&self) -> &Baseline {
-        &self.baseline
     }
 
     /// The logs of hooks that were followed.
@@ -225,7 +221,7 @@ impl RolloutWatcher {
     /// Takes in what has come, waiting a while for the first that changes anything of
     /// the release.
     async fn take_in(&mut self, open: &mut bool, events: &Events) {
-        let mut until = Instant::now() + AGAIN;
+        let mut until = Instant::now() + RECHECK;
         let mut changed = false;
         let mut count = 0;
         while count < QUEUE {
@@ -233,12 +229,12 @@ impl RolloutWatcher {
                 tokio::time::sleep_until(until).await;
                 break;
             }
-            match timeout_at(until, self.news.recv()).await {
+            match timeout_at(until, self.changes.recv()).await {
                 Ok(Some(InformerEvent::Change(change))) => {
                     let now = Elapsed(self.started.elapsed());
                     if self.cache.apply(change, now).is_some() && !changed {
                         changed = true;
-                        until = Instant::now() + TOGETHER;
+                        until = Instant::now() + DEBOUNCE;
                     }
                     count += 1;
                 }
@@ -254,26 +250,26 @@ impl RolloutWatcher {
     }
 
     /// Asks for nodes, classes and volumes where a verdict may hang on them.
-    async fn learn(&mut self) {
+    async fn ask_for_facts(&mut self) {
         if !recheck::needs_facts(&self.cache)
             || self
-                .facts_from
-                .is_some_and(|from| from.elapsed() < AGAIN * 5)
+                .facts_asked_at
+                .is_some_and(|from| from.elapsed() < RECHECK * 5)
         {
             return;
         }
-        self.refresh().await;
+        self.refresh_facts().await;
     }
 
-    async fn refresh(&mut self) {
+    async fn refresh_facts(&mut self) {
         // Nothing is taken away before the answer is here: this may be dropped.
         let mut facts = recheck::facts(&self.client).await;
         facts.present = std::mem::take(&mut self.baseline.facts.present);
         self.baseline.facts = facts;
-        self.facts_from = Some(Instant::now());
+        self.facts_asked_at = Some(Instant::now());
     }
 
-    /// Whether a failure still stands when it is looked at once more.
+    /// Whether a failure is still one when the cluster is asked once more.
     async fn is_confirmed(&mut self, failure: &TerminalFailure) -> bool {
         match &failure.cause {
             Cause::Missing { kind, name, key } => match recheck::exists(
@@ -293,8 +289,11 @@ impl RolloutWatcher {
                 None => false,
             },
             Cause::Unschedulable | Cause::NoVolume => {
-                if self.facts_from.is_none_or(|from| from.elapsed() > AGAIN) {
-                    self.refresh().await;
+                if self
+                    .facts_asked_at
+                    .is_none_or(|from| from.elapsed() > RECHECK)
+                {
+                    self.refresh_facts().await;
                 }
                 self.judge().is_some_and(|again| {
                     again.rule == failure.rule && again.workload == failure.workload
@@ -304,11 +303,11 @@ impl RolloutWatcher {
         }
     }
 
-    /// Tells how far the workloads are, and what of that is news.
-    fn tell(&mut self, events: &Events) {
+    /// Reports how far the workloads are, and which lines of that are new.
+    fn report_progress(&mut self, events: &Events) {
         let now = self.now();
         let progress = progress(&self.cache);
-        let news = self.told.news(progress.clone(), now);
+        let news = self.reported.news(progress.clone(), now);
         let all: Vec<_> = progress.into_iter().map(|(_, line)| line).collect();
         events.emit(&Event::Workloads {
             all: &all,

@@ -8,7 +8,7 @@ use crate::rollout::model::{ContainerStatus, Pod, State};
 pub(super) const MISSING: Rule = Rule {
     name: "config",
     catches: "a Secret, ConfigMap or key that an environment variable names and that does not exist; a user that the pod's security context forbids",
-    tolerates: "a cache of the kubelet that has not synced; what an ExternalSecret, SealedSecret, Certificate or another custom resource of the render names; what exists by now (asked once more); pods of before",
+    tolerates: "a cache of the kubelet that has not synced; what an ExternalSecret, SealedSecret, Certificate or another custom resource of the render names; what exists by now (asked once more); pods that were there before helm started",
     source: "kubelet: pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables), kuberuntime/security_context.go; krane: pod.rb",
     check: check_environment,
 };
@@ -69,33 +69,37 @@ fn check_volumes(context: &RuleContext<'_>) -> Option<TerminalFailure> {
         .fresh_pods()
         .filter(|pod| has_not_started(pod))
         .find_map(|pod| {
-            context.news_of(pod).into_iter().rev().find_map(|event| {
-                if event.reason != "FailedMount" || event.message.contains("failed to sync") {
-                    return None;
-                }
-                let cause = match missing(&event.message) {
-                    Some(Missing { kind, name, .. }) if context.may_come(kind, name) => {
+            context
+                .new_events_of(pod)
+                .into_iter()
+                .rev()
+                .find_map(|event| {
+                    if event.reason != "FailedMount" || event.message.contains("failed to sync") {
                         return None;
                     }
-                    Some(Missing { kind, name, key }) => Cause::Missing {
-                        kind,
-                        name: name.to_owned(),
-                        key: key.map(str::to_owned),
-                    },
-                    // The kubelet may hold the object as it was before helm changed it.
-                    None if event.message.contains("references non-existent")
-                        && event.count > 1 =>
-                    {
-                        Cause::BadContainer
-                    }
-                    None => return None,
-                };
-                Some(
-                    context
-                        .failure_of_pod(MOUNT.name, cause, pod)
-                        .saying(event.message.as_str()),
-                )
-            })
+                    let cause = match missing(&event.message) {
+                        Some(Missing { kind, name, .. }) if context.may_come(kind, name) => {
+                            return None;
+                        }
+                        Some(Missing { kind, name, key }) => Cause::Missing {
+                            kind,
+                            name: name.to_owned(),
+                            key: key.map(str::to_owned),
+                        },
+                        // The kubelet may hold the object as it was before helm changed it.
+                        None if event.message.contains("references non-existent")
+                            && event.count > 1 =>
+                        {
+                            Cause::BadContainer
+                        }
+                        None => return None,
+                    };
+                    Some(
+                        context
+                            .failure_of_pod(MOUNT.name, cause, pod)
+                            .saying(event.message.as_str()),
+                    )
+                })
         })
 }
 

@@ -95,12 +95,17 @@ impl<'a> RuleContext<'a> {
     }
 
     /// The events on a pod that came since helm started, oldest first.
-    pub fn news_of(&self, pod: &Pod) -> Vec<&'a KubeEvent> {
-        self.news(WorkloadKind::Pod.group_kind(), &pod.key, &pod.uid)
+    pub fn new_events_of(&self, pod: &Pod) -> Vec<&'a KubeEvent> {
+        self.new_events_on(WorkloadKind::Pod.group_kind(), &pod.key, &pod.uid)
     }
 
     /// The events on an object that came, or came again, since helm started.
-    pub fn news(&self, kind: GroupKind, key: &NamespacedName, uid: &str) -> Vec<&'a KubeEvent> {
+    pub fn new_events_on(
+        &self,
+        kind: GroupKind,
+        key: &NamespacedName,
+        uid: &str,
+    ) -> Vec<&'a KubeEvent> {
         let mut events = self.cache.events_on(kind, key, uid);
         events.retain(|event| {
             self.baseline

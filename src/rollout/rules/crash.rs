@@ -10,7 +10,7 @@ use crate::rollout::workload_ref::WorkloadKind;
 pub(super) const CRASH: Rule = Rule {
     name: "crash",
     catches: "a container that ends again and again: at its second end where the workload was ready at the last good revision, all else of the release is ready and no pod of the new template is; else after four restarts and a minute and a half, or when half of the budget is gone",
-    tolerates: "a first restart, restarts of before, a container that runs right now, a reboot of the node; a sidecar, unless it has restarted four times and half of the budget is gone; Jobs, which have a limit of their own",
+    tolerates: "a first restart, restarts before helm started, a container that runs right now, a reboot of the node; a sidecar, unless it has restarted four times and half of the budget is gone; Jobs, which have a limit of their own",
     source: "kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go (doBackOff, 10 s doubled to 5 min); Shopify/krane#819 (flapping sidecars)",
     check,
 };
@@ -83,7 +83,7 @@ fn judge(
     let mut failure = context
         .failure_of_container(CRASH.name, cause, pod, container)
         .saying(end.message.as_str());
-    if let Some(kill) = context.news_of(pod).into_iter().rfind(|event| {
+    if let Some(kill) = context.new_events_of(pod).into_iter().rfind(|event| {
         event.reason == "Killing" && event.field.contains(&format!("{{{}}}", container.name))
     }) {
         failure = failure.saying(kill.message.as_str());
@@ -101,7 +101,7 @@ fn down(container: &ContainerStatus) -> Option<&Terminated> {
 }
 
 /// Whether the last restart was the node's: containerd does not know how a
-/// container of before the reboot ended.
+/// container ended that ran before the reboot.
 fn is_reboot(container: &ContainerStatus) -> bool {
     container
         .last

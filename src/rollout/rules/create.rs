@@ -63,7 +63,7 @@ fn is_moving(context: &RuleContext<'_>, refused: Elapsed) -> bool {
 fn refusal(context: &RuleContext<'_>, workload: &Workload) -> Option<(String, Elapsed)> {
     let last = |kind: GroupKind, key: &NamespacedName, uid: &str| {
         context
-            .news(kind, key, uid)
+            .new_events_on(kind, key, uid)
             .into_iter()
             .rfind(|event| event.reason == "FailedCreate")
     };

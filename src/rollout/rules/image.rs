@@ -8,7 +8,7 @@ use crate::rollout::model::{ContainerStatus, Pod};
 pub(super) const PULL: Rule = Rule {
     name: "image",
     catches: "an image that the registry does not have or denies, that is not built for the node's platform, whose name is invalid, or that may never be pulled and is not there",
-    tolerates: "time-outs, refused and broken connections, 429, 5xx and everything else that may pass; a denial while a pull secret is still to be made, or came too late for the first try; old ReplicaSets; pods of before",
+    tolerates: "time-outs, refused and broken connections, 429, 5xx and everything else that may pass; a denial while a pull secret is still to be made, or came too late for the first try; old ReplicaSets; pods that were there before helm started",
     source: "kubelet: pkg/kubelet/images/types.go (reasons), image_manager.go (messages); containerd: remotes/docker",
     check,
 };
@@ -60,14 +60,14 @@ fn denied(context: &RuleContext<'_>, pod: &Pod, container: &ContainerStatus) -> 
     if secrets.is_empty() || context.is_late() || !context.cache.sees_events(&pod.key.namespace) {
         return Some(Cause::ImageDenied);
     }
-    let news = context.news_of(pod);
-    let denials = news.iter().filter(|event| {
+    let events = context.new_events_of(pod);
+    let denials = events.iter().filter(|event| {
         event.reason == "Failed"
             && is_pull_of(&event.message, &container.image)
             && classify(&event.message, &container.image) == Some(Cause::ImageDenied)
     });
     let denials: u32 = denials.map(|event| event.count).sum();
-    let without = news
+    let without = events
         .iter()
         .find(|event| event.reason == "FailedToRetrieveImagePullSecret");
     let missing = secrets.iter().find(|name| {
@@ -108,7 +108,7 @@ fn what_was_said(
     if !message.is_empty() && message != bare {
         return Some(message.to_owned());
     }
-    let mut events = context.news_of(pod);
+    let mut events = context.new_events_of(pod);
     events.retain(|event| event.reason == "Failed" && event.message.contains(&container.image));
     events.last().map(|event| event.message.clone())
 }

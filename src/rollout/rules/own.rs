@@ -9,7 +9,7 @@ use crate::rollout::workload_ref::WorkloadKind;
 pub(super) const FAILED: Rule = Rule {
     name: "failed",
     catches: "a hook, Job or bare pod that has failed",
-    tolerates: "a Job whose backoffLimit is not used up; a Job or pod of before, which helm is about to replace",
+    tolerates: "a Job whose backoffLimit is not used up; a Job or pod that was there before, which helm is about to replace",
     source: "batch/v1 Job conditions Failed and FailureTarget; core/v1 pod phase Failed",
     check: check_failed,
 };

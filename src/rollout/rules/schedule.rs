@@ -39,7 +39,7 @@ fn check(context: &RuleContext<'_>) -> Option<TerminalFailure> {
 
 /// Whether something adds a node for this pod, or has not said yet that it will not.
 fn will_scale(context: &RuleContext<'_>, pod: &Pod) -> bool {
-    let events = context.news_of(pod);
+    let events = context.new_events_of(pod);
     let said = |reason: &str| events.iter().any(|event| event.reason == reason);
     said("TriggeredScaleUp")
         || said("Nominated")

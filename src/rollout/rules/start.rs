@@ -9,7 +9,7 @@ use crate::rollout::runtime_messages::EXEC_FORMAT_ERROR;
 pub(super) const START: Rule = Rule {
     name: "start",
     catches: "a program that is not in the image or may not be run, a user or working directory that does not exist, a program for another platform",
-    tolerates: "a runtime that is slow or out of order (names still reserved, deadlines, cgroups), unless it stays so for half of the budget; pods of before",
+    tolerates: "a runtime that is slow or out of order (names still reserved, deadlines, cgroups), unless it stays so for half of the budget; pods that were there before helm started",
     source: "kubelet: pkg/kubelet/kuberuntime/kuberuntime_container.go (RunContainerError, CreateContainerError); containerd: StartError; runc: libcontainer",
     check,
 };

@@ -33,7 +33,7 @@ fn judge(context: &RuleContext<'_>, claim: &Claim) -> Option<TerminalFailure> {
         return None;
     }
     let event = context
-        .news(
+        .new_events_on(
             WorkloadKind::PersistentVolumeClaim.group_kind(),
             &claim.key,
             &claim.uid,

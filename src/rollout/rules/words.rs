@@ -12,7 +12,7 @@ pub(super) fn waiting(container: &ContainerStatus) -> Option<(&str, &str)> {
     }
 }
 
-/// Whether any of these stands in the text, which is lower case.
+/// Whether the text, which is lower case, contains any of these.
 pub(super) fn any(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.contains(word))
 }

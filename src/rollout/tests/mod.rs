@@ -18,10 +18,12 @@ use serde_json::Value;
 
 use super::baseline::{Baseline, Node};
 use super::model::{Change, Elapsed, ResourceKind};
+use super::progress::progress;
 use super::rules::RULES;
 use super::target::WatchTarget;
+use super::verdict::{Status, judge};
 use super::workload_ref::{NamespacedName, WorkloadKind};
-use super::{ReleaseCache, Status, explain_timeout, judge, progress};
+use super::{ReleaseCache, explain_timeout};
 use crate::manifest::{ObjectRef, quantity};
 
 #[derive(Deserialize)]

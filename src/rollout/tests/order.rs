@@ -1,5 +1,5 @@
-//! Each kind comes over a watch of its own: whatever the order in which they bring
-//! their change, a good rollout is never judged to have failed, and nothing fails on any of it.
+//! Each kind comes over a watch of its own: in whatever order these bring their
+//! changes, a good rollout is never judged to have failed, and nothing panics.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -7,9 +7,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{Recording, change, read, replayed, word};
+use crate::rollout::explain_timeout;
 use crate::rollout::model::{Change, Elapsed, ResourceKind};
+use crate::rollout::progress::progress;
+use crate::rollout::verdict::judge;
 use crate::rollout::workload_ref::NamespacedName;
-use crate::rollout::{explain_timeout, judge, progress};
 
 /// How far a watch may lag behind another.
 const LAG: Duration = Duration::from_secs(1);
@@ -64,9 +66,9 @@ proptest! {
                 now = now.max(at);
                 cache.apply(change, now);
                 for verdict in judge(&cache, &baseline, now) {
-                    let stands = word(&verdict.status);
-                    let calm = matches!(stands, "ready" | "exempt" | "waiting");
-                    prop_assert!(calm || (!good && stands == last), "{}: {:?}", name, verdict);
+                    let status = word(&verdict.status);
+                    let calm = matches!(status, "ready" | "exempt" | "waiting");
+                    prop_assert!(calm || (!good && status == last), "{}: {:?}", name, verdict);
                 }
                 let _ = (progress(&cache), explain_timeout(&cache));
             }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::words::{cache, container, deployment, event, pod, replica_set};
 use super::{change, word};
 use crate::rollout::baseline::Baseline;
-use crate::rollout::judge;
 use crate::rollout::model::{Elapsed, ResourceKind};
+use crate::rollout::verdict::judge;
 
 const IMAGE: &str = "ghcr.io/acme/api:1";
 

@@ -10,12 +10,13 @@ use crate::event::{Unit, WorkloadProgress};
 use crate::rollout::baseline::Baseline;
 use crate::rollout::cache::ReleaseCache;
 use crate::rollout::cause::{Cause, TerminalFailure};
+use crate::rollout::explain_timeout;
 use crate::rollout::model::{Change, Elapsed, ResourceKind};
 use crate::rollout::progress::{ReportedProgress, progress};
 use crate::rollout::rules::RULES;
 use crate::rollout::target::WatchTarget;
+use crate::rollout::verdict::{judge, most_telling};
 use crate::rollout::workload_ref::{NamespacedName, WorkloadKind};
-use crate::rollout::{explain_timeout, judge, most_telling};
 
 pub(super) fn target(kind: &str, name: &str, hook: bool) -> WatchTarget {
     WatchTarget::new(&object("shop", kind, name), true, hook).unwrap()
