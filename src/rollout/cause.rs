@@ -15,7 +15,7 @@ pub enum Cause {
     ImageDenied,
     /// The image's name cannot be parsed.
     ImageInvalid,
-    /// The image may not be pulled and is not there.
+    /// The image must not be pulled (`imagePullPolicy: Never`) and is not there.
     ImageNeverPulled,
     /// The image is not for this node's platform.
     WrongPlatform,
@@ -131,15 +131,10 @@ impl TerminalFailure {
     }
 
     /// The cause in one line, safe to show:
-    /// `api: container api of api-7d… cannot pull ghcr.io/acme/shop/api:abc: not found`.
+    /// `Deployment api: container api of pod api-7d… cannot pull ghcr.io/acme/shop/api:abc: not found`.
     pub fn headline(&self) -> String {
-        let name = text::line(&self.workload.name, text::VALUE);
-        let what = if self.hook {
-            format!("hook {name}")
-        } else {
-            name.into_owned()
-        };
-        format!("{what}: {}", self.happening())
+        let hook = if self.hook { "hook " } else { "" };
+        format!("{hook}{}: {}", self.workload, self.happening())
     }
 
     fn happening(&self) -> String {
@@ -152,21 +147,25 @@ impl TerminalFailure {
         match &self.cause {
             Cause::ImageNotFound => format!("{who} cannot pull {image}: not found"),
             Cause::ImageDenied => {
-                format!("{who} cannot pull {image}: the registry denies it to this node")
+                format!("{who} cannot pull {image}: the registry denies it to the cluster's node")
             }
             Cause::ImageInvalid => format!("{who} has an invalid image name: {image}"),
             Cause::ImageNeverPulled => {
-                format!("{who} may never pull {image}, and the node does not have it")
+                format!(
+                    "{who} needs {image}, which must not be pulled (imagePullPolicy: Never) and is not on the cluster's node"
+                )
             }
             Cause::WrongPlatform => {
-                format!("{who} cannot run {image}: it is not built for this node's platform")
+                format!(
+                    "{who} cannot run {image}: it is not built for the platform of the cluster's node"
+                )
             }
             Cause::Missing { kind, name, key } => {
                 let name = text::line(name, text::VALUE);
                 let need = if self.pod.is_some() { "needs" } else { "need" };
                 match key {
                     Some(key) => format!(
-                        "{who} needs the key {} of {kind} {name}, which has none",
+                        "{who} needs key {} of {kind} {name}, which has no such key",
                         text::line(key, text::VALUE)
                     ),
                     None => format!("{who} {need} {kind} {name}, which does not exist"),
@@ -181,7 +180,7 @@ impl TerminalFailure {
                 format!("{who} ended {crashes} times, last for using more memory than its limit")
             }
             Cause::Quota => format!("a quota leaves no room for its pods{}", self.first()),
-            Cause::Admission => format!("its pods are refused at admission{}", self.first()),
+            Cause::Admission => format!("admission refuses its pods{}", self.first()),
             Cause::Unschedulable => format!("no node can take {who}{}", self.first()),
             Cause::JobFailed => format!("the Job failed{}", self.first()),
             Cause::PodFailed => format!("the pod failed{}", self.first()),
@@ -200,7 +199,10 @@ impl TerminalFailure {
             .map(|pod| text::line(&pod.name, text::VALUE));
         match (&self.container, pod) {
             (Some(container), Some(pod)) => {
-                format!("container {} of {pod}", text::line(container, text::VALUE))
+                format!(
+                    "container {} of pod {pod}",
+                    text::line(container, text::VALUE)
+                )
             }
             (None, Some(pod)) => format!("pod {pod}"),
             _ => "its pods".to_owned(),
@@ -226,25 +228,27 @@ impl TerminalFailure {
     pub fn hint(&self) -> &'static str {
         match &self.cause {
             Cause::ImageNotFound => "push the image, or deploy a tag that was pushed",
-            Cause::ImageDenied => "give the cluster a pull secret that may read the image",
-            Cause::ImageInvalid => "fix the image's name in the chart or in the node's values",
-            Cause::ImageNeverPulled => {
-                "set imagePullPolicy to IfNotPresent in the chart or in the node's values"
+            Cause::ImageDenied => {
+                "give the cluster a pull secret that is allowed to read the image"
             }
-            Cause::WrongPlatform => "build the image for the node's platform",
+            Cause::ImageInvalid => "fix the image's name in the chart or in the node's values file",
+            Cause::ImageNeverPulled => {
+                "set imagePullPolicy to IfNotPresent in the chart or in the node's values file"
+            }
+            Cause::WrongPlatform => "build the image for the platform of the cluster's nodes",
             Cause::Missing { key: Some(_), .. } => {
-                "add the key, or fix its name in the chart or in the node's values"
+                "add the key, or fix its name in the chart or in the node's values file"
             }
             Cause::Missing { .. } => {
-                "create it in the release's namespace, or fix its name in the chart or in the node's values"
+                "create it in the release's namespace, or fix its name in the chart or in the node's values file"
             }
             Cause::BadContainer | Cause::CannotStart => {
                 "fix the container's command, user or mounts in the chart or in the image"
             }
             Cause::CrashLoop { .. } => "the end of its log says why it ended",
             Cause::OomLoop { .. } => "raise the memory limit, or find what uses the memory",
-            Cause::Quota => "raise the quota, or ask for less in the chart",
-            Cause::Admission => "fix what admission names in the chart, or ask who set the rule",
+            Cause::Quota => "raise the quota, or request less in the chart",
+            Cause::Admission => "fix what admission names in the chart, or have its policy changed",
             Cause::Unschedulable => {
                 "fix the pod's node selector, tolerations or requests, or add a node that fits"
             }

@@ -38,7 +38,7 @@ impl Evidence {
         let logs = self.logs.iter().flat_map(|log| {
             let run = if log.previous { ", the run before" } else { "" };
             let title = format!(
-                "log of container {} of {}{run}:",
+                "log of container {} of pod {}{run}:",
                 text::line(&log.container, text::VALUE),
                 text::line(&log.pod.name, text::VALUE)
             );

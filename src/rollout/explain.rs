@@ -27,12 +27,7 @@ pub fn explain_timeout(cache: &ReleaseCache) -> Vec<String> {
         if cache.is_unwatchable(target) {
             continue;
         }
-        lines.push(format!(
-            "{} {} waits for {}",
-            target.id.kind.name(),
-            text::line(&target.id.name, text::VALUE),
-            short(&what)
-        ));
+        lines.push(format!("{} waits for {}", target.id, short(&what)));
         if let Some(refusal) = refusal(cache, target) {
             lines.push(format!(
                 "  pods are refused: {}",
@@ -88,7 +83,7 @@ fn explain_pod(cache: &ReleaseCache, pod: &Pod) -> Vec<String> {
     }
     for container in &pod.containers {
         let who = format!(
-            "  container {} of {name}",
+            "  container {} of pod {name}",
             text::line(&container.name, text::VALUE)
         );
         match &container.state {

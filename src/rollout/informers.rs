@@ -187,7 +187,10 @@ impl Informer {
                 }
                 Err(error) if status(&error) == Some(403) => {
                     let namespace = text::line(&self.namespace, text::VALUE);
-                    let why = format!("{} in {namespace} may not be watched", K::plural(&()));
+                    let why = format!(
+                        "the kubeconfig's user is not allowed to watch {} in namespace {namespace}",
+                        K::plural(&())
+                    );
                     self.tell([InformerEvent::Unwatchable(
                         self.resource,
                         self.namespace.clone(),

@@ -43,7 +43,7 @@ pub(super) fn of(workload: &Workload) -> Readiness {
             Readiness::Ready
         } else {
             missing(format!(
-                "{} of {} runs to be done",
+                "{} of {} completions",
                 workload.wanted.saturating_sub(workload.updated),
                 workload.wanted
             ))
@@ -54,13 +54,13 @@ pub(super) fn of(workload: &Workload) -> Readiness {
     }
     if workload.wanted == 0 {
         return Readiness::Exempt(if kind == WorkloadKind::DaemonSet {
-            "no node wants it"
+            "no node is to run it"
         } else {
             "scaled to 0"
         });
     }
     if workload.observed < workload.generation {
-        return missing("its controller to see the change".to_owned());
+        return missing("its controller to observe the change".to_owned());
     }
     let updated = workload.wanted - workload.partition.min(workload.wanted);
     if workload.updated < updated {

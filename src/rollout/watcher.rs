@@ -121,14 +121,16 @@ impl RolloutWatcher {
                             cache.mark_unwatchable(resource, namespace.clone());
                         }
                     }
-                    unwatchable = BTreeSet::from(["the cluster did not answer in time".to_owned()]);
+                    unwatchable = BTreeSet::from([format!(
+                        "the API server did not list the release's objects within {FIRST_LISTS:?}"
+                    )]);
                     break;
                 }
             }
         }
         if !unwatchable.is_empty() {
             let why = unwatchable.into_iter().collect::<Vec<_>>().join("; ");
-            events.note(format!("the rollout is not watched in full, so a failure may take helm's whole time-out: {why}"));
+            events.note(format!("the rollout is not watched in full, so a failure may be known only at helm's time-out: {why}"));
         }
         let mut baseline = Baseline::of(&cache, context.budget);
         baseline.requested = context.requested;

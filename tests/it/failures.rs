@@ -277,7 +277,7 @@ fn an_image_for_another_platform_is_named() {
     };
     let cause = [
         "container api of ",
-        "it is not built for this node's platform",
+        "it is not built for the platform of the cluster's node",
     ];
     rolls_back(&node, &with_pod(PULL_SECRET), Some(other), &cause, &before);
 }
@@ -291,7 +291,7 @@ fn a_program_for_another_platform_is_named() {
     };
     let cause = [
         "container api of ",
-        "it is not built for this node's platform",
+        "it is not built for the platform of the cluster's node",
     ];
     is_named("wrong-program", Helm::V4, &next(), Some(lying), &cause);
 }

@@ -61,6 +61,9 @@ fn judge(context: &RuleContext<'_>, claim: &Claim) -> Option<TerminalFailure> {
     (!can_provision && !has_volume).then(|| {
         context
             .failure(VOLUME.name, Cause::NoVolume)
-            .saying(format!("claim {}: {}", claim.key.name, event.message))
+            .saying(format!(
+                "PersistentVolumeClaim {}: {}",
+                claim.key.name, event.message
+            ))
     })
 }

@@ -84,7 +84,7 @@ fn a_run_of_a_job_that_ended_well_does_not_start_again() {
     };
     assert_eq!(
         run("Never"),
-        ["migrate 0/1 done – waiting for 1 of 1 runs to be done"]
+        ["migrate 0/1 done – waiting for 1 of 1 completions"]
     );
     assert_eq!(
         run("Always"),
@@ -207,7 +207,7 @@ fn the_end_of_time_names_the_probe_and_its_last_answer() {
         explain_timeout(&cache(&objects)),
         [
             "Deployment api waits for 1 of 1 pods to be available",
-            "  container api of api-1-b runs and is not ready: its readiness probe (GET :8080/ready) last said: Readiness probe failed: HTTP probe failed with statuscode: 503",
+            "  container api of pod api-1-b runs and is not ready: its readiness probe (GET :8080/ready) last said: Readiness probe failed: HTTP probe failed with statuscode: 503",
         ]
     );
 }
@@ -227,7 +227,7 @@ fn a_headline_is_one_safe_line() {
     };
     assert_eq!(
         failure.headline(),
-        "api: container api of api-7d cannot pull ghcr.io/acme/shop/api:abc\\n::error::: not found"
+        "Deployment api: container api of pod api-7d cannot pull ghcr.io/acme/shop/api:abc\\n::error::: not found"
     );
     assert_eq!(failure.lines(), ["a\\x1bb"]);
 }
@@ -324,6 +324,6 @@ fn the_root_of_several_failures_is_told() {
     let failure = most_telling(judge(&cache, &baseline, Elapsed::default())).unwrap();
     assert_eq!(
         failure.headline(),
-        "hook migrate: the Job failed: Job has reached the specified backoff limit"
+        "hook Job migrate: the Job failed: Job has reached the specified backoff limit"
     );
 }

@@ -139,7 +139,7 @@ pub(super) fn all() -> [Cause; 9] {
             },
             ..cause(
                 "wrong-architecture",
-                "not built for this node's platform",
+                "not built for the platform of the cluster's node",
                 Some(report(never_started)),
             )
         },
