@@ -102,7 +102,7 @@ pub(super) async fn of_rollback(
                 Some(&mut failure),
             )
             .await;
-            Failure::Rollout(failure.error(Kind::Broken, &evidence).into_problem())
+            Failure::Rollout(failure.problem(&evidence))
         }
         (HelmOutcome::Stopped { .. }, None) => {
             let message = format!("not ready after {budget:?}");
@@ -148,7 +148,7 @@ async fn terminal(
     let told = gathered(run, watcher, Some(failure), |evidence, failure| {
         failure.map_or_else(
             || Problem::new("the rollout failed for good"),
-            |failure| failure.error(Kind::Broken, evidence).into_problem(),
+            |failure| failure.problem(evidence),
         )
     });
     rollout(told.await)

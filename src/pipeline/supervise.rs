@@ -72,7 +72,7 @@ pub(super) fn same_template(old: &Object, new: &Object) -> bool {
 }
 
 /// Helm, the watch and the lease beside each other: whichever knows the end
-/// first. A doom stops helm, and so does the loss of the lease.
+/// first. A terminal failure stops helm, and so does the loss of the lease.
 pub(super) async fn supervise<H: Future<Output = Result<HelmOutcome>>>(
     run: &Run<'_>,
     found: &ReleaseObservation,

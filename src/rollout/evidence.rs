@@ -14,7 +14,7 @@ use super::model::{ContainerStatus, KubeEvent, Pod, PodPresence, State};
 use super::readiness;
 use super::runtime_messages::EXEC_FORMAT_ERROR;
 use super::workload_ref::{GroupKind, WorkloadKind};
-use crate::error::{self, Error};
+use crate::error::Problem;
 use crate::text;
 
 /// How many pods are looked at.
@@ -49,10 +49,10 @@ impl Evidence {
 }
 
 impl TerminalFailure {
-    /// The error of a deploy that ended by this failure. Logs are not in it: whether
-    /// they may be shown is the reporters' to know.
-    pub fn error(&self, kind: error::Kind, evidence: &Evidence) -> Error {
-        Error::new(kind, self.headline())
+    /// What is told of this failure. Logs are not in it: whether they may be shown is
+    /// not known here.
+    pub fn problem(&self, evidence: &Evidence) -> Problem {
+        Problem::new(self.headline())
             .details(evidence.lines.iter().cloned())
             .hint(self.hint())
     }

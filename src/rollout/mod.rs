@@ -17,7 +17,7 @@
 //!    object that is waited for (hooks too, tests not) and a [`RolloutContext`].
 //! 2. [`RolloutWatcher::stalled`] raced against helm's end; [`RolloutWatcher::last_look`]
 //!    where helm failed by itself, as it does at once when a hook fails.
-//! 3. [`gather`] before anything is undone, then [`TerminalFailure::error`]; where time is
+//! 3. [`gather`] before anything is undone, then [`TerminalFailure::problem`]; where time is
 //!    up, [`explain_timeout`] says what stood in the way.
 //!
 //! Nothing here changes the cluster, polls it, or fails a deploy because it could not
