@@ -1,9 +1,10 @@
 //! The release's Lease: one deploy at a time among all nodes, as the lock is
-//! among the deploys of one. Pure: what a Lease says, and whether it may be
+//! among the deploys of one. Pure: what a Lease says, and whether it can be
 //! taken. [`keeper`] takes it, renews it and gives it back.
 //!
-//! It must never call a holder dead that may live.
+//! It must never call a holder dead that can still live.
 
+mod errors;
 mod handle;
 mod keeper;
 
@@ -18,7 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
-pub use handle::{Lease, Right};
+pub use handle::{Acquisition, Lease};
 
 use crate::run;
 use crate::text;
@@ -52,7 +53,7 @@ impl Process {
         }
     }
 
-    /// Whether it has ended for sure. One that may not be looked at lives.
+    /// Whether it has ended for sure. One that cannot be looked at counts as alive.
     pub fn is_gone(self) -> bool {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
             return false;
@@ -63,8 +64,8 @@ impl Process {
         let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", self.pid)) else {
             return false;
         };
-        // Behind the name, which may hold anything (proc_pid_stat(5)): a zombie
-        // does nothing more, though nobody may ever wait for it.
+        // Behind the name, which can hold anything (proc_pid_stat(5)): a zombie
+        // does nothing more, even where nobody ever waits for it.
         let ended = stat
             .rsplit_once(')')
             .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']));
@@ -73,10 +74,10 @@ impl Process {
     }
 }
 
-/// Who holds a Lease, as it says itself.
+/// Who holds a Lease, in its own words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseHolder {
-    /// What the lock's file says as well: process, user and run.
+    /// As in the lock's file: process, user and run.
     #[serde(flatten)]
     pub lock: run::LockHolder,
     /// The machine's name, for people.
@@ -146,7 +147,7 @@ pub struct LeaseView {
 }
 
 impl LeaseView {
-    /// Reads what the cluster holds: anybody may have written it.
+    /// Reads what the cluster holds, whoever wrote it.
     pub fn of(object: &Object) -> Self {
         let spec = object.spec.clone().unwrap_or_default();
         let seconds = spec.lease_duration_seconds.unwrap_or(0);
@@ -207,8 +208,8 @@ struct LeaseContext<'a> {
     me: &'a LeaseHolder,
     /// The time.
     now: Timestamp,
-    /// For how long it was seen unchanged, by our own clock: those of two
-    /// machines may differ.
+    /// For how long it was seen unchanged, by this machine's clock: those of two
+    /// machines can differ.
     unchanged: Duration,
     /// After what time a holder that cannot be proven dead counts as dead.
     stale_after: Duration,
@@ -219,7 +220,7 @@ struct LeaseContext<'a> {
 enum LeaseDecision {
     /// Nobody holds it, or a dead one does.
     Take,
-    /// Its holder may live.
+    /// Its holder can still live.
     Wait,
 }
 
@@ -237,7 +238,7 @@ fn decide(
     let free = match seen.known() {
         None => seen.identity.is_none() || facts.unchanged >= seen.lasts,
         Some(holder) if holder.lock.run == facts.me.lock.run => true,
-        // A process that is halted does not renew, and may go on.
+        // A stopped process does not renew, and can go on.
         Some(holder) if holder.is_beside(facts.me) => holder.processes().all(is_gone),
         Some(_) => facts.unchanged >= seen.lasts,
     };

@@ -15,7 +15,7 @@ use super::observed::{Cluster, PreviousDigests, ReleaseObservation, good};
 use crate::chart::{Chart, values};
 use crate::cluster::client::connect;
 use crate::cluster::discovery;
-use crate::cluster::lease::{Lease, LeaseHolder, Right};
+use crate::cluster::lease::{Acquisition, Lease, LeaseHolder};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::{Helm, Pulled};
@@ -113,7 +113,7 @@ async fn lease(run: &Run<'_>, client: &Client) -> Result<Duration> {
         Lease::begin(client.clone(), &plan.release, me, plan.stale_after)
     });
     let told = |who: &str| run.events.progress(who);
-    if let Right::Denied(why) = lease.taken(&plan.release, run.patience, told).await? {
+    if let Acquisition::Denied(why) = lease.taken(&plan.release, run.patience, told).await? {
         run.events.note(format!(
             "no lease of the release can be had, so deploys from other nodes are not excluded: {why}"
         ));

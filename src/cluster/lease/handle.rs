@@ -1,4 +1,5 @@
-//! A deploy's own end of its Lease: what it waits for and what it tells.
+//! What a deploy has of its Lease: it waits for it, hears that it is lost, and
+//! gives it back. [`super::keeper`] does the work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,19 +11,19 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::errors::{ended, too_long};
 use super::keeper::{Keeper, LeaseEvent, Order, Tell};
-use super::{LeaseHolder, LeaseView, Process};
-use crate::error::{Error, Kind, Result};
+use super::{LeaseHolder, Process};
+use crate::error::{Error, Result};
 use crate::plan::ReleaseId;
 use crate::run::Timestamp;
-use crate::units;
 
 /// What became of the attempt to take it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Right {
+pub enum Acquisition {
     /// It is held, or will be once helm has made the namespace.
     Held,
-    /// The cluster does not let us; why.
+    /// The cluster refuses it: a missing right, a quota, a webhook; why.
     Denied(String),
 }
 
@@ -64,14 +65,14 @@ impl Lease {
         }
     }
 
-    /// Waits until it is taken, for at most `wait`; `told` hears who is waited
-    /// for. [`Kind::Locked`] where that was too long.
+    /// Waits until it is taken, for at most `wait`; `told` is called with whom it
+    /// waits for. [`Kind::Locked`] where that was too long.
     pub async fn taken(
         &self,
         release: &ReleaseId,
         wait: Duration,
         mut told: impl FnMut(&str),
-    ) -> Result<Right> {
+    ) -> Result<Acquisition> {
         let begun = Instant::now();
         let mut last = None;
         let mut news = self.news.lock().await;
@@ -106,7 +107,7 @@ impl Lease {
         *self.began.borrow()
     }
 
-    /// Whether another holds it, who took it over or was faster: nothing may be
+    /// Whether another holds it, who took it over or was faster: nothing must be
     /// changed then.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
@@ -133,7 +134,7 @@ impl Lease {
     }
 
     /// Gives it back within this time; else it runs out by itself. Where a helm
-    /// may have left something `settled` is false: then the next one learns
+    /// can have left something `settled` is false: then the next one learns
     /// when that helm began.
     pub async fn end(self, settled: bool, within: Duration) {
         let _ = self.orders.send(Order::End { settled });
@@ -142,23 +143,4 @@ impl Lease {
             stop.abort();
         }
     }
-}
-
-fn ended() -> Error {
-    Error::new(Kind::Internal, "the lease's task ended early")
-}
-
-fn too_long(release: &ReleaseId, wait: Duration, seen: &LeaseView) -> Error {
-    // A whole number of seconds: a little of it went into the node's own lock.
-    let seconds = wait.as_secs() + u64::from(wait.subsec_millis() >= 500);
-    let waited = match seconds {
-        0 => "there is no time left to wait".to_owned(),
-        seconds => format!("waited {}", units::show(Duration::from_secs(seconds))),
-    };
-    Error::new(
-        Kind::Locked,
-        format!("another deploy of {release} holds its lease; {waited}"),
-    )
-    .detail(format!("held by {}", seen.line()))
-    .hint("run it again when the other one has ended, or give lock_timeout more in deploy.toml")
 }

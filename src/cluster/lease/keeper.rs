@@ -1,9 +1,9 @@
 //! Takes a Lease, renews it as long as it is held, and gives it back: a task
 //! of its own, beside the deploy.
 //!
-//! One request takes it where nobody holds it. It must never fail a deploy
-//! where the cluster merely does not let us: that is told, and the lock of this
-//! node excludes as before.
+//! One request takes it where nobody holds it. It must never fail a deploy where
+//! the cluster answers and refuses (a missing right, a quota): that is reported,
+//! and the node's own lock excludes as before.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +15,12 @@ use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::handle::Right;
+use super::errors::{not_renewed, refusal, silent, taken_over};
+use super::handle::Acquisition;
 use super::{LeaseContext, LeaseDecision, LeaseHolder, LeaseView, Process, decide, held, released};
 use crate::cluster::client::{PATIENCE, failed};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::run::{self, Timestamp};
-use crate::text;
 
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ const RENEW: Duration = Duration::from_secs(10);
 /// (five seconds) or be killed before the Lease runs out.
 const GIVE_UP: Duration = Duration::from_secs(45);
 
-/// How long one request of a renewal may take.
+/// How long one request of a renewal can take.
 const REQUEST: Duration = Duration::from_secs(5);
 
 /// How often it is asked for while another holds it, and how soon a renewal
@@ -39,19 +39,19 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How often it is asked for while helm makes the namespace.
 const SOON: Duration = Duration::from_millis(250);
 
-/// How long another may hold it after helm made the namespace. Of two first
+/// How long another can hold it after helm made the namespace. Of two first
 /// installs at once only one helm gets its record in. The other has changed
 /// nothing and fails at once, and its deploy gives the Lease back.
 const RACE: Duration = Duration::from_secs(10);
 
-/// What the task tells.
+/// What the task reports.
 pub(super) enum LeaseEvent {
     Waiting(LeaseView),
-    Taken(Result<Right>),
+    Taken(Result<Acquisition>),
     Lost(Error),
 }
 
-/// What the task is told.
+/// What the task is asked to do.
 pub(super) enum Order {
     Helm(Process),
     End { settled: bool },
@@ -72,7 +72,7 @@ pub(super) struct Keeper {
     name: String,
     me: LeaseHolder,
     stale_after: Duration,
-    /// How long one request may take.
+    /// How long one request can take.
     limit: Duration,
     /// As it was written last.
     object: Object,
@@ -83,13 +83,13 @@ pub(super) struct Keeper {
     tell: Tell,
 }
 
-/// Where the task tells what the deploy wants to know.
+/// Where the task puts what the deploy wants to know.
 pub(super) struct Tell {
     /// When the last helm began.
     pub(super) began: watch::Sender<Option<Timestamp>>,
     /// What happens.
     pub(super) news: mpsc::UnboundedSender<LeaseEvent>,
-    /// Whether another holds it: nothing may be touched then.
+    /// Whether another holds it: nothing must be touched then.
     pub(super) lost: Arc<AtomicBool>,
 }
 
@@ -123,7 +123,7 @@ impl Keeper {
             match self.attempt().await {
                 Attempt::Taken => break Ok(true),
                 Attempt::Absent => break Ok(false),
-                Attempt::Denied(why) => break Err(Ok(Right::Denied(why))),
+                Attempt::Denied(why) => break Err(Ok(Acquisition::Denied(why))),
                 Attempt::Failed(error) => break Err(Err(error)),
                 Attempt::Held(seen) => {
                     self.waits_for(seen);
@@ -142,7 +142,7 @@ impl Keeper {
                 return drain(&mut orders).await;
             }
         };
-        self.tell(LeaseEvent::Taken(Ok(Right::Held)));
+        self.tell(LeaseEvent::Taken(Ok(Acquisition::Held)));
         if here || self.once_there(&mut orders).await {
             self.hold(&mut orders).await;
         }
@@ -168,13 +168,13 @@ impl Keeper {
                         return true;
                     }
                     Attempt::Absent | Attempt::Failed(_) => {}
-                    // It was to be told before helm began; it is late, not wrong.
+                    // Too late to be reported: helm has begun.
                     Attempt::Denied(_) => {
                         drain(orders).await;
                         return false;
                     }
                     Attempt::Held(seen) => {
-                        // Until it is ours, what is there may be the other's.
+                        // Until this deploy has it, what is there can be the other's.
                         self.tell.lost.store(true, Ordering::Relaxed);
                         let since = *raced.get_or_insert_with(Instant::now);
                         if since.elapsed() >= RACE {
@@ -209,7 +209,7 @@ impl Keeper {
                         return drain(orders).await;
                     }
                     Err(RenewError::Failed(why)) if self.renewed.elapsed() >= GIVE_UP => {
-                        self.loses(not_renewed(&why));
+                        self.loses(not_renewed(&why, GIVE_UP));
                         return drain(orders).await;
                     }
                     Err(RenewError::Failed(_)) => due = Instant::now() + ASK_AGAIN,
@@ -262,7 +262,7 @@ impl Keeper {
         let new = held(new, &self.me, run::now());
         let options = PostParams::default();
         let Some(created) = self.in_time(self.api.create(&options, &new)).await else {
-            return Attempt::Failed(self.silent(what));
+            return Attempt::Failed(silent(what, self.limit));
         };
         match created {
             Ok(object) => self.has(object, begun),
@@ -272,11 +272,11 @@ impl Keeper {
         }
     }
 
-    /// The Lease is there: whose is it?
+    /// Takes the Lease that is there, unless its holder can still live.
     async fn take_over(&mut self, what: &str) -> Attempt {
         let begun = Instant::now();
         let object = match self.in_time(self.api.get(&self.name)).await {
-            None => return Attempt::Failed(self.silent(what)),
+            None => return Attempt::Failed(silent(what, self.limit)),
             Some(Ok(object)) => object,
             Some(Err(KubeError::Api(status))) if status.code == 404 => return Attempt::Absent,
             Some(Err(error)) => return refused(what, &error),
@@ -304,7 +304,7 @@ impl Keeper {
             .in_time(self.api.replace(&self.name, &options, &mine))
             .await
         {
-            None => Attempt::Failed(self.silent(what)),
+            None => Attempt::Failed(silent(what, self.limit)),
             Some(Ok(object)) => self.has(object, begun),
             // Another one was faster, or it was given back.
             Some(Err(KubeError::Api(status))) if matches!(status.code, 404 | 409) => {
@@ -328,13 +328,6 @@ impl Keeper {
         timeout(self.limit, request).await.ok()
     }
 
-    fn silent(&self, what: &str) -> Error {
-        let seconds = self.limit.as_secs();
-        let message = format!("{what}: no answer from the cluster within {seconds} s");
-        Error::new(Kind::Node, message)
-            .hint("see that the API server is well: `kubectl get --raw /readyz`")
-    }
-
     async fn renew(&mut self) -> Result<(), RenewError> {
         let begun = Instant::now();
         let mine = held(self.object.clone(), &self.me, run::now());
@@ -348,7 +341,8 @@ impl Keeper {
                 self.has(object, begun);
                 Ok(())
             }
-            // Somebody touched it, or an answer of ours was lost, or it was removed.
+            // Somebody changed it, or an answer to this deploy was lost, or it was
+            // removed.
             Some(Err(KubeError::Api(status))) if matches!(status.code, 404 | 409) => {
                 match self.attempt().await {
                     Attempt::Taken => Ok(()),
@@ -362,7 +356,7 @@ impl Keeper {
         }
     }
 
-    /// Removes it: nothing of a deploy stays in the cluster that went well.
+    /// Removes it: a deploy that went well leaves nothing in the cluster.
     async fn give_back(&mut self, settled: bool) {
         let only = DeleteParams::default().preconditions(Preconditions {
             resource_version: self.object.metadata.resource_version.clone(),
@@ -385,7 +379,7 @@ impl Keeper {
 enum RenewError {
     /// Another holds it; who.
     Other(String),
-    /// It may be tried again; what went wrong.
+    /// It can be tried again; what went wrong.
     Failed(String),
 }
 
@@ -394,33 +388,10 @@ async fn drain(orders: &mut Orders) {
     while let Some(Order::Helm(_)) = orders.recv().await {}
 }
 
-/// The cluster answers, and does not let us: a missing right, a quota, a
-/// webhook, a namespace that is on its way out.
+/// What a refused request comes to.
 fn refused(what: &str, error: &KubeError) -> Attempt {
-    match error {
-        KubeError::Api(status) if status.code != 401 && status.code < 500 => {
-            Attempt::Denied(text::line(&status.message, 300).into_owned())
-        }
-        _ => Attempt::Failed(failed(what, error)),
+    match refusal(error) {
+        Some(why) => Attempt::Denied(why),
+        None => Attempt::Failed(failed(what, error)),
     }
-}
-
-fn taken_over(holder: &str) -> Error {
-    Error::new(
-        Kind::Locked,
-        "another deploy took over the release's lease; helm was stopped",
-    )
-    .detail(format!("held by {holder}"))
-    .hint("see what the other deploy made of the release, then send the signal again")
-}
-
-fn not_renewed(why: &str) -> Error {
-    Error::new(
-        Kind::Broken,
-        format!(
-            "the release's lease could not be renewed for {} s, so helm was stopped before another node could take it",
-            GIVE_UP.as_secs()
-        ),
-    )
-    .detail(why.to_owned())
 }
