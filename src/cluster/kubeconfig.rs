@@ -1,9 +1,10 @@
 //! The plan's kubeconfig as kube wants it: the same cluster, user and way
 //! there as helm takes.
 //!
-//! kube asks the environment of this process for a proxy and gives it to exec
-//! plugins. Inside Actions that environment is the workflow's, so both are
-//! settled here from the plan's.
+//! Only the plan is read: which files and which context count, and that nothing
+//! leads helm elsewhere, was decided when it was made. kube asks the environment
+//! of this process for a proxy and gives it to exec plugins. Inside Actions that
+//! environment is the workflow's, so both are settled here from the plan's.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -18,43 +19,8 @@ use crate::net::{proxy, tls};
 use crate::plan::Plan;
 use crate::text;
 
-/// What would send helm to another cluster than the kubeconfig names
-/// (`helm.sh/helm/v4@v4.3.1/pkg/cli/environment.go`).
-const REDIRECTS: [&str; 7] = [
-    "HELM_KUBEAPISERVER",
-    "HELM_KUBETOKEN",
-    "HELM_KUBEASUSER",
-    "HELM_KUBEASGROUPS",
-    "HELM_KUBECAFILE",
-    "HELM_KUBETLS_SERVER_NAME",
-    "HELM_KUBEINSECURE_SKIP_TLS_VERIFY",
-];
-
-/// The context that the plan, or else helm's own variable, names.
-pub(crate) fn context(plan: &Plan) -> Option<String> {
-    plan.kube_context.clone().or_else(|| {
-        let named = plan.environment.get(OsStr::new("HELM_KUBECONTEXT"))?;
-        let named = named.to_string_lossy().into_owned();
-        (!named.is_empty()).then_some(named)
-    })
-}
-
 /// The configuration that leads to the plan's cluster.
 pub(super) fn load(plan: &Plan) -> Result<Config> {
-    let set = |name: &&&str| {
-        plan.environment
-            .get(OsStr::new(name))
-            .is_some_and(|value| !value.is_empty())
-    };
-    if let Some(name) = REDIRECTS.iter().find(set) {
-        return Err(Error::new(
-            Kind::Node,
-            format!("{name} is set: helm would go to a cluster that is not the kubeconfig's"),
-        )
-        .hint(format!(
-            "unset {name}, and put what it says into the kubeconfig"
-        )));
-    }
     let (mut config, own) = match &plan.kubeconfig {
         Some(paths) => from_files(plan, paths)?,
         None => (in_cluster(&plan.environment)?, None),
@@ -66,7 +32,7 @@ pub(super) fn load(plan: &Plan) -> Result<Config> {
             .then(|| proxy::for_https(&plan.environment, host, port.unwrap_or(443)))
             .flatten()
     });
-    // Not the URL itself: it may hold a password.
+    // Not the URL itself: it can hold a password.
     let unparsed = |_| Error::new(Kind::Node, "the proxy to the cluster is not a URL");
     config.proxy_url = proxy
         .as_deref()
@@ -104,24 +70,23 @@ fn from_files(plan: &Plan, paths: &OsStr) -> Result<(Config, Option<String>)> {
             .and_then(|next| merged.merge(next))
             .map_err(|error| unreadable(file, error))?;
     }
-    let context = context(plan);
-    let (cluster, user) = chosen(&merged, context.as_deref()).map_err(|why| {
+    let (cluster, user) = chosen(&merged, plan.kube_context.as_deref()).map_err(|why| {
         let files: Vec<_> = files
             .iter()
             .map(|file| file.display().to_string())
             .collect();
         Error::new(
             Kind::Node,
-            format!("the kubeconfig {} leads nowhere: {why}", files.join(":")),
+            format!("the kubeconfig {} cannot be used: {why}", files.join(":")),
         )
-        .hint("see `kubectl config get-contexts`")
+        .hint("list the contexts: kubectl config get-contexts")
     })?;
     let incomplete = |why: &str| {
         Error::new(
             Kind::Node,
             format!("the kubeconfig's cluster cannot be used: {why}"),
         )
-        .hint("see `kubectl config view --minify`")
+        .hint("show what is used of it: kubectl config view --minify")
     };
     let server = cluster.server.as_deref().unwrap_or_default();
     let url = server
@@ -156,7 +121,7 @@ fn from_files(plan: &Plan, paths: &OsStr) -> Result<(Config, Option<String>)> {
 }
 
 /// The cluster and the user that `context`, or else the current one, names. As
-/// in client-go a user may be missing.
+/// in client-go the user can be missing.
 fn chosen<'a>(
     kubeconfig: &'a Kubeconfig,
     context: Option<&str>,
@@ -186,14 +151,14 @@ fn chosen<'a>(
     Ok((cluster, user.unwrap_or_default()))
 }
 
-/// A parser's message quotes the text around the mistake, which may be a
-/// token: only the place is told.
+/// A parser's message quotes the text around the mistake, which can be a token:
+/// only the place is told.
 fn unreadable(file: &Path, error: KubeconfigError) -> Error {
     let new = Error::new(
         Kind::Node,
         format!("the kubeconfig {} cannot be read", file.display()),
     )
-    .hint("see that it is a kubeconfig and that this user may read it");
+    .hint("check that it is a kubeconfig and that the user who runs deploy can read it");
     if let KubeconfigError::ReadConfig(cause, _) = error {
         return new.with_source(cause);
     }
@@ -202,13 +167,13 @@ fn unreadable(file: &Path, error: KubeconfigError) -> Error {
     let place: Vec<_> = place.split([' ', ':', ',']).take(4).collect();
     match place.as_slice() {
         ["line", line, "column", column] => new.detail(format!(
-            "it is no YAML from line {line}, column {column} on"
+            "it is not YAML from line {line}, column {column} on"
         )),
         _ => new,
     }
 }
 
-/// Those of the files that exist: as kubectl, a list may name missing ones, but
+/// Those of the files that exist: as for kubectl, a list can name missing ones, but
 /// not only such.
 fn existing(paths: &OsStr) -> Result<Vec<PathBuf>> {
     let named: Vec<_> = std::env::split_paths(paths)
@@ -239,7 +204,7 @@ fn in_cluster(environment: &BTreeMap<OsString, OsString>) -> Result<Config> {
     let nowhere = || {
         Error::new(
             Kind::Node,
-            "there is no kubeconfig, and this is no pod of a cluster",
+            "there is no kubeconfig, and deploy does not run in a pod of a cluster",
         )
         .hint("name the kubeconfig in deploy.toml: kubeconfig = \"/etc/rancher/k3s/k3s.yaml\"")
     };
@@ -260,11 +225,12 @@ fn in_cluster(environment: &BTreeMap<OsString, OsString>) -> Result<Config> {
     Ok(config)
 }
 
-/// Gives an exec plugin the plan's environment and nothing of `ours`.
+/// Gives an exec plugin the plan's environment and nothing of this process's,
+/// whose variables are `inherited`.
 fn settle_exec(
     user: &mut AuthInfo,
     plan: &BTreeMap<OsString, OsString>,
-    ours: impl Iterator<Item = OsString>,
+    inherited: impl Iterator<Item = OsString>,
 ) {
     let Some(exec) = &mut user.exec else { return };
     let pair = |name: &str, value: &str| {
@@ -277,7 +243,7 @@ fn settle_exec(
         .iter()
         .filter_map(|(name, value)| Some(pair(name.to_str()?, value.to_str()?)))
         .collect();
-    // The kubeconfig's own say comes last and wins.
+    // What the kubeconfig sets itself comes last and wins.
     let named = exec.env.take().unwrap_or_default();
     let kept: Vec<String> = named
         .iter()
@@ -286,7 +252,8 @@ fn settle_exec(
     variables.extend(named);
     exec.env = Some(variables);
     exec.drop_env = Some(
-        ours.filter_map(|name| name.into_string().ok())
+        inherited
+            .filter_map(|name| name.into_string().ok())
             .filter(|name| {
                 !plan.contains_key(OsStr::new(name))
                     && !kept.contains(name)

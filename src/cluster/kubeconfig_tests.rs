@@ -85,8 +85,8 @@ fn an_exec_plugin_gets_the_plans_environment_alone() {
         exec: Some(exec),
         ..AuthInfo::default()
     };
-    let ours = ["PATH", "REGION", "SECRET_OF_THE_WORKFLOW"].map(OsString::from);
-    settle_exec(&mut user, &plan, ours.into_iter());
+    let inherited = ["PATH", "REGION", "SECRET_OF_THE_WORKFLOW"].map(OsString::from);
+    settle_exec(&mut user, &plan, inherited.into_iter());
     let exec = user.exec.unwrap();
     let names: Vec<_> = exec
         .env

@@ -66,12 +66,7 @@ pub async fn found(plan: &Plan, cancel: &Cancel) -> Result<(std::path::PathBuf, 
 }
 
 fn runner(plan: &Plan, lock: Option<BorrowedFd<'_>>) -> Result<Runner> {
-    let mut environment = plan.environment.clone();
-    match &plan.kubeconfig {
-        Some(paths) => environment.insert("KUBECONFIG".into(), paths.clone()),
-        None => environment.remove(std::ffi::OsStr::new("KUBECONFIG")),
-    };
-    Runner::new(locate::locate(plan)?, &environment, lock)
+    Runner::new(locate::locate(plan)?, &plan.environment, lock)
 }
 
 impl Helm {

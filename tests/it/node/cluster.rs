@@ -214,7 +214,7 @@ fn credentials_that_are_no_good() {
         .says("/none");
 
     for (broken, said) in [
-        ("", "leads nowhere"),
+        ("", "no current context"),
         ("a: [", "cannot be read"),
         (
             "{\"kind\": \"Config\", \"current-context\": \"none\"}",
