@@ -138,7 +138,7 @@ async fn leftovers(run: &Run<'_>, found: &ReleaseObservation) -> Result<Vec<Stri
         if !has_ended(&job) {
             run.events.progress(format!(
                 "waiting for the Job {} of the interrupted revision {}",
-                leftover.name, last.revision
+                leftover.job.name, last.revision
             ));
             leftover.wait(client, run.deadline).await?;
         }
@@ -146,7 +146,7 @@ async fn leftovers(run: &Run<'_>, found: &ReleaseObservation) -> Result<Vec<Stri
             said.extend(leftover.remove(client, &job).await?);
             run.events.note(format!(
                 "removed the ended Job {} of the interrupted revision {}: helm would not replace it",
-                leftover.name, last.revision
+                leftover.job.name, last.revision
             ));
         }
     }

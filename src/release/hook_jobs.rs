@@ -1,15 +1,18 @@
 //! Jobs of hooks that outlive the helm that made them.
 //!
-//! A Job that still runs is only waited for; one that has ended is removed only
-//! where helm would stumble over it. Nothing else is ever touched.
+//! Which ones there can be is read from the record, purely; the rest works on the
+//! cluster. A Job that still runs is only waited for; one that has ended is
+//! removed only where helm would fail to create the next one. It must never touch
+//! anything but a Job of the group `batch` that carries helm's hook annotation.
 
 use std::time::Duration;
 
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Preconditions};
 use kube::runtime::wait::await_condition;
-use kube::{Client, ResourceExt as _};
+use kube::{Client, Resource, ResourceExt as _};
 use tokio::time::Instant;
 
 use crate::cluster::client::{PATIENCE, failed, within};
@@ -18,7 +21,7 @@ use crate::manifest::{Object, ObjectRef};
 use crate::release::record::{Hook, Record};
 use crate::text;
 
-/// How often a Job is asked for that may not be watched.
+/// How often a Job is asked for where there is no right to watch it.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The lines that are kept of a removed Job's log.
@@ -27,71 +30,84 @@ const LOG_LINES: i64 = 50;
 /// A Job that a hook of a revision made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
+    /// The Job, with its namespace.
+    pub job: ObjectRef,
     /// Whether helm leaves it where it is and then fails to create the next one
     /// (`hookHasDeletePolicy` in `pkg/action/hooks.go`: none means
     /// before-hook-creation).
     pub in_the_way: bool,
 }
 
-/// The Jobs that the revision's hooks may have left. Pure.
+/// The Jobs that the revision's hooks can have left. Pure.
 pub fn of(record: &Record, namespace: &str) -> Vec<Leftover> {
-    record
-        .hooks
-        .iter()
-        .filter(|hook| hook.kind == "Job" && !hook.is_test())
-        .map(|hook| (hook, reference(hook)))
-        .filter(|(_, reference)| reference.as_ref().is_none_or(|it| it.is("batch", "Job")))
-        .map(|(hook, reference)| Leftover {
-            namespace: reference
-                .and_then(|reference| reference.namespace)
-                .unwrap_or_else(|| namespace.to_owned()),
-            name: hook.name.clone(),
+    let leftover = |hook: &Hook| {
+        Some(Leftover {
+            job: job(hook)?.within(namespace),
             in_the_way: !hook.delete_policies.is_empty()
                 && !hook
                     .delete_policies
                     .iter()
                     .any(|policy| policy == "before-hook-creation"),
         })
-        .collect()
+    };
+    let hooks = record.hooks.iter().filter(|hook| !hook.is_test());
+    hooks.filter_map(leftover).collect()
 }
 
-/// What the hook's manifest calls it; a record's own fields say neither its
-/// group nor its namespace.
-fn reference(hook: &Hook) -> Option<ObjectRef> {
-    let objects = Object::parse(&hook.manifest).ok()?;
-    Some(objects.into_iter().next()?.reference)
+/// The hook's object, where it is a Job. A record has a hook's kind without its
+/// group, and other groups have Jobs, too (`batch.volcano.sh`). Where the manifest
+/// cannot be read the record's word counts: two Jobs that overlap are worse than
+/// one that is looked for and not there.
+fn job(hook: &Hook) -> Option<ObjectRef> {
+    if hook.kind != "Job" {
+        return None;
+    }
+    let parsed = Object::parse(&hook.manifest).ok();
+    let object = parsed.and_then(|objects| Some(objects.into_iter().next()?.reference));
+    let job = object.unwrap_or_else(|| ObjectRef {
+        api_version: "batch/v1".to_owned(),
+        kind: "Job".to_owned(),
+        namespace: None,
+        name: hook.name.clone(),
+    });
+    job.is("batch", "Job").then_some(job)
 }
 
 impl Leftover {
-    /// The Job, where it is there and a hook's. What may not be read is not there.
+    fn api<K>(&self, client: &Client) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        let namespace = self.job.namespace.as_deref().unwrap_or_default();
+        Api::namespaced(client.clone(), namespace)
+    }
+
+    /// The Job, where it is there and a hook's. One that the user has no right to
+    /// read counts as one that is not there.
     pub async fn find(&self, client: &Client) -> Result<Option<Job>> {
-        let api = Api::<Job>::namespaced(client.clone(), &self.namespace);
+        let api = self.api::<Job>(client);
         let found = async {
-            match api.get_opt(&self.name).await {
+            match api.get_opt(&self.job.name).await {
                 Ok(found) => Ok(found),
                 Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
                 Err(error) => Err(failed("the Job of a hook cannot be read", &error)),
             }
         };
-        let found = within("the Job of a hook", found).await?;
+        let found = within("the Job of a hook cannot be read", found).await?;
         Ok(found.filter(|job| job.annotations().contains_key("helm.sh/hook")))
     }
 
     /// Waits until the Job has ended or is gone. [`Kind::Locked`] at `deadline`.
     pub async fn wait(&self, client: &Client, deadline: Instant) -> Result<()> {
-        let api = Api::<Job>::namespaced(client.clone(), &self.namespace);
+        let api = self.api::<Job>(client);
         let ended = |job: Option<&Job>| job.is_none_or(has_ended);
         let watched = async {
-            while await_condition(api.clone(), &self.name, ended)
+            while await_condition(api.clone(), &self.job.name, ended)
                 .await
                 .is_err()
             {
                 tokio::time::sleep(ASK_AGAIN).await;
-                match api.get_opt(&self.name).await {
+                match api.get_opt(&self.job.name).await {
                     Ok(job) if ended(job.as_ref()) => return,
                     _ => {}
                 }
@@ -100,44 +116,55 @@ impl Leftover {
         tokio::time::timeout_at(deadline, watched)
             .await
             .map_err(|_| {
-                let (namespace, name) = (&self.namespace, &self.name);
+                let job = &self.job;
+                let namespace = job.namespace.as_deref().unwrap_or_default();
                 Error::new(
                     Kind::Locked,
-                    format!("the hook's Job {name} of an interrupted deploy still runs, and two must not overlap"),
+                    format!("{job}, a hook of an interrupted deploy, still runs, and two must not overlap"),
                 )
-                .detail(format!("it is Job {name} in namespace {namespace}; the whole budget was spent on waiting for it"))
-                .hint("send the signal again when it has ended, or end it: kubectl delete job")
+                .detail(format!("it lies in namespace {namespace}; the whole budget was spent on waiting for it"))
+                .hint(format!(
+                    "send the signal again when it has ended, or end it: kubectl --namespace {namespace} delete job {}",
+                    job.name
+                ))
             })
     }
 
-    /// Removes a Job that has ended; what it said, for the evidence.
+    /// Removes a Job that has ended; gives the end of its log, for the evidence.
     pub async fn remove(&self, client: &Client, job: &Job) -> Result<Vec<String>> {
-        let said = self.said(client).await;
-        let api = Api::<Job>::namespaced(client.clone(), &self.namespace);
+        let log = self.log(client).await;
+        let api = self.api::<Job>(client);
         let only = DeleteParams::background().preconditions(Preconditions {
             resource_version: None,
             uid: job.uid(),
         });
         let removed = async {
-            match api.delete(&self.name, &only).await {
+            match api.delete(&self.job.name, &only).await {
                 Ok(_) => Ok(()),
                 Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-                Err(error) => Err(failed("the ended Job of a hook cannot be removed", &error)),
+                Err(error) => Err(failed(
+                    "the hook's Job, which has ended, cannot be removed",
+                    &error,
+                )),
             }
         };
-        within("the ended Job of a hook", removed).await?;
-        Ok(said)
+        within(
+            "the hook's Job, which has ended, cannot be removed",
+            removed,
+        )
+        .await?;
+        Ok(log)
     }
 
-    /// The last lines of the Job's pods, as far as they can be had.
-    async fn said(&self, client: &Client) -> Vec<String> {
-        let api = Api::<Pod>::namespaced(client.clone(), &self.namespace);
-        let mine =
-            ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", self.name));
+    /// The last lines of the Job's pods, escaped; nothing where they cannot be had.
+    async fn log(&self, client: &Client) -> Vec<String> {
+        let api = self.api::<Pod>(client);
+        let own = ListParams::default()
+            .labels(&format!("batch.kubernetes.io/job-name={}", self.job.name));
         let mut lines = Vec::new();
         let work = async {
             let pods = api
-                .list(&mine)
+                .list(&own)
                 .await
                 .map(|list| list.items)
                 .unwrap_or_default();
@@ -201,7 +228,7 @@ mod tests {
         .unwrap();
         let found: Vec<_> = of(&record, "prod")
             .into_iter()
-            .map(|job| (job.namespace, job.name, job.in_the_way))
+            .map(|left| (left.job.namespace.unwrap(), left.job.name, left.in_the_way))
             .collect();
         let expected = [
             ("prod", "plain", false),
