@@ -1,6 +1,6 @@
 //! Reads objects of the cluster as they are, by name.
 //!
-//! It never judges them, and never lists.
+//! It never judges them, never lists, and never changes one.
 
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
@@ -11,44 +11,86 @@ use serde_json::Value;
 
 use super::client::{failed, within};
 use crate::error::Result;
+use crate::manifest::ObjectRef;
 
-/// An object of Kubernetes' own workloads and Jobs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
-    /// `Job`, `StatefulSet`, `Deployment` or `DaemonSet`.
-    pub kind: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
+/// What it means that the kubeconfig's user has no right to read an object (403).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forbidden {
+    /// The reading fails.
+    Fails,
+    /// The object counts as one that is not there.
+    IsAbsent,
 }
 
-fn resource(kind: &str) -> Option<ApiResource> {
-    Some(match kind {
-        "Job" => ApiResource::erase::<Job>(&()),
-        "StatefulSet" => ApiResource::erase::<StatefulSet>(&()),
-        "Deployment" => ApiResource::erase::<Deployment>(&()),
-        "DaemonSet" => ApiResource::erase::<DaemonSet>(&()),
+/// How the kinds are asked for that a deploy reads by name, whatever version of
+/// their API the object names.
+fn resource(object: &ObjectRef) -> Option<ApiResource> {
+    Some(match (object.group(), object.kind.as_str()) {
+        ("apps", "Deployment") => ApiResource::erase::<Deployment>(&()),
+        ("apps", "StatefulSet") => ApiResource::erase::<StatefulSet>(&()),
+        ("apps", "DaemonSet") => ApiResource::erase::<DaemonSet>(&()),
+        ("batch", "Job") => ApiResource::erase::<Job>(&()),
         _ => return None,
     })
 }
 
-/// Those of the objects that are there and may be read, whole, with one
-/// request each, all at once.
-pub async fn read(client: &Client, names: &[Name]) -> Result<Vec<Value>> {
+/// The objects, whole and in the same order, with one request each, all at
+/// once; none for what is not there or is of another kind. Where a name has no
+/// namespace, it is looked for in `namespace`.
+pub async fn read(
+    client: &Client,
+    objects: &[ObjectRef],
+    namespace: &str,
+    forbidden: Forbidden,
+) -> Result<Vec<Option<Value>>> {
     let what = "the release's objects cannot be read";
-    let get = async |name: &Name| {
-        let Some(resource) = resource(&name.kind) else {
+    let get = async |object: &ObjectRef| {
+        let Some(resource) = resource(object) else {
             return Ok(None);
         };
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(client.clone(), &name.namespace, &resource);
-        match api.get(&name.name).await {
-            Ok(object) => Ok(serde_json::to_value(object).ok()),
-            Err(KubeError::Api(status)) if matches!(status.code, 403 | 404) => Ok(None),
+        let namespace = object.namespace.as_deref().unwrap_or(namespace);
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+        match api.get(&object.name).await {
+            Ok(found) => Ok(serde_json::to_value(found).ok()),
+            Err(KubeError::Api(status)) if status.code == 404 => Ok(None),
+            Err(KubeError::Api(status))
+                if status.code == 403 && forbidden == Forbidden::IsAbsent =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(failed(what, &error)),
         }
     };
-    let found = within(what, try_join_all(names.iter().map(get))).await?;
-    Ok(found.into_iter().flatten().collect())
+    within(what, try_join_all(objects.iter().map(get))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resource;
+    use crate::manifest::ObjectRef;
+
+    #[test]
+    fn a_kind_is_asked_for_with_its_group() {
+        let plural = |api_version: &str, kind: &str| {
+            let object = ObjectRef {
+                api_version: api_version.to_owned(),
+                kind: kind.to_owned(),
+                namespace: None,
+                name: "it".to_owned(),
+            };
+            resource(&object).map(|resource| resource.plural)
+        };
+        assert_eq!(plural("batch/v1", "Job").as_deref(), Some("jobs"));
+        assert_eq!(
+            plural("apps/v1", "DaemonSet").as_deref(),
+            Some("daemonsets")
+        );
+        for (api_version, kind) in [
+            ("batch.volcano.sh/v1alpha1", "Job"),
+            ("apps.acme.io/v1", "Deployment"),
+            ("v1", "Pod"),
+        ] {
+            assert_eq!(plural(api_version, kind), None, "{api_version} {kind}");
+        }
+    }
 }

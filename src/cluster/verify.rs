@@ -1,80 +1,24 @@
 //! Whether the workloads of the cluster carry the images of the release: read
 //! from their pod templates, not from pods.
 //!
-//! The comparison is pure. A difference is reported, never judged: a webhook
-//! or a mirror may have rewritten an image, and that is a note.
+//! The comparison is pure. A difference is reported and never called a failure: a
+//! webhook or a mirror can have rewritten an image.
 
-use futures::future::try_join_all;
-use kube::api::{Api, ApiResource, DynamicObject};
-use kube::{Client, Error as KubeError};
+use kube::Client;
 use serde_json::Value;
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-
-use super::client::{failed, within};
+use super::objects::{self, Forbidden};
 use crate::error::Result;
+use crate::manifest::ObjectRef;
 
-/// A kind that keeps pods of a template running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "Kubernetes' own words")]
-pub enum WorkloadKind {
-    Deployment,
-    StatefulSet,
-    DaemonSet,
-}
-
-impl WorkloadKind {
-    /// Kubernetes' word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Deployment => "Deployment",
-            Self::StatefulSet => "StatefulSet",
-            Self::DaemonSet => "DaemonSet",
-        }
-    }
-
-    fn of(object: &Value) -> Option<Self> {
-        let group = object.get("apiVersion")?.as_str()?;
-        if group != "apps/v1" {
-            return None;
-        }
-        let kind = object.get("kind")?.as_str()?;
-        [Self::Deployment, Self::StatefulSet, Self::DaemonSet]
-            .into_iter()
-            .find(|known| known.name() == kind)
-    }
-
-    fn resource(self) -> ApiResource {
-        match self {
-            Self::Deployment => ApiResource::erase::<Deployment>(&()),
-            Self::StatefulSet => ApiResource::erase::<StatefulSet>(&()),
-            Self::DaemonSet => ApiResource::erase::<DaemonSet>(&()),
-        }
-    }
-}
-
-/// A workload of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Workload {
-    /// Its kind.
-    pub kind: WorkloadKind,
-    /// Its own namespace, which need not be the release's.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl std::fmt::Display for Workload {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}/{}", self.kind.name(), self.namespace, self.name)
-    }
-}
+/// The kinds of `apps` that keep pods of a template running.
+const WORKLOADS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 
 /// The images of a workload's pod template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// The workload.
-    pub workload: Workload,
+    /// The workload, with the namespace that it lies in.
+    pub workload: ObjectRef,
     /// Container and image, init containers among them.
     pub images: Vec<(String, String)>,
     /// `metadata.generation`, where the object came from the cluster.
@@ -85,11 +29,11 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
     /// The workload is not there.
-    Missing(Workload),
+    Missing(ObjectRef),
     /// A container runs another image, or is not there at all.
     Image {
         /// The workload.
-        workload: Workload,
+        workload: ObjectRef,
         /// The container.
         container: String,
         /// What the release says.
@@ -102,8 +46,11 @@ pub enum Difference {
 /// The pod template of an object of a manifest or of the cluster; none for
 /// what is not a workload. An object without a namespace lies in `default`.
 pub fn template(object: &Value, default: &str) -> Option<Template> {
-    let kind = WorkloadKind::of(object)?;
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let workload = ObjectRef::of(object).within(default);
+    let is_workload = WORKLOADS.iter().any(|kind| workload.is("apps", kind));
+    if !is_workload || workload.name.is_empty() {
+        return None;
+    }
     let spec = object.pointer("/spec/template/spec")?;
     let images = ["initContainers", "containers"]
         .into_iter()
@@ -115,11 +62,7 @@ pub fn template(object: &Value, default: &str) -> Option<Template> {
         })
         .collect();
     Some(Template {
-        workload: Workload {
-            kind,
-            namespace: text("/metadata/namespace").unwrap_or(default).to_owned(),
-            name: text("/metadata/name")?.to_owned(),
-        },
+        workload,
         images,
         generation: object
             .pointer("/metadata/generation")
@@ -127,32 +70,27 @@ pub fn template(object: &Value, default: &str) -> Option<Template> {
     })
 }
 
-/// The same workloads as they are in the cluster now, in the same order.
-pub async fn live(client: &Client, workloads: &[Workload]) -> Result<Vec<Option<Template>>> {
-    let what = "the release's workloads cannot be read";
-    let get = async |workload: &Workload| {
-        let resource = workload.kind.resource();
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(client.clone(), &workload.namespace, &resource);
-        let object = match api.get(&workload.name).await {
-            Ok(object) => object,
-            Err(KubeError::Api(status)) if status.code == 404 => return Ok(None),
-            Err(error) => return Err(failed(what, &error)),
-        };
-        let value = serde_json::to_value(object).unwrap_or_default();
-        Ok(template(&value, &workload.namespace))
+/// The pod templates of the same workloads as they are in the cluster now, in
+/// the same order. One that must not be read is an error: nothing would be
+/// compared then.
+pub async fn live(client: &Client, wanted: &[Template]) -> Result<Vec<Option<Template>>> {
+    let names: Vec<ObjectRef> = wanted
+        .iter()
+        .map(|template| template.workload.clone())
+        .collect();
+    let found = objects::read(client, &names, "default", Forbidden::Fails).await?;
+    let read = |(name, object): (&ObjectRef, Option<Value>)| {
+        let namespace = name.namespace.as_deref().unwrap_or_default();
+        template(&object?, namespace)
     };
-    within(what, try_join_all(workloads.iter().map(get))).await
+    Ok(names.iter().zip(found).map(read).collect())
 }
 
-/// Every difference between what the release says and what the cluster has.
+/// Every difference between what the release says and what the cluster has;
+/// `live` is in the same order.
 pub fn compare(wanted: &[Template], live: &[Option<Template>]) -> Vec<Difference> {
     let mut differences = Vec::new();
-    for template in wanted {
-        let found = live
-            .iter()
-            .flatten()
-            .find(|found| found.workload == template.workload);
+    for (template, found) in wanted.iter().zip(live) {
         let Some(found) = found else {
             differences.push(Difference::Missing(template.workload.clone()));
             continue;
@@ -194,7 +132,8 @@ mod tests {
     #[test]
     fn templates_are_read() {
         let found = template(&deployment("api", "a:1"), "prod").unwrap();
-        assert_eq!(found.workload.to_string(), "Deployment prod/api");
+        assert_eq!(found.workload.to_string(), "Deployment api");
+        assert_eq!(found.workload.namespace.as_deref(), Some("prod"));
         assert_eq!(
             found.images,
             [("init".into(), "i:1".into()), ("api".into(), "a:1".into())]

@@ -8,9 +8,9 @@ use super::context::Run;
 use super::observed::ReleaseObservation;
 use crate::chart::Proof;
 use crate::chart::immutability::{Obstacle, immutable, is_worth_reading, unserved};
-use crate::cluster::objects::{Name, read};
+use crate::cluster::objects::{Forbidden, read};
 use crate::error::{Error, Kind, Result};
-use crate::manifest::Object;
+use crate::manifest::{Object, ObjectRef};
 
 /// Fails with [`Kind::Chart`], naming the first obstacle and the cure of each.
 pub(super) async fn none(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof) -> Result<()> {
@@ -42,22 +42,20 @@ async fn live(
         .serving()
         .and_then(|record| Object::parse(&record.manifest).ok())
         .unwrap_or_default();
-    let names: Vec<Name> = proof
+    let names: Vec<ObjectRef> = proof
         .objects
         .iter()
         .filter(|object| is_worth_reading(object, &before, namespace))
-        .map(|object| Name {
-            kind: object.reference.kind.clone(),
-            namespace: object
-                .reference
-                .namespace
-                .as_ref()
-                .unwrap_or(namespace)
-                .clone(),
-            name: object.reference.name.clone(),
-        })
+        .map(|object| object.reference.clone())
         .collect();
-    read(&found.cluster.client, &names).await
+    let found = read(
+        &found.cluster.client,
+        &names,
+        namespace,
+        Forbidden::IsAbsent,
+    )
+    .await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 fn refuse(obstacles: Vec<Obstacle>) -> Result<()> {

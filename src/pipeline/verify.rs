@@ -94,12 +94,8 @@ async fn workloads(run: &Run<'_>, found: &ReleaseObservation, objects: &[Object]
         .filter(|object: &&Object| object.hooks.is_empty())
         .filter_map(|object| template(&object.value, &run.plan.release.namespace))
         .collect();
-    let names: Vec<_> = wanted
-        .iter()
-        .map(|template| template.workload.clone())
-        .collect();
     let live = run
-        .unless_cancelled(live(&found.cluster.client, &names))
+        .unless_cancelled(live(&found.cluster.client, &wanted))
         .await?;
     for difference in compare(&wanted, &live) {
         match difference {
