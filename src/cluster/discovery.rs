@@ -1,4 +1,5 @@
-//! What the server can do: its version, its APIs, whether a namespace is there.
+//! What the server can do: its version, its APIs, its nodes' platforms, and
+//! whether a namespace is there. It only asks.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +12,6 @@ use kube::{Client, Error as KubeError, ResourceExt as _};
 use k8s_openapi::api::core::v1::{Namespace, Node};
 
 use super::client::{failed, within};
-use super::rights::{self, Right};
 use crate::error::Result;
 use crate::plan::Capabilities;
 
@@ -22,7 +22,8 @@ pub enum NamespacePresence {
     Present,
     /// It is not there (404).
     Absent,
-    /// We may not know (403): a namespaced Role has no right to ask.
+    /// The kubeconfig's user has no right to ask (403), as with many a Role in
+    /// one namespace.
     Unknown,
 }
 
@@ -54,10 +55,10 @@ pub async fn capabilities(client: &Client) -> Result<Capabilities> {
     .await
 }
 
-/// Whether the cluster, which answered before, does so no more: what is known
-/// of a rollout is old then. Takes two seconds at most.
+/// Why the cluster, which answered before, does so no more; none where it does.
+/// What is known of a rollout is old then. Takes two seconds at most.
 pub async fn silent(client: &Client) -> Option<String> {
-    let what = "the cluster answers no more";
+    let what = "the cluster does not answer any more";
     let asked = tokio::time::timeout(Duration::from_secs(2), client.apiserver_version());
     match asked.await {
         Ok(Ok(_) | Err(KubeError::Api(_))) => None,
@@ -81,8 +82,9 @@ pub async fn namespace(client: &Client, name: &str) -> Result<NamespacePresence>
     .await
 }
 
-/// `os/architecture` of each node, as their well-known labels tell; none where
-/// nodes may not be listed, where there are none, or where it takes long.
+/// `os/architecture` of each node, by their well-known labels; none where
+/// the user has no right to list nodes, where there are none, or where it takes
+/// more than two seconds.
 pub async fn platforms(client: &Client) -> Option<BTreeSet<String>> {
     let nodes = Api::<Node>::all(client.clone());
     let everything = ListParams::default();
@@ -93,33 +95,9 @@ pub async fn platforms(client: &Client) -> Option<BTreeSet<String>> {
         let (os, arch) = (label("kubernetes.io/os")?, label("kubernetes.io/arch")?);
         Some(format!("{os}/{arch}"))
     };
-    // One that does not tell may be of any platform.
+    // A node without these labels can be of any platform.
     let platforms: BTreeSet<String> = nodes.iter().map(platform).collect::<Option<_>>()?;
     (!platforms.is_empty()).then_some(platforms)
-}
-
-/// What the rollout of any release is made of: group and resource.
-pub const WATCHED: [(&str, &str); 4] = [
-    ("apps", "deployments"),
-    ("apps", "replicasets"),
-    ("", "pods"),
-    ("batch", "jobs"),
-];
-
-/// Whether every one of these resources (group and plural) may be watched in
-/// the namespace: Helm 4's own way of waiting needs it for each kind that the
-/// release has, and [`WATCHED`] in any case.
-pub async fn may_watch(
-    client: &Client,
-    namespace: &str,
-    resources: &[(&str, &str)],
-) -> Result<bool> {
-    let asked: Vec<Right<'_>> = resources
-        .iter()
-        .map(|(group, resource)| ("watch", *group, *resource))
-        .collect();
-    let ours = rights::ours(client, Some(namespace), &asked).await?;
-    Ok(ours.into_iter().all(|ours| ours))
 }
 
 /// `group/version`, and `group/version/Kind` of each resource and subresource.

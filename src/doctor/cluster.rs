@@ -1,5 +1,6 @@
-//! The cluster and what is there of an app's release: reachable, whose clock is
-//! right, which rights we have, what an earlier helm left.
+//! The cluster and what is there of an app's release: whether it can be reached,
+//! whose clock is right, which rights are granted, what an earlier helm left. It
+//! only looks.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,14 +10,15 @@ use kube::core::{GroupVersionKind, Request};
 
 use super::finding::Finding;
 use super::holders;
-use super::rights::{self, Need};
+use super::rights::{self, Usage};
 use crate::cluster::client::{PATIENCE, connect};
 use crate::cluster::discovery::{self, NamespacePresence};
-use crate::cluster::rights as asked;
+use crate::cluster::rights::{granted, user};
 use crate::error::Result;
 use crate::helm::kubernetes;
-use crate::manifest::Object;
+use crate::manifest::{Object, ObjectRef};
 use crate::plan::Plan;
+use crate::plan::access::{Purpose, Right, Scope};
 use crate::release::record::{Driver, Record, Status};
 use crate::release::recovery::{RecoveryContext, RecoveryDecision, decide};
 use crate::release::store;
@@ -24,7 +26,8 @@ use crate::run::{self, Timestamp};
 use crate::signal::ImageRef;
 use crate::state::lock;
 
-/// From where on a clock is told of, and from where on tokens and certificates fail.
+/// How far off a clock is worth a warning, and how far it fails tokens and
+/// certificates.
 const ASTRAY: Duration = Duration::from_secs(30);
 const WRONG: Duration = Duration::from_secs(300);
 
@@ -46,13 +49,13 @@ pub(super) async fn reach(
         Err(error) => return (None, vec![Finding::failed("cluster", &error)]),
     };
     let mut found = vec![server(&capabilities.version, helm)];
-    if let Some(theirs) = date(&client).await {
-        found.push(clock(theirs, run::now()));
+    if let Some(time) = date(&client).await {
+        found.push(clock(time, run::now()));
     }
     (Some(client), found)
 }
 
-/// Whether this Kubernetes is one that we and helm are made for.
+/// Whether this Kubernetes is one that deploy and helm are made for.
 fn server(version: &str, helm: Option<&semver::Version>) -> Finding {
     let check = "cluster";
     let seen = format!("Kubernetes {version} answers");
@@ -62,7 +65,7 @@ fn server(version: &str, helm: Option<&semver::Version>) -> Finding {
     };
     if minor < OLDEST {
         return Finding::warn(check, format!("{seen}; it is older than 1.{OLDEST}"))
-            .fix("upgrade it: neither a supported helm nor deploy is tried with it");
+            .fix("upgrade it: neither deploy nor a supported helm is tested with it");
     }
     let made_for = helm.and_then(|helm| Some((helm, kubernetes(helm)?)));
     match made_for.filter(|(_, minors)| !minors.contains(&minor)) {
@@ -83,7 +86,7 @@ fn server(version: &str, helm: Option<&semver::Version>) -> Finding {
     }
 }
 
-/// The time that the API server tells with any answer.
+/// The time that the API server sends with any answer.
 async fn date(client: &Client) -> Option<Timestamp> {
     let request = Request::new("/api/v1/namespaces")
         .get("default", &kube::api::GetParams::default())
@@ -96,9 +99,9 @@ async fn date(client: &Client) -> Option<Timestamp> {
         .ok()
 }
 
-fn clock(theirs: Timestamp, ours: Timestamp) -> Finding {
-    let apart = Duration::try_from(ours.duration_since(theirs).abs()).unwrap_or_default();
-    let way = if ours < theirs { "behind" } else { "ahead of" };
+fn clock(cluster: Timestamp, node: Timestamp) -> Finding {
+    let apart = Duration::try_from(node.duration_since(cluster).abs()).unwrap_or_default();
+    let way = if node < cluster { "behind" } else { "ahead of" };
     let seen = format!(
         "this node's clock is {} s {way} the cluster's",
         apart.as_secs()
@@ -119,15 +122,15 @@ fn clock(theirs: Timestamp, ours: Timestamp) -> Finding {
 
 /// What was found of a release.
 #[derive(Default)]
-pub(super) struct Release {
+pub(super) struct ReleaseFindings {
     pub(super) findings: Vec<Finding>,
     /// The images of the last revision that come from GHCR.
     pub(super) images: Vec<ImageRef>,
 }
 
-/// Looks at an app's namespace, our rights there and its records.
-pub(super) async fn release(client: &Client, plan: &Plan) -> Release {
-    let mut found = Release::default();
+/// Looks at an app's namespace, the rights there and its records.
+pub(super) async fn release(client: &Client, plan: &Plan) -> ReleaseFindings {
+    let mut found = ReleaseFindings::default();
     let driver = match Driver::of(&plan.environment) {
         Ok(driver) => driver,
         Err(error) => {
@@ -171,96 +174,116 @@ async fn permissions(
 ) -> Result<Finding> {
     let check = "rights";
     let namespace = plan.release.namespace.as_str();
-    let may_make = [("create", "", "namespaces")];
-    if discovery::namespace(client, namespace).await? == NamespacePresence::Absent
-        && asked::ours(client, None, &may_make).await? == [false]
-    {
-        return Ok(Finding::fail(
-            check,
-            format!("there is no namespace {namespace}, and we may not make it"),
-        )
-        .fix(format!(
-            "as its administrator: kubectl create namespace {namespace}"
-        )));
-    }
-    let needs: Vec<Need> = rights::needs(driver, &resources(client, plan, objects).await)
-        .into_iter()
-        .collect();
-    let rights: Vec<_> = needs
+    let creates_namespace =
+        discovery::namespace(client, namespace).await? == NamespacePresence::Absent;
+    let names: Vec<ObjectRef> = objects
         .iter()
-        .map(|need| (need.verb, need.group.as_str(), need.resource.as_str()))
+        .map(|object| object.reference.clone())
         .collect();
-    let allowed = asked::ours(client, Some(namespace), &rights).await?;
-    let missing: BTreeSet<Need> = needs
+    let resources = resources(client, plan, &names).await;
+    let used = rights::used(&Usage {
+        driver,
+        objects: &names,
+        resources: &resources,
+        creates_namespace,
+    });
+    let asked: Vec<Right> = used.keys().cloned().collect();
+    let answers = granted(client, namespace, &asked).await?;
+    let missing: Vec<(&Right, &BTreeSet<Purpose>)> = used
         .iter()
-        .zip(allowed)
-        .filter(|(_, allowed)| !allowed)
-        .map(|(need, _)| need.clone())
+        .zip(answers)
+        .filter(|(_, granted)| !granted)
+        .map(|(right, _)| right)
         .collect();
-    let told = |missing: &BTreeSet<Need>| {
-        let words: Vec<_> = missing
-            .iter()
-            .map(|need| format!("{} {}", need.verb, rights::name(need)))
-            .collect();
-        words.join(", ")
-    };
     if missing.is_empty() {
         return Ok(Finding::ok(
             check,
             format!(
                 "all {} that a deploy uses in namespace {namespace}",
-                needs.len()
+                asked.len()
             ),
         ));
     }
-    let user = asked::name(client)
-        .await
-        .unwrap_or_else(|| "USER".to_owned());
+    if missing.iter().any(|(right, _)| is_creation(right)) {
+        return Ok(Finding::fail(
+            check,
+            format!(
+                "there is no namespace {namespace}, and the kubeconfig's user has no right to create it"
+            ),
+        )
+        .fix(format!(
+            "as its administrator: kubectl create namespace {namespace}"
+        )));
+    }
+    let account = user(client).await.unwrap_or_else(|| "USER".to_owned());
     let fix = format!(
         "as an administrator: {}",
-        rights::grant(namespace, &user, &missing)
+        rights::grant(
+            &plan.release,
+            &account,
+            missing.iter().map(|(right, _)| *right)
+        )
     );
-    let must: BTreeSet<Need> = missing.iter().filter(|need| need.must).cloned().collect();
-    Ok(if must.is_empty() {
+    let needed: Vec<&Right> = missing
+        .iter()
+        .filter(|(_, purposes)| rights::is_needed(purposes))
+        .map(|(right, _)| *right)
+        .collect();
+    let lacks = "the kubeconfig's user has no right to";
+    Ok(if needed.is_empty() {
+        let list = rights::listed(missing.iter().map(|(right, _)| *right));
+        let losses: BTreeSet<Purpose> = missing
+            .iter()
+            .flat_map(|(_, purposes)| purposes.iter().copied())
+            .collect();
+        let losses: Vec<&str> = losses.into_iter().map(Purpose::loss).collect();
         Finding::warn(
             check,
             format!(
-                "in namespace {namespace} we may not {}: a deploy sees less of its rollout",
-                told(&missing)
+                "in namespace {namespace} {lacks} {list}: a deploy works, but {}",
+                losses.join("; ")
             ),
         )
     } else {
         Finding::fail(
             check,
-            format!("in namespace {namespace} we may not {}", told(&must)),
+            format!(
+                "in namespace {namespace} {lacks} {}",
+                rights::listed(needed)
+            ),
         )
     }
     .fix(fix))
 }
 
-/// Group and plural of the manifest's kinds in the release's own namespace.
-async fn resources(client: &Client, plan: &Plan, objects: &[Object]) -> BTreeSet<(String, String)> {
-    let own = |object: &&Object| {
-        let reference = &object.reference;
-        reference
+/// Whether it is the right to create the release's namespace.
+fn is_creation(right: &Right) -> bool {
+    right.scope == Scope::Cluster && right.resource == "namespaces"
+}
+
+/// Group and plural of the objects' kinds in the release's own namespace.
+async fn resources(
+    client: &Client,
+    plan: &Plan,
+    objects: &[ObjectRef],
+) -> BTreeSet<(String, String)> {
+    let own = |object: &&ObjectRef| {
+        object
             .namespace
             .as_ref()
             .is_none_or(|namespace| *namespace == plan.release.namespace)
     };
-    let kinds: BTreeSet<(String, String)> = objects
+    let kinds: BTreeSet<(&str, &str)> = objects
         .iter()
         .filter(own)
-        .map(|object| {
-            let reference = &object.reference;
-            (reference.api_version.clone(), reference.kind.clone())
-        })
+        .map(|object| (object.api_version.as_str(), object.kind.as_str()))
         .collect();
     let mut found = BTreeSet::new();
-    for (version, kind) in kinds {
-        let (group, version) = version.split_once('/').unwrap_or(("", &version));
-        let kind = GroupVersionKind::gvk(group, version, &kind);
+    for (api_version, kind) in kinds {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let kind = GroupVersionKind::gvk(group, version, kind);
         let asked = tokio::time::timeout(PATIENCE, kube::discovery::pinned_kind(client, &kind));
-        // A kind that is gone, or one of the whole cluster, is no right in here.
+        // A kind that is gone, or one of the whole cluster, takes no right here.
         if let Ok(Ok((resource, about))) = asked.await
             && about.scope == kube::discovery::Scope::Namespaced
         {
@@ -308,7 +331,7 @@ fn pending(plan: &Plan, records: &[Record], at_work: bool) -> Finding {
     };
     Finding::fail(
         check,
-        format!("{seen}: a helm that is not this node's may be at work"),
+        format!("{seen}: a helm that no deploy of this node started can still be at work"),
     )
     .fix(format!(
         "wait for that helm; if there is none any more: {cure}"
@@ -346,13 +369,13 @@ mod tests {
 
     #[test]
     fn a_clock_is_judged_by_how_far_it_is_off() {
-        let theirs: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
-        for (ours, level, said) in [
+        let cluster: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
+        for (node, level, said) in [
             ("2026-11-24T10:00:29Z", Severity::Ok, "the same time"),
             ("2026-11-24T10:00:31Z", Severity::Warn, "31 s ahead of"),
             ("2026-11-24T09:55:00Z", Severity::Fail, "300 s behind"),
         ] {
-            let finding = clock(theirs, ours.parse().unwrap());
+            let finding = clock(cluster, node.parse().unwrap());
             assert_eq!(finding.level, level);
             assert!(finding.found.contains(said), "{finding}");
         }

@@ -3,7 +3,7 @@
 
 use super::context::Run;
 use super::observed::ReleaseObservation;
-use crate::cluster::discovery::{self, WATCHED};
+use crate::cluster::rights;
 use crate::error::Result;
 use crate::helm::{HelmMajor, Wait};
 use crate::manifest::Object;
@@ -15,8 +15,8 @@ pub(super) async fn allowed(run: &Run<'_>, found: &ReleaseObservation) -> Result
         return Ok(Wait::Watch);
     }
     let client = &found.cluster.client;
-    let may = discovery::may_watch(client, &run.plan.release.namespace, &WATCHED);
-    if run.unless_cancelled(may).await? {
+    let can_watch = rights::can_watch(client, &run.plan.release.namespace);
+    if run.unless_cancelled(can_watch).await? {
         return Ok(Wait::Watch);
     }
     run.events

@@ -3,6 +3,7 @@
 //! A plan is made once, before anything is locked or touched, and never
 //! changes after that. Nothing in it came from a workflow but the request.
 
+pub mod access;
 pub mod forward;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -24,6 +24,7 @@ use super::model::{Change, ResourceKind};
 use super::target::WatchTarget;
 use super::trimmed::{Trimmed, Watched};
 use super::workload_ref::{NamespacedName, WorkloadKind};
+use crate::plan::access;
 use crate::text;
 
 /// How many objects a list brings at a time, where it cannot be streamed.
@@ -79,24 +80,17 @@ impl Backoff for WatchBackoff {
 pub(super) fn wanted(targets: &[WatchTarget]) -> BTreeMap<String, BTreeSet<ResourceKind>> {
     let mut wanted: BTreeMap<String, BTreeSet<ResourceKind>> = BTreeMap::new();
     for target in targets {
+        let kind = target.id.kind;
         let kinds = wanted.entry(target.id.namespace.clone()).or_default();
-        kinds.extend([ResourceKind::Event, ResourceKind::Claim]);
-        match target.id.kind {
-            WorkloadKind::PersistentVolumeClaim => {}
-            WorkloadKind::Pod => {
-                kinds.insert(ResourceKind::Pod);
-            }
-            WorkloadKind::Job => kinds.extend([
-                ResourceKind::JobPod,
-                ResourceKind::Workload(WorkloadKind::Job),
-            ]),
-            kind => {
-                kinds.extend([ResourceKind::Pod, ResourceKind::Workload(kind)]);
-                if kind == WorkloadKind::Deployment {
-                    kinds.insert(ResourceKind::ReplicaSet);
-                }
-            }
-        }
+        let kind = target.id.kind;
+        kinds.extend(access::watched(kind.group_kind().kind).map(|resource| match resource {
+            "events" => ResourceKind::Event,
+            "persistentvolumeclaims" => ResourceKind::Claim,
+            "replicasets" => ResourceKind::ReplicaSet,
+            "pods" if kind == WorkloadKind::Job => ResourceKind::JobPod,
+            "pods" => ResourceKind::Pod,
+            _ => ResourceKind::Workload(kind),
+        }));
     }
     wanted
 }

@@ -4,7 +4,8 @@
 use serde_json::json;
 use testbed::chart::{Hook, Shop};
 
-use crate::harness::{Helm, Node, on_both_helms};
+use crate::harness::{Helm, Node, SCRIPT, on_both_helms};
+use crate::readme::block_in;
 
 /// All that a release of the shop needs in its own namespace, short of watching.
 pub const VERBS: &str = "get,list,create,update,patch,delete";
@@ -15,13 +16,14 @@ const RESOURCES: &str = "secrets,configmaps,services,pods,pods/log,events,deploy
 /// Makes the node's account a service account that has a Role in the
 /// release's namespace and no right outside of it.
 pub fn namespaced(node: &Node, verbs: &str) {
+    account(node);
+    role(node, verbs, RESOURCES);
+}
+
+/// Makes the node's account a service account without any right.
+fn account(node: &Node) {
     node.kubectl(&["create", "namespace", &node.name]);
     node.kubectl(&["create", "serviceaccount", "runner"]);
-    let verbs = format!("--verb={verbs}");
-    let resources = format!("--resource={RESOURCES}");
-    node.kubectl(&["create", "role", "runner", &verbs, &resources]);
-    let account = format!("--serviceaccount={}:runner", node.name);
-    node.kubectl(&["create", "rolebinding", "runner", "--role=runner", &account]);
     let token = node.kubectl(&["create", "token", "runner"]);
     let admin = node.kubectl(&["config", "view", "--raw", "--output=json"]);
     let admin: serde_json::Value = serde_json::from_str(&admin).unwrap();
@@ -35,6 +37,50 @@ pub fn namespaced(node: &Node, verbs: &str) {
     });
     node.home
         .write(".kube/config", &kubeconfig.to_string(), 0o600);
+}
+
+/// Gives that account a Role `runner`.
+fn role(node: &Node, verbs: &str, resources: &str) {
+    let verbs = format!("--verb={verbs}");
+    let resources = format!("--resource={resources}");
+    node.kubectl(&["create", "role", "runner", &verbs, &resources]);
+    bind(node, "runner");
+}
+
+fn bind(node: &Node, role: &str) {
+    let account = format!("--serviceaccount={}:runner", node.name);
+    let of = format!("--role={role}");
+    node.kubectl(&["create", "rolebinding", role, &of, &account]);
+}
+
+on_both_helms! {
+    /// The page about rights: its minimal Role and the chart's own objects
+    /// suffice, and with the helpful one nothing is missing in the namespace.
+    fn the_roles_of_the_docs(node) {
+        node.shop("1.0.0");
+        account(&node);
+        role(&node, "get,create,patch,delete", "deployments.apps");
+        let apply = |name: &str| {
+            let manifest = block_in("docs/rights.md", name);
+            let file = node.home.inside("role.yaml");
+            node.home.write("role.yaml", &manifest, 0o600);
+            node.kubectl(&["apply", "--filename", file.to_str().unwrap()]);
+            bind(&node, &format!("deploy-{name}"));
+        };
+        apply("minimal");
+        let web = node.image("web", "t1");
+        let deploy = |tag: &str| {
+            let api = node.image("api", tag);
+            node.signal("1.0.0").image("api", api.by_tag()).image("web", web.by_tag()).run()
+        };
+        deploy("t1").exits(0).says("the rollout is not watched in full");
+        deploy("t2").exits(0).says("revision 2");
+        let doctor = format!("exec {SCRIPT} doctor {}", node.name);
+        node.shell(&doctor).exits(0).says("has no right to").says("list, watch pods;");
+        apply("helpful");
+        deploy("t3").exits(0).never_says("not watched in full").never_says("no lease");
+        node.shell(&doctor).exits(0).says("list nodes").never_says("pods");
+    }
 }
 
 on_both_helms! {

@@ -105,7 +105,7 @@ fn the_apiserver_freezes() {
     let running = started(&shop, "40s");
     relay.freeze();
     let ran = running.wait();
-    fails(&ran, &[8], "the cluster answers no more");
+    fails(&ran, &[8], "the cluster does not answer any more");
     assert!(ran.took < Duration::from_secs(90), "{:?}", ran.took);
 }
 
