@@ -13,10 +13,10 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::Plan;
 use crate::text;
 
-/// How long one request may take, from connecting to its last byte.
+/// How long one request can take, from connecting to its last byte.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long connecting may take.
+/// How long connecting can take.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// A client to the plan's cluster. Nothing is asked of it yet, but an exec
@@ -36,11 +36,13 @@ pub async fn connect(plan: &Plan) -> Result<Client> {
 }
 
 /// Nothing was asked of the network yet: what the kubeconfig names is missing
-/// or is no good.
+/// or cannot be used.
 fn unmade(error: &kube::Error) -> Error {
     Error::new(Kind::Node, "the kubeconfig's credentials cannot be used")
-        .detail(told(error))
-        .hint("see that its exec plugin, token file, client certificate and key are there and work")
+        .detail(credentials_fault(error))
+        .hint(
+            "check that its exec plugin, token file, client certificate and key are there and work",
+        )
 }
 
 /// Waits for `work` for at most [`PATIENCE`].
@@ -55,7 +57,7 @@ pub async fn within<T>(what: &str, work: impl Future<Output = Result<T>>) -> Res
                     PATIENCE.as_secs()
                 ),
             )
-            .hint("see that the API server is well: `kubectl get --raw /readyz`"))
+            .hint("ask the API server for its state: kubectl get --raw /readyz"))
         })
 }
 
@@ -65,26 +67,26 @@ pub fn failed(what: &str, error: &kube::Error) -> Error {
         kube::Error::Api(status) => {
             let said = text::line(&status.message, 400).into_owned();
             match status.code {
-                401 => Error::new(Kind::Node, format!("{what}: the cluster does not accept our credentials (401)"))
+                401 => Error::new(Kind::Node, format!("{what}: the cluster does not accept the kubeconfig's credentials (401)"))
                     .detail(said)
                     .hint("renew what the kubeconfig holds: its token or client certificate has expired"),
                 403 => Error::new(Kind::Node, format!("{what}: the cluster refuses it (403)"))
                     .detail(said)
-                    .hint("grant the kubeconfig's user the right that is named, with a Role and a RoleBinding"),
+                    .hint("grant the kubeconfig's user the right that is named: deploy doctor prints the commands"),
                 code => Error::new(Kind::Node, format!("{what}: the cluster answers {code}: {said}")),
             }
         }
         kube::Error::Auth(_) => Error::new(
             Kind::Node,
-            format!("{what}: the kubeconfig's credentials cannot be had"),
+            format!("{what}: the kubeconfig's credentials cannot be obtained"),
         )
-        .detail(told(error))
-        .hint("see that its exec plugin or token file is there and works"),
+        .detail(credentials_fault(error))
+        .hint("check that its exec plugin or token file is there and works"),
         _ => unreached(what, error),
     }
 }
 
-/// No answer at all: told by what stands at the end of the chain of causes.
+/// No answer at all: the end of the chain of causes says why.
 fn unreached(what: &str, error: &kube::Error) -> Error {
     let said = chain(error);
     let lower = said.to_lowercase();
@@ -92,27 +94,27 @@ fn unreached(what: &str, error: &kube::Error) -> Error {
     let (why, hint) = if has(&["certificate", "unknownissuer", "tls"]) {
         (
             "its certificate is not trusted",
-            "see that the kubeconfig's certificate-authority is this cluster's",
+            "check that the kubeconfig's certificate-authority is this cluster's",
         )
     } else if has(&["dns error", "lookup", "name or service"]) {
         (
-            "its name is not known",
-            "see the server's name in the kubeconfig, and the node's DNS",
+            "its name is not known to the DNS",
+            "check the server's name in the kubeconfig, and the node's DNS",
         )
     } else if has(&["refused"]) {
         (
             "nothing listens at its address",
-            "see that the API server runs, and the server's address in the kubeconfig",
+            "check that the API server runs, and its address in the kubeconfig",
         )
     } else if has(&["proxy", "tunnel"]) {
         (
             "the proxy does not lead there",
-            "see HTTPS_PROXY and NO_PROXY in deploy.toml",
+            "check HTTPS_PROXY and NO_PROXY in deploy.toml",
         )
     } else {
         (
             "no answer",
-            "see that the API server runs, and the server's address in the kubeconfig",
+            "check that the API server runs, and its address in the kubeconfig",
         )
     };
     Error::new(
@@ -124,8 +126,8 @@ fn unreached(what: &str, error: &kube::Error) -> Error {
 }
 
 /// What is wrong with the credentials. kube shows a plugin's whole command,
-/// with an environment that may hold keys, and what it printed.
-fn told(error: &kube::Error) -> String {
+/// with an environment that can hold keys, and what it printed.
+fn credentials_fault(error: &kube::Error) -> String {
     use kube::client::AuthError;
     match error {
         kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => {
@@ -138,7 +140,7 @@ fn told(error: &kube::Error) -> String {
     }
 }
 
-/// Every cause, the last one last, each said once.
+/// Every cause, the last one last, each once.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
     let mut next = error.source();
@@ -165,7 +167,11 @@ mod tests {
     #[test]
     fn answers_are_told_apart() {
         for (code, message, said) in [
-            (401, "Unauthorized", "does not accept our credentials"),
+            (
+                401,
+                "Unauthorized",
+                "does not accept the kubeconfig's credentials",
+            ),
             (
                 403,
                 "secrets is forbidden: User \"ci\" cannot list resource \"secrets\"",

@@ -1,5 +1,7 @@
-//! The cluster: a client made of the plan's own say, what the server can do,
-//! and what runs there.
+//! The cluster: a client made from the plan alone, what the server can do, what
+//! its user is allowed to do, what runs there, and the release's Lease.
+//!
+//! Nothing here decides what a deploy does.
 
 pub mod client;
 pub mod discovery;

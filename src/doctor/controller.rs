@@ -11,7 +11,7 @@ use crate::forward::command;
 use crate::plan::Plan;
 use crate::plan::forward::{Forward, ForwardTarget};
 
-/// How long connecting may take.
+/// How long connecting can take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether it is there.

@@ -1,5 +1,6 @@
 //! What lies on the node: the script, deploy.toml, values files, the state
-//! directory. Looks only; a file that proves that there is room goes at once.
+//! directory. It only looks; the file that shows whether there is room is removed
+//! at once.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -26,13 +27,13 @@ pub(super) fn script(invoked_as: &OsStr) -> Finding {
     } else {
         PathBuf::from(SCRIPT)
     };
-    let ours = std::env::current_exe().ok();
-    judge_script(&script, ours.as_deref())
+    let program = std::env::current_exe().ok();
+    judge_script(&script, program.as_deref())
 }
 
-fn judge_script(script: &Path, ours: Option<&Path>) -> Finding {
+fn judge_script(script: &Path, program: Option<&Path>) -> Finding {
     let (check, name) = ("script", shown(script));
-    let link = ours.map(|ours| format!("as its owner: ln -sfn {} {name}", shown(ours)));
+    let link = program.map(|program| format!("as its owner: ln -sfn {} {name}", shown(program)));
     let mend = |finding: Finding| match &link {
         Some(link) => finding.fix(link.clone()),
         None => finding,
@@ -49,9 +50,9 @@ fn judge_script(script: &Path, ours: Option<&Path>) -> Finding {
             )
         };
     }
-    match (script.canonicalize(), ours.map(Path::canonicalize)) {
+    match (script.canonicalize(), program.map(Path::canonicalize)) {
         (Err(_), _) => mend(Finding::fail(check, format!("{name} leads nowhere"))),
-        (Ok(found), Some(Ok(ours))) if found == ours => {
+        (Ok(found), Some(Ok(program))) if found == program => {
             Finding::ok(check, format!("{name} is this program"))
         }
         (Ok(found), _) => Finding::warn(
@@ -69,7 +70,7 @@ pub(super) fn configuration(node: &Node) -> Finding {
         return Finding::ok(check, "there is none: the defaults count");
     };
     let name = shown(file);
-    if node.uid != 0 && may_change(file) {
+    if node.uid != 0 && can_change(file) {
         return Finding::warn(
             check,
             format!("{name} is read, but this user can write it: so can every job of the runner"),
@@ -79,7 +80,7 @@ pub(super) fn configuration(node: &Node) -> Finding {
     match node.config.apps.len() {
         0 => Finding::ok(
             check,
-            format!("{name} is read; it lists no app, so that every app may deploy"),
+            format!("{name} is read; it lists no app, so every app is allowed to deploy"),
         ),
         apps => Finding::ok(check, format!("{name} is read; it lists {apps} apps")),
     }
@@ -105,7 +106,7 @@ pub(super) fn values(plan: &Plan, node: &Node) -> Finding {
     match plan
         .values
         .iter()
-        .find(|file| node.uid != 0 && may_change(file))
+        .find(|file| node.uid != 0 && can_change(file))
     {
         _ if names.is_empty() => Finding::ok(check, "there are none: the chart's own count"),
         Some(_) => Finding::warn(
@@ -155,10 +156,10 @@ fn room(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Whether this user can change the file, or put another in its place.
-fn may_change(file: &Path) -> bool {
+fn can_change(file: &Path) -> bool {
     use rustix::fs::{Access, AtFlags, CWD, accessat};
-    let may = |path: &Path| accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
-    may(file) || file.parent().is_some_and(may)
+    let is_writable = |path: &Path| accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
+    is_writable(file) || file.parent().is_some_and(is_writable)
 }
 
 fn shown(path: &Path) -> String {

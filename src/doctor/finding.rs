@@ -1,4 +1,4 @@
-//! What was found, as data, and the one line that tells it.
+//! What was found, as data, and the line that says it. Pure.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub enum Severity {
 pub struct Finding {
     /// What was looked at: `helm`, `cluster` …
     pub check: &'static str,
-    /// Whose it is, where it belongs to an app.
+    /// The app that it belongs to, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
     /// How bad it is.
@@ -39,6 +39,10 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
 }
+
+/// The longest cure that is shown, in characters: granting every right that a
+/// deploy uses takes a dozen commands.
+const FIX: usize = 5000;
 
 impl Finding {
     fn new(check: &'static str, level: Severity, found: impl Into<String>) -> Self {
@@ -69,11 +73,11 @@ impl Finding {
 
     /// What a deploy would have failed with.
     pub(super) fn failed(check: &'static str, error: &Error) -> Self {
-        Self::told(check, Severity::Fail, error)
+        Self::of_error(check, Severity::Fail, error)
     }
 
-    /// What an error tells, with its most telling evidence and its hints.
-    pub(super) fn told(check: &'static str, level: Severity, error: &Error) -> Self {
+    /// An error's message, with its first line of evidence and its hints.
+    pub(super) fn of_error(check: &'static str, level: Severity, error: &Error) -> Self {
         let seen = match error.evidence().first() {
             Some(first) => format!("{error} ({first})"),
             None => error.to_string(),
@@ -102,7 +106,7 @@ impl Finding {
     }
 }
 
-/// Programs whose commands are told as cures.
+/// Programs whose commands are cures.
 const PROGRAMS: [&str; 7] = [
     "chmod ",
     "chown ",
@@ -139,7 +143,7 @@ impl fmt::Display for Finding {
         }
         f.write_str(&text::line(&self.found, 800))?;
         match &self.fix {
-            Some(fix) => write!(f, " → {}", text::line(fix, 2000)),
+            Some(fix) => write!(f, " → {}", text::line(fix, FIX)),
             None => Ok(()),
         }
     }

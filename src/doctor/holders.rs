@@ -1,5 +1,5 @@
 //! Who is at work on a release now: by the node's own lock, and by the Lease
-//! that all nodes share. Only looked at: neither is taken.
+//! that all nodes share. It only looks: neither is taken.
 
 use kube::Client;
 use kube::api::Api;
@@ -41,8 +41,8 @@ pub(super) async fn look(client: &Client, plan: &Plan) -> Vec<Finding> {
     found
 }
 
-/// The release's Lease. One that may not be read is no finding: what is missing
-/// stands among the rights, and a deploy goes on without it.
+/// The release's Lease. A missing right to read it is no finding here: it is
+/// among the rights, and a deploy goes on without it.
 async fn leased(client: &Client, plan: &Plan) -> Option<LeaseView> {
     let api: Api<lease::Object> = Api::namespaced(client.clone(), &plan.release.namespace);
     let name = lease::name(&plan.release.name);

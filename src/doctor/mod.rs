@@ -1,9 +1,9 @@
 //! `deploy doctor`: everything that a deploy will need, tried as a deploy would
 //! use it and as the same user.
 //!
-//! What is asked of the world comes from the rooms that a deploy asks; here it
-//! becomes findings, each with its cure. Nothing is changed: no lock is kept,
-//! no record and no workload is touched.
+//! The node, the cluster and the registry are asked by the modules that a deploy
+//! uses; here their answers become findings, each with its cure. Nothing is
+//! changed: no lock is kept, no record and no workload is touched.
 
 mod cluster;
 mod controller;
@@ -60,13 +60,13 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
         && !node.config.apps.is_empty()
         && !node.config.apps.contains_key(app)
     {
-        let why = format!("{app} is not listed in deploy.toml, so that it may not deploy");
+        let why = format!("{app} is not listed in deploy.toml, so it is not allowed to deploy");
         found.push(Finding::fail("app", why).fix(format!("list it: [apps.{app}]")));
     }
     // What belongs to the node is looked at with the first app's settings, or
     // those that every app has.
     let common = apps.first().cloned().map_or_else(stand_in, Ok)?;
-    let Some(plan) = prospect(&common, &node, environment, &mut found)? else {
+    let Some(plan) = plan_unchecked(&common, &node, environment, &mut found)? else {
         return Ok(found);
     };
     found.push(files::state(&node, environment, &plan));
@@ -88,7 +88,7 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
         let plan = if *app == common {
             Some(plan.clone())
         } else {
-            prospect(app, &node, environment, &mut found)?
+            plan_unchecked(app, &node, environment, &mut found)?
         };
         let Some(plan) = plan else { continue };
         if let Some(forward) = &plan.forward {
@@ -112,9 +112,9 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
     Ok(found)
 }
 
-/// What a deploy of the app would do here; none where that cannot be said. Its
-/// values files are judged on the way: one that is no good does not hide the rest.
-fn prospect(
+/// What a deploy of the app would do here; none where that is not known. Its
+/// values files are checked on the way: a bad one does not hide the rest.
+fn plan_unchecked(
     app: &App,
     node: &Node,
     environment: &Environment,

@@ -1,5 +1,5 @@
-//! GHCR as a deploy would ask it: with which credentials, and whether they and
-//! the way there are any good.
+//! GHCR as a deploy would ask it: with which credentials, and whether these and
+//! the way there work. It only asks.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ pub(super) async fn look(plan: &Plan, images: &[ImageRef]) -> Finding {
             stored: stored.as_ref().map(|stored| stored.file.clone()),
             anonymous: stored.is_some(),
         };
-        return Finding::told(check, level, &error::error(*answer, &what, said));
+        return Finding::of_error(check, level, &error::error(*answer, &what, said));
     }
     match images.len() {
         0 => Finding::ok(check, format!("ghcr.io answers; asked {with}")),

@@ -1,8 +1,9 @@
 //! The release: its records, how they are read and settled, and what a dead helm
 //! left of it.
 //!
-//! Nothing here runs helm, and nothing here touches a workload, a claim or a
-//! namespace.
+//! `record` and `recovery` are pure; `store` and `hook_jobs` ask the cluster.
+//! Nothing here runs helm, and nothing here touches a claim, a namespace or a
+//! workload other than a hook's ended Job.
 
 pub mod hook_jobs;
 pub mod record;

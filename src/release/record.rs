@@ -1,7 +1,8 @@
 //! Release records: what helm stored of each revision.
 //!
-//! Pure. Decoding is bounded and keeps the JSON beneath untouched. It must never
-//! guess: a record that cannot be read is an error.
+//! Pure: bytes in, a [`Record`] out. Decoding is bounded and keeps the JSON
+//! beneath untouched. It must never guess: a record that cannot be read is an
+//! error.
 //!
 //! Format: `helm.sh/helm/v4@v4.3.1/pkg/storage/driver/{secrets,util}.go` and
 //! `pkg/release/v1/release.go`; Helm 3's is the same but for `apply_method`.
@@ -18,7 +19,7 @@ use serde_json::Value;
 use crate::error::{Error, Kind, Result};
 use crate::text;
 
-/// The most that a record may hold, in bytes. A Secret holds 1 MiB, which gzip
+/// The most that a record can hold, in bytes. A Secret holds 1 MiB, which gzip
 /// can blow up to a thousand times that.
 const MAX: u64 = 64 << 20;
 
@@ -35,7 +36,7 @@ pub enum Driver {
 }
 
 impl Driver {
-    /// What `HELM_DRIVER` in helm's environment says; an error for one whose
+    /// The one that `HELM_DRIVER` in helm's environment names; an error for one whose
     /// records are not in the cluster.
     pub fn of(environment: &BTreeMap<OsString, OsString>) -> Result<Self> {
         let named = environment
@@ -283,7 +284,7 @@ fn hook(json: &Value) -> Hook {
 
 pub(super) fn broken(why: &str) -> Error {
     Error::new(Kind::Node, format!("a record of the release cannot be read: {why}"))
-        .hint("see `helm history`; a record that was edited or cut off has to be restored or removed by hand")
+        .hint("list the revisions: helm history; a record that was edited or cut off has to be restored or removed by hand")
 }
 
 #[cfg(test)]

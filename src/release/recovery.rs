@@ -1,8 +1,8 @@
 //! What becomes of a release that an interrupted helm left. Pure: records and
-//! facts in, a decision out.
+//! facts in, a decision out; `pipeline::recover` carries it out.
 //!
-//! It must never call a helm dead that may live: when in doubt the release is
-//! left alone.
+//! It must never call a helm dead that can still live: when in doubt the release
+//! is left as it is.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::release::record::{Record, Status};
 
-/// How long a helm of ours may take from its start to its record: it reads the
+/// How long a deploy's helm can take from its start to its record: it reads the
 /// chart, asks the server what it can do, and renders.
 const TO_ITS_RECORD: Duration = Duration::from_secs(120);
 
@@ -39,13 +39,13 @@ pub enum RecoveryDecision<'a> {
     /// The release has served: this record becomes `failed`.
     Fail(&'a Record),
     /// The release has served, and this was on its way back: its record goes, so
-    /// that helm compares with the revision before again, whose fields may still
-    /// be there ([`crate::chart::leftover_fields`]).
+    /// that helm compares with the revision before again, whose fields can
+    /// still be there ([`crate::chart::leftover_fields`]).
     Undo(&'a Record),
     /// It never has: these go, in this order, so that the next helm installs
     /// afresh, with its install hooks, and adopts what is there.
     Remove(Vec<&'a Record>),
-    /// A helm that is not ours may be at work on this record.
+    /// A helm that no deploy started can still be at work on this record.
     Wait(&'a Record),
 }
 
@@ -91,12 +91,17 @@ fn dead(records: &[Record], last: &Record, facts: &RecoveryContext) -> bool {
         return false;
     };
     let age = Duration::try_from(facts.now.duration_since(written)).unwrap_or_default();
-    age >= facts.stale_after || ours(records, last, written, facts)
+    age >= facts.stale_after || is_a_deploys(records, last, written, facts)
 }
 
-/// The first record since our last helm began is that helm's, if it came soon
-/// enough. A person who helps with a helm of their own writes a later one.
-fn ours(records: &[Record], last: &Record, written: Timestamp, facts: &RecoveryContext) -> bool {
+/// Whether the last record is the one of a deploy's last helm: the first since it
+/// began, if it came soon enough. A person who helps with a helm of their own writes a later one.
+fn is_a_deploys(
+    records: &[Record],
+    last: &Record,
+    written: Timestamp,
+    facts: &RecoveryContext,
+) -> bool {
     let Some(began) = facts.helm_began else {
         return false;
     };
@@ -147,12 +152,12 @@ mod tests {
 
     #[test]
     fn what_an_interrupted_helm_left() {
-        // records, when our last helm began, what is done
+        // records, when a deploy's last helm began, what is done
         for (text, began, expected) in [
             ("", None, "leave"),
             ("deployed@10", Some(9), "leave"),
             ("deployed@10 failed@20", Some(19), "leave"),
-            // Ours: the first record since our last helm began.
+            // A deploy's: the first record since its last helm began.
             ("deployed@10 pending-upgrade@20", Some(19), "fail 2"),
             ("superseded@10 pending-rollback@20", Some(20), "undo 2"),
             (
@@ -179,7 +184,7 @@ mod tests {
                 "remove 3",
             ),
             ("superseded@1 uninstalled@10", Some(9), "leave"),
-            // Somebody else's: no helm of ours, before it, after it, too late.
+            // Another's: no deploy's helm, before it, after it, too late.
             ("deployed@10 pending-upgrade@20", None, "wait 2"),
             ("deployed@10 pending-upgrade@20", Some(21), "wait 2"),
             (

@@ -1,11 +1,11 @@
 //! The release's records in the cluster: read whole, and settled as helm itself
-//! would write them.
+//! would write them. Not pure: it asks the cluster, not `helm`, since a record is
+//! the only proof of what was applied, and settling one rewrites it.
 //!
-//! Read from the cluster, not through `helm`: a record is the only proof of
-//! what was applied, and settling one rewrites it. Only what was read before is touched: each write carries the version that
-//! was read, and a record that changed since is an error. The JSON beneath is
-//! changed in place and never rebuilt from types, so nothing is lost that this
-//! program does not know.
+//! It must never touch what was not read before: each write carries the version
+//! that was read, and a record that changed since is an error. It must never
+//! rebuild a record from types: the JSON beneath is changed in place, so that
+//! nothing is lost that this program does not know.
 //!
 //! Format: as in `record`; `Update` and `newSecretsObject` in
 //! `helm.sh/helm/v4@v4.3.1/pkg/storage/driver/secrets.go`.
@@ -73,7 +73,7 @@ pub async fn last(client: &Client, driver: Driver, release: &ReleaseId) -> Resul
     Ok(list(client, driver, release).await?.pop())
 }
 
-/// The Secret that holds a revision.
+/// The name of the Secret or `ConfigMap` that holds a revision.
 pub fn name(release: &ReleaseId, revision: u32) -> String {
     format!("sh.helm.release.v1.{}.v{revision}", release.name)
 }

@@ -282,7 +282,7 @@ fn a_cluster_that_is_not_there() {
     let server = good.lines().find(|line| line.contains("server:")).unwrap();
     let wrong = good.replace(server, "    server: https://127.0.0.1:1");
     broken.node.home.write(".kube/config", &wrong, 0o600);
-    broken.found("cluster", "fail", "the server's address in the kubeconfig");
+    broken.found("cluster", "fail", "its address in the kubeconfig");
     broken.node.home.write(".kube/config", &good, 0o600);
     broken.mended("cluster");
 }
