@@ -7,6 +7,7 @@
 mod errors;
 mod handle;
 mod keeper;
+mod messages;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -19,7 +20,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
-pub use handle::{Acquisition, Lease};
+pub use handle::Lease;
+pub use messages::Acquisition;
 
 use crate::run;
 use crate::text;

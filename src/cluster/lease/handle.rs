@@ -12,20 +12,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::errors::{ended, too_long};
-use super::keeper::{Keeper, LeaseEvent, Order, Tell};
+use super::keeper::Keeper;
+use super::messages::{Acquisition, LeaseEvent, Order, Tell};
 use super::{LeaseHolder, Process};
 use crate::error::{Error, Result};
 use crate::plan::ReleaseId;
 use crate::run::Timestamp;
-
-/// What became of the attempt to take it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Acquisition {
-    /// It is held, or will be once helm has made the namespace.
-    Held,
-    /// The cluster refuses it: a missing right, a quota, a webhook; why.
-    Denied(String),
-}
 
 /// The Lease of a deploy.
 #[derive(Debug)]

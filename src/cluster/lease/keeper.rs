@@ -5,18 +5,17 @@
 //! the cluster answers and refuses (a missing right, a quota): that is reported,
 //! and the node's own lock excludes as before.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease as Object;
 use kube::Error as KubeError;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::errors::{not_renewed, refusal, silent, taken_over};
-use super::handle::Acquisition;
+use super::messages::{Acquisition, LeaseEvent, Order, Tell};
 use super::{LeaseContext, LeaseDecision, LeaseHolder, LeaseView, Process, decide, held, released};
 use crate::cluster::client::{PATIENCE, failed};
 use crate::error::{Error, Result};
@@ -44,19 +43,6 @@ const SOON: Duration = Duration::from_millis(250);
 /// nothing and fails at once, and its deploy gives the Lease back.
 const RACE: Duration = Duration::from_secs(10);
 
-/// What the task reports.
-pub(super) enum LeaseEvent {
-    Waiting(LeaseView),
-    Taken(Result<Acquisition>),
-    Lost(Error),
-}
-
-/// What the task is asked to do.
-pub(super) enum Order {
-    Helm(Process),
-    End { settled: bool },
-}
-
 /// What one attempt came to.
 enum Attempt {
     Taken,
@@ -81,16 +67,6 @@ pub(super) struct Keeper {
     /// What is held by another, and since when it looks like that.
     seen: Option<(LeaseView, Instant)>,
     tell: Tell,
-}
-
-/// Where the task puts what the deploy wants to know.
-pub(super) struct Tell {
-    /// When the last helm began.
-    pub(super) began: watch::Sender<Option<Timestamp>>,
-    /// What happens.
-    pub(super) news: mpsc::UnboundedSender<LeaseEvent>,
-    /// Whether another holds it: nothing must be touched then.
-    pub(super) lost: Arc<AtomicBool>,
 }
 
 type Orders = mpsc::UnboundedReceiver<Order>;
