@@ -82,15 +82,16 @@ pub(super) fn wanted(targets: &[WatchTarget]) -> BTreeMap<String, BTreeSet<Resou
     for target in targets {
         let kind = target.id.kind;
         let kinds = wanted.entry(target.id.namespace.clone()).or_default();
-        let kind = target.id.kind;
-        kinds.extend(access::watched(kind.group_kind().kind).map(|resource| match resource {
-            "events" => ResourceKind::Event,
-            "persistentvolumeclaims" => ResourceKind::Claim,
-            "replicasets" => ResourceKind::ReplicaSet,
-            "pods" if kind == WorkloadKind::Job => ResourceKind::JobPod,
-            "pods" => ResourceKind::Pod,
-            _ => ResourceKind::Workload(kind),
-        }));
+        kinds.extend(
+            access::watched(kind.group_kind().kind).map(|resource| match resource {
+                "events" => ResourceKind::Event,
+                "persistentvolumeclaims" => ResourceKind::Claim,
+                "replicasets" => ResourceKind::ReplicaSet,
+                "pods" if kind == WorkloadKind::Job => ResourceKind::JobPod,
+                "pods" => ResourceKind::Pod,
+                _ => ResourceKind::Workload(kind),
+            }),
+        );
     }
     wanted
 }
