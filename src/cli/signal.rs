@@ -1,6 +1,5 @@
-//! A signal: judged before anything else starts, then run.
+//! A signal: read and checked before anything else starts, then run.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::panic::AssertUnwindSafe;
 
@@ -16,12 +15,13 @@ use crate::plan::Plan;
 use crate::process::Cancel;
 use crate::report;
 use crate::run::{RunId, Who};
-use crate::signal::{self, App, Declared, Judged, nearest};
+use crate::signal::{self, App, DeclaredKeys, Signal, nearest};
 use crate::state::journal::{self, Entry};
 
-/// Judges a signal's arguments; see [`signal::judge`].
-pub fn judge(args: &[OsString], declared: impl FnOnce(&App) -> Declared) -> Result<Judged> {
-    signal::judge(args, declared).map_err(|invalid| {
+/// Reads a signal's arguments, as [`signal::parse`] does; where a subcommand
+/// was meant, the error says so.
+pub fn parse(args: &[OsString], declared: impl FnOnce(&App) -> DeclaredKeys) -> Result<Signal> {
+    signal::parse(args, declared).map_err(|invalid| {
         let error = Error::from(invalid);
         let meant = args
             .first()
@@ -57,16 +57,16 @@ fn deploy(
     events: &Events,
 ) -> Result<Report> {
     let mut node = None;
-    let judged = judge(args, |app| {
-        declared(node.insert(load(invoked_as, environment)), app)
+    let signal = parse(args, |app| {
+        declared_keys(node.insert(load(invoked_as, environment)), app)
     })?;
     node::event_policy::refuse_pull_requests(environment)?;
     let node = node.unwrap_or_else(|| load(invoked_as, environment))?;
     let at = crate::run::now();
     let run = RunId::new(at);
     let who = Who::of(environment, node.uid, &node.accounts);
-    let (mut plan, warnings) = node::plan(judged.request, &node, environment)?;
-    plan.dry_run = judged.dry_run;
+    let (mut plan, warnings) = node::plan(signal.request, &node, environment)?;
+    plan.dry_run = signal.dry_run;
     tracing::debug!(
         release = plan.release.name,
         namespace = plan.release.namespace,
@@ -78,7 +78,7 @@ fn deploy(
         budget = ?plan.budget,
         "the node's plan"
     );
-    for note in &judged.notes {
+    for note in &signal.notes {
         events.note(note);
     }
     for warning in warnings {
@@ -105,12 +105,9 @@ fn load(invoked_as: &OsStr, environment: &Environment) -> Result<Node> {
     node::load(invoked_as, environment, &cwd)
 }
 
-fn declared(node: &Result<Node>, app: &App) -> Declared {
-    let Ok(node) = node else {
-        return Declared::Unreadable;
-    };
-    let keys: BTreeMap<_, _> = node.declared(app).keys.into_iter().collect();
-    Declared::Keys(keys)
+fn declared_keys(node: &Result<Node>, app: &App) -> DeclaredKeys {
+    node.as_ref()
+        .map_or(DeclaredKeys::Unreadable, |node| node.declared_keys(app))
 }
 
 /// Runs the pipeline, and says what is known of the run however it ended.

@@ -7,7 +7,7 @@ use snapbox::{IntoData as _, assert_data_eq, str};
 
 use super::{Invocation, SUBCOMMANDS, command, history, invocation, signal};
 use crate::error::Kind;
-use crate::signal::{Declared, Flag, SWITCHES};
+use crate::signal::{DeclaredKeys, Flag, SWITCHES};
 
 fn invoked(line: &str) -> Invocation {
     invocation(line.split_whitespace().map(OsString::from))
@@ -145,7 +145,7 @@ A signal says what to deploy. Where and how is the node's to say: deploy.toml,
 #[test]
 fn a_slip_in_a_subcommand_is_told() {
     let args = [OsString::from("histroy")];
-    let error = signal::judge(&args, |_| Declared::Unreadable).unwrap_err();
+    let error = signal::parse(&args, |_| DeclaredKeys::Unreadable).unwrap_err();
     assert!(
         error
             .hints()

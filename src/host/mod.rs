@@ -6,6 +6,9 @@ mod accounts;
 mod environment;
 mod variables;
 
+#[cfg(test)]
+mod tests;
+
 pub use accounts::Accounts;
 pub use environment::Environment;
 pub(crate) use environment::{EnvPolicy, dropped_warning, for_helm};

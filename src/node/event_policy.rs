@@ -1,4 +1,4 @@
-//! The event guard: inside Actions, which events may deploy.
+//! The event policy: which events may deploy, inside Actions.
 //!
 //! A deploy never runs for a pull request, whatever a node allows. Pure over
 //! the environment and the payload's bytes. A job on the runner can claim any
@@ -10,7 +10,7 @@ use std::io::Read;
 
 use serde::Deserialize;
 
-use super::config::{EVENTS, EventName};
+use super::events::{EVENTS, EventName, is_pull_request};
 use crate::error::{Error, Kind, Result};
 use crate::host::Environment;
 use crate::text;
@@ -19,14 +19,9 @@ use crate::text;
 /// 25 MB (docs.github.com, "Webhook events and payloads").
 const PAYLOAD_MAX: u64 = 25_000_000;
 
-/// Whether an event is a pull request's, and so can never be allowed.
-pub fn never(event: &str) -> bool {
-    event.starts_with("pull_request") || event == "merge_group"
-}
-
 /// Whether a ref is a pull request's, or the merge queue's candidate of one
 /// (docs.github.com, "Managing a merge queue").
-fn never_ref(reference: &str) -> bool {
+fn is_pull_request_ref(reference: &str) -> bool {
     reference.starts_with("refs/pull/") || reference.starts_with("refs/heads/gh-readonly-queue/")
 }
 
@@ -89,14 +84,14 @@ pub fn refuse_pull_requests(environment: &Environment) -> Result<()> {
         )
         .hint("call deploy from a step of the workflow itself; GitHub's runner sets it there"));
     };
-    if never(event) {
+    if is_pull_request(event) {
         return Err(pull_request(&format!("the event {}", text::quoted(event))));
     }
     for name in ["GITHUB_REF", "GITHUB_WORKFLOW_REF"] {
         let reference = environment.get(name).map(std::ffi::OsStr::to_string_lossy);
         let reference = reference.as_deref().unwrap_or_default();
         let reference = reference.rsplit_once('@').map_or(reference, |(_, end)| end);
-        if never_ref(reference) {
+        if is_pull_request_ref(reference) {
             let seen = format!("{name} {}", text::quoted(reference));
             return Err(pull_request(&seen));
         }
@@ -132,7 +127,7 @@ pub fn check(
         .workflow_run
         .as_ref()
         .and_then(|run| run.event.as_deref())
-        && never(before)
+        && is_pull_request(before)
     {
         // A deployment that a pull request's workflow made carries it too.
         let seen = format!("a workflow run of the event {}", text::quoted(before));
@@ -141,20 +136,20 @@ pub fn check(
     if let Some(reference) = payload
         .deployment
         .and_then(|deployment| deployment.reference)
-        && (never_ref(&reference) || reference.starts_with("pull/"))
+        && (is_pull_request_ref(&reference) || reference.starts_with("pull/"))
     {
         let seen = format!("the deployment's ref {}", text::quoted(&reference));
         return Err(pull_request(&seen));
     }
-    if !may(event, allowed) {
+    if !is_allowed(event, allowed) {
         return Err(not_allowed("the event", event, allowed));
     }
     if event == "workflow_run" {
         let repository = payload
             .repository
             .and_then(|repository| repository.full_name);
-        let ours = environment.text("GITHUB_REPOSITORY");
-        return workflow_run(payload.workflow_run, repository.as_deref(), ours, allowed);
+        let own = environment.text("GITHUB_REPOSITORY");
+        return workflow_run(payload.workflow_run, repository.as_deref(), own, allowed);
     }
     Ok(())
 }
@@ -164,7 +159,7 @@ pub fn check(
 fn workflow_run(
     run: Option<WorkflowRun>,
     repository: Option<&str>,
-    ours: Option<&str>,
+    own: Option<&str>,
     allowed: Option<&BTreeSet<EventName>>,
 ) -> Result<()> {
     let run = run.ok_or_else(|| unreadable("it says nothing of the workflow run"))?;
@@ -177,7 +172,7 @@ fn workflow_run(
         let seen = format!("a workflow run of the branch {}", text::quoted(&branch));
         return Err(pull_request(&seen));
     }
-    if event == "workflow_run" || !may(&event, allowed) {
+    if event == "workflow_run" || !is_allowed(&event, allowed) {
         return Err(not_allowed("a workflow run of the event", &event, allowed));
     }
     let head = run
@@ -189,11 +184,11 @@ fn workflow_run(
         ));
     };
     let same = |other: &str| head.eq_ignore_ascii_case(other);
-    if !same(repository) || ours.is_some_and(|ours| !same(ours)) {
+    if !same(repository) || own.is_some_and(|own| !same(own)) {
         return Err(refused(format!(
             "the workflow run came from the repository {}, expected {}",
             text::quoted(&head),
-            text::quoted(ours.unwrap_or(repository)),
+            text::quoted(own.unwrap_or(repository)),
         ))
         .hint("only runs of this repository's own branches and tags may deploy"));
     }
@@ -215,11 +210,11 @@ pub fn read_payload(environment: &Environment) -> Result<Vec<u8>, String> {
     let path = environment
         .get("GITHUB_EVENT_PATH")
         .ok_or("GITHUB_EVENT_PATH is not set")?;
-    let told =
+    let shown =
         |error: std::io::Error| format!("{}: {error}", text::quoted(&path.to_string_lossy()));
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(told)?;
-    if !file.metadata().map_err(told)?.is_file() {
+    let file = File::open(path).map_err(shown)?;
+    if !file.metadata().map_err(shown)?.is_file() {
         return Err(format!(
             "{} is no file",
             text::quoted(&path.to_string_lossy())
@@ -227,7 +222,7 @@ pub fn read_payload(environment: &Environment) -> Result<Vec<u8>, String> {
     }
     file.take(PAYLOAD_MAX + 1)
         .read_to_end(&mut bytes)
-        .map_err(told)?;
+        .map_err(shown)?;
     if bytes.len() as u64 > PAYLOAD_MAX {
         return Err("it is larger than 25 MB".to_owned());
     }
@@ -245,7 +240,7 @@ fn parse(payload: Result<&[u8], &str>) -> Result<Payload> {
     })
 }
 
-fn may(event: &str, allowed: Option<&BTreeSet<EventName>>) -> bool {
+fn is_allowed(event: &str, allowed: Option<&BTreeSet<EventName>>) -> bool {
     match allowed {
         Some(allowed) => allowed.iter().any(|name| name.as_str() == event),
         None => EVENTS.contains(&event),

@@ -8,9 +8,6 @@ use crate::error::{Error, Kind, Result};
 use crate::signal::{App, Owner, Request};
 use crate::text;
 
-/// The keys that every signal may carry.
-pub(super) const KEYS: [&str; 3] = ["api", "web", "worker"];
-
 /// Refuses (`Kind::Policy`) what the node does not allow; the hint is what an
 /// operator writes into `file`, where that is wanted.
 pub(super) fn check(request: &Request, config: &Config, file: Option<&Path>) -> Result<()> {
@@ -26,8 +23,7 @@ pub(super) fn check(request: &Request, config: &Config, file: Option<&Path>) -> 
         .owners
         .as_ref()
         .or(config.defaults.owners.as_ref());
-    owned(request, owners, &file)?;
-    carried(request, app, &file)
+    owned(request, owners, &file)
 }
 
 fn listed(app: &App, config: &Config, file: &str) -> Result<()> {
@@ -114,31 +110,6 @@ fn owned(request: &Request, trusted: Option<&BTreeSet<Owner>>, file: &str) -> Re
         )))
 }
 
-fn carried(request: &Request, app: &Application, file: &str) -> Result<()> {
-    let name = &request.app;
-    for key in request.images.keys() {
-        let known = KEYS.contains(&key.as_str())
-            || app.images.contains_key(key)
-            || app.required.contains(key);
-        if !known {
-            let message = format!("this node knows no image {key} of the app {name}");
-            return Err(Error::new(Kind::Policy, message).hint(format!(
-                "an operator adds to {file}: [apps.{name}] images.{key} = [\"{key}.image\"]"
-            )));
-        }
-    }
-    let missing = |key: &&_| !request.images.contains_key(*key);
-    if let Some(key) = app.required.iter().find(missing) {
-        let message = format!(
-            "the app {name} needs the image {key} on this node, but the signal carries none"
-        );
-        return Err(Error::new(Kind::Policy, message).hint(format!(
-            "add \"{key}\" to --images, or an operator takes it out of required in {file}"
-        )));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -171,12 +142,10 @@ mod tests {
     fn what_the_node_allows() {
         let acme = [("api", "acme/a"), ("web", "acme/w")];
         let mixed = [("api", "acme/a"), ("web", "other/w")];
-        let cron = [("api", "acme/a"), ("web", "acme/w"), ("cron", "acme/c")];
         let pin = "[apps.shop]\nchart = \"oci://ghcr.io/acme/charts/shop\"";
         let owners = "[defaults]\nowners = [\"acme\", \"other\"]";
         let per_app =
             "[defaults]\nowners = [\"acme\", \"other\"]\n[apps.shop]\nowners = [\"acme\"]";
-        let required = "[apps.shop]\nimages.cron = [\"cron.image\"]\nrequired = [\"cron\"]";
         for (config, chart, images, refused) in [
             ("", "acme/charts/shop", &acme[..], None),
             ("", "ACME/charts/shop", &acme, None),
@@ -236,19 +205,6 @@ mod tests {
                 "acme/charts/shop",
                 &acme,
                 Some(("no owner is trusted", "owners = [\"acme\"]")),
-            ),
-            (required, "acme/charts/shop", &cron, None),
-            (
-                required,
-                "acme/charts/shop",
-                &acme,
-                Some(("needs the image cron", "add \"cron\" to --images")),
-            ),
-            (
-                "[apps.shop]",
-                "acme/charts/shop",
-                &cron,
-                Some(("knows no image cron", "images.cron = [\"cron.image\"]")),
             ),
         ] {
             let file = Path::new("/n/deploy.toml");

@@ -7,63 +7,9 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 
+use super::flag::{DRY_RUN, Flag, QUIET, QUIET_SHORT};
 use super::hint;
-use super::images;
-use super::violation::{Received, Violation};
-use super::{App, ChartRef, ChartVersion};
-
-/// A flag of the contract: each is required, once, with a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flag {
-    /// `--app`
-    App,
-    /// `--chart`
-    Chart,
-    /// `--chart-version`
-    ChartVersion,
-    /// `--images`
-    Images,
-}
-
-/// The flags without a value, for people at the node, and what they do.
-pub const SWITCHES: [(&str, &str); 2] = [
-    (
-        DRY_RUN,
-        "Plan and prove only: nothing is applied, nothing is locked",
-    ),
-    (QUIET, "Tell the result only"),
-];
-
-const DRY_RUN: &str = "--dry-run";
-const QUIET: &str = "--quiet";
-
-/// `--quiet`, in short.
-pub const QUIET_SHORT: char = 'q';
-
-impl Flag {
-    /// All of them, in the order of the contract.
-    pub const ALL: [Self; 4] = [Self::App, Self::Chart, Self::ChartVersion, Self::Images];
-
-    /// The flag as it is written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::App => "--app",
-            Self::Chart => "--chart",
-            Self::ChartVersion => "--chart-version",
-            Self::Images => "--images",
-        }
-    }
-
-    /// What stands behind it, in words.
-    pub const fn expected(self) -> &'static str {
-        match self {
-            Self::App => App::EXPECTED,
-            Self::Chart => ChartRef::EXPECTED,
-            Self::ChartVersion => ChartVersion::EXPECTED,
-            Self::Images => images::EXPECTED,
-        }
-    }
-}
+use super::violation::{Actual, Violation};
 
 /// What stood behind a flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +40,7 @@ impl Input {
 }
 
 /// The arguments, taken apart.
-pub(super) struct Given {
+pub(super) struct Arguments {
     /// Flags with their values, in the order in which they came.
     pub(super) inputs: Vec<(Flag, Input)>,
     pub(super) dry_run: bool,
@@ -104,11 +50,11 @@ pub(super) struct Given {
 }
 
 /// Takes the arguments apart.
-pub(super) fn read(args: &[OsString]) -> Given {
+pub(super) fn read(args: &[OsString]) -> Arguments {
     let mut reader = Reader {
         args,
         at: 0,
-        given: Given {
+        arguments: Arguments {
             inputs: Vec::new(),
             dry_run: false,
             quiet: false,
@@ -120,22 +66,24 @@ pub(super) fn read(args: &[OsString]) -> Given {
         reader.argument(arg);
     }
     let Reader {
-        mut given, meant, ..
+        mut arguments,
+        meant,
+        ..
     } = reader;
     // A flag with a slip in its name is judged as the one that was meant, so
     // that it is not missing as well.
     for (flag, input) in meant {
-        if !given.inputs.iter().any(|(of, _)| *of == flag) {
-            given.inputs.push((flag, input));
+        if !arguments.inputs.iter().any(|(of, _)| *of == flag) {
+            arguments.inputs.push((flag, input));
         }
     }
-    given
+    arguments
 }
 
 struct Reader<'a> {
     args: &'a [OsString],
     at: usize,
-    given: Given,
+    arguments: Arguments,
     /// Values of flags with a slip in their names.
     meant: Vec<(Flag, Input)>,
 }
@@ -174,15 +122,15 @@ impl<'a> Reader<'a> {
             // No value of the contract begins with "--": it was forgotten.
             let value = inline.or_else(|| self.next_unless(b"--"));
             let input = value.map_or(Input::NoValue, Input::of);
-            self.given.inputs.push((flag, input));
+            self.arguments.inputs.push((flag, input));
         } else if name == DRY_RUN.as_bytes() {
-            let given = &mut self.given;
-            let again = std::mem::replace(&mut given.dry_run, true);
-            given.violations.extend(alone(DRY_RUN, inline, again));
+            let arguments = &mut self.arguments;
+            let again = std::mem::replace(&mut arguments.dry_run, true);
+            arguments.violations.extend(alone(DRY_RUN, inline, again));
         } else if name == QUIET.as_bytes() || name == [b'-', QUIET_SHORT as u8] {
-            let given = &mut self.given;
-            let again = std::mem::replace(&mut given.quiet, true);
-            given.violations.extend(alone(QUIET, inline, again));
+            let arguments = &mut self.arguments;
+            let again = std::mem::replace(&mut arguments.quiet, true);
+            arguments.violations.extend(alone(QUIET, inline, again));
         } else {
             self.unknown(OsStr::from_bytes(name), inline);
         }
@@ -204,10 +152,10 @@ impl<'a> Reader<'a> {
         } else if let Some(flag) = meant {
             self.meant.push((flag, Input::Unusable));
         }
-        self.given.violations.push(
+        self.arguments.violations.push(
             Violation::new(
                 name,
-                Received::Unknown("not a flag of a signal"),
+                Actual::Unknown("not a flag of a signal"),
                 "--app, --chart, --chart-version and --images (and --dry-run to try it, --quiet for the result only)",
             )
             .hint(hint),
@@ -222,17 +170,17 @@ impl<'a> Reader<'a> {
             .iter()
             .map(|arg| shown(arg))
             .collect();
-        let split = match self.given.inputs.last_mut() {
+        let split = match self.arguments.inputs.last_mut() {
             Some((Flag::Images, input)) if start > 0 && is_json_piece(input) => Some(input),
             _ => None,
         };
         let violation = if let Some(input) = split {
-            let received = Received::Value(format!("{} {}", input.shown(), all.join(" ")));
+            let actual = Actual::Value(format!("{} {}", input.shown(), all.join(" ")));
             // Its pieces are not worth a judgement of their own.
             *input = Input::Unusable;
             Violation::new(
                 Flag::Images.name(),
-                received,
+                actual,
                 "all of the JSON in one argument",
             )
             .hint(
@@ -253,23 +201,23 @@ impl<'a> Reader<'a> {
                 .extend(meant.map(|flag| (flag, value.map_or(Input::Unusable, Input::Text))));
             Violation::new(
                 "argument",
-                Received::Value(all.join(" ")),
+                Actual::Value(all.join(" ")),
                 "flags and their values only",
             )
             .hint(hint)
         };
-        self.given.violations.push(violation);
+        self.arguments.violations.push(violation);
     }
 }
 
 /// What is wrong with a flag that takes no value.
 fn alone(name: &str, value: Option<&OsStr>, again: bool) -> Option<Violation> {
-    let received = match value {
-        Some(value) => Received::Value(shown(value)),
-        None if again => Received::Unknown("given more than once"),
+    let actual = match value {
+        Some(value) => Actual::Value(shown(value)),
+        None if again => Actual::Unknown("given more than once"),
         None => return None,
     };
-    Some(Violation::new(name, received, "the flag alone, once"))
+    Some(Violation::new(name, actual, "the flag alone, once"))
 }
 
 /// Whether a value of `--images` may be the first piece of JSON that the

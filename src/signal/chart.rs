@@ -3,10 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Owner;
-use super::hint;
 use super::image::{MAX_NAME, MAX_TAG, is_component};
-use super::violation::Mistake;
+use super::name::Owner;
+use super::violation::GrammarError;
 
 /// `oci://ghcr.io/<owner>/charts/<chart>`, lower-cased.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,10 +51,10 @@ impl ChartRef {
 }
 
 impl FromStr for ChartRef {
-    type Err = Mistake;
+    type Err = GrammarError;
 
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        Self::read(text).ok_or_else(|| Mistake::new(Self::EXPECTED, hint::chart(text)))
+    fn from_str(text: &str) -> Result<Self, GrammarError> {
+        Self::read(text).ok_or(GrammarError(Self::EXPECTED))
     }
 }
 
@@ -94,10 +93,10 @@ impl ChartVersion {
 }
 
 impl FromStr for ChartVersion {
-    type Err = Mistake;
+    type Err = GrammarError;
 
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        Self::read(text).ok_or_else(|| Mistake::new(Self::EXPECTED, hint::version(text)))
+    fn from_str(text: &str) -> Result<Self, GrammarError> {
+        Self::read(text).ok_or(GrammarError(Self::EXPECTED))
     }
 }
 

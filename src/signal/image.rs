@@ -3,9 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Owner;
-use super::hint;
-use super::violation::Mistake;
+use super::name::Owner;
+use super::violation::GrammarError;
 
 /// The most characters of a name, its registry included, its tag and digest
 /// not (distribution/reference: `NameTotalLengthMax`).
@@ -31,13 +30,13 @@ impl ImageKey {
 }
 
 impl FromStr for ImageKey {
-    type Err = Mistake;
+    type Err = GrammarError;
 
-    fn from_str(text: &str) -> Result<Self, Mistake> {
+    fn from_str(text: &str) -> Result<Self, GrammarError> {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         let starts = text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
         if !starts || text.len() > 63 || !text.bytes().all(inner) {
-            return Err(Mistake::new(Self::EXPECTED, None));
+            return Err(GrammarError(Self::EXPECTED));
         }
         Ok(Self(text.to_owned()))
     }
@@ -65,14 +64,14 @@ impl Tag {
 }
 
 impl FromStr for Tag {
-    type Err = Mistake;
+    type Err = GrammarError;
 
-    fn from_str(text: &str) -> Result<Self, Mistake> {
+    fn from_str(text: &str) -> Result<Self, GrammarError> {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let inner = |byte: u8| word(byte) || byte == b'.' || byte == b'-';
         let starts = text.as_bytes().first().is_some_and(|byte| word(*byte));
         if !starts || text.len() > MAX_TAG || !text.bytes().all(inner) {
-            return Err(Mistake::new(Self::EXPECTED, None));
+            return Err(GrammarError(Self::EXPECTED));
         }
         Ok(Self(text.to_owned()))
     }
@@ -104,13 +103,13 @@ impl Digest {
 }
 
 impl FromStr for Digest {
-    type Err = Mistake;
+    type Err = GrammarError;
 
-    fn from_str(text: &str) -> Result<Self, Mistake> {
+    fn from_str(text: &str) -> Result<Self, GrammarError> {
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         match text.strip_prefix("sha256:") {
             Some(hex) if hex.len() == 64 && hex.bytes().all(digit) => Ok(Self(text.to_owned())),
-            _ => Err(Mistake::new(Self::EXPECTED, None)),
+            _ => Err(GrammarError(Self::EXPECTED)),
         }
     }
 }
@@ -190,10 +189,10 @@ impl ImageRef {
 }
 
 impl FromStr for ImageRef {
-    type Err = Mistake;
+    type Err = GrammarError;
 
-    fn from_str(text: &str) -> Result<Self, Mistake> {
-        Self::read(text).ok_or_else(|| Mistake::new(Self::EXPECTED, hint::image(text)))
+    fn from_str(text: &str) -> Result<Self, GrammarError> {
+        Self::read(text).ok_or(GrammarError(Self::EXPECTED))
     }
 }
 

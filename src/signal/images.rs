@@ -2,35 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::flag::Flag;
+use super::hint;
+use super::image::{ImageKey, ImageRef};
 use super::json::Value;
-use super::violation::{Received, Violation};
-use super::{Declared, ImageKey, ImageRef, hint};
+use super::request::DeclaredKeys;
+use super::value;
+use super::violation::{Actual, Violation};
 
 /// The most bytes of JSON.
 pub(super) const MAX: usize = 64 * 1024;
 
 /// The flag.
-const FLAG: &str = "--images";
-
-/// What it is, in words.
-pub(super) const EXPECTED: &str =
-    "a JSON object: {\"api\":\"<image>\",\"web\":\"<image>\"}, and \"worker\" where it has one";
+const FLAG: &str = Flag::Images.name();
 
 /// The keys that each signal carries, and the one that it may carry.
 const REQUIRED: [&str; 2] = ["api", "web"];
 const OPTIONAL: &str = "worker";
 
 /// The keys that a signal may carry, as far as they are known.
-struct Keys {
+struct AllowedKeys {
     required: BTreeSet<String>,
     optional: BTreeSet<String>,
     /// What becomes of a key that is in neither.
-    others: Others,
+    unknown: UnknownKeys,
 }
 
 /// What becomes of a key that is not known.
 #[derive(Clone, Copy, PartialEq)]
-enum Others {
+enum UnknownKeys {
     /// The node has none of that name.
     Refused,
     /// The app is not known, so the node cannot be asked: only a slip in one
@@ -40,25 +40,25 @@ enum Others {
     Allowed,
 }
 
-impl Keys {
-    fn of(declared: Option<Declared>) -> Self {
+impl AllowedKeys {
+    fn of(declared: Option<DeclaredKeys>) -> Self {
         let mut required: BTreeSet<String> = REQUIRED.map(str::to_owned).into();
         let mut optional = BTreeSet::from([OPTIONAL.to_owned()]);
-        let others = match declared {
-            None => Others::Slips,
-            Some(Declared::Unreadable) => Others::Allowed,
-            Some(Declared::Keys(keys)) => {
+        let unknown = match declared {
+            None => UnknownKeys::Slips,
+            Some(DeclaredKeys::Unreadable) => UnknownKeys::Allowed,
+            Some(DeclaredKeys::Known(keys)) => {
                 for (key, needed) in keys {
                     let to = if needed { &mut required } else { &mut optional };
                     to.insert(key.to_string());
                 }
-                Others::Refused
+                UnknownKeys::Refused
             }
         };
         Self {
             required,
             optional,
-            others,
+            unknown,
         }
     }
 
@@ -83,16 +83,16 @@ impl Keys {
     }
 }
 
-/// Reads and judges the whole flag. What is wrong goes to `violations`; the
+/// Reads the whole flag. What is wrong goes to `violations`; the
 /// images come back with the notes on what was lower-cased.
-pub(super) fn judge(
+pub(super) fn parse(
     text: &str,
-    declared: Option<Declared>,
+    declared: Option<DeclaredKeys>,
     violations: &mut Vec<Violation>,
     lowered: &mut Vec<String>,
 ) -> BTreeMap<ImageKey, ImageRef> {
     match read(text) {
-        Ok(members) => members_of(members, &Keys::of(declared), violations, lowered),
+        Ok(members) => members_of(members, &AllowedKeys::of(declared), violations, lowered),
         Err(violation) => {
             violations.push(*violation);
             BTreeMap::new()
@@ -101,19 +101,19 @@ pub(super) fn judge(
 }
 
 fn read(text: &str) -> Result<Vec<(String, Value)>, Box<Violation>> {
-    let wrong = |received| Box::new(Violation::new(FLAG, received, EXPECTED));
+    let wrong = |actual| Box::new(Violation::new(FLAG, actual, Flag::Images.expected()));
     if text.len() > MAX {
-        let mut violation = wrong(Received::Other(format!("{} bytes", text.len())));
+        let mut violation = wrong(Actual::Other(format!("{} bytes", text.len())));
         violation.expected = format!("at most {MAX} bytes of JSON").into();
         return Err(violation);
     }
     match serde_json::from_str(text) {
         Ok(Value::Object(members)) => Ok(members),
         Ok(value) => Err(Box::new(
-            wrong(Received::Other(value.name())).hint(hint::object(&value)),
+            wrong(Actual::Other(value.name())).hint(hint::object(&value)),
         )),
         Err(error) => {
-            let mut violation = wrong(Received::Value(text.to_owned()));
+            let mut violation = wrong(Actual::Value(text.to_owned()));
             violation.hints = hint::json(text, &error);
             Err(violation)
         }
@@ -136,7 +136,7 @@ fn grouped(members: Vec<(String, Value)>) -> Vec<(String, Vec<Value>)> {
 
 fn members_of(
     members: Vec<(String, Value)>,
-    keys: &Keys,
+    keys: &AllowedKeys,
     violations: &mut Vec<Violation>,
     lowered: &mut Vec<String>,
 ) -> BTreeMap<ImageKey, ImageRef> {
@@ -172,29 +172,28 @@ fn members_of(
     }
     for key in &keys.required {
         if !given.contains(key.as_str()) && !meant.contains(key.as_str()) {
-            violations.push(
-                Violation::new(FLAG, Received::Missing, ImageRef::EXPECTED).key(key.as_str()),
-            );
+            violations
+                .push(Violation::new(FLAG, Actual::Missing, ImageRef::EXPECTED).key(key.as_str()));
         }
     }
     images
 }
 
 /// The violation of a key that a signal does not have, beside those `given`.
-fn unknown(key: &str, keys: &Keys, given: &BTreeSet<&str>) -> Option<Violation> {
+fn unknown(key: &str, keys: &AllowedKeys, given: &BTreeSet<&str>) -> Option<Violation> {
     if keys.known(key) {
         return None;
     }
     let meant = keys.meant(key);
-    let told = match keys.others {
-        Others::Refused => true,
+    let told = match keys.unknown {
+        UnknownKeys::Refused => true,
         // No node can declare what is no key, and where a required one is
         // missing, a slip in it is why.
-        Others::Allowed => {
+        UnknownKeys::Allowed => {
             let missing = |key: &str| keys.required.contains(key) && !given.contains(key);
             meant.is_some_and(missing) || key.parse::<ImageKey>().is_err()
         }
-        Others::Slips => meant.is_some() || key.parse::<ImageKey>().is_err(),
+        UnknownKeys::Slips => meant.is_some() || key.parse::<ImageKey>().is_err(),
     };
     let hint = match meant {
         None if key == "images" => "send the object inside of it".to_owned(),
@@ -206,7 +205,7 @@ fn unknown(key: &str, keys: &Keys, given: &BTreeSet<&str>) -> Option<Violation> 
     told.then(|| {
         Violation::new(
             FLAG,
-            Received::Unknown("not a key of a signal"),
+            Actual::Unknown("not a key of a signal"),
             keys.listed(),
         )
         .key(key)
@@ -219,7 +218,7 @@ fn repeated(key: &str, values: &[Value]) -> Violation {
         Value::Text(text) => text.clone(),
         other => other.name(),
     });
-    Violation::new(FLAG, Received::Repeated(shown.collect()), "each key once").key(key)
+    Violation::new(FLAG, Actual::Repeated(shown.collect()), "each key once").key(key)
 }
 
 /// One image, and what it was before it was lower-cased.
@@ -231,8 +230,8 @@ fn image(value: &Value) -> Result<(ImageRef, Option<String>), Box<Violation>> {
             _ => None,
         };
         let expected = format!("a string: {}", ImageRef::EXPECTED);
-        let violation = Violation::new(FLAG, Received::Other(value.name()), expected);
+        let violation = Violation::new(FLAG, Actual::Other(value.name()), expected);
         return Err(Box::new(violation.hint(hint.map(str::to_owned))));
     };
-    super::judge_value(FLAG, text)
+    value::parse(FLAG, text)
 }

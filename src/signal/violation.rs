@@ -1,7 +1,7 @@
 //! What is wrong with a request, as data, and how people read it.
 //!
-//! A [`Mistake`] is what a single value's grammar says; a [`Violation`] puts
-//! it where it was seen; [`Invalid`] holds all of a request's violations and
+//! A [`GrammarError`] is what a single value's grammar says; a [`Violation`] puts
+//! it where it was seen; [`InvalidRequest`] holds all of a request's violations and
 //! becomes the error that reporters show. Nothing from a request is shown
 //! unescaped, uncut, or with a credential in it.
 
@@ -18,33 +18,21 @@ const SHOWN: usize = 20;
 pub(super) const USAGE: &str = "deploy --app <app> --chart oci://ghcr.io/<owner>/charts/<chart> \
     --chart-version <version> --images '{\"api\":\"<image>\",\"web\":\"<image>\"}'";
 
-/// Why a value is not what its type allows. Shown, it says what is expected.
+/// A value that is not of its type's grammar. Shown, it says what is expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{expected}")]
-pub struct Mistake {
-    expected: &'static str,
-    hint: Option<String>,
-}
+#[error("{0}")]
+pub struct GrammarError(pub(super) &'static str);
 
-impl Mistake {
-    pub(super) const fn new(expected: &'static str, hint: Option<String>) -> Self {
-        Self { expected, hint }
-    }
-
+impl GrammarError {
     /// What the value should have been; fits behind "expected".
     pub const fn expected(&self) -> &'static str {
-        self.expected
-    }
-
-    /// What to do about it, where the mistake is a known one. Safe to show.
-    pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.0
     }
 }
 
 /// What a request had in some place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Received {
+pub enum Actual {
     /// Nothing: the flag or key is not there.
     Missing,
     /// The flag, with nothing behind it.
@@ -59,7 +47,7 @@ pub enum Received {
     Other(String),
 }
 
-impl fmt::Display for Received {
+impl fmt::Display for Actual {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("missing"),
@@ -89,7 +77,7 @@ pub struct Violation {
     /// The key inside `--images`, where it is about one; as it came.
     pub key: Option<String>,
     /// What was there; as it came.
-    pub received: Received,
+    pub actual: Actual,
     /// What should have been there.
     pub expected: Cow<'static, str>,
     /// What to do, each safe to show.
@@ -99,13 +87,13 @@ pub struct Violation {
 impl Violation {
     pub(super) fn new(
         flag: impl Into<String>,
-        received: Received,
+        actual: Actual,
         expected: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self {
             flag: flag.into(),
             key: None,
-            received,
+            actual,
             expected: expected.into(),
             hints: Vec::new(),
         }
@@ -125,23 +113,23 @@ impl Violation {
     fn seen(&self) -> String {
         let flag = safe(&self.flag);
         match &self.key {
-            None if flag.is_empty() => self.received.to_string(),
-            Some(key) => format!("{flag}, key {}: {}", quoted(key), self.received),
-            None => format!("{flag}: {}", self.received),
+            None if flag.is_empty() => self.actual.to_string(),
+            Some(key) => format!("{flag}, key {}: {}", quoted(key), self.actual),
+            None => format!("{flag}: {}", self.actual),
         }
     }
 }
 
 /// Everything that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
+pub struct InvalidRequest {
     /// At least one, in the order of the contract.
     pub violations: Vec<Violation>,
 }
 
-impl From<Invalid> for Error {
+impl From<InvalidRequest> for Error {
     /// One violation is the message itself; several are a block each.
-    fn from(invalid: Invalid) -> Self {
+    fn from(invalid: InvalidRequest) -> Self {
         if let [only] = invalid.violations.as_slice() {
             let message = format!(
                 "invalid request: {}; expected {}",
@@ -183,7 +171,7 @@ pub(super) fn quoted(value: &str) -> String {
     text::quoted(&without_credentials(value))
 }
 
-/// A line of ours with parts of the request in it, safe to show.
+/// A line of this program with parts of the request in it, safe to show.
 fn safe(line: &str) -> String {
     text::line(&without_credentials(line), text::LINE).into_owned()
 }

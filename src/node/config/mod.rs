@@ -16,25 +16,16 @@ use toml::de::DeTable;
 
 pub use forward::Forwarding;
 pub use keys::{KEYS, Key, Section};
-pub use names::{EventName, Namespace, ReleaseName};
 use names::{FilePath, Text, VariableName};
+pub use names::{Namespace, ReleaseName};
 use reader::{Mistake, Table, closest, read_list};
 
+use super::events::EventName;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Class, Variable};
 use crate::plan::{OnFailure, ValuePath};
-use crate::signal::{App, ChartRef, ImageKey, ImageRef, Owner};
+use crate::signal::{App, ChartRef, ImageKey, ImageRef, Owner, app_hint};
 use crate::{text, units};
-
-/// The events that may deploy where deploy.toml says nothing.
-pub const EVENTS: [&str; 6] = [
-    "push",
-    "workflow_dispatch",
-    "release",
-    "schedule",
-    "repository_dispatch",
-    "deployment",
-];
 
 /// What a deploy.toml says. The default is what holds without one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -184,7 +175,7 @@ fn config(root: &DeTable<'_>, file: &Path, mistakes: &mut Vec<Mistake>) -> Confi
                 Err(expected) => mistakes.push(Mistake {
                     at,
                     message: format!("{} names no app, expected {expected}", text::quoted(name)),
-                    hint: expected.hint().map(str::to_owned),
+                    hint: app_hint(name),
                 }),
             }
         }

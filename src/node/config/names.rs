@@ -1,6 +1,5 @@
 //! Small types of deploy.toml; `FromStr` is the only way in.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -66,38 +65,6 @@ fn is_label(text: &str) -> bool {
     bytes.iter().all(|byte| end(*byte) || *byte == b'-')
         && bytes.first().is_some_and(|byte| end(*byte))
         && bytes.last().is_some_and(|byte| end(*byte))
-}
-
-/// A GitHub event that a node may allow: never one of a pull request's.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EventName(String);
-
-impl EventName {
-    pub(super) const EXPECTED: &str =
-        "a GitHub event such as \"push\"; pull_request… and merge_group can never deploy";
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for EventName {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let inner = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-        if text.is_empty() || !text.bytes().all(inner) || super::super::event_policy::never(text) {
-            return Err(Self::EXPECTED);
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for EventName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// The path of a file. The shell's `~` is not expanded.

@@ -1,12 +1,14 @@
 //! Mistakes in `--chart`.
 
+use super::oci_name::{component, without_user};
+use crate::signal::chart::ChartRef;
 use crate::signal::image::MAX_NAME;
+use crate::signal::name::Owner;
 use crate::signal::violation::quoted;
-use crate::signal::{ChartRef, Owner};
 
 /// Each thing that is wrong with a reference, then the one that was meant
 /// where that can be told.
-pub(in crate::signal) fn chart(text: &str) -> Option<String> {
+pub(super) fn chart(text: &str) -> Option<String> {
     if text.is_empty() {
         return None;
     }
@@ -26,7 +28,7 @@ pub(in crate::signal) fn chart(text: &str) -> Option<String> {
     if rest.is_empty() {
         return Some("ghcr.io, the owner, charts and the chart's name are missing".to_owned());
     }
-    let rest = super::without_user(rest, &mut causes);
+    let rest = without_user(rest, &mut causes);
     let rest = version(rest, &mut causes);
     let mut segments: Vec<&str> = rest.split('/').collect();
     if segments.iter().any(|segment| segment.is_empty()) {
@@ -183,7 +185,7 @@ fn path(segments: &[&str], causes: &mut Vec<String>) -> Option<String> {
             "a registry takes {MAX_NAME} characters, with ghcr.io/ counted"
         ));
     }
-    if let Err(problem) = super::component(name) {
+    if let Err(problem) = component(name) {
         causes.push(format!("the chart's name {} {problem}", quoted(name)));
     }
     Some(format!("{owner}/charts/{name}"))

@@ -1,6 +1,7 @@
 //! Flags and arguments that a signal does not have.
 
-use crate::signal::{Flag, SWITCHES};
+use super::nearest::nearest;
+use crate::signal::flag::{Flag, SWITCHES};
 
 /// What other tools call the contract's flags.
 const ALIASES: [(&str, Flag); 12] = [
@@ -88,7 +89,7 @@ pub(in crate::signal) fn flag(word: &str) -> (Option<String>, Option<Flag>) {
     let names = Flag::ALL.into_iter().map(Flag::name);
     let meant = alias
         .map(|(_, flag)| flag.name())
-        .or_else(|| super::nearest(word, names.chain(SWITCHES.map(|(name, _)| name))));
+        .or_else(|| nearest(word, names.chain(SWITCHES.map(|(name, _)| name))));
     let flag = Flag::ALL
         .into_iter()
         .find(|flag| Some(flag.name()) == meant);

@@ -1,12 +1,14 @@
 //! Mistakes in an image's reference.
 
+use super::oci_name::{component, without_user};
 use crate::signal::image::MAX_NAME;
+use crate::signal::image::{Digest, ImageRef, Tag};
+use crate::signal::name::Owner;
 use crate::signal::violation::quoted;
-use crate::signal::{Digest, ImageRef, Owner, Tag};
 
 /// Each thing that is wrong with a reference, then the one that was meant
 /// where that can be told.
-pub(in crate::signal) fn image(text: &str) -> Option<String> {
+pub(super) fn image(text: &str) -> Option<String> {
     if text.is_empty() {
         return None;
     }
@@ -19,7 +21,7 @@ pub(in crate::signal) fn image(text: &str) -> Option<String> {
         }
         None => text,
     };
-    let rest = super::without_user(rest, &mut causes);
+    let rest = without_user(rest, &mut causes);
     let (name, digest) = rest
         .split_once('@')
         .map_or((rest, None), |(name, digest)| (name, Some(digest)));
@@ -96,7 +98,7 @@ fn name(path: &str, causes: &mut Vec<String>) {
         return;
     }
     for part in path.split('/') {
-        if let Err(problem) = super::component(part) {
+        if let Err(problem) = component(part) {
             causes.push(format!("{} {problem}", quoted(part)));
             return;
         }

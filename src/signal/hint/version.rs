@@ -1,12 +1,12 @@
 //! Mistakes in `--chart-version`.
 
-use crate::signal::ChartVersion;
+use crate::signal::chart::ChartVersion;
 use crate::signal::image::MAX_TAG;
 use crate::signal::violation::quoted;
 
 /// What is wrong with a version, and the one that was meant where that can be
 /// told.
-pub(in crate::signal) fn version(text: &str) -> Option<String> {
+pub(super) fn version(text: &str) -> Option<String> {
     if text.is_empty() {
         return None;
     }

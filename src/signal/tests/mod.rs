@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use anstream::StripStream;
 use snapbox::{IntoData as _, assert_data_eq, str};
 
-use super::{App, Declared, ImageKey, Invalid, Judged, judge};
+use super::{App, DeclaredKeys, ImageKey, InvalidRequest, Signal, parse};
 use crate::error::{Error, Kind};
 use crate::report::terminal;
 
@@ -23,11 +23,11 @@ fn args(line: &str) -> Vec<OsString> {
     line.split(' ').map(OsString::from).collect()
 }
 
-fn no_keys(_: &App) -> Declared {
-    Declared::Keys(BTreeMap::new())
+fn no_keys(_: &App) -> DeclaredKeys {
+    DeclaredKeys::Known(BTreeMap::new())
 }
 
-fn told(invalid: Invalid) -> String {
+fn told(invalid: InvalidRequest) -> String {
     let error = Error::from(invalid);
     assert_eq!(error.kind(), Kind::Request);
     let mut written = Vec::new();
@@ -36,8 +36,8 @@ fn told(invalid: Invalid) -> String {
     String::from_utf8(written).unwrap()
 }
 
-fn judged(line: &str) -> Judged {
-    judge(&args(line), no_keys).unwrap_or_else(|invalid| panic!("{}", told(invalid)))
+fn judged(line: &str) -> Signal {
+    parse(&args(line), no_keys).unwrap_or_else(|invalid| panic!("{}", told(invalid)))
 }
 
 const GOOD: &str = "--app shop --chart oci://ghcr.io/acme/charts/shop --chart-version 1.4.0 \
@@ -50,7 +50,7 @@ fn each_bad_request_is_told_as_it_should_be() {
     let mut all = Vec::new();
     for case in bad_requests::cases() {
         let args: Vec<OsString> = case.args().into_iter().map(OsString::from).collect();
-        let Err(invalid) = judge(&args, no_keys) else {
+        let Err(invalid) = parse(&args, no_keys) else {
             wrong.push(format!("{}: accepted", case.name));
             continue;
         };
@@ -166,11 +166,14 @@ fn the_edges_of_the_grammars_are_good() {
     }
 }
 
-fn with_images(images: &str, declared: impl FnOnce(&App) -> Declared) -> Result<Judged, Invalid> {
+fn with_images(
+    images: &str,
+    declared: impl FnOnce(&App) -> DeclaredKeys,
+) -> Result<Signal, InvalidRequest> {
     let mut args = args(GOOD);
     args.pop();
     args.push(images.into());
-    judge(&args, declared)
+    parse(&args, declared)
 }
 
 const MORE: &str =
@@ -181,7 +184,7 @@ const BASE: &str = r#"{"api":"ghcr.io/acme/a:1","web":"ghcr.io/acme/w:1"}"#;
 fn a_node_may_declare_and_require_more_keys() {
     let keys = |keys: &[(&str, bool)]| {
         let keys = keys.iter().map(|(key, must)| (key.parse().unwrap(), *must));
-        Declared::Keys(keys.collect())
+        DeclaredKeys::Known(keys.collect())
     };
     assert!(with_images(MORE, |_| keys(&[])).is_err());
     let judged = with_images(MORE, |_| keys(&[("cron", false)])).unwrap();
@@ -203,12 +206,12 @@ fn a_node_may_declare_and_require_more_keys() {
 #[test]
 fn where_the_node_cannot_be_asked_only_what_is_certain_is_told() {
     // Its configuration is broken: the key may be declared there.
-    let judged = with_images(MORE, |_| Declared::Unreadable).unwrap();
+    let judged = with_images(MORE, |_| DeclaredKeys::Unreadable).unwrap();
     assert_eq!(judged.request.images.len(), 3);
     let no_key = MORE.replace("cron", "c ron");
-    assert!(with_images(&no_key, |_| Declared::Unreadable).is_err());
+    assert!(with_images(&no_key, |_| DeclaredKeys::Unreadable).is_err());
     let slip = BASE.replace("\"api\"", "\"Api\"");
-    let message = told(with_images(&slip, |_| Declared::Unreadable).unwrap_err());
+    let message = told(with_images(&slip, |_| DeclaredKeys::Unreadable).unwrap_err());
     assert!(message.contains("did you mean api?"), "{message}");
     // The app is not known: whose keys?
     let bad_app = |images: &str| {
@@ -216,7 +219,7 @@ fn where_the_node_cannot_be_asked_only_what_is_certain_is_told() {
         args.pop();
         args.push(images.into());
         let asked = |_: &App| panic!("asked for an app that has no valid name");
-        judge(&args, asked).unwrap_err().violations.len()
+        parse(&args, asked).unwrap_err().violations.len()
     };
     assert_eq!(bad_app(MORE), 1);
     assert_eq!(bad_app(&MORE.replace("cron", "wroker")), 2);
@@ -229,7 +232,7 @@ fn bytes_that_are_no_text_are_shown_and_refused() {
     args[7] = OsString::from_vec(b"\xc3\x28".to_vec());
     args.push(OsString::from_vec(b"--na\xfeme=\xff".to_vec()));
     assert_data_eq!(
-        told(judge(&args, no_keys).unwrap_err()),
+        told(parse(&args, no_keys).unwrap_err()),
         str![[r#"
 error: invalid request: 3 things to correct
   | --na\xfeme: not a flag of a signal
@@ -251,7 +254,7 @@ error: invalid request: 3 things to correct
 fn one_violation_is_the_message_and_several_are_a_block_each() {
     let one = GOOD.replace("--chart-version 1.4.0", "--chart-version v1.4.0");
     assert_data_eq!(
-        told(judge(&args(&one), no_keys).unwrap_err()),
+        told(parse(&args(&one), no_keys).unwrap_err()),
         str![[r"
 error: invalid request: --chart-version: 'v1.4.0'; expected one exact SemVer 2 version, such as 1.4.0 or 1.4.0-rc.1+build.7
   → leave out the 'v': write '1.4.0'
@@ -260,7 +263,7 @@ error: invalid request: --chart-version: 'v1.4.0'; expected one exact SemVer 2 v
     );
     let two = one.replace("\"web\"", "\"wbe\"");
     assert_data_eq!(
-        told(judge(&args(&two), no_keys).unwrap_err()),
+        told(parse(&args(&two), no_keys).unwrap_err()),
         str![[r"
 error: invalid request: 2 things to correct
   | --chart-version: 'v1.4.0'
@@ -284,5 +287,5 @@ fn a_flood_of_violations_is_bounded() {
     assert!(message.lines().count() < 100);
     assert!(message.contains("… and "), "{message}");
     let words = vec![OsString::from("x"); 100_000];
-    assert!(told(judge(&words, no_keys).unwrap_err()).len() < 1000);
+    assert!(told(parse(&words, no_keys).unwrap_err()).len() < 1000);
 }

@@ -11,7 +11,7 @@ use regex::Regex;
 
 use super::no_keys;
 use crate::error::Error;
-use crate::signal::{App, ChartRef, ChartVersion, Declared, ImageRef, Mistake, judge};
+use crate::signal::{App, ChartRef, ChartVersion, DeclaredKeys, GrammarError, ImageRef, parse};
 
 /// Helm's `pkg/chart/v2/util/validate_name.go`.
 static RELEASE: LazyLock<Regex> = LazyLock::new(|| {
@@ -48,7 +48,7 @@ static SEMVER: LazyLock<Regex> = LazyLock::new(|| {
 
 fn comes_back<T>(text: &str) -> Option<T>
 where
-    T: std::str::FromStr<Err = Mistake> + std::fmt::Display + PartialEq + std::fmt::Debug,
+    T: std::str::FromStr<Err = GrammarError> + std::fmt::Display + PartialEq + std::fmt::Debug,
 {
     let value: T = text.parse().ok()?;
     assert_eq!(value.to_string().parse::<T>().unwrap(), value, "{text}");
@@ -100,8 +100,8 @@ fn image_holds(text: &str) {
 
 /// Judges and shows; whatever comes back must be fit to be shown.
 fn does_no_harm(args: &[OsString]) {
-    for declared in [Declared::Unreadable, no_keys(&"a".parse().unwrap())] {
-        let Err(invalid) = judge(args, |_| declared) else {
+    for declared in [DeclaredKeys::Unreadable, no_keys(&"a".parse().unwrap())] {
+        let Err(invalid) = parse(args, |_| declared) else {
             continue;
         };
         assert!(!invalid.violations.is_empty());

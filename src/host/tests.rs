@@ -1,16 +1,14 @@
+//! What helm is given of an environment.
+
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::ffi::OsString;
 use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::load_from;
-use crate::error::Kind;
-use crate::host::{Class, EnvPolicy, Environment, VARIABLES, Variable, dropped_warning, for_helm};
+use super::{Class, EnvPolicy, Environment, VARIABLES, Variable, dropped_warning, for_helm};
 
 /// Helm's environment, without what is always there, and what was dropped.
 fn helm(
@@ -215,53 +213,6 @@ fn the_table_of_variables_has_no_entry_that_never_counts() {
     );
     assert!(Variable::of("helm_debug").is_none());
     assert!(Variable::of("HOMEX").is_none());
-}
-
-#[test]
-fn a_configuration_that_others_may_write_is_refused() {
-    let scratch = tempfile::tempdir().unwrap();
-    let system = scratch.path().join("deploy.toml");
-    let load = || {
-        load_from(
-            &system,
-            OsStr::new("/none/deploy.sh"),
-            &Environment::default(),
-            Path::new("/"),
-        )
-    };
-    assert_eq!(load().unwrap().file, None);
-    fs::write(
-        &system,
-        "[apps.shop]\nimages.cron = [\"c\"]\nrequired = [\"worker\"]",
-    )
-    .unwrap();
-    fs::set_permissions(&system, fs::Permissions::from_mode(0o644)).unwrap();
-    let node = load().unwrap();
-    let declared = node.declared(&"shop".parse().unwrap());
-    assert_eq!(
-        declared.keys,
-        [
-            ("cron".parse().unwrap(), false),
-            ("worker".parse().unwrap(), true)
-        ]
-    );
-    assert!(node.declared(&"other".parse().unwrap()).keys.is_empty());
-    fs::set_permissions(&system, fs::Permissions::from_mode(0o666)).unwrap();
-    let error = load().unwrap_err();
-    assert_eq!(error.kind(), Kind::Node);
-    assert!(
-        error.to_string().contains("may be written by everyone"),
-        "{error}"
-    );
-    assert!(
-        load_from(
-            &system,
-            OsStr::new(""),
-            &Environment::default(),
-            Path::new("relative")
-        )
-        .is_err()
-    );
 }
 
 proptest! {
