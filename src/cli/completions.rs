@@ -8,14 +8,14 @@ use crate::error::{Error, Exit, Kind, Result};
 
 /// What `deploy completions` takes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "shell")]
     pub shell: Shell,
 }
 
 /// Prints them.
-pub(super) fn run(args: &Args) -> Result<Exit> {
+pub(super) fn run(args: &CompletionsArgs) -> Result<Exit> {
     super::print(script(args.shell)?.as_bytes());
     Ok(Exit::Deployed)
 }

@@ -13,7 +13,7 @@ use crate::report;
 
 /// What `deploy doctor` takes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct DoctorArgs {
     /// The application; without it, each that deploy.toml lists
     #[arg(value_name = "app")]
     pub app: Option<crate::signal::App>,
@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 /// Looks, and tells.
-pub(super) fn run(invoked_as: &OsStr, args: &Args) -> Result<Exit> {
+pub(super) fn run(invoked_as: &OsStr, args: &DoctorArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     report::trace::start(&environment);
     let asked = Options {

@@ -7,7 +7,7 @@ use crate::state::{self, history};
 
 /// What `deploy history` takes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct HistoryArgs {
     /// Only this application's
     #[arg(value_name = "app")]
     pub app: Option<crate::signal::App>,
@@ -20,14 +20,14 @@ pub struct Args {
 const LIMIT: usize = 20;
 
 /// Lists them.
-pub(super) fn run(args: &Args) -> Result<Exit> {
+pub(super) fn run(args: &HistoryArgs) -> Result<Exit> {
     let cwd = std::env::current_dir().map_err(|error| {
         Error::new(Kind::Node, "the working directory is gone").with_source(error)
     })?;
     let uid = rustix::process::geteuid().as_raw();
     let environment = Environment::of_process();
     let state = state::directory(&environment, uid, &Accounts::of_machine(), &cwd)?;
-    let args = history::Args {
+    let args = history::HistoryQuery {
         app: args.app.clone(),
         json: args.json,
         limit: LIMIT,

@@ -37,17 +37,17 @@ pub enum Invocation {
     /// Deploy: a signal's arguments, not judged yet.
     Signal(Vec<OsString>),
     /// `deploy history`
-    History(history::Args),
+    History(history::HistoryArgs),
     /// `deploy show`
-    Show(show::Args),
+    Show(show::ShowArgs),
     /// Helm's own arguments, behind [`shim::ENTRY`].
     ExecHelm(Vec<OsString>),
     /// Another program's, behind [`shim::PROGRAM`].
     ExecProgram(Vec<OsString>),
     /// `deploy doctor`
-    Doctor(doctor::Args),
+    Doctor(doctor::DoctorArgs),
     /// `deploy completions`
-    Completions(completions::Args),
+    Completions(completions::CompletionsArgs),
     /// `deploy man`
     Man,
     /// Help or the version.
@@ -78,13 +78,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// List the deploys of this node
-    History(history::Args),
+    History(history::HistoryArgs),
     /// Show one deploy with the evidence of its failure
-    Show(show::Args),
+    Show(show::ShowArgs),
     /// Try all that a deploy will need, and tell how to mend it
-    Doctor(doctor::Args),
+    Doctor(doctor::DoctorArgs),
     /// Print what a shell needs to complete this command line
-    Completions(completions::Args),
+    Completions(completions::CompletionsArgs),
     /// Print the manual page
     Man,
 }

@@ -8,7 +8,7 @@ use crate::state::{self, show};
 
 /// What `deploy show` takes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct ShowArgs {
     /// The run's id, as a deploy and `deploy history` tell it
     #[arg(value_name = "run")]
     pub run: RunId,
@@ -19,7 +19,7 @@ pub struct Args {
 
 /// Shows it. Logs of pods are part of it: whoever may read the state directory
 /// may read them, but a workflow's log may be public.
-pub(super) fn run(args: &Args) -> Result<Exit> {
+pub(super) fn run(args: &ShowArgs) -> Result<Exit> {
     let cwd = std::env::current_dir().map_err(|error| {
         Error::new(Kind::Node, "the working directory is gone").with_source(error)
     })?;

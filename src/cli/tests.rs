@@ -39,7 +39,7 @@ fn a_subcommand_comes_first() {
     let Invocation::History(args) = invoked("deploy history shop --json") else {
         panic!("not history");
     };
-    let expected = history::Args {
+    let expected = history::HistoryArgs {
         app: Some("shop".parse().unwrap()),
         json: true,
     };

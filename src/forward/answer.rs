@@ -1,7 +1,7 @@
 //! A controller's answer, byte by byte: what it tells on the way, and its last
 //! word.
 //!
-//! Pure: bytes in, [`ProgressEvent`] and at the end [`FinalEvent`] or a [`Fault`] out. All of
+//! Pure: bytes in, [`ProgressEvent`] and at the end [`FinalEvent`] or a [`AnswerError`] out. All of
 //! it is hostile. What is kept is bounded whatever comes, and an answer that
 //! leaves any doubt ends in a fault, never in a success: the rules are those of
 //! docs/forward-protocol.md.
@@ -27,7 +27,7 @@ const SHOWN: usize = 200;
 
 /// The deploy that an answer has to be about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deploy {
+pub struct DeployIdentity {
     /// The run's id.
     pub id: String,
     /// The application.
@@ -38,7 +38,7 @@ pub struct Deploy {
 
 /// What lines may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum AnswerFormat {
     /// Events, nothing else, and a last word.
     Events,
     /// A program's output: a line that is no event is text, and whether a last
@@ -82,7 +82,7 @@ pub struct FinalEvent {
 
 /// Why an answer cannot be believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum AnswerError {
     /// A line, by its number, that is no event.
     Malformed(u64, String),
     /// A line longer than [`LINE_MAX`], by its number.
@@ -108,8 +108,8 @@ pub enum Fault {
 /// An answer that comes in.
 #[derive(Debug)]
 pub struct Answer {
-    deploy: Deploy,
-    form: Form,
+    deploy: DeployIdentity,
+    form: AnswerFormat,
     /// The line that has not ended yet.
     line: Vec<u8>,
     /// Whether the rest of the line is passed over: it was long, and no event.
@@ -119,29 +119,29 @@ pub struct Answer {
     told: usize,
     latest: Option<ProgressEvent>,
     last: Option<FinalEvent>,
-    fault: Option<Fault>,
+    fault: Option<AnswerError>,
 }
 
 /// The one field that every event has.
 #[derive(Deserialize)]
-struct Kind {
+struct EventKind {
     event: String,
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct MessageEvent {
     message: String,
 }
 
 /// The last event. What else it may hold is passed over.
 #[derive(Deserialize)]
-struct Finished {
+struct FinishedEvent {
     id: String,
     app: String,
     chart_version: String,
     outcome: Outcome,
     exit_code: Option<i64>,
-    release: Option<Release>,
+    release: Option<ReleaseState>,
     message: Option<String>,
     #[serde(default)]
     details: Vec<String>,
@@ -161,14 +161,14 @@ enum Outcome {
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Release {
+enum ReleaseState {
     Serves,
     Broken,
 }
 
 impl Answer {
     /// An answer about `deploy`, of which nothing came yet.
-    pub fn new(deploy: Deploy, form: Form) -> Self {
+    pub fn new(deploy: DeployIdentity, form: AnswerFormat) -> Self {
         Self {
             deploy,
             form,
@@ -195,13 +195,13 @@ impl Answer {
         }
         self.gather(open);
         if self.bytes > TOTAL_MAX {
-            self.wrong(Fault::Endless);
+            self.wrong(AnswerError::Endless);
         }
         told
     }
 
     /// What was found wrong so far.
-    pub const fn fault(&self) -> Option<&Fault> {
+    pub const fn fault(&self) -> Option<&AnswerError> {
         self.fault.as_ref()
     }
 
@@ -216,23 +216,23 @@ impl Answer {
     }
 
     /// The answer ended. The last word, which only a program's output may lack.
-    pub fn end(mut self) -> Result<Option<FinalEvent>, Fault> {
+    pub fn end(mut self) -> Result<Option<FinalEvent>, AnswerError> {
         let whole = || serde_json::from_slice::<IgnoredAny>(&self.line).is_ok();
-        if self.form == Form::Output && (!is_object(&self.line) || whole()) {
+        if self.form == AnswerFormat::Output && (!is_object(&self.line) || whole()) {
             // A program may leave its last line open.
             self.ended(&mut Vec::new());
         } else if !blank(&self.line) {
             let torn = shown(&self.line);
-            self.wrong(Fault::Torn(torn));
+            self.wrong(AnswerError::Torn(torn));
         }
         match (self.fault, self.last) {
             (Some(fault), _) => Err(fault),
-            (None, None) if self.form == Form::Events => Err(Fault::NoLast),
+            (None, None) if self.form == AnswerFormat::Events => Err(AnswerError::NoLast),
             (None, last) => Ok(last),
         }
     }
 
-    fn wrong(&mut self, fault: Fault) {
+    fn wrong(&mut self, fault: AnswerError) {
         self.fault.get_or_insert(fault);
         self.line = Vec::new();
     }
@@ -247,8 +247,8 @@ impl Answer {
             return;
         }
         self.line.extend_from_slice(&part[..room]);
-        if self.form == Form::Events || is_object(&self.line) {
-            self.wrong(Fault::LongLine(self.lines + 1));
+        if self.form == AnswerFormat::Events || is_object(&self.line) {
+            self.wrong(AnswerError::LongLine(self.lines + 1));
         } else {
             self.passing = true;
         }
@@ -291,31 +291,31 @@ impl Answer {
     }
 
     /// What a line says, where it is to be told.
-    fn read(&mut self, line: &[u8]) -> Result<Option<ProgressEvent>, Fault> {
+    fn read(&mut self, line: &[u8]) -> Result<Option<ProgressEvent>, AnswerError> {
         // Anything but an object would pass for one, field by field.
         let kind = is_object(line)
-            .then(|| serde_json::from_slice::<Kind>(line).ok())
+            .then(|| serde_json::from_slice::<EventKind>(line).ok())
             .flatten();
         if self.last.is_some() {
             let again = kind.is_some_and(|kind| kind.event == "finished");
             return Err(if again {
-                Fault::TwoLast
+                AnswerError::TwoLast
             } else {
-                Fault::Behind(shown(line))
+                AnswerError::Behind(shown(line))
             });
         }
         let number = self.lines;
-        let malformed = || Fault::Malformed(number, shown(line));
+        let malformed = || AnswerError::Malformed(number, shown(line));
         let Some(kind) = kind else {
             return match self.form {
-                Form::Events => Err(malformed()),
-                Form::Output => Ok(Some(ProgressEvent::Progress(
+                AnswerFormat::Events => Err(malformed()),
+                AnswerFormat::Output => Ok(Some(ProgressEvent::Progress(
                     String::from_utf8_lossy(line).trim().to_owned(),
                 ))),
             };
         };
         let message = || {
-            serde_json::from_slice::<Message>(line)
+            serde_json::from_slice::<MessageEvent>(line)
                 .map(|event| event.message)
                 .map_err(|_| malformed())
         };
@@ -325,7 +325,7 @@ impl Answer {
             "warning" => Some(ProgressEvent::Warning(message()?)),
             "finished" => {
                 let finished = serde_json::from_slice(line).map_err(|_| malformed())?;
-                self.last = Some(self.judge(finished)?);
+                self.last = Some(self.check(finished)?);
                 None
             }
             // A later version may tell more.
@@ -334,8 +334,8 @@ impl Answer {
     }
 
     /// The last word, where it is about this deploy and says one thing.
-    fn judge(&self, said: Finished) -> Result<FinalEvent, Fault> {
-        let Deploy {
+    fn check(&self, said: FinishedEvent) -> Result<FinalEvent, AnswerError> {
+        let DeployIdentity {
             id,
             app,
             chart_version,
@@ -347,7 +347,7 @@ impl Answer {
         ] {
             if came != expected {
                 let came = text::quoted(came);
-                return Err(Fault::Other(format!(
+                return Err(AnswerError::Other(format!(
                     "{what} is {came}, expected {expected}"
                 )));
             }
@@ -357,17 +357,19 @@ impl Answer {
         let contradiction = match (success, code, said.release) {
             (true, None, _) => Some("success without an exit code".to_owned()),
             (true, Some(code), _) if code != 0 => Some(format!("success with exit code {code}")),
-            (true, _, Some(Release::Broken)) => Some("success with a broken release".to_owned()),
+            (true, _, Some(ReleaseState::Broken)) => {
+                Some("success with a broken release".to_owned())
+            }
             (false, Some(0), _) => Some("failure with exit code 0".to_owned()),
             _ => None,
         };
         if let Some(contradiction) = contradiction {
-            return Err(Fault::Contradiction(contradiction));
+            return Err(AnswerError::Contradiction(contradiction));
         }
         Ok(FinalEvent {
             success,
             code,
-            serves: said.release.map(|release| release == Release::Serves),
+            serves: said.release.map(|release| release == ReleaseState::Serves),
             message: said.message,
             details: said.details,
             revision: said.revision,

@@ -17,9 +17,9 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::answer::{Answer, Form};
-use super::verdict::{Done, StreamEnd};
-use super::{ForwardCall, HURRY, LINGER, LastHeard, SETTLE, Stop};
+use super::answer::{Answer, AnswerFormat};
+use super::verdict::{ForwardOutcome, ProgramExit};
+use super::{ForwardCall, HURRY, LINGER, LastActivity, SETTLE, StopCause};
 use crate::error::{Error, Kind, Result};
 use crate::process::{self, shim};
 use crate::text;
@@ -30,7 +30,11 @@ const WORDS: usize = 32 << 10;
 /// How many lines of it are shown.
 const LINES: usize = 20;
 
-pub(super) async fn send(call: &ForwardCall<'_>, program: &Path, args: &[String]) -> Result<Done> {
+pub(super) async fn send(
+    call: &ForwardCall<'_>,
+    program: &Path,
+    args: &[String],
+) -> Result<ForwardOutcome> {
     let mut child = spawn(call, program, args)?;
     let gone = || Error::new(Kind::Internal, "a stream of the command is missing");
     let mut input = child.stdin.take().ok_or_else(gone)?;
@@ -42,8 +46,8 @@ pub(super) async fn send(call: &ForwardCall<'_>, program: &Path, args: &[String]
         let _ = input.write_all(document.as_bytes()).await;
     });
     let words = tokio::spawn(end_of(stderr));
-    let mut answer = Answer::new(call.deploy.clone(), Form::Output);
-    let heard = LastHeard::default();
+    let mut answer = Answer::new(call.deploy.clone(), AnswerFormat::Output);
+    let heard = LastActivity::default();
     let (status, stop, ended) = follow(call, &mut child, stdout, &mut answer, &heard).await;
     writing.abort();
     let words = said(words).await;
@@ -68,7 +72,7 @@ pub(super) async fn send(call: &ForwardCall<'_>, program: &Path, args: &[String]
 }
 
 /// Why it was stopped, and how long it had been quiet then.
-type Stopped = Option<(Stop, Option<std::time::Duration>)>;
+type StopRecord = Option<(StopCause, Option<std::time::Duration>)>;
 
 /// Follows the program to its end and the end of its output. The last value is
 /// whether the output ended too.
@@ -77,12 +81,12 @@ async fn follow(
     child: &mut Child,
     mut stdout: impl AsyncRead + Unpin,
     answer: &mut Answer,
-    heard: &LastHeard,
-) -> (std::io::Result<ExitStatus>, Stopped, bool) {
+    heard: &LastActivity,
+) -> (std::io::Result<ExitStatus>, StopRecord, bool) {
     let pid = child
         .id()
         .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    let mut stop: Stopped = None;
+    let mut stop: StopRecord = None;
     let mut told = false;
     let mut until = call.deadline;
     let mut status = None;
@@ -103,7 +107,7 @@ async fn follow(
                 until = Instant::now() + LINGER;
             }
             signal = call.cancel.cancelled(), if stop.is_none() && !told && status.is_none() => {
-                stop = Some((Stop::Cancelled(signal), heard.ago()));
+                stop = Some((StopCause::Cancelled(signal), heard.ago()));
                 until = ask(pid, &mut told);
             }
             _ = call.cancel.hurried(), if told && until > Instant::now() + HURRY => {
@@ -116,7 +120,7 @@ async fn follow(
                     until = Instant::now() + SETTLE;
                 }
                 (None, false) => {
-                    stop = Some((Stop::Late, heard.ago()));
+                    stop = Some((StopCause::Late, heard.ago()));
                     until = ask(pid, &mut told);
                 }
             }
@@ -131,7 +135,7 @@ async fn read(
     call: &ForwardCall<'_>,
     stdout: &mut (impl AsyncRead + Unpin),
     answer: &mut Answer,
-    heard: &LastHeard,
+    heard: &LastActivity,
 ) -> bool {
     let mut some = vec![0; 16 << 10];
     loop {
@@ -169,10 +173,10 @@ fn group(pid: Option<Pid>) {
     }
 }
 
-fn how(status: ExitStatus) -> StreamEnd {
+fn how(status: ExitStatus) -> ProgramExit {
     status.code().map_or_else(
-        || StreamEnd::Killed(status.signal().unwrap_or_default()),
-        StreamEnd::Code,
+        || ProgramExit::Killed(status.signal().unwrap_or_default()),
+        ProgramExit::Code,
     )
 }
 

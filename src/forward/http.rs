@@ -21,9 +21,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::answer::{Answer, Fault, Form};
-use super::verdict::{Done, Peer};
-use super::{ForwardCall, HURRY, LINGER, LastHeard, SETTLE, Stop, proxied};
+use super::answer::{Answer, AnswerError, AnswerFormat};
+use super::verdict::{ForwardOutcome, Peer};
+use super::{ForwardCall, HURRY, LINGER, LastActivity, SETTLE, StopCause, proxied};
 use crate::error::{Error, Kind, Result};
 use crate::net::{proxy, tls};
 use crate::plan::forward::{Endpoint, Forward, ForwardTarget};
@@ -51,7 +51,7 @@ struct Transport {
     proxy: Option<String>,
 }
 
-pub(super) async fn send(call: &ForwardCall<'_>) -> Result<Done> {
+pub(super) async fn send(call: &ForwardCall<'_>) -> Result<ForwardOutcome> {
     let way = Transport {
         forward: call.forward.clone(),
         tls: tls(call)?,
@@ -62,7 +62,7 @@ pub(super) async fn send(call: &ForwardCall<'_>) -> Result<Done> {
             _ => None,
         },
     };
-    let (heard, sent) = (LastHeard::default(), LastHeard::default());
+    let (heard, sent) = (LastActivity::default(), LastActivity::default());
     let mut exchange = pin!(exchange(call, &way, &heard, &sent));
     let mut stop = None;
     let mut until = call.deadline;
@@ -75,7 +75,7 @@ pub(super) async fn send(call: &ForwardCall<'_>) -> Result<Done> {
                 if sent.ago().is_none() {
                     return Err(cancelled(signal));
                 }
-                stop = Some((Stop::Cancelled(signal), heard.ago()));
+                stop = Some((StopCause::Cancelled(signal), heard.ago()));
                 until = Instant::now() + SETTLE;
                 asked = Some(ask_to_stop(call, &way));
             }
@@ -86,7 +86,7 @@ pub(super) async fn send(call: &ForwardCall<'_>) -> Result<Done> {
                 if stop.is_some() {
                     break None;
                 }
-                stop = Some((Stop::Late, heard.ago()));
+                stop = Some((StopCause::Late, heard.ago()));
                 until = Instant::now() + SETTLE;
                 asked = sent.ago().map(|_| ask_to_stop(call, &way));
             }
@@ -110,9 +110,9 @@ pub(super) async fn send(call: &ForwardCall<'_>) -> Result<Done> {
 async fn exchange(
     call: &ForwardCall<'_>,
     way: &Transport,
-    heard: &LastHeard,
-    sent: &LastHeard,
-) -> Result<Done> {
+    heard: &LastActivity,
+    sent: &LastActivity,
+) -> Result<ForwardOutcome> {
     let who = call.who();
     let io = way
         .connect()
@@ -134,12 +134,12 @@ async fn exchange(
         return Err(who.status(status, &body(response).await, &call.deploy));
     }
     let mut body = response.into_body();
-    let mut answer = Answer::new(call.deploy.clone(), Form::Events);
+    let mut answer = Answer::new(call.deploy.clone(), AnswerFormat::Events);
     loop {
         let frame = if answer.is_over() {
             match timeout(LINGER, body.frame()).await {
                 Ok(frame) => frame,
-                Err(_) => return Err(who.fault(&Fault::Unended)),
+                Err(_) => return Err(who.fault(&AnswerError::Unended)),
             }
         } else {
             body.frame().await
@@ -167,10 +167,10 @@ async fn exchange(
     match answer.end() {
         Ok(Some(last)) => who.last(last),
         // Also how an answer without a length breaks off.
-        Ok(None) | Err(Fault::NoLast) => {
+        Ok(None) | Err(AnswerError::NoLast) => {
             Err(broken(call, way, "ended its answer without a last word", None).await)
         }
-        Err(Fault::Torn(line)) => Err(broken(call, way, "broke off inside a line", None)
+        Err(AnswerError::Torn(line)) => Err(broken(call, way, "broke off inside a line", None)
             .await
             .detail(line)),
         Err(fault) => Err(who.fault(&fault)),

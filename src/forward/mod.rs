@@ -21,9 +21,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use request_body::document;
-pub use verdict::Done;
+pub use verdict::ForwardOutcome;
 
-use answer::{Deploy, ProgressEvent};
+use answer::{DeployIdentity, ProgressEvent};
 use verdict::Peer;
 
 use crate::error::{Error, Result, UnixSignal};
@@ -49,7 +49,7 @@ pub struct ForwardCall<'a> {
     /// The signal as [`document`] writes it.
     pub document: String,
     /// What the answer has to be about.
-    pub deploy: Deploy,
+    pub deploy: DeployIdentity,
     /// The deploy's budget, for messages.
     pub budget: Duration,
     /// When it is over.
@@ -67,7 +67,7 @@ pub struct ForwardCall<'a> {
 ///
 /// On a cancel and when time is up the controller is told so, and its last word
 /// is waited for a little longer; either way the run does not succeed then.
-pub async fn send(call: &ForwardCall<'_>) -> Result<Done> {
+pub async fn send(call: &ForwardCall<'_>) -> Result<ForwardOutcome> {
     call.cancel.check()?;
     let target = &call.forward.target;
     tracing::debug!(%target, deploy = ?call.deploy, "the signal is handed over");
@@ -81,16 +81,16 @@ pub async fn send(call: &ForwardCall<'_>) -> Result<Done> {
 
 /// Why a controller was told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
+enum StopCause {
     Cancelled(UnixSignal),
     Late,
 }
 
 /// When the controller last said something.
 #[derive(Debug, Default)]
-struct LastHeard(Cell<Option<Instant>>);
+struct LastActivity(Cell<Option<Instant>>);
 
-impl LastHeard {
+impl LastActivity {
     fn now(&self) {
         self.0.set(Some(Instant::now()));
     }
@@ -117,10 +117,15 @@ impl ForwardCall<'_> {
 
     /// The error of a run that was stopped, `quiet` after the controller last
     /// said something. `ended` is how the controller ended, if it did in time.
-    fn stopped(&self, stop: Stop, quiet: Option<Duration>, ended: Option<Result<Done>>) -> Error {
+    fn stopped(
+        &self,
+        stop: StopCause,
+        quiet: Option<Duration>,
+        ended: Option<Result<ForwardOutcome>>,
+    ) -> Error {
         let error = match stop {
-            Stop::Cancelled(signal) => cancelled(signal),
-            Stop::Late => self.who().late(self.budget, quiet),
+            StopCause::Cancelled(signal) => cancelled(signal),
+            StopCause::Late => self.who().late(self.budget, quiet),
         };
         match ended {
             None => error.outcome(format!(

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::answer::Deploy;
+use super::answer::DeployIdentity;
 use crate::error::{Error, Kind, Result};
 use crate::run::{RunId, Who};
 use crate::signal::Request;
 
 /// The signal, and who sends it.
 #[derive(Serialize)]
-struct Document<'a> {
+struct RequestBody<'a> {
     id: &'a str,
     app: &'a str,
     chart: String,
@@ -30,13 +30,13 @@ pub fn document(
     run: &RunId,
     who: &Who,
     budget: Duration,
-) -> Result<(String, Deploy)> {
-    let deploy = Deploy {
+) -> Result<(String, DeployIdentity)> {
+    let deploy = DeployIdentity {
         id: run.to_string(),
         app: request.app.to_string(),
         chart_version: request.version.to_string(),
     };
-    let signal = Document {
+    let signal = RequestBody {
         id: &deploy.id,
         app: &deploy.app,
         chart: request.chart.to_string(),

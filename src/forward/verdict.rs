@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use super::answer::{Answer, Deploy, Fault, FinalEvent, Form, LINE_MAX, TOTAL_MAX};
+use super::answer::{
+    Answer, AnswerError, AnswerFormat, DeployIdentity, FinalEvent, LINE_MAX, TOTAL_MAX,
+};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::event::RunFacts;
 use crate::{text, units};
@@ -16,14 +18,14 @@ const DETAILS: usize = 50;
 
 /// What a controller says that it did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Done {
+pub struct ForwardOutcome {
     /// What it did, as far as it tells and it fits.
     pub facts: RunFacts,
     /// What it has to say besides.
     pub message: Option<String>,
 }
 
-impl From<FinalEvent> for Done {
+impl From<FinalEvent> for ForwardOutcome {
     fn from(last: FinalEvent) -> Self {
         let digests = last.image_digests.iter();
         Self {
@@ -69,7 +71,7 @@ impl Peer {
     }
 
     /// What a controller's last word means.
-    pub fn last(&self, last: FinalEvent) -> Result<Done> {
+    pub fn last(&self, last: FinalEvent) -> Result<ForwardOutcome> {
         if last.success {
             return Ok(last.into());
         }
@@ -81,20 +83,20 @@ impl Peer {
     /// most programs only that they failed, and nothing of the release.
     pub fn exited(
         &self,
-        status: StreamEnd,
+        status: ProgramExit,
         last: Option<FinalEvent>,
         said: Vec<String>,
-    ) -> Result<Done> {
+    ) -> Result<ForwardOutcome> {
         let code = match status {
-            StreamEnd::Killed(signal) => {
+            ProgramExit::Killed(signal) => {
                 return Err(self
                     .unknown(&format!("was ended by signal {signal}"))
                     .details(said));
             }
-            StreamEnd::Code(code) => i64::from(code),
+            ProgramExit::Code(code) => i64::from(code),
         };
         match (code, last) {
-            (0, None) => Ok(Done::default()),
+            (0, None) => Ok(ForwardOutcome::default()),
             (0, Some(last)) if last.success => Ok(last.into()),
             (0, Some(last)) => {
                 let code = last
@@ -140,30 +142,30 @@ impl Peer {
     }
 
     /// Why an answer is not believed.
-    pub fn fault(&self, fault: &Fault) -> Error {
+    pub fn fault(&self, fault: &AnswerError) -> Error {
         let (what, detail) = match fault {
-            Fault::Malformed(line, shown) => (
+            AnswerError::Malformed(line, shown) => (
                 format!("sent no event as line {line}, expected a JSON object as in the protocol"),
                 Some(shown),
             ),
-            Fault::LongLine(line) => (
+            AnswerError::LongLine(line) => (
                 format!(
                     "sent line {line} without an end: more than {} KiB",
                     LINE_MAX >> 10
                 ),
                 None,
             ),
-            Fault::Endless => (
+            AnswerError::Endless => (
                 format!("does not come to an end: more than {} MiB", TOTAL_MAX >> 20),
                 None,
             ),
-            Fault::Torn(shown) => ("broke off inside a line".to_owned(), Some(shown)),
-            Fault::NoLast => ("ended its answer without a last word".to_owned(), None),
-            Fault::TwoLast => ("said two last words".to_owned(), None),
-            Fault::Behind(shown) => ("went on after its last word".to_owned(), Some(shown)),
-            Fault::Other(what) => ("answered for another deploy".to_owned(), Some(what)),
-            Fault::Contradiction(what) => ("contradicts itself".to_owned(), Some(what)),
-            Fault::Unended => (
+            AnswerError::Torn(shown) => ("broke off inside a line".to_owned(), Some(shown)),
+            AnswerError::NoLast => ("ended its answer without a last word".to_owned(), None),
+            AnswerError::TwoLast => ("said two last words".to_owned(), None),
+            AnswerError::Behind(shown) => ("went on after its last word".to_owned(), Some(shown)),
+            AnswerError::Other(what) => ("answered for another deploy".to_owned(), Some(what)),
+            AnswerError::Contradiction(what) => ("contradicts itself".to_owned(), Some(what)),
+            AnswerError::Unended => (
                 "did not end its answer after its last word".to_owned(),
                 None,
             ),
@@ -173,8 +175,8 @@ impl Peer {
 
     /// What an HTTP status other than 200 means. Where its body is the one
     /// event of a deploy that failed, that is its last word.
-    pub fn status(&self, status: u16, body: &[u8], deploy: &Deploy) -> Error {
-        let mut answer = Answer::new(deploy.clone(), Form::Events);
+    pub fn status(&self, status: u16, body: &[u8], deploy: &DeployIdentity) -> Error {
+        let mut answer = Answer::new(deploy.clone(), AnswerFormat::Events);
         answer.take(body);
         if !body.ends_with(b"\n") {
             answer.take(b"\n");
@@ -237,7 +239,7 @@ impl Peer {
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamEnd {
+pub enum ProgramExit {
     /// With this exit status.
     Code(i32),
     /// By this signal.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Deploy, FinalEvent, Kind, Peer, StreamEnd};
+use super::{DeployIdentity, FinalEvent, Kind, Peer, ProgramExit};
 use crate::error::UnixSignal;
 use crate::plan::forward::ForwardTarget;
 
@@ -62,7 +62,7 @@ fn its_code_is_taken_where_it_is_one_of_ours() {
 fn the_exit_status_of_a_program_decides() {
     let end = |code, last| {
         who()
-            .exited(StreamEnd::Code(code), last, Vec::new())
+            .exited(ProgramExit::Code(code), last, Vec::new())
             .map_err(|error| error.kind())
     };
     assert!(end(0, None).is_ok());
@@ -82,13 +82,13 @@ fn the_exit_status_of_a_program_decides() {
     ] {
         assert_eq!(end(code, last), Err(kind), "{code}");
     }
-    let killed = who().exited(StreamEnd::Killed(9), Some(success()), Vec::new());
+    let killed = who().exited(ProgramExit::Killed(9), Some(success()), Vec::new());
     assert_eq!(killed.unwrap_err().kind(), Kind::Broken);
 }
 
 #[test]
 fn no_status_but_200_is_a_success() {
-    let deploy = Deploy {
+    let deploy = DeployIdentity {
         id: "i".to_owned(),
         app: "shop".to_owned(),
         chart_version: "1.0.0".to_owned(),

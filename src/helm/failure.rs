@@ -11,14 +11,14 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::error::{Error, Kind};
-use crate::process::runner::Ran;
+use crate::process::runner::CommandOutput;
 use crate::text;
 
 /// What helm was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HelmOperation {
     /// Rendering; nothing was touched.
-    RenderRequest,
+    Render,
     /// An install or upgrade.
     Upgrade,
     /// A rollback.
@@ -130,12 +130,12 @@ static INVALID: LazyLock<Option<Regex>> = LazyLock::new(|| {
 const SHOWN: usize = 60;
 
 /// What the end of a call that failed means.
-pub fn of(doing: HelmOperation, ran: &Ran) -> Failure {
+pub fn of(doing: HelmOperation, ran: &CommandOutput) -> Failure {
     let Some(signal) = ran.status.signal() else {
         return read(doing, &ran.stderr);
     };
     let kind = match doing {
-        HelmOperation::RenderRequest => Kind::Node,
+        HelmOperation::Render => Kind::Node,
         HelmOperation::Upgrade | HelmOperation::Rollback => Kind::Broken,
     };
     let error = Error::new(
@@ -213,7 +213,7 @@ const fn kind(cause: FailureKind, doing: HelmOperation) -> Kind {
     match (cause, doing) {
         (
             FailureKind::Lost | FailureKind::Unauthorized | FailureKind::Forbidden,
-            HelmOperation::RenderRequest,
+            HelmOperation::Render,
         )
         | (FailureKind::Values | FailureKind::Unreachable | FailureKind::NoNamespace, _) => {
             Kind::Node
@@ -228,7 +228,7 @@ const fn kind(cause: FailureKind, doing: HelmOperation) -> Kind {
             | FailureKind::Ownership,
             _,
         )
-        | (_, HelmOperation::RenderRequest) => Kind::Chart,
+        | (_, HelmOperation::Render) => Kind::Chart,
         _ => Kind::Broken,
     }
 }

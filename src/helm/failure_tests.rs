@@ -258,7 +258,7 @@ const CASES: &[Case] = &[
 fn helms_words_are_understood() {
     for (said, cause, rendering, upgrading, message) in CASES {
         for (doing, kind) in [
-            (HelmOperation::RenderRequest, rendering),
+            (HelmOperation::Render, rendering),
             (HelmOperation::Upgrade, upgrading),
         ] {
             let failure = read(doing, said);

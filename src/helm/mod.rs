@@ -21,7 +21,7 @@ use tokio::time::Instant;
 pub use command::{ReleaseTarget, RenderRequest, Rollback, Upgrade};
 pub use compat::{HelmMajor, Wait, kubernetes};
 pub use failure::{Failure, FailureKind};
-pub use pull::Pulled;
+pub use pull::PulledChart;
 pub use render::RenderMode;
 
 use crate::error::Result;
@@ -82,7 +82,7 @@ impl Helm {
         lock: Option<BorrowedFd<'_>>,
         cancel: Cancel,
         deadline: Instant,
-    ) -> Result<(Self, Pulled)> {
+    ) -> Result<(Self, PulledChart)> {
         let runner = runner(plan, lock)?;
         let (chart, version) = (&plan.request.chart, &plan.request.version);
         let pull = async { Ok(pull::pull(&runner, chart, version, &cancel, deadline).await) };

@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use super::command;
 use crate::error::{Error, Kind, Result};
 use crate::process::cancel::{Cancel, cancelled};
-use crate::process::runner::{Invocation, Ran, Runner, StopReason};
-use crate::registry::credentials::{self, Stored};
+use crate::process::runner::{CommandOutput, Invocation, Runner, StopReason};
+use crate::registry::credentials::{self, StoredCredential};
 use crate::registry::error::{self, RegistryError, RegistryRequest};
 use crate::signal::{ChartRef, ChartVersion, Digest, ImageRef};
 use crate::text;
 
 /// A chart that was pulled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pulled {
+pub struct PulledChart {
     /// The archive, absolute; it lies in the runner's private directory.
     pub archive: PathBuf,
     /// The digest of its manifest, as helm tells it.
@@ -33,7 +33,7 @@ pub(super) async fn pull(
     version: &ChartVersion,
     cancel: &Cancel,
     deadline: Instant,
-) -> Result<Pulled> {
+) -> Result<PulledChart> {
     let folder = runner.private().join("chart");
     let call = command::pull(chart, version, &folder);
     let ran = runner
@@ -57,7 +57,7 @@ pub(super) async fn pull(
         anonymous: false,
     };
     let (mut said, mut answer) = (said, answer);
-    if let (RegistryError::Denied | RegistryError::NoRight, Some(Stored { file, .. })) =
+    if let (RegistryError::Denied | RegistryError::NoRight, Some(StoredCredential { file, .. })) =
         (answer, &stored)
     {
         let again = anonymous(runner, call)?;
@@ -78,7 +78,7 @@ pub(super) async fn pull(
 }
 
 /// What helm said where it failed; an error where it was stopped.
-fn refused(ran: &Ran, what: &str) -> Result<Option<(String, RegistryError)>> {
+fn refused(ran: &CommandOutput, what: &str) -> Result<Option<(String, RegistryError)>> {
     match ran.stopped {
         Some(StopReason::Cancelled(signal)) => return Err(cancelled(signal)),
         Some(_) => {
@@ -123,7 +123,7 @@ fn anonymous(runner: &Runner, mut call: Invocation) -> Result<Invocation> {
 }
 
 /// The one archive of the folder; its name is helm's matter.
-fn pulled(folder: &Path, ran: &Ran, warning: Option<String>) -> Result<Pulled> {
+fn pulled(folder: &Path, ran: &CommandOutput, warning: Option<String>) -> Result<PulledChart> {
     let unable = |error: std::io::Error| {
         Error::new(Kind::Internal, "the pulled chart cannot be found").with_source(error)
     };
@@ -146,7 +146,7 @@ fn pulled(folder: &Path, ran: &Ran, warning: Option<String>) -> Result<Pulled> {
         .lines()
         .chain(ran.stderr.lines())
         .find_map(|line| line.strip_prefix("Digest: "));
-    Ok(Pulled {
+    Ok(PulledChart {
         archive: archive.clone(),
         digest: digest.and_then(|digest| digest.trim().parse().ok()),
         warning,

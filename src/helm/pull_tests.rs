@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Pulled, pull};
+use super::{PulledChart, pull};
 use crate::error::{Kind, Result};
 use crate::process::cancel::Cancel;
 use crate::process::runner::tests::{bare, script};
@@ -14,7 +14,7 @@ use crate::process::runner::tests::{bare, script};
 const PULLED: &str = "touch \"${4#*=}/shop-1.0.0.tgz\"; echo Pulled: x; echo Digest: sha256:0123456789012345678901234567890123456789012345678901234567890123";
 const DENIED: &str = "echo 'Error: failed to perform \"FetchReference\" on source: GET \"https://ghcr.io/v2/x\": response status code 403: denied: denied' >&2; exit 1";
 
-async fn pulled(body: &str, credentials: &str) -> (Result<Pulled>, String) {
+async fn pulled(body: &str, credentials: &str) -> (Result<PulledChart>, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.json");
     std::fs::write(&file, credentials).unwrap();

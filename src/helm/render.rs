@@ -12,7 +12,7 @@ use super::failure::{self, HelmOperation};
 use crate::error::{Error, Kind, Result};
 use crate::plan::Capabilities;
 use crate::process::cancel::{Cancel, cancelled};
-use crate::process::runner::{Ran, Runner, StopReason};
+use crate::process::runner::{CommandOutput, Runner, StopReason};
 use crate::release::record;
 use crate::text;
 
@@ -95,7 +95,7 @@ pub(super) async fn render(
         None => {}
     }
     if !ran.status.success() {
-        return Err(failure::of(HelmOperation::RenderRequest, &ran).error);
+        return Err(failure::of(HelmOperation::Render, &ran).error);
     }
     if ran.cut {
         return Err(Error::new(
@@ -110,7 +110,7 @@ pub(super) async fn render(
 }
 
 /// The documents of a release that helm printed as JSON.
-fn documents(ran: &Ran) -> Result<String> {
+fn documents(ran: &CommandOutput) -> Result<String> {
     let unreadable = || {
         Error::new(Kind::Node, "helm's dry run did not print a release")
             .details(text::tail(&ran.stderr, 5))

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::variables::{Class, Form, Variable};
+use super::variables::{ValueForm, Variable, VariableClass};
 use crate::text;
 
 /// How many names a warning shows.
@@ -88,7 +88,7 @@ pub(crate) struct EnvPolicy<'a> {
 /// counts is decided elsewhere: `KUBECONFIG` is here as it was inherited.
 pub(crate) fn for_helm(
     environment: &Environment,
-    say: EnvPolicy<'_>,
+    policy: EnvPolicy<'_>,
     cwd: &Path,
 ) -> (BTreeMap<OsString, OsString>, Vec<String>) {
     let inside = environment.inside_actions();
@@ -97,14 +97,14 @@ pub(crate) fn for_helm(
     for (name, value) in &environment.0 {
         let shown = name.to_string_lossy();
         let variable = Variable::of(&shown);
-        let named = say.inherit.contains(shown.as_ref());
+        let named = policy.inherit.contains(shown.as_ref());
         let passes = match variable.map(|variable| variable.class) {
-            Some(Class::Ours | Class::OursByHand) => false,
-            Some(Class::Given | Class::Access) => true,
-            Some(Class::Bends | Class::Place) | None => !inside || named,
+            Some(VariableClass::Deploy | VariableClass::DeployByHand) => false,
+            Some(VariableClass::PassedOn | VariableClass::Access) => true,
+            Some(VariableClass::AltersHelm | VariableClass::Location) | None => !inside || named,
         };
         if passes {
-            let form = variable.map_or(Form::Text, |variable| variable.form);
+            let form = variable.map_or(ValueForm::Text, |variable| variable.form);
             given.insert(name.clone(), absolute(value, form, cwd));
         } else if inside
             && !value.is_empty()
@@ -113,7 +113,7 @@ pub(crate) fn for_helm(
             dropped.push(shown.into_owned());
         }
     }
-    for name in say.env.keys() {
+    for name in policy.env.keys() {
         // Programs read one of two spellings first: where the node sets a
         // proxy in one, the other must not survive.
         if Variable::of(name).is_some_and(|variable| variable.either_case) {
@@ -121,9 +121,9 @@ pub(crate) fn for_helm(
             given.remove(OsStr::new(&name.to_ascii_uppercase()));
         }
     }
-    for (name, value) in say.env {
-        let form = Variable::of(name).map_or(Form::Text, |variable| variable.form);
-        given.insert(name.into(), absolute(OsStr::new(value), form, say.base));
+    for (name, value) in policy.env {
+        let form = Variable::of(name).map_or(ValueForm::Text, |variable| variable.form);
+        given.insert(name.into(), absolute(OsStr::new(value), form, policy.base));
     }
     given.insert("HELM_NO_PLUGINS".into(), "1".into());
     (given, dropped)
@@ -144,7 +144,8 @@ pub(crate) fn dropped_warning(dropped: &[String]) -> Option<String> {
         "ignored from the workflow's environment, since the node decides it: {}",
         names.join(", ")
     );
-    let bends = |name: &&String| Variable::of(name).is_some_and(|v| v.class == Class::Bends);
+    let bends =
+        |name: &&String| Variable::of(name).is_some_and(|v| v.class == VariableClass::AltersHelm);
     if let Some(name) = dropped.iter().find(bends) {
         let _ = write!(
             warning,
@@ -157,12 +158,12 @@ pub(crate) fn dropped_warning(dropped: &[String]) -> Option<String> {
 
 /// A path, or each of a list of paths, against `base` where it is relative. An
 /// empty entry of `PATH` means the working directory (POSIX).
-pub(crate) fn absolute(value: &OsStr, form: Form, base: &Path) -> OsString {
+pub(crate) fn absolute(value: &OsStr, form: ValueForm, base: &Path) -> OsString {
     match form {
         _ if value.is_empty() => value.to_owned(),
-        Form::Text => value.to_owned(),
-        Form::Path => base.join(value).into_os_string(),
-        Form::Paths => {
+        ValueForm::Text => value.to_owned(),
+        ValueForm::Path => base.join(value).into_os_string(),
+        ValueForm::Paths => {
             let mut joined = Vec::with_capacity(value.len());
             for (at, entry) in value.as_bytes().split(|byte| *byte == b':').enumerate() {
                 if at > 0 {
@@ -176,7 +177,7 @@ pub(crate) fn absolute(value: &OsStr, form: Form, base: &Path) -> OsString {
             }
             OsString::from_vec(joined)
         }
-        Form::SearchPath => {
+        ValueForm::SearchPath => {
             let entries: Vec<PathBuf> = std::env::split_paths(value)
                 .map(|entry| base.join(entry))
                 .collect();

@@ -12,4 +12,4 @@ mod tests;
 pub use accounts::Accounts;
 pub use environment::Environment;
 pub(crate) use environment::{EnvPolicy, dropped_warning, for_helm};
-pub use variables::{Class, Form, VARIABLES, Variable};
+pub use variables::{VARIABLES, ValueForm, Variable, VariableClass};

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{Class, EnvPolicy, Environment, VARIABLES, Variable, dropped_warning, for_helm};
+use super::{
+    EnvPolicy, Environment, VARIABLES, Variable, VariableClass, dropped_warning, for_helm,
+};
 
 /// Helm's environment, without what is always there, and what was dropped.
 fn helm(
@@ -209,7 +211,7 @@ fn the_table_of_variables_has_no_entry_that_never_counts() {
     }
     assert_eq!(
         Variable::of("HELM_REGISTRY_CONFIG").unwrap().class,
-        Class::Access
+        VariableClass::Access
     );
     assert!(Variable::of("helm_debug").is_none());
     assert!(Variable::of("HOMEX").is_none());

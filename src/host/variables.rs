@@ -3,32 +3,32 @@
 
 /// What becomes of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum VariableClass {
     /// Given to helm as it is.
-    Given,
+    PassedOn,
     /// Says which cluster or credentials: given to helm unless deploy.toml
     /// sets it.
     Access,
-    /// Bends helm: inside Actions dropped with a warning.
-    Bends,
+    /// Changes what helm does: inside Actions dropped with a warning.
+    AltersHelm,
     /// Chooses places of configuration and state: inside Actions dropped.
-    Place,
+    Location,
     /// Read by `deploy`, wherever it comes from; helm never sees it.
-    Ours,
+    Deploy,
     /// Read by `deploy`, by hand only; inside Actions dropped with a warning.
-    OursByHand,
+    DeployByHand,
 }
 
-impl Class {
+impl VariableClass {
     /// Whether dropping one deserves a warning.
     pub const fn warns(self) -> bool {
-        matches!(self, Self::Bends | Self::OursByHand)
+        matches!(self, Self::AltersHelm | Self::DeployByHand)
     }
 }
 
 /// How a variable's value is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum ValueForm {
     /// As it is.
     Text,
     /// One path.
@@ -45,9 +45,9 @@ pub struct Variable {
     /// The name; one `*` stands for anything.
     pub name: &'static str,
     /// What becomes of it.
-    pub class: Class,
+    pub class: VariableClass,
     /// How its value is read.
-    pub form: Form,
+    pub form: ValueForm,
     /// Whether programs read it in lower case too.
     pub either_case: bool,
     /// What it says.
@@ -79,7 +79,12 @@ impl Variable {
     }
 }
 
-const fn variable(name: &'static str, class: Class, form: Form, meaning: &'static str) -> Variable {
+const fn variable(
+    name: &'static str,
+    class: VariableClass,
+    form: ValueForm,
+    meaning: &'static str,
+) -> Variable {
     Variable {
         name,
         class,
@@ -92,15 +97,15 @@ const fn variable(name: &'static str, class: Class, form: Form, meaning: &'stati
 const fn proxy(name: &'static str, meaning: &'static str) -> Variable {
     Variable {
         name,
-        class: Class::Access,
-        form: Form::Text,
+        class: VariableClass::Access,
+        form: ValueForm::Text,
         either_case: true,
         meaning,
     }
 }
 
-use Class::{Access, Bends, Given, Ours, OursByHand, Place};
-use Form::{Path, Paths, SearchPath, Text};
+use ValueForm::{Path, Paths, SearchPath, Text};
+use VariableClass::{Access, AltersHelm, Deploy, DeployByHand, Location, PassedOn};
 
 /// The table. Of two entries that fit a name the first counts.
 ///
@@ -108,25 +113,25 @@ use Form::{Path, Paths, SearchPath, Text};
 pub static VARIABLES: &[Variable] = &[
     variable(
         "DEPLOY_TIMEOUT",
-        Ours,
+        Deploy,
         Text,
         "the old script's budget, a Go duration; counts where deploy.toml sets neither timeout nor on_failure",
     ),
     variable(
         "DEPLOY_ATOMIC",
-        Ours,
+        Deploy,
         Text,
         "the old script's 1 (roll back) or 0 (keep); counts where deploy.toml sets neither timeout nor on_failure",
     ),
-    variable("DEPLOY_LOG", Ours, Text, "what to trace, for diagnosis"),
-    variable("DEPLOY_CONFIG", OursByHand, Path, "another deploy.toml"),
+    variable("DEPLOY_LOG", Deploy, Text, "what to trace, for diagnosis"),
+    variable("DEPLOY_CONFIG", DeployByHand, Path, "another deploy.toml"),
     variable(
         "DEPLOY_STATE_DIR",
-        OursByHand,
+        DeployByHand,
         Path,
         "where lock and journal lie",
     ),
-    variable("DEPLOY_*", Ours, Text, "never given to helm"),
+    variable("DEPLOY_*", Deploy, Text, "never given to helm"),
     variable(
         "KUBECONFIG",
         Access,
@@ -156,136 +161,171 @@ pub static VARIABLES: &[Variable] = &[
         Paths,
         "directories of certificates to trust",
     ),
-    variable("HELM_NO_PLUGINS", Ours, Text, "helm is always given 1"),
-    variable("HELM_PLUGINS", Bends, Paths, "helm's plugins"),
+    variable("HELM_NO_PLUGINS", Deploy, Text, "helm is always given 1"),
+    variable("HELM_PLUGINS", AltersHelm, Paths, "helm's plugins"),
     variable(
         "HELM_REPOSITORY_*",
-        Bends,
+        AltersHelm,
         Path,
         "helm's chart repositories",
     ),
-    variable("HELM_CONTENT_CACHE", Bends, Path, "helm's cache of charts"),
-    variable("HELM_*_HOME", Bends, Path, "helm's directories"),
+    variable(
+        "HELM_CONTENT_CACHE",
+        AltersHelm,
+        Path,
+        "helm's cache of charts",
+    ),
+    variable("HELM_*_HOME", AltersHelm, Path, "helm's directories"),
     variable(
         "HELM_*",
-        Bends,
+        AltersHelm,
         Text,
         "helm's settings: namespace, driver, cluster, debugging",
     ),
     variable(
         "XDG_CONFIG_HOME",
-        Bends,
+        AltersHelm,
         Path,
         "where helm looks for its settings",
     ),
-    variable("XDG_CACHE_HOME", Bends, Path, "where helm keeps its cache"),
-    variable("XDG_DATA_HOME", Bends, Path, "where helm keeps its data"),
-    variable("XDG_*", Place, Text, "the user's directories"),
-    variable("STATE_DIRECTORY", Place, Paths, "systemd's state directory"),
-    variable("HOME", Given, Path, "the user's home"),
+    variable(
+        "XDG_CACHE_HOME",
+        AltersHelm,
+        Path,
+        "where helm keeps its cache",
+    ),
+    variable(
+        "XDG_DATA_HOME",
+        AltersHelm,
+        Path,
+        "where helm keeps its data",
+    ),
+    variable("XDG_*", Location, Text, "the user's directories"),
+    variable(
+        "STATE_DIRECTORY",
+        Location,
+        Paths,
+        "systemd's state directory",
+    ),
+    variable("HOME", PassedOn, Path, "the user's home"),
     variable(
         "PATH",
-        Given,
+        PassedOn,
         SearchPath,
         "where helm and the kubeconfig's plugins lie",
     ),
-    variable("TMPDIR", Given, Path, "scratch space; never state or lock"),
-    variable("USER", Given, Text, "the user"),
-    variable("LOGNAME", Given, Text, "the user"),
-    variable("LANG", Given, Text, "language"),
-    variable("LC_*", Given, Text, "language"),
-    variable("TZ", Given, Text, "time zone"),
+    variable(
+        "TMPDIR",
+        PassedOn,
+        Path,
+        "scratch space; never state or lock",
+    ),
+    variable("USER", PassedOn, Text, "the user"),
+    variable("LOGNAME", PassedOn, Text, "the user"),
+    variable("LANG", PassedOn, Text, "language"),
+    variable("LC_*", PassedOn, Text, "language"),
+    variable("TZ", PassedOn, Text, "time zone"),
     variable(
         "RUNNER_TRACKING_ID",
-        Given,
+        PassedOn,
         Text,
         "by which the runner ends what a job left running",
     ),
     variable(
         "KUBERNETES_SERVICE_HOST",
-        Given,
+        PassedOn,
         Text,
         "the cluster, inside one of its pods",
     ),
     variable(
         "KUBERNETES_SERVICE_PORT",
-        Given,
+        PassedOn,
         Text,
         "the cluster, inside one of its pods",
     ),
     variable(
         "AWS_CONFIG_FILE",
-        Given,
+        PassedOn,
         Path,
         "for the kubeconfig's plugins: AWS",
     ),
     variable(
         "AWS_SHARED_CREDENTIALS_FILE",
-        Given,
+        PassedOn,
         Path,
         "for the kubeconfig's plugins: AWS",
     ),
     variable(
         "AWS_WEB_IDENTITY_TOKEN_FILE",
-        Given,
+        PassedOn,
         Path,
         "for the kubeconfig's plugins: AWS",
     ),
     variable(
         "AWS_CA_BUNDLE",
-        Given,
+        PassedOn,
         Path,
         "for the kubeconfig's plugins: AWS",
     ),
-    variable("AWS_*", Given, Text, "for the kubeconfig's plugins: AWS"),
+    variable("AWS_*", PassedOn, Text, "for the kubeconfig's plugins: AWS"),
     variable(
         "GOOGLE_APPLICATION_CREDENTIALS",
-        Given,
+        PassedOn,
         Path,
         "for the kubeconfig's plugins: Google",
     ),
     variable(
         "GOOGLE_*",
-        Given,
+        PassedOn,
         Text,
         "for the kubeconfig's plugins: Google",
     ),
     variable(
         "CLOUDSDK_CONFIG",
-        Given,
+        PassedOn,
         Path,
         "for the kubeconfig's plugins: Google",
     ),
     variable(
         "CLOUDSDK_*",
-        Given,
+        PassedOn,
         Text,
         "for the kubeconfig's plugins: Google",
     ),
     variable(
         "USE_GKE_GCLOUD_AUTH_PLUGIN",
-        Given,
+        PassedOn,
         Text,
         "for the kubeconfig's plugins: Google",
     ),
     variable(
         "AZURE_CONFIG_DIR",
-        Given,
+        PassedOn,
         Path,
         "for the kubeconfig's plugins: Azure",
     ),
     variable(
         "AZURE_FEDERATED_TOKEN_FILE",
-        Given,
+        PassedOn,
         Path,
         "for the kubeconfig's plugins: Azure",
     ),
     variable(
         "AZURE_*",
-        Given,
+        PassedOn,
         Text,
         "for the kubeconfig's plugins: Azure",
     ),
-    variable("ARM_*", Given, Text, "for the kubeconfig's plugins: Azure"),
-    variable("AAD_*", Given, Text, "for the kubeconfig's plugins: Azure"),
+    variable(
+        "ARM_*",
+        PassedOn,
+        Text,
+        "for the kubeconfig's plugins: Azure",
+    ),
+    variable(
+        "AAD_*",
+        PassedOn,
+        Text,
+        "for the kubeconfig's plugins: Azure",
+    ),
 ];

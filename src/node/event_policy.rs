@@ -31,7 +31,7 @@ struct Payload {
     repository: Option<Repository>,
     workflow_run: Option<WorkflowRun>,
     #[serde(default)]
-    pull_request: Present,
+    pull_request: Presence,
     issue: Option<Issue>,
     deployment: Option<Deployment>,
 }
@@ -52,7 +52,7 @@ struct WorkflowRun {
 #[derive(Debug, Deserialize)]
 struct Issue {
     #[serde(default)]
-    pull_request: Present,
+    pull_request: Presence,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,9 +63,9 @@ struct Deployment {
 
 /// Whether a key is there with anything but null; its content is not kept.
 #[derive(Debug, Default)]
-struct Present(bool);
+struct Presence(bool);
 
-impl<'de> Deserialize<'de> for Present {
+impl<'de> Deserialize<'de> for Presence {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Option::<serde::de::IgnoredAny>::deserialize(deserializer)
             .map(|value| Self(value.is_some()))

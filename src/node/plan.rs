@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::config::{Application, Forwarding, Namespace, ReleaseName, Settings};
-use super::{Node, event_policy, file_permissions, locate, policy};
+use super::machine::Node;
+use super::{event_policy, file_permissions, locate, policy};
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, EnvPolicy, Environment};
 use crate::plan::forward::{Forward, Token};
@@ -40,15 +41,15 @@ pub fn plan(
     node: &Node,
     environment: &Environment,
 ) -> Result<(Plan, Vec<String>)> {
-    let say = EffectiveSettings::of(node, &request);
+    let settings = EffectiveSettings::of(node, &request);
     if environment.inside_actions() {
         event_policy::refuse_pull_requests(environment)?;
         let payload = event_policy::read_payload(environment);
         let payload = payload.as_deref().map_err(String::as_str);
-        event_policy::check(environment, say.pick(|s| s.events.as_ref()), payload)?;
+        event_policy::check(environment, settings.pick(|s| s.events.as_ref()), payload)?;
     }
     policy::check(&request, &node.config, node.file.as_deref())?;
-    ready(request, node, environment, &say)
+    ready(request, node, environment, &settings)
 }
 
 /// The same for whoever only looks: nothing is refused, whatever the event and
@@ -58,21 +59,21 @@ pub fn plan_unchecked(
     node: &Node,
     environment: &Environment,
 ) -> Result<(Plan, Vec<String>)> {
-    let say = EffectiveSettings::of(node, &request);
-    ready(request, node, environment, &say)
+    let settings = EffectiveSettings::of(node, &request);
+    ready(request, node, environment, &settings)
 }
 
 fn ready(
     request: Request,
     node: &Node,
     environment: &Environment,
-    say: &EffectiveSettings<'_>,
+    settings: &EffectiveSettings<'_>,
 ) -> Result<(Plan, Vec<String>)> {
-    let forward = forward(node, say)?;
+    let forward = forward(node, settings)?;
     let found = NodeFiles {
         values: match forward {
             Some(_) => Vec::new(),
-            None => values(node, &request, say.app)?,
+            None => values(node, &request, settings.app)?,
         },
         forward,
         home_kubeconfig: node
@@ -82,7 +83,7 @@ fn ready(
         k3s_kubeconfig: Path::new(K3S).exists(),
         state: state::directory(environment, node.uid, &node.accounts, &node.cwd)?,
     };
-    join(request, node, environment, say, found)
+    join(request, node, environment, settings, found)
 }
 
 /// What of the node's say is about this app.
@@ -135,8 +136,8 @@ fn values(node: &Node, request: &Request, app: Option<&Application>) -> Result<V
 }
 
 /// The controller that gets the signal, with the token that opens it.
-fn forward(node: &Node, say: &EffectiveSettings<'_>) -> Result<Option<Forward>> {
-    let Some(Forwarding::To(target, file)) = say.pick(|s| s.forward.clone()) else {
+fn forward(node: &Node, settings: &EffectiveSettings<'_>) -> Result<Option<Forward>> {
+    let Some(Forwarding::To(target, file)) = settings.pick(|s| s.forward.clone()) else {
         return Ok(None);
     };
     let token = file.map(|file| {
@@ -157,18 +158,20 @@ fn join(
     request: Request,
     node: &Node,
     environment: &Environment,
-    say: &EffectiveSettings<'_>,
+    settings: &EffectiveSettings<'_>,
     found: NodeFiles,
 ) -> Result<(Plan, Vec<String>)> {
     let mut warnings = Vec::new();
-    let (budget, on_failure) = budget(say, environment, &mut warnings)?;
+    let (budget, on_failure) = budget(settings, environment, &mut warnings)?;
     let nothing = BTreeSet::new();
     let base = node.file.as_deref().and_then(Path::parent);
     let (mut given, dropped) = host::for_helm(
         environment,
         EnvPolicy {
             env: &node.config.env,
-            inherit: say.pick(|s| s.inherit_env.as_ref()).unwrap_or(&nothing),
+            inherit: settings
+                .pick(|s| s.inherit_env.as_ref())
+                .unwrap_or(&nothing),
             base: base.unwrap_or(&node.cwd),
         },
         &node.cwd,
@@ -184,15 +187,15 @@ fn join(
     let inherited = given.remove(OsStr::new("KUBECONFIG"));
     let kubeconfig = if found.forward.is_none() {
         refuse_other_cluster(&given)?;
-        kubeconfig(say, inherited, &found, environment)?
+        kubeconfig(settings, inherited, &found, environment)?
     } else {
-        // Where it goes is the controller's say.
+        // Where it goes is decided by the controller.
         None
     };
     if let Some(files) = &kubeconfig {
         given.insert("KUBECONFIG".into(), files.clone());
     }
-    let app = say.app;
+    let app = settings.app;
     let name = request.app.as_str();
     let plan = Plan {
         release: ReleaseId {
@@ -209,20 +212,20 @@ fn join(
         forward: found.forward,
         images: app.map(image_rules).unwrap_or_default(),
         budget,
-        rollback_budget: say.pick(|s| s.rollback_timeout).unwrap_or(budget),
+        rollback_budget: settings.pick(|s| s.rollback_timeout).unwrap_or(budget),
         on_failure,
-        lock_timeout: say.pick(|s| s.lock_timeout).unwrap_or(LOCK_TIMEOUT),
-        stale_after: say.pick(|s| s.stale_after).unwrap_or(STALE_AFTER),
-        helm: say.pick(|s| s.helm.clone()),
+        lock_timeout: settings.pick(|s| s.lock_timeout).unwrap_or(LOCK_TIMEOUT),
+        stale_after: settings.pick(|s| s.stale_after).unwrap_or(STALE_AFTER),
+        helm: settings.pick(|s| s.helm.clone()),
         kubeconfig,
-        kube_context: say
+        kube_context: settings
             .pick(|s| s.kube_context.clone())
             .or_else(|| context.map(|name| name.to_string_lossy().into_owned())),
         environment: given,
         state: found.state.path,
         evidence: Retention {
-            keep: say.pick(|s| s.evidence_keep).unwrap_or(RETENTION.keep),
-            max: say.pick(|s| s.evidence_max).unwrap_or(RETENTION.max),
+            keep: settings.pick(|s| s.evidence_keep).unwrap_or(RETENTION.keep),
+            max: settings.pick(|s| s.evidence_max).unwrap_or(RETENTION.max),
         },
         dry_run: false,
         request,
@@ -246,12 +249,12 @@ fn image_rules(app: &Application) -> ImageRules {
 /// The budget, and what follows a failed rollout. The old script's variables
 /// count where deploy.toml sets neither of the two.
 fn budget(
-    say: &EffectiveSettings<'_>,
+    settings: &EffectiveSettings<'_>,
     environment: &Environment,
     warnings: &mut Vec<String>,
 ) -> Result<(Duration, OnFailure)> {
-    let timeout = say.pick(|s| s.timeout);
-    let failure = say.pick(|s| s.on_failure);
+    let timeout = settings.pick(|s| s.timeout);
+    let failure = settings.pick(|s| s.on_failure);
     let old = |name| Some((name, environment.get(name)?.to_string_lossy()));
     let (old_timeout, old_atomic) = (old("DEPLOY_TIMEOUT"), old("DEPLOY_ATOMIC"));
     if timeout.is_some() || failure.is_some() {
@@ -327,12 +330,12 @@ fn refuse_other_cluster(given: &std::collections::BTreeMap<OsString, OsString>) 
 
 /// The kubeconfig files; none means in-cluster.
 fn kubeconfig(
-    say: &EffectiveSettings<'_>,
+    settings: &EffectiveSettings<'_>,
     inherited: Option<OsString>,
     found: &NodeFiles,
     environment: &Environment,
 ) -> Result<Option<OsString>> {
-    let chosen = say
+    let chosen = settings
         .pick(|s| s.kubeconfig.clone())
         .map(PathBuf::into_os_string)
         .or(inherited.filter(|files| !files.is_empty()))

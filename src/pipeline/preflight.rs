@@ -18,7 +18,7 @@ use crate::cluster::discovery;
 use crate::cluster::lease::{Acquisition, Lease, LeaseHolder};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
-use crate::helm::{Helm, Pulled};
+use crate::helm::{Helm, PulledChart};
 use crate::registry::preflight::{
     ImageStatus, Preflight, preflight as ask_for_images, wrong_platform,
 };
@@ -141,14 +141,14 @@ async fn runnable(run: &Run<'_>, images: &Preflight, cluster: &Cluster) -> Resul
     Ok(())
 }
 
-fn read(pulled: &Pulled) -> Result<Chart> {
+fn read(pulled: &PulledChart) -> Result<Chart> {
     let archive = File::open(&pulled.archive).map_err(|error| {
         Error::new(Kind::Internal, "the pulled chart cannot be opened").with_source(error)
     })?;
     Chart::read(archive)
 }
 
-fn tell(run: &mut Run<'_>, pulled: &Pulled, images: &Preflight) {
+fn tell(run: &mut Run<'_>, pulled: &PulledChart, images: &Preflight) {
     // One file with dead credentials is told of once.
     let mut warnings: Vec<&String> = pulled.warning.iter().chain(&images.warnings).collect();
     warnings.dedup();

@@ -28,9 +28,9 @@ pub struct Cancel {
 
 /// Cancels by hand: for tests, and for a controller that cancels a deploy.
 #[derive(Clone, Debug)]
-pub struct Trigger(Arc<watch::Sender<CancelState>>);
+pub struct CancelTrigger(Arc<watch::Sender<CancelState>>);
 
-impl Trigger {
+impl CancelTrigger {
     /// Does what the arrival of `signal` does.
     pub fn fire(&self, signal: UnixSignal) {
         self.0.send_modify(|seen| {
@@ -85,9 +85,9 @@ impl Cancel {
     }
 
     /// A cancel that only its trigger fires.
-    pub fn manual() -> (Self, Trigger) {
+    pub fn manual() -> (Self, CancelTrigger) {
         let (sender, seen) = watch::channel(CancelState::default());
-        (Self { seen }, Trigger(Arc::new(sender)))
+        (Self { seen }, CancelTrigger(Arc::new(sender)))
     }
 
     /// The first signal, once there was one.

@@ -13,7 +13,7 @@ use std::process::Stdio;
 
 /// What is kept of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ends {
+pub(crate) struct CaptureLimits {
     /// The first bytes.
     pub(crate) head: u64,
     /// The last bytes.
@@ -38,7 +38,7 @@ impl Capture {
 
     /// The text, and whether something in its middle was left out. What is not
     /// UTF-8 is replaced.
-    pub(crate) fn read(&self, ends: Ends) -> io::Result<(String, bool)> {
+    pub(crate) fn read(&self, ends: CaptureLimits) -> io::Result<(String, bool)> {
         let length = self.0.metadata()?.len();
         let lost = length.saturating_sub(ends.head.saturating_add(ends.tail));
         if lost == 0 {
@@ -68,7 +68,7 @@ mod tests {
 
     use std::io::Write as _;
 
-    use super::{Capture, Ends};
+    use super::{Capture, CaptureLimits};
 
     #[test]
     fn both_ends_are_kept() {
@@ -81,7 +81,7 @@ mod tests {
         ] {
             let mut capture = Capture::new("test").unwrap();
             capture.0.write_all(said).unwrap();
-            let ends = Ends { head: 4, tail: 3 };
+            let ends = CaptureLimits { head: 4, tail: 3 };
             assert_eq!(capture.read(ends).unwrap(), (text.to_owned(), cut));
         }
     }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::cancel::Cancel;
-use super::capture::{Capture, Ends};
+use super::capture::{Capture, CaptureLimits};
 use super::scratch::Scratch;
 use super::shim;
 use crate::error::{Error, Kind, Result, UnixSignal};
@@ -31,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const HURRY: Duration = Duration::from_secs(1);
 
 /// The most that is kept of what helm says, in bytes.
-const WORDS: Ends = Ends {
+const WORDS: CaptureLimits = CaptureLimits {
     head: 2 << 20,
     tail: 2 << 20,
 };
@@ -40,7 +40,7 @@ const WORDS: Ends = Ends {
 pub const RENDER_MAX: u64 = 64 << 20;
 
 /// A document is whole or of no use.
-const DOCUMENT: Ends = Ends {
+const DOCUMENT: CaptureLimits = CaptureLimits {
     head: RENDER_MAX,
     tail: 0,
 };
@@ -69,7 +69,7 @@ pub enum StopReason {
 
 /// How a call of helm ended.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CommandOutput {
     /// Helm's exit status.
     pub status: ExitStatus,
     /// What it wrote to standard output.
@@ -86,7 +86,7 @@ pub struct Ran {
 
 /// How helm is begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
+enum StartMode {
     /// Through [`exec`], so that it ends with us.
     Guarded,
     /// At once: the program of a unit test has no such entry.
@@ -102,7 +102,7 @@ pub struct Runner {
     private: Scratch,
     lock: Option<OwnedFd>,
     at_work: watch::Sender<Option<u32>>,
-    start: Start,
+    start: StartMode,
 }
 
 impl Runner {
@@ -137,7 +137,7 @@ impl Runner {
             private,
             lock,
             at_work: watch::Sender::new(None),
-            start: Start::Guarded,
+            start: StartMode::Guarded,
         })
     }
 
@@ -180,7 +180,7 @@ impl Runner {
         cancel: &Cancel,
         deadline: Instant,
         stop: impl Future<Output = ()>,
-    ) -> Result<Ran> {
+    ) -> Result<CommandOutput> {
         cancel.check()?;
         let unable = |error: std::io::Error| {
             Error::new(Kind::Internal, "helm's output cannot be captured").with_source(error)
@@ -241,7 +241,7 @@ impl Runner {
         let (stdout, cut) = stdout.read(ends).map_err(unable)?;
         let (stderr, _) = stderr.read(WORDS).map_err(unable)?;
         let cut = call.document && cut;
-        let ran = Ran {
+        let ran = CommandOutput {
             status,
             stdout,
             stderr,
@@ -254,7 +254,7 @@ impl Runner {
     }
 
     /// An error where helm itself never ran.
-    fn began(&self, ran: &Ran) -> Result<()> {
+    fn began(&self, ran: &CommandOutput) -> Result<()> {
         let code = ran.status.code().and_then(|code| u8::try_from(code).ok());
         let helm = self.helm.display();
         let because = crate::text::line(ran.stderr.trim(), crate::text::LINE).into_owned();
@@ -306,7 +306,7 @@ impl Runner {
 
     fn command(&self) -> Command {
         match self.start {
-            Start::Guarded => {
+            StartMode::Guarded => {
                 let mut command = Command::new("/proc/self/exe");
                 command
                     .arg(shim::ENTRY)
@@ -315,7 +315,7 @@ impl Runner {
                 command
             }
             #[cfg(test)]
-            Start::Bare => Command::new(&self.helm),
+            StartMode::Bare => Command::new(&self.helm),
         }
     }
 }

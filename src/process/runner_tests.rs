@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::cancel::Cancel;
-use super::{Invocation, Ran, Runner, Start, StopReason};
+use super::{CommandOutput, Invocation, Runner, StartMode, StopReason};
 use crate::error::{Kind, UnixSignal};
 
 /// An executable script named `helm`.
@@ -45,7 +45,7 @@ pub(crate) fn bare(helm: PathBuf, environment: &[(&str, &str)]) -> Runner {
         .map(|(name, value)| (OsString::from(name), OsString::from(value)))
         .collect();
     let mut runner = Runner::new(helm, &environment, None).unwrap();
-    runner.start = Start::Bare;
+    runner.start = StartMode::Bare;
     runner
 }
 
@@ -53,7 +53,7 @@ fn soon(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
-async fn run(body: &str, environment: &[(&str, &str)], call: &Invocation) -> Ran {
+async fn run(body: &str, environment: &[(&str, &str)], call: &Invocation) -> CommandOutput {
     let folder = tempfile::tempdir().unwrap();
     let runner = bare(script(folder.path(), body), environment);
     let (cancel, _trigger) = Cancel::manual();
@@ -231,7 +231,7 @@ async fn the_lock_lasts_as_long_as_helm_but_not_in_what_helm_starts() {
         Some(lock.as_fd()),
     )
     .unwrap();
-    runner.start = Start::Bare;
+    runner.start = StartMode::Bare;
     let (cancel, _trigger) = Cancel::manual();
     let empty = runner.private().join("empty");
     let call = Invocation::default();

@@ -55,7 +55,7 @@ impl fmt::Debug for Credential {
 
 /// Credentials and where they were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredCredential {
     /// The file that holds or names them.
     pub file: PathBuf,
     /// The credentials.
@@ -64,7 +64,7 @@ pub struct Stored {
 
 /// What a file says of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Said {
+enum CredentialSource {
     Nothing,
     Here(Credential),
     /// `docker-credential-<name>` knows.
@@ -74,15 +74,15 @@ enum Said {
 /// A file of credentials; what is not needed is not read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct File {
-    auths: BTreeMap<String, Entry>,
+struct CredentialFile {
+    auths: BTreeMap<String, AuthEntry>,
     cred_helpers: BTreeMap<String, String>,
     creds_store: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Entry {
+struct AuthEntry {
     auth: String,
     username: String,
     password: String,
@@ -120,7 +120,7 @@ pub fn files(environment: &Environment) -> Vec<PathBuf> {
 
 /// The credentials that are stored for `host`. A file that is not there says
 /// nothing; one that cannot be read or a helper that fails is an error.
-pub async fn find(environment: &Environment, host: &str) -> Result<Option<Stored>> {
+pub async fn find(environment: &Environment, host: &str) -> Result<Option<StoredCredential>> {
     for file in files(environment) {
         let Some(content) = read(&file)? else {
             continue;
@@ -133,15 +133,15 @@ pub async fn find(environment: &Environment, host: &str) -> Result<Option<Stored
             .hint("correct it, or log in again: helm registry login ghcr.io")
         })?;
         let credential = match said {
-            Said::Nothing => None,
-            Said::Here(credential) => Some(credential),
-            Said::Helper(name) => {
+            CredentialSource::Nothing => None,
+            CredentialSource::Here(credential) => Some(credential),
+            CredentialSource::Helper(name) => {
                 let failed = |error: Error| error.detail(format!("named in {}", file.display()));
                 ask(environment, &name, host).await.map_err(failed)?
             }
         };
         if let Some(credential) = credential {
-            return Ok(Some(Stored { file, credential }));
+            return Ok(Some(StoredCredential { file, credential }));
         }
     }
     Ok(None)
@@ -168,22 +168,22 @@ fn read(file: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// What the file says of `host`; the error says no more than where it is wrong.
-fn look_up(content: &[u8], host: &str) -> std::result::Result<Said, String> {
+fn look_up(content: &[u8], host: &str) -> std::result::Result<CredentialSource, String> {
     if content.trim_ascii().is_empty() {
-        return Ok(Said::Nothing);
+        return Ok(CredentialSource::Nothing);
     }
     // serde_json's own message would quote what it found.
-    let file: File = serde_json::from_slice(content)
+    let file: CredentialFile = serde_json::from_slice(content)
         .map_err(|error| format!("line {}, column {}", error.line(), error.column()))?;
     if let Some(helper) = file
         .cred_helpers
         .get(host)
         .filter(|helper| !helper.is_empty())
     {
-        return Ok(Said::Helper(helper.clone()));
+        return Ok(CredentialSource::Helper(helper.clone()));
     }
     if !file.creds_store.is_empty() {
-        return Ok(Said::Helper(file.creds_store));
+        return Ok(CredentialSource::Helper(file.creds_store));
     }
     let exact = file.auths.get(host);
     let entry = exact.or_else(|| {
@@ -192,7 +192,7 @@ fn look_up(content: &[u8], host: &str) -> std::result::Result<Said, String> {
             .find(|(name, _)| hostname(name) == host)
             .map(|(_, entry)| entry)
     });
-    entry.map_or(Ok(Said::Nothing), credential)
+    entry.map_or(Ok(CredentialSource::Nothing), credential)
 }
 
 /// `https://ghcr.io/v2/` and the like, as older dockers wrote them.
@@ -204,10 +204,10 @@ fn hostname(name: &str) -> &str {
     name.split('/').next().unwrap_or(name)
 }
 
-fn credential(entry: &Entry) -> std::result::Result<Said, String> {
+fn credential(entry: &AuthEntry) -> std::result::Result<CredentialSource, String> {
     for token in [&entry.registrytoken, &entry.identitytoken] {
         if !token.is_empty() {
-            return Ok(Said::Here(Credential::Token(token.clone())));
+            return Ok(CredentialSource::Here(Credential::Token(token.clone())));
         }
     }
     let (user, secret) = if entry.auth.is_empty() {
@@ -223,9 +223,9 @@ fn credential(entry: &Entry) -> std::result::Result<Said, String> {
     };
     let empty = user.is_empty() && secret.is_empty();
     Ok(if empty {
-        Said::Nothing
+        CredentialSource::Nothing
     } else {
-        Said::Here(Credential::Basic { user, secret })
+        CredentialSource::Here(Credential::Basic { user, secret })
     })
 }
 

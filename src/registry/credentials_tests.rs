@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::{Credential, Environment, Said, files, find, look_up};
+use super::{Credential, CredentialSource, Environment, files, find, look_up};
 use crate::process::runner::tests::executable;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
@@ -61,35 +61,41 @@ fn helms_file_comes_first_then_dockers() {
 fn files_are_read_as_docker_wrote_them() {
     // dTpw is u:p
     for (content, said) in [
-        (r"", Said::Nothing),
-        (r"{}", Said::Nothing),
+        (r"", CredentialSource::Nothing),
+        (r"{}", CredentialSource::Nothing),
         (
             r#"{"auths":{"ghcr.io":{"auth":"dTpw"}}}"#,
-            Said::Here(basic("u", "p")),
+            CredentialSource::Here(basic("u", "p")),
         ),
         (
             r#"{"auths":{"https://ghcr.io/v2/":{"auth":"dTpw"}}}"#,
-            Said::Here(basic("u", "p")),
+            CredentialSource::Here(basic("u", "p")),
         ),
         (
             r#"{"auths":{"ghcr.io":{"username":"u","password":"p"}}}"#,
-            Said::Here(basic("u", "p")),
+            CredentialSource::Here(basic("u", "p")),
         ),
-        (r#"{"auths":{"ghcr.io":{}}}"#, Said::Nothing),
-        (r#"{"auths":{"docker.io":{"auth":"dTpw"}}}"#, Said::Nothing),
+        (r#"{"auths":{"ghcr.io":{}}}"#, CredentialSource::Nothing),
+        (
+            r#"{"auths":{"docker.io":{"auth":"dTpw"}}}"#,
+            CredentialSource::Nothing,
+        ),
         (
             r#"{"auths":{"ghcr.io":{"identitytoken":"t"}}}"#,
-            Said::Here(Credential::Token("t".into())),
+            CredentialSource::Here(Credential::Token("t".into())),
         ),
         (
             r#"{"credsStore":"pass","auths":{"ghcr.io":{}}}"#,
-            Said::Helper("pass".into()),
+            CredentialSource::Helper("pass".into()),
         ),
         (
             r#"{"credsStore":"pass","credHelpers":{"ghcr.io":"gh"}}"#,
-            Said::Helper("gh".into()),
+            CredentialSource::Helper("gh".into()),
         ),
-        (r#"{"credHelpers":{"gcr.io":"gcloud"}}"#, Said::Nothing),
+        (
+            r#"{"credHelpers":{"gcr.io":"gcloud"}}"#,
+            CredentialSource::Nothing,
+        ),
     ] {
         assert_eq!(
             look_up(content.as_bytes(), "ghcr.io").unwrap(),

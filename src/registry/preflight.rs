@@ -19,7 +19,7 @@ use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
 use oci_client::manifest::{OciDescriptor, OciImageIndex, OciManifest};
 use oci_client::secrets::RegistryAuth;
 
-use super::credentials::{self, Credential, Stored};
+use super::credentials::{self, Credential, StoredCredential};
 use super::error::{self, RegistryError, RegistryRequest};
 use crate::error::{Error, Kind, Result};
 use crate::net::proxy::either;
@@ -67,7 +67,7 @@ pub struct Preflight {
     pub verdicts: Vec<(ImageKey, ImageRef, ImageStatus)>,
     /// To be told as warnings: dead credentials, unreadable ones.
     pub warnings: Vec<String>,
-    stored: Option<Stored>,
+    stored: Option<StoredCredential>,
 }
 
 impl Preflight {

@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal as _, Write};
 
 use anstream::{AutoStream, ColorChoice};
 
-use self::live::Block;
+use self::live::LiveBlock;
 pub use self::live::Size;
 use super::{lines, trace};
 use crate::error::Error;
@@ -24,7 +24,7 @@ pub struct Terminal<P, R> {
     result: Channel<R>,
     /// Whether only the result is told.
     quiet: bool,
-    block: Option<Block>,
+    block: Option<LiveBlock>,
 }
 
 /// Where lines go.
@@ -70,7 +70,7 @@ impl Terminal<io::Stderr, io::Stdout> {
             quiet,
             block: redraws.then(|| {
                 let colours = colours(AutoStream::choice(&stderr));
-                Block::new(Box::new(|| Size::of(io::stderr())), colours)
+                LiveBlock::new(Box::new(|| Size::of(io::stderr())), colours)
             }),
         }
     }
@@ -90,7 +90,7 @@ impl<P: Write + Send, R: Write + Send> Terminal<P, R> {
             progress,
             result,
             quiet,
-            block: size.map(|size| Block::new(size, colours)),
+            block: size.map(|size| LiveBlock::new(size, colours)),
         }
     }
 }

@@ -44,7 +44,7 @@ pub fn start(environment: &Environment) {
     let layer = fmt::layer()
         .with_ansi(false)
         .with_span_events(FmtSpan::CLOSE)
-        .with_writer(Lines {
+        .with_writer(TraceWriter {
             stdout: environment.inside_actions(),
         })
         .with_filter(targets(level));
@@ -55,26 +55,26 @@ pub fn start(environment: &Environment) {
 /// Where the lines go: to stderr, away from the result; inside Actions to
 /// stdout as all else, since the runner reads the two as separate pipes.
 #[derive(Clone, Copy)]
-struct Lines {
+struct TraceWriter {
     stdout: bool,
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line;
+impl<'a> MakeWriter<'a> for TraceWriter {
+    type Writer = TraceLine;
 
-    fn make_writer(&'a self) -> Line {
-        Line {
+    fn make_writer(&'a self) -> TraceLine {
+        TraceLine {
             stdout: self.stdout,
         }
     }
 }
 
 /// One event; it comes in one write.
-struct Line {
+struct TraceLine {
     stdout: bool,
 }
 
-impl Write for Line {
+impl Write for TraceLine {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let line = shown(&String::from_utf8_lossy(event));
         // A closed pipe never changes a deploy.

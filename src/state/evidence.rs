@@ -75,7 +75,7 @@ pub fn prune(state: &Path, retention: Retention, now: Timestamp) -> io::Result<V
     };
     runs.sort_unstable();
     let mut removed = Vec::new();
-    for run in doomed(&runs, retention, now) {
+    for run in expired(&runs, retention, now) {
         fs::remove_dir_all(evidence.join(run.as_str()))?;
         removed.push(run);
     }
@@ -83,7 +83,7 @@ pub fn prune(state: &Path, retention: Retention, now: Timestamp) -> io::Result<V
 }
 
 /// Which runs go, given all of them with their sizes in bytes, oldest first.
-fn doomed(runs: &[(RunId, u64)], retention: Retention, now: Timestamp) -> Vec<RunId> {
+fn expired(runs: &[(RunId, u64)], retention: Retention, now: Timestamp) -> Vec<RunId> {
     let mut total: u64 = runs.iter().map(|(_, size)| size).sum();
     let Some((_, older)) = runs.split_last() else {
         return Vec::new();
@@ -125,7 +125,7 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
-    use super::{Retention, doomed, folder, keep, prune, read};
+    use super::{Retention, expired, folder, keep, prune, read};
     use crate::run::RunId;
 
     fn run(day: u8) -> RunId {
@@ -146,7 +146,7 @@ mod tests {
             (days(10), 25, vec![run(1), run(20)]),
             (days(0), 0, vec![run(1), run(20), run(22)]),
         ] {
-            assert_eq!(doomed(&runs, Retention { keep, max }, now), gone);
+            assert_eq!(expired(&runs, Retention { keep, max }, now), gone);
         }
     }
 

@@ -12,7 +12,7 @@ pub const LIMIT: usize = 20;
 
 /// What `deploy history` was asked.
 #[derive(Clone, Debug)]
-pub struct Args {
+pub struct HistoryQuery {
     /// Only this app.
     pub app: Option<App>,
     /// One JSON object per line, for scripts.
@@ -23,7 +23,7 @@ pub struct Args {
 
 /// The lines to print: newest first. `Kind::Node` where the journal cannot be
 /// read.
-pub fn run(args: &Args, state: &Path) -> Result<Vec<String>> {
+pub fn run(args: &HistoryQuery, state: &Path) -> Result<Vec<String>> {
     let fits = |entry: &Entry| {
         args.app
             .as_ref()

@@ -33,14 +33,14 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// What a waiter knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub struct LockWait {
     /// Who holds the lock; none where that cannot be told.
     pub holder: Option<LockHolder>,
     /// How many others wait before us.
     pub ahead: usize,
 }
 
-impl Waiting {
+impl LockWait {
     /// One line for people.
     pub fn line(&self) -> String {
         let holder = match &self.holder {
@@ -78,7 +78,7 @@ impl AsFd for Lock {
 }
 
 enum LockEvent {
-    Waiting(Waiting),
+    Waiting(LockWait),
     Held(io::Result<Lock>),
 }
 
@@ -93,7 +93,7 @@ pub async fn acquire(
     release: &ReleaseId,
     me: &LockHolder,
     wait: Duration,
-    mut told: impl FnMut(&Waiting),
+    mut told: impl FnMut(&LockWait),
 ) -> Result<Lock> {
     let place = LockPaths::new(state, release);
     let (sender, mut news) = mpsc::unbounded_channel();
@@ -133,7 +133,7 @@ pub async fn acquire(
     }
 }
 
-fn too_long(release: &ReleaseId, wait: Duration, last: Option<Waiting>) -> Error {
+fn too_long(release: &ReleaseId, wait: Duration, last: Option<LockWait>) -> Error {
     let waited = if wait.is_zero() {
         "lock_timeout is 0, so this one does not wait".to_owned()
     } else {
@@ -144,7 +144,7 @@ fn too_long(release: &ReleaseId, wait: Duration, last: Option<Waiting>) -> Error
         "run it again when the other one has ended, or give lock_timeout more in deploy.toml",
     );
     match last {
-        Some(Waiting {
+        Some(LockWait {
             holder: Some(holder),
             ..
         }) => {
@@ -186,7 +186,7 @@ impl LockPaths {
     fn take(&self, me: &LockHolder, news: &mpsc::UnboundedSender<LockEvent>) -> io::Result<Lock> {
         let say = |ahead| {
             let holder = self.holder();
-            let _ = news.send(LockEvent::Waiting(Waiting { holder, ahead }));
+            let _ = news.send(LockEvent::Waiting(LockWait { holder, ahead }));
         };
         let (file, warning) = self.open()?;
         let place = queue::enter(&self.state, &self.queue, say)?;

@@ -134,12 +134,12 @@ fn usable(path: &Path) -> Result<(), &'static str> {
 /// The modes of what is made in a state directory: its group shares it where
 /// the directory itself is open to the group, as several users of one node
 /// need; nobody else reads it.
-struct Modes {
+struct FileModes {
     directory: u32,
     file: u32,
 }
 
-impl Modes {
+impl FileModes {
     fn of(state: &Path) -> Self {
         let group = state.metadata().map_or(0, |found| found.mode()) & 0o070;
         Self {
@@ -161,7 +161,7 @@ fn prepare(state: &Path) -> io::Result<()> {
 /// Makes a directory inside the state directory.
 fn make_directory(state: &Path, path: &Path) -> io::Result<()> {
     prepare(state)?;
-    let mode = Modes::of(state).directory;
+    let mode = FileModes::of(state).directory;
     match fs::DirBuilder::new().mode(mode & 0o777).create(path) {
         // The umask took bits away, and mkdir ignores setgid.
         Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
@@ -179,7 +179,7 @@ fn make_directory(state: &Path, path: &Path) -> io::Result<()> {
 /// Opens a file inside the state directory, making it where it is not there.
 /// Symlinks are not followed: the directory may be shared.
 fn open_file(state: &Path, path: &Path, options: &mut fs::OpenOptions) -> io::Result<fs::File> {
-    let mode = Modes::of(state).file;
+    let mode = FileModes::of(state).file;
     let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     let created = options
         .clone()

@@ -122,7 +122,7 @@ fn about(entry: &Entry) -> Vec<String> {
     let phases: Vec<String> = entry
         .phases
         .iter()
-        .map(|lap| format!("{} {}", cell(&lap.phase), took(lap.ms)))
+        .map(|timing| format!("{} {}", cell(&timing.phase), took(timing.ms)))
         .collect();
     if !phases.is_empty() {
         rows.push(("phases", phases.join(", ")));

@@ -2,10 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::{Answer, Deploy, Fault, FinalEvent, Form, LINE_MAX, ProgressEvent, TOLD_MAX};
+use super::{
+    Answer, AnswerError, AnswerFormat, DeployIdentity, FinalEvent, LINE_MAX, ProgressEvent,
+    TOLD_MAX,
+};
 
-fn deploy() -> Deploy {
-    Deploy {
+fn deploy() -> DeployIdentity {
+    DeployIdentity {
         id: "20261124T175106Z-a1b2c3".to_owned(),
         app: "shop".to_owned(),
         chart_version: "1.4.2".to_owned(),
@@ -22,14 +25,17 @@ fn last(more: &str) -> String {
 
 const GOOD: &str = "\"outcome\":\"success\",\"exit_code\":0";
 
-fn read(form: Form, text: &str) -> (Vec<ProgressEvent>, Result<Option<FinalEvent>, Fault>) {
+fn read(
+    form: AnswerFormat,
+    text: &str,
+) -> (Vec<ProgressEvent>, Result<Option<FinalEvent>, AnswerError>) {
     let mut answer = Answer::new(deploy(), form);
     let told = answer.take(text.as_bytes());
     (told, answer.end())
 }
 
-fn fault(text: &str) -> Fault {
-    read(Form::Events, text).1.unwrap_err()
+fn fault(text: &str) -> AnswerError {
+    read(AnswerFormat::Events, text).1.unwrap_err()
 }
 
 #[test]
@@ -42,7 +48,7 @@ fn a_whole_answer_is_believed() {
             "\"outcome\":\"success\",\"exit_code\":0,\"revision\":7,\"previous_revision\":6,\"x\":[]"
         )
     );
-    let (told, end) = read(Form::Events, &text);
+    let (told, end) = read(AnswerFormat::Events, &text);
     let expected = [
         ProgressEvent::Progress("a".to_owned()),
         ProgressEvent::Note("b".to_owned()),
@@ -59,7 +65,7 @@ fn a_failure_says_what_it_says() {
     let text = last(
         "\"outcome\":\"failure\",\"exit_code\":77,\"release\":\"serves\",\"message\":\"m\",\"details\":[\"d\"]",
     );
-    let end = read(Form::Events, &text).1.unwrap().unwrap();
+    let end = read(AnswerFormat::Events, &text).1.unwrap().unwrap();
     assert!(!end.success);
     assert_eq!((end.code, end.serves), (Some(77), Some(true)));
     assert_eq!((end.message.as_deref(), end.details.len()), (Some("m"), 1));
@@ -68,18 +74,21 @@ fn a_failure_says_what_it_says() {
 #[test]
 fn every_doubt_is_a_fault() {
     let good = last(GOOD);
-    assert_eq!(fault(""), Fault::NoLast);
+    assert_eq!(fault(""), AnswerError::NoLast);
     assert_eq!(
         fault("{\"event\":\"progress\",\"message\":\"a\"}\n"),
-        Fault::NoLast
+        AnswerError::NoLast
     );
-    assert!(matches!(fault(good.trim_end()), Fault::Torn(_)));
-    assert!(matches!(fault(&good[..40]), Fault::Torn(_)));
-    assert_eq!(fault(&format!("{good}{good}")), Fault::TwoLast);
-    assert!(matches!(fault(&format!("{good}x")), Fault::Torn(_)));
-    assert!(matches!(fault(&format!("{good}x\n")), Fault::Behind(_)));
+    assert!(matches!(fault(good.trim_end()), AnswerError::Torn(_)));
+    assert!(matches!(fault(&good[..40]), AnswerError::Torn(_)));
+    assert_eq!(fault(&format!("{good}{good}")), AnswerError::TwoLast);
+    assert!(matches!(fault(&format!("{good}x")), AnswerError::Torn(_)));
+    assert!(matches!(
+        fault(&format!("{good}x\n")),
+        AnswerError::Behind(_)
+    ));
     let after = format!("{good}{{\"event\":\"progress\",\"message\":\"a\"}}\n");
-    assert!(matches!(fault(&after), Fault::Behind(_)));
+    assert!(matches!(fault(&after), AnswerError::Behind(_)));
     for (more, word) in [
         ("\"outcome\":\"success\"", "without an exit code"),
         ("\"outcome\":\"success\",\"exit_code\":3", "exit code 3"),
@@ -89,7 +98,7 @@ fn every_doubt_is_a_fault() {
             "broken release",
         ),
     ] {
-        let Fault::Contradiction(said) = fault(&last(more)) else {
+        let AnswerError::Contradiction(said) = fault(&last(more)) else {
             panic!("{more}");
         };
         assert!(said.contains(word), "{said}");
@@ -99,7 +108,7 @@ fn every_doubt_is_a_fault() {
         ("\"shop\"", "\"shopp\"", "the app"),
         ("1.4.2", "1.4.1", "the chart version"),
     ] {
-        let Fault::Other(said) = fault(&good.replace(from, to)) else {
+        let AnswerError::Other(said) = fault(&good.replace(from, to)) else {
             panic!("{from}");
         };
         assert!(said.starts_with(word), "{said}");
@@ -122,7 +131,7 @@ fn what_is_no_event_is_a_fault() {
         "\u{feff}{\"event\":\"later\"}",
     ] {
         assert!(
-            matches!(fault(&format!("{line}\n")), Fault::Malformed(1, _)),
+            matches!(fault(&format!("{line}\n")), AnswerError::Malformed(1, _)),
             "{line}"
         );
     }
@@ -135,7 +144,7 @@ fn what_is_no_event_is_a_fault() {
         "\"outcome\":\"success\",\"exit_code\":0,\"release\":\"fine\"",
     ] {
         assert!(
-            matches!(fault(&last(more)), Fault::Malformed(1, _)),
+            matches!(fault(&last(more)), AnswerError::Malformed(1, _)),
             "{more}"
         );
     }
@@ -143,7 +152,7 @@ fn what_is_no_event_is_a_fault() {
 
 #[test]
 fn a_program_may_say_anything_but_a_wrong_last_word() {
-    let say = |text: &str| read(Form::Output, text);
+    let say = |text: &str| read(AnswerFormat::Output, text);
     let (told, end) = say("starting\n{\"level\":\"info\"}\n[1]\nopen");
     assert_eq!(told[0], ProgressEvent::Progress("starting".to_owned()));
     assert_eq!((told.len(), end), (3, Ok(None)));
@@ -154,19 +163,19 @@ fn a_program_may_say_anything_but_a_wrong_last_word() {
     assert!(say(&last("\"outcome\":5")).1.is_err());
     let long = "x".repeat(LINE_MAX + 10);
     assert_eq!(say(&format!("{long}\nnext\n")).1, Ok(None));
-    assert_eq!(say(&format!("{{{long}\n")).1, Err(Fault::LongLine(1)));
+    assert_eq!(say(&format!("{{{long}\n")).1, Err(AnswerError::LongLine(1)));
 }
 
 #[test]
 fn what_is_kept_and_told_is_bounded() {
-    let mut answer = Answer::new(deploy(), Form::Events);
+    let mut answer = Answer::new(deploy(), AnswerFormat::Events);
     for _ in 0..LINE_MAX {
         answer.take(b"\"xxxxxxxxxxxx");
         assert!(answer.held() <= 2 * LINE_MAX);
     }
-    assert_eq!(answer.fault(), Some(&Fault::LongLine(1)));
+    assert_eq!(answer.fault(), Some(&AnswerError::LongLine(1)));
 
-    let mut answer = Answer::new(deploy(), Form::Events);
+    let mut answer = Answer::new(deploy(), AnswerFormat::Events);
     let mut told = 0;
     for count in 0..1_000_000 {
         let line = format!("{{\"event\":\"progress\",\"message\":\"{count}\"}}\n");
@@ -175,7 +184,7 @@ fn what_is_kept_and_told_is_bounded() {
             break;
         }
     }
-    assert_eq!(answer.fault(), Some(&Fault::Endless));
+    assert_eq!(answer.fault(), Some(&AnswerError::Endless));
     assert_eq!(told, TOLD_MAX + 1);
 }
 
@@ -190,7 +199,7 @@ proptest! {
             "{{\"event\":\"progress\",\"message\":\"a\"}}\n{{\"event\":\"note\",\"message\":\"b\"}}\n{}{tail}",
             last(GOOD)
         );
-        let form = if output { Form::Output } else { Form::Events };
+        let form = if output { AnswerFormat::Output } else { AnswerFormat::Events };
         let mut answer = Answer::new(deploy(), form);
         let mut told = Vec::new();
         let mut rest = text.as_bytes();
@@ -207,7 +216,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_a_success(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let mut answer = Answer::new(deploy(), Form::Events);
+        let mut answer = Answer::new(deploy(), AnswerFormat::Events);
         answer.take(&bytes);
         prop_assert!(answer.end().is_err());
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 
-use super::names::{FilePath, Text};
+use super::names::{FilePath, SingleLine};
 use super::reader::{Mistake, Table, named};
 use crate::plan::forward::{Endpoint, ForwardTarget};
 use crate::text;
@@ -66,8 +66,8 @@ fn detailed(
 ) -> Option<Forwarding> {
     let before = mistakes.len();
     let shown = table.path_of("url").trim_end_matches(".url").to_owned();
-    let command = table.list::<Text>("command", "a word of the command", mistakes);
-    let url = table.text::<Text>("url", "a URL", mistakes);
+    let command = table.list::<SingleLine>("command", "a word of the command", mistakes);
+    let url = table.text::<SingleLine>("url", "a URL", mistakes);
     let token = table
         .text::<FilePath>("token_file", FilePath::EXPECTED, mistakes)
         .map(|path| base.join(path.0));
@@ -90,7 +90,7 @@ fn detailed(
     .ok()
 }
 
-fn command_of(words: Vec<Text>, base: &Path) -> Result<Forwarding, &'static str> {
+fn command_of(words: Vec<SingleLine>, base: &Path) -> Result<Forwarding, &'static str> {
     let mut words = words.into_iter().map(|word| word.0);
     let program = words.next().ok_or("a command of at least one word")?;
     // As a shell takes it: with a slash it is a path, without it is looked up.

@@ -16,13 +16,13 @@ use toml::de::DeTable;
 
 pub use forward::Forwarding;
 pub use keys::{KEYS, Key, Section};
-use names::{FilePath, Text, VariableName};
+use names::{FilePath, SingleLine, VariableName};
 pub use names::{Namespace, ReleaseName};
 use reader::{Mistake, Table, closest, read_list};
 
 use super::events::EventName;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Class, Variable};
+use crate::host::{Variable, VariableClass};
 use crate::plan::{OnFailure, ValuePath};
 use crate::signal::{App, ChartRef, ImageKey, ImageRef, Owner, app_hint};
 use crate::{text, units};
@@ -189,13 +189,13 @@ fn settings(table: &mut Table<'_>, base: &Path, mistakes: &mut Vec<Mistake>) -> 
     let path = |path: FilePath| base.join(path.0);
     let mut settings = Settings {
         timeout: table
-            .text::<names::Positive>("timeout", DURATION, mistakes)
+            .text::<names::PositiveDuration>("timeout", DURATION, mistakes)
             .map(|t| t.0),
         on_failure: table
             .text::<names::Failure>("on_failure", "\"rollback\" or \"keep\"", mistakes)
             .map(|failure| failure.0),
         rollback_timeout: table
-            .text::<names::Positive>("rollback_timeout", DURATION, mistakes)
+            .text::<names::PositiveDuration>("rollback_timeout", DURATION, mistakes)
             .map(|t| t.0),
         owners: table
             .list("owners", "a GitHub login such as \"acme\"", mistakes)
@@ -208,7 +208,7 @@ fn settings(table: &mut Table<'_>, base: &Path, mistakes: &mut Vec<Mistake>) -> 
             .text("kubeconfig", FilePath::EXPECTED, mistakes)
             .map(path),
         kube_context: table
-            .text::<Text>("kube_context", "the name of a context", mistakes)
+            .text::<SingleLine>("kube_context", "the name of a context", mistakes)
             .map(|name| name.0),
         inherit_env: table
             .list::<VariableName>("inherit_env", VariableName::EXPECTED, mistakes)
@@ -217,7 +217,7 @@ fn settings(table: &mut Table<'_>, base: &Path, mistakes: &mut Vec<Mistake>) -> 
             .text::<units::GoDuration>("lock_timeout", "a duration such as \"10m\"", mistakes)
             .map(|t| t.0),
         stale_after: table
-            .text::<names::Positive>("stale_after", DURATION, mistakes)
+            .text::<names::PositiveDuration>("stale_after", DURATION, mistakes)
             .map(|t| t.0),
         forward: forward::read(table, base, mistakes),
         ..Settings::default()
@@ -329,7 +329,7 @@ fn env_entry(
         let message = "would show helm another cluster than deploy looks at".to_owned();
         return Err((message, Some(hint)));
     }
-    let ours = |class| matches!(class, Class::Ours | Class::OursByHand);
+    let ours = |class| matches!(class, VariableClass::Deploy | VariableClass::DeployByHand);
     if Variable::of(name).is_some_and(|variable| ours(variable.class)) {
         let hint = "remove it".to_owned();
         return Err(("is never given to helm".to_owned(), Some(hint)));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::host::{Class, Variable};
+use crate::host::{Variable, VariableClass};
 use crate::plan::OnFailure;
 use crate::units::GoDuration;
 
@@ -89,9 +89,9 @@ impl FromStr for FilePath {
 
 /// A text of one line, not empty.
 #[derive(Debug)]
-pub(super) struct Text(pub(super) String);
+pub(super) struct SingleLine(pub(super) String);
 
-impl FromStr for Text {
+impl FromStr for SingleLine {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -120,7 +120,7 @@ impl FromStr for VariableName {
             .bytes()
             .next()
             .is_some_and(|byte| !byte.is_ascii_digit());
-        let ours = |class| matches!(class, Class::Ours | Class::OursByHand);
+        let ours = |class| matches!(class, VariableClass::Deploy | VariableClass::DeployByHand);
         if !starts
             || !text.bytes().all(inner)
             || Variable::of(text).is_some_and(|variable| ours(variable.class))
@@ -133,9 +133,9 @@ impl FromStr for VariableName {
 
 /// A duration above zero.
 #[derive(Debug)]
-pub(super) struct Positive(pub(super) Duration);
+pub(super) struct PositiveDuration(pub(super) Duration);
 
-impl FromStr for Positive {
+impl FromStr for PositiveDuration {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

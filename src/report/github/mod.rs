@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use self::command::{AnnotationLevel, Log, first};
-use self::summary::{End, Story};
+use self::summary::{RunEnd, RunRecord};
 use super::lines;
 use crate::error::{Error, Exit, Kind};
 use crate::event::{Event, Phase, Report, Reporter, RunFacts};
@@ -58,7 +58,7 @@ pub struct GitHub<W: Write> {
     files: Files,
     /// Whether the log only gets the result.
     quiet: bool,
-    story: Story,
+    record: RunRecord,
     phase: Option<(Phase, Instant)>,
     warnings: usize,
 }
@@ -70,10 +70,10 @@ impl<W: Write> GitHub<W> {
             log: Log::new(out),
             files,
             quiet,
-            story: Story {
+            record: RunRecord {
                 plan: None,
                 facts: RunFacts::default(),
-                laps: Vec::new(),
+                timings: Vec::new(),
                 remarks: Vec::new(),
                 begun: Instant::now(),
             },
@@ -88,10 +88,10 @@ impl<W: Write + Send> Reporter for GitHub<W> {
         // A closed pipe or a full disk behind it never changes a deploy.
         let _ = self.write(event);
         match event {
-            Event::Finished(report) => self.leave(End::Finished(report)),
+            Event::Finished(report) => self.leave(RunEnd::Finished(report)),
             // A bad request writes no file.
             Event::Failed(error) if error.kind() != Kind::Request => {
-                self.leave(End::Failed(error));
+                self.leave(RunEnd::Failed(error));
             }
             _ => {}
         }
@@ -102,14 +102,14 @@ impl<W: Write> GitHub<W> {
     fn write(&mut self, event: &Event<'_>) -> io::Result<()> {
         match event {
             Event::Planned(plan) => {
-                self.story.begun = Instant::now();
-                self.story.plan = Some((*plan).clone());
+                self.record.begun = Instant::now();
+                self.record.plan = Some((*plan).clone());
                 self.tell(false, |out| lines::plan(out, plan))
             }
             Event::Started(phase) => self.started(*phase),
             Event::Done(phase, took) => {
                 self.phase = None;
-                self.story.laps.push((*phase, *took, true));
+                self.record.timings.push((*phase, *took, true));
                 self.log.end_group()?;
                 self.tell(false, |out| lines::phase(out, *phase, *took))
             }
@@ -120,12 +120,12 @@ impl<W: Write> GitHub<W> {
                     .try_for_each(|line| lines::progress(out, &line.to_string()))
             }),
             Event::Note(text) => {
-                self.story.remarks.push((*text).to_owned());
+                self.record.remarks.push((*text).to_owned());
                 self.inside(|out| lines::note(out, text))
             }
             Event::Warning(text) => self.warn(text),
             Event::RunFacts(facts) => {
-                self.story.facts = (*facts).clone();
+                self.record.facts = (*facts).clone();
                 Ok(())
             }
             Event::Failed(error) => self.failed(error),
@@ -152,7 +152,7 @@ impl<W: Write> GitHub<W> {
 
     fn interrupted(&mut self) {
         if let Some((phase, since)) = self.phase.take() {
-            self.story.laps.push((phase, since.elapsed(), false));
+            self.record.timings.push((phase, since.elapsed(), false));
         }
     }
 
@@ -190,7 +190,7 @@ impl<W: Write> GitHub<W> {
     }
 
     fn warn(&mut self, text: &str) -> io::Result<()> {
-        self.story.remarks.push(text.to_owned());
+        self.record.remarks.push(text.to_owned());
         self.warnings += 1;
         if self.quiet {
             return Ok(());
@@ -207,7 +207,7 @@ impl<W: Write> GitHub<W> {
         self.interrupted();
         self.log.end_group()?;
         let exit = error.exit();
-        let title = match &self.story.plan {
+        let title = match &self.record.plan {
             Some(plan) => format!("{}: {}", plan.release, exit.meaning()),
             None => format!("deploy: {}", exit.meaning()),
         };
@@ -217,7 +217,7 @@ impl<W: Write> GitHub<W> {
             message.extend(first(error.evidence(), DETAILS));
         }
         message.extend(error.hints().iter().map(|hint| format!("→ {hint}")));
-        if let Some(plan) = &self.story.plan
+        if let Some(plan) = &self.record.plan
             && !message.iter().any(|line| line.contains(&plan.run))
         {
             message.push(format!("→ more on the node: deploy show {}", plan.run));
@@ -232,14 +232,14 @@ impl<W: Write> GitHub<W> {
     }
 
     /// Writes the summary and the outputs.
-    fn leave(&mut self, end: End<'_>) {
+    fn leave(&mut self, end: RunEnd<'_>) {
         let Files { summary, output } = self.files.clone();
         let written = summary.map(|path| {
-            let story = &self.story;
-            files::summary(&path, |room| summary::render(story, end, room))
+            let record = &self.record;
+            files::summary(&path, |room| summary::render(record, end, room))
         });
         self.unless_written("GITHUB_STEP_SUMMARY", written);
-        let outputs = outputs(&self.story, end);
+        let outputs = outputs(&self.record, end);
         let written = output.map(|path| files::outputs(&path, &outputs));
         self.unless_written("GITHUB_OUTPUT", written);
     }
@@ -259,15 +259,15 @@ impl<W: Write> Drop for GitHub<W> {
     }
 }
 
-fn outputs(story: &Story, end: End<'_>) -> Vec<(&'static str, String)> {
+fn outputs(record: &RunRecord, end: RunEnd<'_>) -> Vec<(&'static str, String)> {
     let (outcome, revision) = match end {
-        End::Finished(Report { dry_run: true, .. }) => ("dry-run", None),
-        End::Finished(report) => (Exit::Deployed.outcome(), report.revision),
-        End::Failed(error) => (error.exit().outcome(), story.facts.revision),
+        RunEnd::Finished(Report { dry_run: true, .. }) => ("dry-run", None),
+        RunEnd::Finished(report) => (Exit::Deployed.outcome(), report.revision),
+        RunEnd::Failed(error) => (error.exit().outcome(), record.facts.revision),
     };
     let mut outputs = vec![("outcome", outcome.to_owned())];
     outputs.extend(revision.map(|revision| ("revision", revision.to_string())));
-    outputs.extend(story.plan.iter().map(|plan| ("run-id", plan.run.clone())));
+    outputs.extend(record.plan.iter().map(|plan| ("run-id", plan.run.clone())));
     outputs
 }
 

@@ -24,11 +24,11 @@ const REMARKS: usize = 20;
 
 /// What was told of a run.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(super) struct RunRecord {
     pub(super) plan: Option<Summary>,
     pub(super) facts: RunFacts,
     /// The phases that ended, how long each took, and whether it ended well.
-    pub(super) laps: Vec<(Phase, Duration, bool)>,
+    pub(super) timings: Vec<(Phase, Duration, bool)>,
     /// Notes and warnings.
     pub(super) remarks: Vec<String>,
     pub(super) begun: Instant,
@@ -36,18 +36,18 @@ pub(super) struct Story {
 
 /// How the run ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum End<'a> {
+pub(super) enum RunEnd<'a> {
     Finished(&'a Report),
     Failed(&'a Error),
 }
 
 /// The summary, at most so many bytes; nothing where there is no room for the
 /// least that makes sense.
-pub(super) fn render(story: &Story, end: End<'_>, room: usize) -> Option<String> {
-    let (head, foot) = (head(story, end), foot(story));
+pub(super) fn render(record: &RunRecord, end: RunEnd<'_>, room: usize) -> Option<String> {
+    let (head, foot) = (head(record, end), foot(record));
     let evidence = match end {
-        End::Failed(error) => error.evidence(),
-        End::Finished(_) => Vec::new(),
+        RunEnd::Failed(error) => error.evidence(),
+        RunEnd::Finished(_) => Vec::new(),
     };
     // Logs stand at its end, and are what most people look for.
     let logs = evidence
@@ -65,17 +65,17 @@ pub(super) fn render(story: &Story, end: End<'_>, room: usize) -> Option<String>
         left.saturating_sub(logs.len()),
     );
     let evidence = logs + &said;
-    [format!("{head}{evidence}{foot}"), head, least(story, end)]
+    [format!("{head}{evidence}{foot}"), head, least(record, end)]
         .into_iter()
         .find(|page| page.len() <= room)
 }
 
-fn head(story: &Story, end: End<'_>) -> String {
-    let mut page = least(story, end);
+fn head(record: &RunRecord, end: RunEnd<'_>) -> String {
+    let mut page = least(record, end);
     // Without a blank line between, all of it is one block of HTML.
     page.truncate(page.trim_end().len());
     page.push('\n');
-    if let End::Failed(error) = end
+    if let RunEnd::Failed(error) = end
         && !error.hints().is_empty()
     {
         page.push_str("<p><b>What now</b></p>\n<ul>\n");
@@ -84,19 +84,19 @@ fn head(story: &Story, end: End<'_>) -> String {
         }
         page.push_str("</ul>\n");
     }
-    table(&mut page, story, end);
+    table(&mut page, record, end);
     page.push('\n');
     page
 }
 
 /// How it ended, and why.
-fn least(story: &Story, end: End<'_>) -> String {
-    let release = story.plan.as_ref().map(|plan| plan.release.as_str());
+fn least(record: &RunRecord, end: RunEnd<'_>) -> String {
+    let release = record.plan.as_ref().map(|plan| plan.release.as_str());
     let release = release.map(|release| format!("{}: ", code(release)));
     let release = release.unwrap_or_default();
-    let seconds = story.begun.elapsed().as_secs_f32();
+    let seconds = record.begun.elapsed().as_secs_f32();
     match end {
-        End::Finished(Report {
+        RunEnd::Finished(Report {
             forward: Some(controller),
             dry_run,
             ..
@@ -108,16 +108,16 @@ fn least(story: &Story, end: End<'_>) -> String {
             };
             format!("<h3>{mark} {release}{done} {}</h3>\n\n", code(controller))
         }
-        End::Finished(report) if report.dry_run => {
+        RunEnd::Finished(report) if report.dry_run => {
             format!(
                 "<h3>🧪 {release}would deploy, proven in {seconds:.1} s; nothing was applied</h3>\n\n"
             )
         }
-        End::Finished(report) => format!(
+        RunEnd::Finished(report) => format!(
             "<h3>✅ {release}revision {} deployed and verified in {seconds:.1} s</h3>\n\n",
             report.revision.unwrap_or_default()
         ),
-        End::Failed(error) => {
+        RunEnd::Failed(error) => {
             let exit = error.exit();
             let mark = match exit {
                 Exit::Failed(Kind::Cancelled(_)) => "🛑",
@@ -132,15 +132,15 @@ fn least(story: &Story, end: End<'_>) -> String {
     }
 }
 
-fn table(page: &mut String, story: &Story, end: End<'_>) {
+fn table(page: &mut String, record: &RunRecord, end: RunEnd<'_>) {
     let mut rows: Vec<(String, String)> = Vec::new();
-    if let Some(plan) = &story.plan {
+    if let Some(plan) = &record.plan {
         let digest = |digest: Option<&Digest>| {
             digest.map_or(String::new(), |digest| {
                 format!("<br>{}", code(digest.as_str()))
             })
         };
-        let facts = &story.facts;
+        let facts = &record.facts;
         let place = format!(
             "{} in namespace {}",
             code(&plan.release),
@@ -159,31 +159,31 @@ fn table(page: &mut String, story: &Story, end: End<'_>) {
         }
         rows.push(("revision".to_owned(), revision(facts, end)));
     }
-    if !story.laps.is_empty() {
-        let laps: Vec<String> = story
-            .laps
+    if !record.timings.is_empty() {
+        let timings: Vec<String> = record
+            .timings
             .iter()
             .map(|(phase, took, well)| {
                 let mark = if *well { "" } else { " ✗" };
                 format!("{} {:.1} s{mark}", phase.name(), took.as_secs_f32())
             })
             .collect();
-        let total = story.begun.elapsed().as_secs_f32();
-        let laps = format!("{total:.1} s: {}", laps.join(", "));
-        rows.push(("time".to_owned(), laps));
+        let total = record.begun.elapsed().as_secs_f32();
+        let timings = format!("{total:.1} s: {}", timings.join(", "));
+        rows.push(("time".to_owned(), timings));
     }
-    if let Some(plan) = &story.plan {
+    if let Some(plan) = &record.plan {
         let run = shown(&plan.run);
         let more = match end {
-            End::Failed(_) => format!(
+            RunEnd::Failed(_) => format!(
                 ", more on the node: {}",
                 code(&format!("deploy show {run}"))
             ),
-            End::Finished(_) => String::new(),
+            RunEnd::Finished(_) => String::new(),
         };
         rows.push(("run".to_owned(), format!("{}{more}", code(&run))));
     }
-    if let End::Failed(error) = end {
+    if let RunEnd::Failed(error) = end {
         let code = error.exit().code();
         rows.push((
             "exit code".to_owned(),
@@ -200,8 +200,8 @@ fn table(page: &mut String, story: &Story, end: End<'_>) {
     page.push_str("</table>\n");
 }
 
-fn revision(facts: &RunFacts, end: End<'_>) -> String {
-    if let End::Finished(report) = end {
+fn revision(facts: &RunFacts, end: RunEnd<'_>) -> String {
+    if let RunEnd::Finished(report) = end {
         let before = report.before.map_or_else(
             || "first install".to_owned(),
             |before| format!("{before} before"),
@@ -224,15 +224,15 @@ fn revision(facts: &RunFacts, end: End<'_>) -> String {
     }
 }
 
-fn foot(story: &Story) -> String {
-    if story.remarks.is_empty() {
+fn foot(record: &RunRecord) -> String {
+    if record.remarks.is_empty() {
         return String::new();
     }
     let mut foot = "<details><summary>Notes</summary>\n<ul>\n".to_owned();
-    for remark in story.remarks.iter().take(REMARKS) {
+    for remark in record.remarks.iter().take(REMARKS) {
         let _ = writeln!(foot, "<li>{}</li>", code(remark));
     }
-    let more = story.remarks.len().saturating_sub(REMARKS);
+    let more = record.remarks.len().saturating_sub(REMARKS);
     if more > 0 {
         let _ = writeln!(foot, "<li>and {more} more in the log</li>");
     }
@@ -302,15 +302,15 @@ fn escaped(text: &str) -> String {
 mod tests {
     use std::time::Instant;
 
-    use super::{End, Story, fenced, render};
+    use super::{RunEnd, RunRecord, fenced, render};
     use crate::error::{Error, Kind};
     use crate::event::RunFacts;
 
-    fn story() -> Story {
-        Story {
+    fn record() -> RunRecord {
+        RunRecord {
             plan: None,
             facts: RunFacts::default(),
-            laps: Vec::new(),
+            timings: Vec::new(),
             remarks: vec!["<script>".to_owned()],
             begun: Instant::now(),
         }
@@ -320,11 +320,11 @@ mod tests {
     fn it_keeps_within_its_room() {
         let error = Error::new(Kind::Broken, "it broke")
             .details((0..50_000).map(|count| format!("{count}: {}", "log ".repeat(20))));
-        let whole = render(&story(), End::Failed(&error), 1 << 20).unwrap_or_default();
+        let whole = render(&record(), RunEnd::Failed(&error), 1 << 20).unwrap_or_default();
         assert!(whole.len() > 100_000, "{}", whole.len());
         assert!(whole.contains("49999: log"), "the end of it is kept");
         for room in [0, 10, 100, 300, 500, 1000, 5000, 100_000] {
-            let page = render(&story(), End::Failed(&error), room).unwrap_or_default();
+            let page = render(&record(), RunEnd::Failed(&error), room).unwrap_or_default();
             assert!(page.len() <= room, "{} in {room}", page.len());
             assert!(room < 300 || page.contains("it broke"), "{room}: {page}");
             let count = |tag| page.matches(tag).count();

@@ -39,7 +39,7 @@ impl Size {
 }
 
 /// What goes on now.
-pub(super) struct Block {
+pub(super) struct LiveBlock {
     size: Box<dyn Fn() -> Size + Send>,
     colours: bool,
     phase: Option<(Phase, Instant)>,
@@ -49,7 +49,7 @@ pub(super) struct Block {
     last: String,
 }
 
-impl Block {
+impl LiveBlock {
     pub(super) fn new(size: Box<dyn Fn() -> Size + Send>, colours: bool) -> Self {
         Self {
             size,

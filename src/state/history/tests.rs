@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use super::{Args, LIMIT, run, table};
+use super::{HistoryQuery, LIMIT, run, table};
 use crate::error::{Exit, Kind};
 use crate::state::journal::{append, file, tests::entry};
 
@@ -34,7 +34,7 @@ fn one_app_or_all_as_lines_or_as_json() {
     let ask = |app: Option<&str>, json| {
         let app = app.map(|app| app.parse().unwrap());
         run(
-            &Args {
+            &HistoryQuery {
                 app,
                 json,
                 limit: LIMIT,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Lock, Waiting, acquire};
+use super::{Lock, LockWait, acquire};
 use crate::error::{Error, Kind};
 use crate::plan::ReleaseId;
 use crate::run::{LockHolder, RunId, Who, started};
@@ -48,7 +48,7 @@ fn queue_up(
     user: &'static str,
 ) -> (
     tokio::task::JoinHandle<Result<Lock, Error>>,
-    mpsc::UnboundedReceiver<Waiting>,
+    mpsc::UnboundedReceiver<LockWait>,
 ) {
     let (sender, waits) = mpsc::unbounded_channel();
     let state = state.to_owned();
@@ -297,7 +297,7 @@ fn what_was_written_by_others_is_read_with_care() {
     }
     let mut hostile = holder("\u{1b}[2J\n::error::x");
     hostile.url = Some("\u{202e}x".into());
-    let line = Waiting {
+    let line = LockWait {
         holder: Some(hostile),
         ahead: 1,
     }
@@ -308,7 +308,7 @@ fn what_was_written_by_others_is_read_with_care() {
     );
     assert!(line.ends_with("one other waits before this one"), "{line}");
     assert!(
-        Waiting {
+        LockWait {
             holder: None,
             ahead: 0
         }

@@ -4,7 +4,7 @@
 //!
 //! `DEPLOY_SOAK_SEED` repeats a run.
 
-use deploy::forward::answer::{Answer, Deploy, Form, LINE_MAX};
+use deploy::forward::answer::{Answer, AnswerFormat, DeployIdentity, LINE_MAX};
 use serde_json::Value;
 
 use super::Site;
@@ -146,7 +146,7 @@ fn seed() -> u64 {
 #[test]
 fn none_is_a_success_without_a_valid_last_word() {
     let signal = serde_json::json!({ "id": "20261124T175106Z-a1b2c3", "app": "shop", "chart_version": "1.4.2" });
-    let deploy = Deploy {
+    let deploy = DeployIdentity {
         id: "20261124T175106Z-a1b2c3".to_owned(),
         app: "shop".to_owned(),
         chart_version: "1.4.2".to_owned(),
@@ -155,7 +155,7 @@ fn none_is_a_success_without_a_valid_last_word() {
     for case in 0..CASES {
         let mut dice = Dice(seed() + case);
         let bytes = answer(&mut dice, &signal);
-        let mut read = Answer::new(deploy.clone(), Form::Events);
+        let mut read = Answer::new(deploy.clone(), AnswerFormat::Events);
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             let (now, later) = rest.split_at((1 + dice.below(3000)).min(rest.len()));

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use deploy::forward::answer::{Answer, Deploy, Form};
+use deploy::forward::answer::{Answer, AnswerFormat, DeployIdentity};
 use serde_json::{Value, json};
 
 use super::hostile::{self, Asked, OPEN, say};
@@ -138,12 +138,12 @@ fn the_schema_and_the_code_agree_on_events() {
         (last(json!({ "outcome": "failure", "revision": -1 })), false),
     ] {
         assert_eq!(schema.event(&event).is_ok(), fine, "schema: {event}");
-        let deploy = Deploy {
+        let deploy = DeployIdentity {
             id: "i".into(),
             app: "shop".into(),
             chart_version: "1.4.2".into(),
         };
-        let mut answer = Answer::new(deploy, Form::Events);
+        let mut answer = Answer::new(deploy, AnswerFormat::Events);
         answer.take(format!("{event}\n").as_bytes());
         assert_eq!(
             answer.fault().is_none(),
