@@ -1,33 +1,28 @@
-//! `deploy completions`: what a shell needs to complete our command line.
+//! `deploy completions`: what a shell needs to complete the command line of `deploy`.
 //!
 //! It comes from clap's definition alone: nothing is read and nothing is asked.
 
 use clap_complete::Shell;
 
-use crate::error::{Error, Exit, Kind, Result};
+use anyhow::Context as _;
 
-/// What `deploy completions` takes.
-#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct CompletionsArgs {
-    /// The shell
-    #[arg(value_name = "shell")]
-    pub shell: Shell,
-}
+use super::definition::{self, CompletionsArgs};
+use super::output;
+use crate::error::{Exit, Result};
 
 /// Prints them.
 pub(super) fn run(args: &CompletionsArgs) -> Result<Exit> {
-    super::print(script(args.shell)?.as_bytes());
+    let script = script(args.shell).map_err(|error| output::bug(&error))?;
+    output::print(script.as_bytes());
     Ok(Exit::Deployed)
 }
 
 /// The script for a shell: for the program's name, and where the shell lets one
 /// script serve two, for that of the script that workflows call.
-fn script(shell: Shell) -> Result<String> {
+fn script(shell: Shell) -> anyhow::Result<String> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut super::command(), "deploy", &mut script);
-    let mut script = String::from_utf8(script).map_err(|error| {
-        Error::new(Kind::Internal, "the completions are not UTF-8").with_source(error)
-    })?;
+    clap_complete::generate(shell, &mut definition::command(), "deploy", &mut script);
+    let mut script = String::from_utf8(script).context("the completions are not UTF-8")?;
     match shell {
         Shell::Bash => script.push_str("complete -F _deploy -o bashdefault -o default deploy.sh\n"),
         Shell::Zsh => {

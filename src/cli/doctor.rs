@@ -4,10 +4,11 @@
 use std::ffi::OsStr;
 
 use anstyle::{AnsiColor, Style};
+use anyhow::Context as _;
 
-use super::runtime;
+use super::{output, runtime};
 use crate::doctor::{self, Finding, Options, Severity};
-use crate::error::{Error, Exit, Kind, Result};
+use crate::error::{Exit, Kind, Result};
 use crate::host::Environment;
 use crate::report;
 
@@ -31,11 +32,11 @@ pub(super) fn run(invoked_as: &OsStr, args: &DoctorArgs) -> Result<Exit> {
         app: args.app.as_ref(),
     };
     let found = runtime::on_this_thread(doctor::examine(&asked, &environment))??;
-    let lines: Result<Vec<String>> = found
+    let lines: anyhow::Result<Vec<String>> = found
         .iter()
         .map(|finding| line(finding, args.json))
         .collect();
-    report::print(&environment, &lines?);
+    report::print(&environment, &lines.map_err(|error| output::bug(&error))?);
     let failed = found.iter().any(|finding| finding.level == Severity::Fail);
     Ok(if failed {
         Exit::Failed(Kind::Node)
@@ -44,11 +45,9 @@ pub(super) fn run(invoked_as: &OsStr, args: &DoctorArgs) -> Result<Exit> {
     })
 }
 
-fn line(finding: &Finding, json: bool) -> Result<String> {
+fn line(finding: &Finding, json: bool) -> anyhow::Result<String> {
     if json {
-        return serde_json::to_string(finding).map_err(|error| {
-            Error::new(Kind::Internal, "a finding cannot be written as JSON").with_source(error)
-        });
+        return serde_json::to_string(finding).context("a finding cannot be written as JSON");
     }
     let colour: Style = match finding.level {
         Severity::Ok => AnsiColor::Green.on_default(),

@@ -5,10 +5,12 @@
 
 use std::fmt::Write as _;
 
+use anyhow::Context as _;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::error::{Error, Exit, Kind, Result};
+use super::{definition, output};
+use crate::error::{Exit, Result};
 
 /// Where things lie on a node.
 const FILES: [(&str, &str); 4] = [
@@ -29,18 +31,17 @@ const FILES: [(&str, &str); 4] = [
 
 /// Prints it.
 pub(super) fn run() -> Result<Exit> {
-    super::print(page()?.as_bytes());
+    let page = page().map_err(|error| output::bug(&error))?;
+    output::print(page.as_bytes());
     Ok(Exit::Deployed)
 }
 
-fn page() -> Result<String> {
-    let mut command = super::command();
+fn page() -> anyhow::Result<String> {
+    let mut command = definition::command();
     command.build();
     let mut page = Vec::new();
-    write(&command, &mut page)
-        .map_err(|error| Error::new(Kind::Internal, "the page was not made").with_source(error))?;
-    String::from_utf8(page)
-        .map_err(|error| Error::new(Kind::Internal, "the page is not UTF-8").with_source(error))
+    write(&command, &mut page).context("the manual page was not made")?;
+    String::from_utf8(page).context("the manual page is not UTF-8")
 }
 
 fn write(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {

@@ -5,10 +5,12 @@
 //! signal is told all of its violations at once. Nothing of a signal is
 //! decided here, and nothing slow may start here.
 
-pub mod completions;
+mod completions;
+mod definition;
 pub mod doctor;
 pub mod history;
-pub mod man;
+mod man;
+mod output;
 mod panic;
 mod runtime;
 pub mod show;
@@ -19,17 +21,17 @@ use std::io::Write as _;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
+use clap::FromArgMatches as _;
 use clap::builder::StyledStr;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+pub use definition::{CompletionsArgs, SUBCOMMANDS, command};
+
+use definition::{Cli, Command};
+use output::fail;
 
 use crate::error::{Error, Exit, Kind};
 use crate::process::shim;
-use crate::report::terminal;
-use crate::signal::{Flag, QUIET_SHORT, SWITCHES};
-
-/// The subcommands: a first argument that is none of them begins a signal.
-pub const SUBCOMMANDS: [&str; 6] = ["history", "show", "doctor", "completions", "man", "help"];
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -47,46 +49,13 @@ pub enum Invocation {
     /// `deploy doctor`
     Doctor(doctor::DoctorArgs),
     /// `deploy completions`
-    Completions(completions::CompletionsArgs),
+    Completions(CompletionsArgs),
     /// `deploy man`
     Man,
     /// Help or the version.
     Help(StyledStr),
     /// A subcommand with arguments that it does not have.
     Refused(Error),
-}
-
-#[derive(Parser)]
-#[command(
-    name = "deploy",
-    version,
-    about = "Deploys what a signal asks for, with Helm, and proves that it runs",
-    override_usage = "deploy --app <app> --chart <ref> --chart-version <version> --images <json>\n       \
-                      deploy <command>",
-    after_help = "Example:\n  deploy --app shop --chart oci://ghcr.io/acme/charts/shop --chart-version 1.4.0 \\\n    \
-                  --images '{\"api\":\"ghcr.io/acme/shop/api:1.4.0\",\"web\":\"ghcr.io/acme/shop/web:1.4.0\"}'\n\n\
-                  A signal says what to deploy. Where and how is the node's to say: deploy.toml,\n\
-                  <app>.values.yaml beside the script.",
-    subcommand_help_heading = "Commands",
-    subcommand_value_name = "command"
-)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// List the deploys of this node
-    History(history::HistoryArgs),
-    /// Show one deploy with the evidence of its failure
-    Show(show::ShowArgs),
-    /// Try all that a deploy will need, and tell how to mend it
-    Doctor(doctor::DoctorArgs),
-    /// Print what a shell needs to complete this command line
-    Completions(completions::CompletionsArgs),
-    /// Print the manual page
-    Man,
 }
 
 /// Reads a command line: the program's name first (any will do), then its
@@ -139,47 +108,6 @@ fn perform(args: Vec<OsString>) -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-/// Prints a result. A pipe that was closed by its reader is no failure.
-fn print(bytes: &[u8]) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
-}
-
-/// Tells an error that came before there was a run to report.
-fn fail(error: &Error) -> Exit {
-    let _ = terminal::error(&mut anstream::stderr(), error);
-    error.exit()
-}
-
-/// clap's whole definition: help, completions and the man page come from it.
-pub fn command() -> clap::Command {
-    let flags = Flag::ALL.map(|flag| {
-        let name = flag.name().trim_start_matches('-');
-        Arg::new(name)
-            .long(name)
-            .value_name(match flag {
-                Flag::App => "app",
-                Flag::Chart => "ref",
-                Flag::ChartVersion => "version",
-                Flag::Images => "json",
-            })
-            .help(flag.expected())
-            .help_heading("Signal (all four are required)")
-    });
-    let switches = SWITCHES.map(|(switch, help)| {
-        let name = switch.trim_start_matches('-');
-        Arg::new(name)
-            .long(name)
-            .action(ArgAction::SetTrue)
-            .help(help)
-    });
-    let quiet = |arg: Arg| arg.short(QUIET_SHORT);
-    Cli::command()
-        .args(flags)
-        .args(switches)
-        .mut_arg("quiet", quiet)
-}
-
 /// Lets clap read what is no signal.
 fn subcommand(args: &[OsString]) -> Invocation {
     let name = OsString::from("deploy");
@@ -214,7 +142,7 @@ fn subcommand(args: &[OsString]) -> Invocation {
     }
 }
 
-/// clap's error as ours; whoever shows it escapes it.
+/// clap's error as this crate's; whoever shows it escapes it.
 fn refused(error: &clap::Error) -> Error {
     let text = error.render().to_string();
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());

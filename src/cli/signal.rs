@@ -5,7 +5,8 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 
-use super::{SUBCOMMANDS, panic, runtime};
+use super::definition::SUBCOMMANDS;
+use super::{panic, runtime};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::event::{Event, Events, Report, RunFacts};
 use crate::host::Environment;

@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answer::{Answer, AnswerFormat};
+use super::call::{ForwardCall, HURRY, LINGER, LastActivity, SETTLE, StopCause};
 use super::verdict::{ForwardOutcome, ProgramExit};
-use super::{ForwardCall, HURRY, LINGER, LastActivity, SETTLE, StopCause};
 use crate::error::{Error, Kind, Result};
 use crate::process::{self, shim};
 use crate::text;

@@ -22,8 +22,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::answer::{Answer, AnswerError, AnswerFormat};
+use super::call::{ForwardCall, HURRY, LINGER, LastActivity, SETTLE, StopCause};
+use super::proxied;
 use super::verdict::{ForwardOutcome, Peer};
-use super::{ForwardCall, HURRY, LINGER, LastActivity, SETTLE, StopCause, proxied};
 use crate::error::{Error, Kind, Result};
 use crate::net::{proxy, tls};
 use crate::plan::forward::{Endpoint, Forward, ForwardTarget};

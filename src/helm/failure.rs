@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::pattern::pattern;
 use crate::error::{Error, Kind};
 use crate::process::runner::CommandOutput;
 use crate::text;
@@ -104,26 +105,24 @@ static RULES: LazyLock<Vec<(FailureKind, Regex)>> = LazyLock::new(|| {
         (C::Timeout, r"context deadline exceeded|timed out waiting|resource \S+ not ready"),
         (C::Lost, r"connection refused|no such host|no route to host|i/o timeout|x509:|TLS handshake"),
     ]
-    .into_iter()
-    .filter_map(|(cause, pattern)| Some((cause, Regex::new(pattern).ok()?)))
-    .collect()
+    .map(|(cause, literal)| (cause, pattern(literal)))
+    .into()
 });
 
 /// `chart/templates/x.yaml:12:3`, as helm names the place in a template.
-static PLACE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"[\w./-]+/templates/[\w./-]+(?::\d+(?::\d+)?)?").ok());
+static PLACE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"[\w./-]+/templates/[\w./-]+(?::\d+(?::\d+)?)?"));
 
 /// `User "x" cannot get resource "y" in API group "z" in the namespace "n"`.
-static RIGHT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
+static RIGHT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
         r#"User "([^"]*)" cannot (\S+) resource "([^"]*)"(?: in API group "([^"]*)")?(?: in the namespace "([^"]*)"| (at the cluster scope))?"#,
     )
-    .ok()
 });
 
 /// `Job.batch "migrate" is invalid: spec.template: Invalid value: {…}: why`
-static INVALID: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"([A-Za-z]+)(?:\.[a-z0-9.-]+)? "([^"]*)" is invalid: ([\w.\[\]]+): "#).ok()
+static INVALID: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r#"([A-Za-z]+)(?:\.[a-z0-9.-]+)? "([^"]*)" is invalid: ([\w.\[\]]+): "#)
 });
 
 /// The longest value of a field that is shown.
@@ -312,7 +311,7 @@ fn tell(cause: FailureKind, said: &str) -> (String, Option<String>) {
 }
 
 fn forbidden(said: &str) -> (String, Option<String>) {
-    let found = RIGHT.as_ref().and_then(|right| right.captures(said));
+    let found = RIGHT.captures(said);
     let Some(found) = found else {
         return (
             "the cluster refuses this to the kubeconfig's user".to_owned(),
@@ -341,7 +340,7 @@ fn forbidden(said: &str) -> (String, Option<String>) {
 }
 
 fn immutable(said: &str) -> String {
-    let found = INVALID.as_ref().and_then(|invalid| invalid.captures(said));
+    let found = INVALID.captures(said);
     let Some(found) = found else {
         return "the chart changes a field that cannot be changed".to_owned();
     };
@@ -350,7 +349,7 @@ fn immutable(said: &str) -> String {
 }
 
 fn place(said: &str) -> Option<String> {
-    let found = PLACE.as_ref()?.find(said)?;
+    let found = PLACE.find(said)?;
     Some(text::line(found.as_str(), 200).into_owned())
 }
 

@@ -8,6 +8,7 @@ pub mod command;
 pub mod compat;
 pub mod failure;
 pub mod locate;
+mod pattern;
 pub mod pull;
 pub mod render;
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::command::{self, ReleaseTarget, RenderRequest};
 use super::failure::{self, HelmOperation};
+use super::pattern::pattern;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Capabilities;
 use crate::process::cancel::{Cancel, cancelled};
@@ -39,18 +40,12 @@ impl RenderMode {
         capabilities: &Capabilities,
     ) -> Self {
         let cluster = |template: &str| {
-            LOOKS_UP
-                .as_ref()
-                .is_none_or(|looks_up| looks_up.is_match(template))
+            LOOKS_UP.is_match(template)
                 || (template.contains("APIVersions")
-                    && APIS.as_ref().is_none_or(|apis| {
-                        let asked = apis
-                            .captures_iter(template)
-                            .map(|api| api.extract::<1>().1[0]);
-                        asked
-                            .into_iter()
-                            .any(|api| !capabilities.apis.iter().any(|known| known == api))
-                    }))
+                    && APIS
+                        .captures_iter(template)
+                        .map(|api| api.extract::<1>().1[0])
+                        .any(|api| !capabilities.apis.iter().any(|known| known == api)))
         };
         if templates.into_iter().any(cluster) {
             Self::Server
@@ -61,13 +56,12 @@ impl RenderMode {
 }
 
 /// What needs the cluster. Found in a comment too, which only costs time.
-static LOOKS_UP: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\blookup\b|\.Release\.Revision\b").ok());
+static LOOKS_UP: LazyLock<Regex> = LazyLock::new(|| pattern(r"\blookup\b|\.Release\.Revision\b"));
 
 /// An API of Kubernetes itself in quotes: `policy/v1beta1`, with or without a
 /// kind. Other groups helm was not built with.
-static APIS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"["`]((?:[a-z]+|[a-z.]+\.k8s\.io)/v[0-9][a-z0-9]*(?:/[A-Za-z]+)?)["`]"#).ok()
+static APIS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r#"["`]((?:[a-z]+|[a-z.]+\.k8s\.io)/v[0-9][a-z0-9]*(?:/[A-Za-z]+)?)["`]"#)
 });
 
 /// One stream of YAML documents: manifest and hooks, without those of tests.

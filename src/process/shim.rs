@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{
     Pid, Resource, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
 };
@@ -43,17 +44,34 @@ pub fn run_program(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     end(become_program(arguments, None))
 }
 
-fn end(became: Result<Infallible, (u8, String)>) -> u8 {
-    let (code, said) = match became {
+/// Why a program was not started: the exit code that tells it, and the words.
+#[derive(Debug)]
+struct ExecFailure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+impl ExecFailure {
+    /// `deploy` is not there, or not as the shim needs it.
+    const fn orphaned(error: anyhow::Error) -> Self {
+        Self {
+            code: ORPHANED,
+            error,
+        }
+    }
+}
+
+fn end(became: Result<Infallible, ExecFailure>) -> u8 {
+    let failure = match became {
         Ok(never) => match never {},
         Err(failure) => failure,
     };
     // Captured by `deploy`; where nobody reads it there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "{said}");
-    code
+    let _ = writeln!(std::io::stderr(), "{:#}", failure.error);
+    failure.code
 }
 
-fn become_helm(arguments: impl IntoIterator<Item = OsString>) -> Result<Infallible, (u8, String)> {
+fn become_helm(arguments: impl IntoIterator<Item = OsString>) -> Result<Infallible, ExecFailure> {
     become_program(arguments, Some("helm"))
 }
 
@@ -61,26 +79,10 @@ fn become_helm(arguments: impl IntoIterator<Item = OsString>) -> Result<Infallib
 fn become_program(
     arguments: impl IntoIterator<Item = OsString>,
     name: Option<&str>,
-) -> Result<Infallible, (u8, String)> {
+) -> Result<Infallible, ExecFailure> {
     let mut arguments = arguments.into_iter();
-    let parent = arguments.next().and_then(|text| pid(&text));
-    let (Some(parent), Some(helm)) = (parent, arguments.next()) else {
-        let usage = format!("{ENTRY} is how deploy starts helm; it is of no use by hand");
-        return Err((ORPHANED, usage));
-    };
-    // SIGTERM, since helm settles an install or upgrade on it (status failed,
-    // not pending) within a tenth of a second.
-    set_parent_process_death_signal(Some(Signal::TERM)).map_err(|error| {
-        (
-            ORPHANED,
-            format!("the kernel refused a death signal: {error}"),
-        )
-    })?;
-    // The parent may have ended before that call; then no signal ever comes.
-    if getppid() != Some(parent) {
-        return Err((ORPHANED, "deploy ended before helm began".to_owned()));
-    }
-    let mut command = Command::new(&helm);
+    let program = begin(&mut arguments).map_err(ExecFailure::orphaned)?;
+    let mut command = Command::new(&program);
     if let Some(name) = name {
         limit_files();
         command.arg0(name);
@@ -90,7 +92,26 @@ fn become_program(
         std::io::ErrorKind::NotFound => NOT_FOUND,
         _ => NOT_EXECUTABLE,
     };
-    Err((code, error.to_string()))
+    Err(ExecFailure {
+        code,
+        error: error.into(),
+    })
+}
+
+/// Reads the parent and the program off the arguments, and ties this process's
+/// life to the parent's.
+fn begin(arguments: &mut impl Iterator<Item = OsString>) -> anyhow::Result<OsString> {
+    let parent = arguments.next().and_then(|text| pid(&text));
+    let (Some(parent), Some(program)) = (parent, arguments.next()) else {
+        bail!("{ENTRY} is how deploy starts helm; it is of no use by hand");
+    };
+    // SIGTERM, since helm settles an install or upgrade on it (status failed,
+    // not pending) within a tenth of a second.
+    set_parent_process_death_signal(Some(Signal::TERM))
+        .context("the kernel refused a death signal")?;
+    // The parent may have ended before that call; then no signal ever comes.
+    ensure!(getppid() == Some(parent), "deploy ended before helm began");
+    Ok(program)
 }
 
 /// Bounds what helm and its plugins can write to each file, their output (which
@@ -151,16 +172,16 @@ mod tests {
                 let script = "echo \"pid $$\"; exec sleep 60";
                 let failure =
                     become_helm(arguments(&[&parent, "/bin/sh", "-c", script])).unwrap_err();
-                println!("{}", failure.1);
+                println!("{:#}", failure.error);
             }
             Ok("missing") => {
                 let parent = std::os::unix::process::parent_id().to_string();
                 let failure = become_helm(arguments(&[&parent, "/nowhere/helm"])).unwrap_err();
-                println!("code {}", failure.0);
+                println!("code {}", failure.code);
             }
             Ok("orphan") => {
                 let failure = become_helm(arguments(&["1999999999", "/bin/true"])).unwrap_err();
-                println!("code {}", failure.0);
+                println!("code {}", failure.code);
             }
             _ => {}
         }
@@ -186,7 +207,7 @@ mod tests {
             assert!(said.contains(&format!("code {code}\n")), "{part}: {said}");
         }
         for given in [vec![], vec!["x", "/bin/true"]] {
-            assert_eq!(become_helm(arguments(&given)).unwrap_err().0, ORPHANED);
+            assert_eq!(become_helm(arguments(&given)).unwrap_err().code, ORPHANED);
         }
     }
 }

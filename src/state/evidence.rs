@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{make_directory, open_file};
+use super::directory::{make_directory, open_file};
 use crate::plan::Retention;
 use crate::run::{RunId, Timestamp};
 use crate::text;

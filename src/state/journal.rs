@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{open_file, prepare};
+use super::directory::{open_file, prepare};
 use crate::error::Exit;
 use crate::event::{PhaseTiming, RunFacts};
 use crate::run::{RunId, Timestamp, Who, field};

@@ -19,7 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use tokio::sync::mpsc;
 
-use super::{make_directory, open_file};
+use super::directory::{make_directory, open_file};
 use crate::error::{Error, Kind, Result};
 use crate::plan::ReleaseId;
 use crate::run::{LockHolder, Timestamp, started};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
 
-use super::super::{make_directory, open_file};
+use super::super::directory::{make_directory, open_file};
 
 /// A ticket: the place in the queue until it is dropped.
 #[derive(Debug)]
