@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong, as far as the caller must tell failures apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A bug of ours.
+    /// A bug in `deploy`.
     Internal,
     /// The request is invalid.
     Request,

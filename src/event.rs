@@ -71,7 +71,7 @@ pub enum Event<'a> {
     Note(&'a str),
     /// Something to see to, though the deploy goes on.
     Warning(&'a str),
-    /// What is known when the run ends, told right before its end.
+    /// What is known when the run ends; sent right before its end.
     RunFacts(&'a RunFacts),
     /// The run ended well.
     Finished(&'a Report),
@@ -99,7 +99,7 @@ pub struct Summary {
 pub struct RunFacts {
     /// The chart's digest in the registry.
     pub chart_digest: Option<Digest>,
-    /// The digest of each image, as far as the registry told.
+    /// The digest of each image, as far as the registry gave it.
     pub digests: BTreeMap<ImageKey, Digest>,
     /// The phases that ended, in their order.
     pub phases: Vec<PhaseTiming>,
@@ -190,7 +190,7 @@ pub trait Reporter: Send {
     fn event(&mut self, event: &Event<'_>);
 }
 
-/// Hands each event to every reporter.
+/// Gives each event to every reporter.
 #[derive(Default)]
 pub struct Events {
     reporters: Mutex<Vec<Box<dyn Reporter>>>,
@@ -204,7 +204,7 @@ impl Events {
         }
     }
 
-    /// Tells every reporter.
+    /// Gives an event to every reporter.
     pub fn emit(&self, event: &Event<'_>) {
         match event {
             Event::Started(phase) => tracing::debug!(phase = phase.name(), "begins"),

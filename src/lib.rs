@@ -1,9 +1,24 @@
 //! `deploy`: takes a deploy signal on the node and makes the cluster run it.
 //!
-//! The signal says what; the node says where and how. The crate is a pure
-//! core (`signal`, `node`, `plan`, `chart`) with a thin shell around it
-//! (`helm`, `registry`, `cluster`, `state`); `pipeline` is its table of
-//! contents, `event` the only way from there to what people read.
+//! The signal says what; the node says where and how. Layers, each importing
+//! only those below it:
+//!
+//! - [`cli`]: the command line; picks the reporters
+//! - [`doctor`]: what is asked for by hand
+//! - [`pipeline`]: a deploy, step by step
+//! - [`helm`]: the engine; [`release`]: what it stored, and recovery from that
+//! - [`cluster`], [`node`]: the API server; configuration and policy, which give
+//!   a plan
+//! - [`chart`], [`state`]: layout and proof; lock, journal, evidence
+//! - [`forward`], [`report`]: a local controller; what people and scripts read
+//! - [`plan`], [`registry`], [`rollout`]: what will be done; GHCR; the workloads
+//! - [`event`], [`manifest`], [`signal`], [`process`], [`net`], [`run`]: what
+//!   happens, objects, the contract, child processes, ways to hosts, who runs
+//! - [`error`], [`host`], then [`text`], [`units`]: for all of them
+//!
+//! Parsing, planning, layout, proof and verdicts are pure: data in, data out.
+//! `pipeline` never prints and a reporter never decides; `event` is the only way
+//! from one to the other.
 
 pub mod chart;
 pub mod cli;

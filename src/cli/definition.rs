@@ -19,7 +19,7 @@ pub const SUBCOMMANDS: [&str; 6] = ["history", "show", "doctor", "completions", 
                       deploy <command>",
     after_help = "Example:\n  deploy --app shop --chart oci://ghcr.io/acme/charts/shop --chart-version 1.4.0 \\\n    \
                   --images '{\"api\":\"ghcr.io/acme/shop/api:1.4.0\",\"web\":\"ghcr.io/acme/shop/web:1.4.0\"}'\n\n\
-                  A signal says what to deploy. Where and how is the node's to say: deploy.toml,\n\
+                  A signal says what to deploy. The node decides where and how: deploy.toml,\n\
                   <app>.values.yaml beside the script.",
     subcommand_help_heading = "Commands",
     subcommand_value_name = "command"
@@ -37,7 +37,7 @@ pub(super) enum Command {
     History(history::HistoryArgs),
     /// Show one deploy with the evidence of its failure
     Show(show::ShowArgs),
-    /// Try all that a deploy will need, and tell how to mend it
+    /// Check all that a deploy needs, and say how to fix it
     Doctor(doctor::DoctorArgs),
     /// Print what a shell needs to complete this command line
     Completions(CompletionsArgs),

@@ -1,4 +1,4 @@
-//! `deploy doctor`: tells what was found, and ends with 3 where a deploy would
+//! `deploy doctor`: prints what was found, and ends with 3 where a deploy would
 //! fail.
 
 use std::ffi::OsStr;
@@ -23,7 +23,7 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
-/// Looks, and tells.
+/// Examines the node and prints the findings.
 pub(super) fn run(invoked_as: &OsStr, args: &DoctorArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     report::trace::start(&environment);

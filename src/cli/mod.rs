@@ -1,8 +1,8 @@
 //! The command line: tells a signal from the subcommands, and prints help.
 //!
 //! clap knows help, the version and the subcommands. A signal's arguments go
-//! to [`crate::signal`] as they came: clap stops at its first error, while a
-//! signal is told all of its violations at once. Nothing of a signal is
+//! to [`crate::signal`] as they came: clap stops at its first error, while all
+//! violations of a signal are reported at once. Nothing of a signal is
 //! decided here, and nothing slow may start here.
 
 mod completions;

@@ -11,7 +11,7 @@ pub(super) fn print(bytes: &[u8]) {
     let _ = out.write_all(bytes).and_then(|()| out.flush());
 }
 
-/// Tells an error that came before there was a run to report.
+/// Prints an error that came before there was a run to report.
 pub(super) fn fail(error: &Error) -> Exit {
     let _ = terminal::error(&mut anstream::stderr(), error);
     error.exit()

@@ -1,6 +1,6 @@
-//! A panic is a bug of ours: it is told as any error is, ends with the code
-//! for one, and stands in the journal. It must never print by itself: what it
-//! says may hold text from outside.
+//! A panic is a bug in `deploy`: it is reported as any error is, ends with the
+//! code for one, and stands in the journal. It must never print by itself: what
+//! it says may hold text from outside.
 
 use std::any::Any;
 use std::panic::{self, PanicHookInfo};
@@ -35,7 +35,7 @@ pub(super) fn error(payload: &(dyn Any + Send)) -> Error {
             "deploy {version}, at {}",
             place.as_deref().unwrap_or("a place that is not known")
         ))
-        .hint("report it with these lines; a release that was left half-way is healed by the next deploy")
+        .hint("report it with these lines; what it left half done is recovered by the next deploy")
 }
 
 fn said(payload: &(dyn Any + Send)) -> String {

@@ -15,7 +15,7 @@ const WIND_DOWN: Duration = Duration::from_millis(200);
 /// Does the work on this thread: helm's children follow the thread that began
 /// them.
 pub(super) fn on_this_thread<T>(work: impl Future<Output = T>) -> Result<T> {
-    let_us_in();
+    open_own_files();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -26,8 +26,9 @@ pub(super) fn on_this_thread<T>(work: impl Future<Output = T>) -> Result<T> {
 }
 
 /// A umask that takes rights from a file's own owner, as that of a service that
-/// only makes sockets, would keep helm and us out of our own directories.
-fn let_us_in() {
+/// only makes sockets, would keep helm and `deploy` out of the directories that
+/// they make.
+fn open_own_files() {
     let others = Mode::RWXG | Mode::RWXO;
     let asked = umask(others);
     umask(asked & others);

@@ -115,14 +115,14 @@ Usage: deploy --app <app> --chart <ref> --chart-version <version> --images <json
 Commands:
   history      List the deploys of this node
   show         Show one deploy with the evidence of its failure
-  doctor       Try all that a deploy will need, and tell how to mend it
+  doctor       Check all that a deploy needs, and say how to fix it
   completions  Print what a shell needs to complete this command line
   man          Print the manual page
   help         Print this message or the help of the given subcommand(s)
 
 Options:
       --dry-run  Plan and prove only: nothing is applied, nothing is locked
-  -q, --quiet    Tell the result only
+  -q, --quiet    Print the result only
   -h, --help     Print help
   -V, --version  Print version
 
@@ -136,7 +136,7 @@ Example:
   deploy --app shop --chart oci://ghcr.io/acme/charts/shop --chart-version 1.4.0 \
     --images '{"api":"ghcr.io/acme/shop/api:1.4.0","web":"ghcr.io/acme/shop/web:1.4.0"}'
 
-A signal says what to deploy. Where and how is the node's to say: deploy.toml,
+A signal says what to deploy. The node decides where and how: deploy.toml,
 <app>.values.yaml beside the script.
 
 "#]].raw());

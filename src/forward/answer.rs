@@ -1,9 +1,8 @@
-//! A controller's answer, byte by byte: what it tells on the way, and its last
-//! word.
+//! A controller's answer, byte by byte: its progress and its final event.
 //!
-//! Pure: bytes in, [`ProgressEvent`] and at the end [`FinalEvent`] or a [`AnswerError`] out. All of
-//! it is hostile. What is kept is bounded whatever comes, and an answer that
-//! leaves any doubt ends in a fault, never in a success: the rules are those of
+//! Pure: bytes in, [`ProgressEvent`] and at the end [`FinalEvent`] or an
+//! [`AnswerError`] out. All of it is hostile. What is kept is bounded whatever comes, and an answer that
+//! leaves any doubt ends in an error, never in a success: the rules are those of
 //! docs/forward-protocol.md.
 
 use std::collections::BTreeMap;
@@ -19,7 +18,7 @@ pub const LINE_MAX: usize = 64 << 10;
 /// The longest answer, in bytes.
 pub const TOTAL_MAX: u64 = 16 << 20;
 
-/// How many lines of progress are told on.
+/// How many lines of progress are passed on.
 pub const TOLD_MAX: usize = 5000;
 
 /// What is shown of a line that is wrong, in characters.
@@ -39,14 +38,14 @@ pub struct DeployIdentity {
 /// What lines may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerFormat {
-    /// Events, nothing else, and a last word.
+    /// Events, nothing else, and a final one.
     Events,
-    /// A program's output: a line that is no event is text, and whether a last
-    /// word has to come is not for the answer to say.
+    /// A program's output: a line that is no event is text, and whether a final
+    /// event has to come is not for the answer to say.
     Output,
 }
 
-/// Told on the way, as it came.
+/// Progress, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProgressEvent {
     /// Something changed.
@@ -57,7 +56,7 @@ pub enum ProgressEvent {
     Warning(String),
 }
 
-/// The controller's last word.
+/// The controller's final event (`finished`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FinalEvent {
     /// Whether the deploy succeeded: then [`Self::code`] is 0.
@@ -80,7 +79,7 @@ pub struct FinalEvent {
     pub image_digests: BTreeMap<String, String>,
 }
 
-/// Why an answer cannot be believed.
+/// Why an answer is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerError {
     /// A line, by its number, that is no event.
@@ -91,17 +90,17 @@ pub enum AnswerError {
     Endless,
     /// The last line has no end.
     Torn(String),
-    /// It ended without a last word.
+    /// It ended without a final event.
     NoLast,
-    /// A second last word.
+    /// A second final event.
     TwoLast,
-    /// Something behind the last word.
+    /// Something behind the final event.
     Behind(String),
-    /// The last word is about another deploy.
+    /// The final event is about another deploy.
     Other(String),
-    /// The last word says two things at once.
+    /// The final event contradicts itself.
     Contradiction(String),
-    /// The last word was said, but the answer did not end.
+    /// The final event came, but the answer did not end.
     Unended,
 }
 
@@ -205,7 +204,7 @@ impl Answer {
         self.fault.as_ref()
     }
 
-    /// Whether the last word was said.
+    /// Whether the final event came.
     pub const fn is_over(&self) -> bool {
         self.last.is_some()
     }
@@ -215,7 +214,7 @@ impl Answer {
         self.line.capacity()
     }
 
-    /// The answer ended. The last word, which only a program's output may lack.
+    /// The answer ended. The final event, which only a program's output may lack.
     pub fn end(mut self) -> Result<Option<FinalEvent>, AnswerError> {
         let whole = || serde_json::from_slice::<IgnoredAny>(&self.line).is_ok();
         if self.form == AnswerFormat::Output && (!is_object(&self.line) || whole()) {
@@ -268,21 +267,21 @@ impl Answer {
                 Err(fault) => self.wrong(fault),
             }
         }
-        // Its room is used again.
+        // Its memory is used again.
         if self.fault.is_none() {
             self.line = line;
             self.line.clear();
         }
     }
 
-    /// Tells on what is new, up to a limit.
+    /// Passes on what is new, up to a limit.
     fn tell(&mut self, said: Option<ProgressEvent>, told: &mut Vec<ProgressEvent>) {
         if said.is_none() || said == self.latest || self.told > TOLD_MAX {
             return;
         }
         self.told += 1;
         if self.told > TOLD_MAX {
-            let note = format!("it tells more than {TOLD_MAX} lines; the rest is not shown");
+            let note = format!("it sends more than {TOLD_MAX} lines; the rest is not shown");
             told.push(ProgressEvent::Note(note));
             return;
         }
@@ -290,7 +289,7 @@ impl Answer {
         told.extend(said);
     }
 
-    /// What a line says, where it is to be told.
+    /// What a line says, where it is to be passed on.
     fn read(&mut self, line: &[u8]) -> Result<Option<ProgressEvent>, AnswerError> {
         // Anything but an object would pass for one, field by field.
         let kind = is_object(line)
@@ -333,7 +332,7 @@ impl Answer {
         })
     }
 
-    /// The last word, where it is about this deploy and says one thing.
+    /// The final event, where it is about this deploy and does not contradict itself.
     fn check(&self, said: FinishedEvent) -> Result<FinalEvent, AnswerError> {
         let DeployIdentity {
             id,

@@ -19,15 +19,15 @@ use crate::process::cancel::cancelled;
 /// after ten seconds, and the journal comes after this.
 pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
-/// The same once somebody is in a hurry.
+/// The same once a second signal came.
 pub(super) const HURRY: Duration = Duration::from_secs(1);
 
-/// How long an answer may stay open after its last word.
+/// How long an answer may stay open after its final event.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
-/// A signal to be handed over.
+/// A signal to be sent.
 pub struct ForwardCall<'a> {
-    /// To whom.
+    /// The controller.
     pub forward: &'a Forward,
     /// The signal as [`super::document`] writes it.
     pub document: String,
@@ -40,13 +40,13 @@ pub struct ForwardCall<'a> {
     /// The plan's environment: given to a command, and where roots of trust
     /// are looked for.
     pub environment: &'a BTreeMap<OsString, OsString>,
-    /// Where the controller's progress is told.
+    /// Where the controller's progress goes.
     pub events: &'a Events,
     /// Whether the run was cancelled.
     pub cancel: &'a Cancel,
 }
 
-/// Why a controller was told to stop.
+/// Why a controller was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StopCause {
     Cancelled(UnixSignal),

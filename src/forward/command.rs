@@ -1,8 +1,8 @@
 //! Starts a program for a signal: the signal on its standard input, its
-//! standard output told on, its exit status the last word.
+//! standard output passed on as progress, its exit status the result.
 //!
-//! It gets the environment that helm would get and nothing of ours besides,
-//! ends with us, and is always waited for. Everything it says is bounded.
+//! It gets the environment that helm would get and nothing besides, ends with
+//! `deploy`, and is always waited for. Everything it says is bounded.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
@@ -52,7 +52,7 @@ pub(super) async fn send(
     writing.abort();
     let words = said(words).await;
     let status = status.map_err(|error| {
-        Error::new(Kind::Internal, "the end of the command was not told").with_source(error)
+        Error::new(Kind::Internal, "the command's exit status is not known").with_source(error)
     })?;
     let who = call.who();
     let done = match (ended, answer.fault()) {
@@ -182,7 +182,7 @@ fn how(status: ExitStatus) -> ProgramExit {
 
 fn spawn(call: &ForwardCall<'_>, program: &Path, args: &[String]) -> Result<Child> {
     let found = locate(call, program)?;
-    // Through an entry of ours, so that it ends with us.
+    // Through the shim, so that it ends with `deploy`.
     Command::new("/proc/self/exe")
         .arg(shim::PROGRAM)
         .arg(std::process::id().to_string())
@@ -194,7 +194,7 @@ fn spawn(call: &ForwardCall<'_>, program: &Path, args: &[String]) -> Result<Chil
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // A terminal's Ctrl-C goes to its foreground group; we decide.
+        // A terminal's Ctrl-C goes to its foreground group; `deploy` passes it on.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()

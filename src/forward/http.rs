@@ -150,13 +150,17 @@ async fn exchange(
             Ok(frame) => frame.into_data().unwrap_or_default(),
             Err(error) if answer.is_over() => {
                 return Err(who
-                    .unknown("broke off after its last word")
+                    .unknown("broke off after its finished event")
                     .with_source(error));
             }
             Err(error) => {
-                return Err(
-                    broken(call, way, "broke off before its last word", Some(&error)).await,
-                );
+                return Err(broken(
+                    call,
+                    way,
+                    "broke off before its finished event",
+                    Some(&error),
+                )
+                .await);
             }
         };
         heard.now();
@@ -168,9 +172,13 @@ async fn exchange(
     match answer.end() {
         Ok(Some(last)) => who.last(last),
         // Also how an answer without a length breaks off.
-        Ok(None) | Err(AnswerError::NoLast) => {
-            Err(broken(call, way, "ended its answer without a last word", None).await)
-        }
+        Ok(None) | Err(AnswerError::NoLast) => Err(broken(
+            call,
+            way,
+            "ended its answer without its finished event",
+            None,
+        )
+        .await),
         Err(AnswerError::Torn(line)) => Err(broken(call, way, "broke off inside a line", None)
             .await
             .detail(line)),

@@ -1,8 +1,8 @@
-//! Hands a signal to a local controller instead of Helm, and believes only a
-//! whole and fitting success.
+//! Sends a signal to a local controller instead of running Helm, and accepts
+//! only a complete success about this very deploy.
 //!
-//! `target` and `answer`, `verdict` and `wire` are pure; `http` and `command`
-//! carry bytes. The protocol stands in docs/forward-protocol.md. Nothing here
+//! `answer`, `verdict` and `request_body` are pure; `http` and `command` carry
+//! bytes. The protocol stands in docs/forward-protocol.md. Nothing here
 //! decides where a deploy goes, and nothing of the node's (credentials, values,
 //! namespace) is sent.
 
@@ -21,14 +21,14 @@ pub use verdict::ForwardOutcome;
 use crate::error::Result;
 use crate::plan::forward::ForwardTarget;
 
-/// Sends the signal and follows it to the controller's last word.
+/// Sends the signal and follows it to the controller's final event.
 ///
-/// On a cancel and when time is up the controller is told so, and its last word
-/// is waited for a little longer; either way the run does not succeed then.
+/// On a cancel and when time is up the controller is asked to stop, and its final
+/// event is waited for a little longer; either way the run does not succeed then.
 pub async fn send(call: &ForwardCall<'_>) -> Result<ForwardOutcome> {
     call.cancel.check()?;
     let target = &call.forward.target;
-    tracing::debug!(%target, deploy = ?call.deploy, "the signal is handed over");
+    tracing::debug!(%target, deploy = ?call.deploy, "the signal is sent");
     let done = match target {
         ForwardTarget::Unix(_) | ForwardTarget::Http(_) => http::send(call).await,
         ForwardTarget::Command { program, args } => command::send(call, program, args).await,

@@ -1,6 +1,6 @@
 //! What a controller is sent: the signal as JSON, docs/forward-protocol.md.
 //!
-//! Nothing of the node's goes with it: where and how is the controller's say.
+//! Nothing of the node's goes with it: the controller decides where and how.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

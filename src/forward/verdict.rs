@@ -70,7 +70,7 @@ impl Peer {
         )
     }
 
-    /// What a controller's last word means.
+    /// What a controller's final event means.
     pub fn last(&self, last: FinalEvent) -> Result<ForwardOutcome> {
         if last.success {
             return Ok(last.into());
@@ -103,7 +103,7 @@ impl Peer {
                     .code
                     .map_or("failure".to_owned(), |code| code.to_string());
                 Err(self
-                    .unknown(&format!("ended with 0, but its last word was {code}"))
+                    .unknown(&format!("ended with 0, but its finished event says {code}"))
                     .details(last.message)
                     .details(said))
             }
@@ -136,16 +136,18 @@ impl Peer {
             Kind::Broken if last.serves.is_none() => {
                 error.hint("see what runs: it does not say that the last good revision serves")
             }
-            Kind::Internal => error.hint("it calls this a bug of its own: see its log"),
+            Kind::Internal => error.hint("it reports a bug in itself: see its log"),
             _ => error,
         }
     }
 
-    /// Why an answer is not believed.
+    /// The error of an answer that is not accepted.
     pub fn fault(&self, fault: &AnswerError) -> Error {
         let (what, detail) = match fault {
             AnswerError::Malformed(line, shown) => (
-                format!("sent no event as line {line}, expected a JSON object as in the protocol"),
+                format!(
+                    "sent something other than an event as line {line}, expected a JSON object as in the protocol"
+                ),
                 Some(shown),
             ),
             AnswerError::LongLine(line) => (
@@ -160,13 +162,18 @@ impl Peer {
                 None,
             ),
             AnswerError::Torn(shown) => ("broke off inside a line".to_owned(), Some(shown)),
-            AnswerError::NoLast => ("ended its answer without a last word".to_owned(), None),
-            AnswerError::TwoLast => ("said two last words".to_owned(), None),
-            AnswerError::Behind(shown) => ("went on after its last word".to_owned(), Some(shown)),
+            AnswerError::NoLast => (
+                "ended its answer without its finished event".to_owned(),
+                None,
+            ),
+            AnswerError::TwoLast => ("sent two finished events".to_owned(), None),
+            AnswerError::Behind(shown) => {
+                ("went on after its finished event".to_owned(), Some(shown))
+            }
             AnswerError::Other(what) => ("answered for another deploy".to_owned(), Some(what)),
             AnswerError::Contradiction(what) => ("contradicts itself".to_owned(), Some(what)),
             AnswerError::Unended => (
-                "did not end its answer after its last word".to_owned(),
+                "did not end its answer after its finished event".to_owned(),
                 None,
             ),
         };
@@ -174,7 +181,7 @@ impl Peer {
     }
 
     /// What an HTTP status other than 200 means. Where its body is the one
-    /// event of a deploy that failed, that is its last word.
+    /// event of a deploy that failed, that is its final event.
     pub fn status(&self, status: u16, body: &[u8], deploy: &DeployIdentity) -> Error {
         let mut answer = Answer::new(deploy.clone(), AnswerFormat::Events);
         answer.take(body);
@@ -195,20 +202,20 @@ impl Peer {
                     Kind::Node,
                     &format!("{what}, a redirect, which is not followed"),
                 )
-                .hint("put the address that counts into deploy.toml: forward"),
+                .hint("put the final address into deploy.toml: forward"),
             401 | 403 => self
-                .error(Kind::Node, &format!("{what}: it does not let us in"))
+                .error(Kind::Node, &format!("{what}: it refuses access"))
                 .hint("see the token in token_file, and whom the controller allows"),
             404 | 405 | 501 => self
                 .error(
                     Kind::Node,
-                    &format!("{what}: it knows no POST /v1/deploys there"),
+                    &format!("{what}: it has no POST /v1/deploys there"),
                 )
                 .hint("see forward in deploy.toml, and that the controller speaks this protocol"),
             409 => self
                 .error(
                     Kind::Locked,
-                    &format!("{what}: it is at another deploy of this app"),
+                    &format!("{what}: it is busy with another deploy of this app"),
                 )
                 .hint("send the signal again when that one has ended"),
             429 | 503 => self
@@ -231,7 +238,9 @@ impl Peer {
                 "was not done within {budget}, the timeout; it last said something {} before",
                 units::show(whole(quiet))
             ),
-            Some(_) => format!("was not done within {budget}, the timeout, and still told more"),
+            Some(_) => {
+                format!("was not done within {budget}, the timeout, and still reported progress")
+            }
         };
         self.unknown(&what)
     }

@@ -127,7 +127,10 @@ fn silence_is_told_from_being_late() {
             Some(Duration::from_secs(45)),
             "it last said something 45s before",
         ),
-        (Some(Duration::from_millis(100)), "and still told more"),
+        (
+            Some(Duration::from_millis(100)),
+            "and still reported progress",
+        ),
     ] {
         let error = who().late(minute, quiet);
         assert!(error.to_string().contains(said), "{error}");

@@ -1,8 +1,8 @@
 //! Helm's command lines, built from data.
 //!
 //! Pure. There is never `--atomic` nor `--rollback-on-failure`: helm would
-//! delete the evidence, and give up a release that only we can judge. There is
-//! never `--set`: values go in files, where neither a process list nor the
+//! delete the evidence, and give up a release whose rollout `deploy` itself
+//! watches. There is never `--set`: values go in files, where neither a process list nor the
 //! syntax of `--set` can get at them.
 
 use std::ffi::{OsStr, OsString};
@@ -103,8 +103,8 @@ pub fn pull(chart: &ChartRef, version: &ChartVersion, destination: &Path) -> Inv
     }
 }
 
-/// `helm template`: renders without the cluster, in the light of what the
-/// server can do.
+/// `helm template`: renders without the cluster, for what the server
+/// can do.
 pub fn template(target: &ReleaseTarget, render: &RenderRequest<'_>) -> Invocation {
     let mut args = vec![
         "template".into(),

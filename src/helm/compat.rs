@@ -15,7 +15,7 @@ pub const OLDEST: semver::Version = semver::Version::new(3, 14, 0);
 /// The first helm that is not known.
 pub const NEXT: semver::Version = semver::Version::new(5, 0, 0);
 
-/// How one helm wants to be spoken to.
+/// The major version of a helm, which decides its flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HelmMajor {
     /// Helm 3
@@ -110,7 +110,7 @@ pub fn version(printed: &str) -> Result<semver::Version> {
         Error::new(
             Kind::Node,
             format!(
-                "helm does not tell its version: expected one such as v4.3.1, got {}",
+                "helm does not print its version: expected one such as v4.3.1, got {}",
                 text::quoted(word)
             ),
         )

@@ -1,4 +1,4 @@
-//! What helm's last words mean: which failure it was, whose matter it is, and
+//! What helm's error output means: which failure it was, of what kind, and
 //! what to do.
 //!
 //! Pure. The texts are those of helm 3.22.0 and 4.3.1 and of the API server
@@ -33,9 +33,9 @@ pub enum FailureKind {
     Unreachable,
     /// The way to the cluster was lost while helm was at work.
     Lost,
-    /// The cluster does not know who we are.
+    /// The cluster does not accept the credentials.
     Unauthorized,
-    /// The cluster knows who we are, and that we may not.
+    /// The cluster knows the user, who lacks a right.
     Forbidden,
     /// The namespace is not there.
     NoNamespace,
@@ -65,7 +65,7 @@ pub enum FailureKind {
     Hook,
     /// The rollout took too long.
     Timeout,
-    /// Helm was killed, and not by us.
+    /// Helm was killed, and not by `deploy`.
     Killed,
     /// Something else.
     Other,
@@ -205,9 +205,9 @@ fn without_values(said: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Whose matter it is. Some things helm finds out before it stores a record. After an upgrade began only the records can tell what
-/// came of it, so that everything which may have changed something is
-/// [`Kind::Broken`] until they were read.
+/// The kind of a failure. Some things helm finds out before it stores a record.
+/// Once an upgrade began only the records tell what came of it, so that whatever
+/// may have changed something is [`Kind::Broken`] until they were read.
 const fn kind(cause: FailureKind, doing: HelmOperation) -> Kind {
     match (cause, doing) {
         (
@@ -287,7 +287,7 @@ fn tell(cause: FailureKind, said: &str) -> (String, Option<String>) {
         ),
         FailureKind::Ownership => plain(
             "an object of the chart is there already and belongs to something else",
-            "remove it, rename it in the chart, or hand it over with helm's labels and annotations",
+            "remove it, rename it in the chart, or let helm adopt it: set helm's labels and annotations on it",
         ),
         FailureKind::Immutable => (
             immutable(said),
@@ -332,7 +332,7 @@ fn forbidden(said: &str) -> (String, Option<String>) {
         _ => " in the whole cluster".to_owned(),
     };
     (
-        format!("the kubeconfig's user {user} may not {verb} {object}{place}"),
+        format!("the kubeconfig's user {user} is not allowed to {verb} {object}{place}"),
         Some(format!(
             "grant {user} the verb {verb} on {object}{place} with a Role and a RoleBinding"
         )),

@@ -73,7 +73,7 @@ pub(super) async fn version(runner: &Runner, cancel: &Cancel) -> Result<semver::
             return Err(unusable(
                 helm,
                 &format!(
-                    "it did not tell its version within {} s",
+                    "it did not print its version within {} s",
                     PATIENCE.as_secs()
                 ),
             ));
@@ -82,7 +82,7 @@ pub(super) async fn version(runner: &Runner, cancel: &Cancel) -> Result<semver::
     }
     if !ran.status.success() {
         return Err(
-            unusable(helm, "it cannot tell its version").details(text::tail(&ran.stderr, 5))
+            unusable(helm, "it does not print its version").details(text::tail(&ran.stderr, 5))
         );
     }
     compat::version(&ran.stdout)

@@ -1,8 +1,8 @@
-//! Helm: found, run, understood; and the records it leaves.
+//! Helm: where it is, how it is called, and what its end means.
 //!
 //! [`Helm`] is what the pipeline uses. It must never decide what a failed
-//! rollout means for the release: it tells how helm ended, the records tell
-//! the rest.
+//! rollout means for the release: it says how helm ended; what the release then
+//! is, its records say.
 
 pub mod command;
 pub mod compat;
@@ -31,7 +31,7 @@ use crate::process::cancel::Cancel;
 use crate::process::runner::{Invocation, Runner, StopReason};
 use failure::HelmOperation;
 
-/// How an upgrade or rollback ended, as far as helm tells.
+/// How an upgrade or rollback ended, by helm's exit.
 #[derive(Debug)]
 pub enum HelmOutcome {
     /// Helm succeeded.
@@ -76,7 +76,7 @@ impl Helm {
     ///
     /// Errors of helm itself come first and are [`crate::Kind::Node`]: no helm,
     /// none that is supported. Those of the chart: [`crate::Kind::Registry`]
-    /// where it is not there or not for us, [`crate::Kind::Node`] where this
+    /// where it is not there or access is refused, [`crate::Kind::Node`] where this
     /// node is the reason.
     pub async fn with_chart(
         plan: &Plan,
@@ -117,7 +117,7 @@ impl Helm {
         &self.version
     }
 
-    /// How this helm is spoken to.
+    /// Its major version, which decides its flags.
     pub const fn major(&self) -> HelmMajor {
         self.major
     }
@@ -200,7 +200,7 @@ impl Helm {
     }
 }
 
-/// The version of the helm that is run, and how it is spoken to.
+/// The version of the helm that is run.
 async fn known(runner: &Runner, cancel: &Cancel) -> Result<(semver::Version, HelmMajor)> {
     let version = locate::version(runner, cancel).await?;
     let major = HelmMajor::of(&version)

@@ -1,5 +1,5 @@
 //! Pulls the chart, once, with the node's own credentials, and once more
-//! without them where they are dead.
+//! without them where they are refused.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -95,9 +95,9 @@ fn refused(ran: &CommandOutput, what: &str) -> Result<Option<(String, RegistryEr
     // Go's words for ENOSPC: the node's disk, not the registry's answer.
     if !ran.status.success() && ran.stderr.contains("no space left on device") {
         return Err(
-            Error::new(Kind::Node, format!("{what}: there is no room for it"))
+            Error::new(Kind::Node, format!("{what}: no space is left for it"))
                 .details(text::tail(ran.stderr.trim(), 3))
-                .hint("make room where helm writes: in TMPDIR, else /tmp"),
+                .hint("free some where helm writes: in TMPDIR, else /tmp"),
         );
     }
     Ok((!ran.status.success()).then(|| {

@@ -101,7 +101,7 @@ fn upgrade() -> Upgrade<'static> {
 async fn an_unsupported_helm_is_refused_with_its_place() {
     for (says, said) in [
         ("printf v3.10.0; exit", "helm 3.10.0 is not supported"),
-        ("exit 1", "cannot tell its version"),
+        ("exit 1", "does not print its version"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let runner = bare(script(folder.path(), says), &[]);

@@ -2,8 +2,8 @@
 //!
 //! Inside Actions the environment is the workflow's: it may name proxies and
 //! credentials where the node names none, as the script did that this program
-//! replaces; it may not bend helm, nor choose configuration, state or lock. By
-//! hand all of it counts. Nothing here reads the real environment but
+//! replaces; it must not change what helm does, nor choose configuration, state
+//! or lock. By hand all of it counts. Nothing here reads the real environment but
 //! [`Environment::of_process`], and nothing ever shows a variable's value.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +40,7 @@ impl Environment {
         self.get(name)?.to_str()
     }
 
-    /// Whether a workflow runs us: GitHub's runner always sets
+    /// Whether a workflow runs `deploy`: GitHub's runner always sets
     /// `GITHUB_ACTIONS=true` (docs.github.com, "Default environment variables").
     pub fn inside_actions(&self) -> bool {
         self.get("GITHUB_ACTIONS") == Some(OsStr::new("true"))
@@ -71,7 +71,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Environment {
     }
 }
 
-/// What the node says of helm's environment.
+/// What deploy.toml says of helm's environment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EnvPolicy<'a> {
     /// `[env]`: set whatever the environment holds.
@@ -83,7 +83,7 @@ pub(crate) struct EnvPolicy<'a> {
 }
 
 /// Helm's whole environment, and the names that were dropped though they
-/// would have bent helm or this program. Relative paths become absolute
+/// would have changed what helm or this program does. Relative paths become absolute
 /// against `cwd`, since helm runs in a directory of its own. Which kubeconfig
 /// counts is decided elsewhere: `KUBECONFIG` is here as it was inherited.
 pub(crate) fn for_helm(
@@ -144,12 +144,12 @@ pub(crate) fn dropped_warning(dropped: &[String]) -> Option<String> {
         "ignored from the workflow's environment, since the node decides it: {}",
         names.join(", ")
     );
-    let bends =
+    let alters =
         |name: &&String| Variable::of(name).is_some_and(|v| v.class == VariableClass::AltersHelm);
-    if let Some(name) = dropped.iter().find(bends) {
+    if let Some(name) = dropped.iter().find(alters) {
         let _ = write!(
             warning,
-            "; inherit_env = [\"{}\"] in deploy.toml lets one count",
+            "; inherit_env = [\"{}\"] in deploy.toml passes one on",
             text::line(name, 60)
         );
     }

@@ -111,7 +111,7 @@ fn one_warning_names_all_and_shows_no_value() {
         warning,
         "ignored from the workflow's environment, since the node decides it: DEPLOY_CONFIG, \
          HELM_DEBUG, HELM_DRIVER_SQL_CONNECTION_STRING; inherit_env = [\"HELM_DEBUG\"] in \
-         deploy.toml lets one count"
+         deploy.toml passes one on"
     );
     let hostile: Vec<String> = (0..500).map(|at| format!("HELM_\n::error::{at}")).collect();
     let warning = dropped_warning(&hostile).unwrap();

@@ -216,7 +216,7 @@ pub fn read_payload(environment: &Environment) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(shown)?;
     if !file.metadata().map_err(shown)?.is_file() {
         return Err(format!(
-            "{} is no file",
+            "{} is not a file",
             text::quoted(&path.to_string_lossy())
         ));
     }
@@ -269,7 +269,7 @@ fn not_allowed(what: &str, event: &str, allowed: Option<&BTreeSet<EventName>>) -
         None => EVENTS.to_vec(),
     };
     let error = refused(format!(
-        "{what} {} may not deploy; this node allows {}",
+        "{what} {} is not allowed to deploy; this node allows {}",
         text::quoted(event),
         if list.is_empty() {
             "none".to_owned()

@@ -1,9 +1,9 @@
-//! Who may write a file of the node's: only root and the caller may.
+//! Who can write a file of the node's: nobody but root and the caller.
 //!
 //! The rule covers deploy.toml, values files, and the directories that they
 //! lie in, as named and behind symlinks. A directory with the sticky bit may
 //! be open to all (as /tmp is): others can add files there but cannot replace
-//! ours, and theirs are refused by the owner. Group write counts as the
+//! these, and theirs are refused by the owner. Group write counts as the
 //! owner's own where the group is the user's private one (Debian's and Red
 //! Hat's default, with a umask of 002): no one else is in it.
 
@@ -81,20 +81,20 @@ pub(super) fn check(path: &Path, what: &str, caller: Caller<'_>) -> Result<()> {
 
 fn check_file(path: &Path, what: &str, opened: &Metadata, caller: Caller<'_>) -> Result<()> {
     if !opened.is_file() {
-        let message = format!("{what} {} is no file", shown(path));
+        let message = format!("{what} {} is not a file", shown(path));
         return Err(Error::new(Kind::Node, message));
     }
     let real = path
         .canonicalize()
         .map_err(|error| cannot_read(path, what, &error))?;
-    judge(&real, what, opened, caller)?;
+    check_access(&real, what, opened, caller)?;
     let mut directories: Vec<&Path> = [path, &real].into_iter().filter_map(Path::parent).collect();
     directories.dedup();
     for directory in directories {
         let found = directory
             .metadata()
             .map_err(|error| cannot_read(directory, "the directory", &error))?;
-        judge(
+        check_access(
             directory,
             &format!("the directory of {what}"),
             &found,
@@ -104,7 +104,7 @@ fn check_file(path: &Path, what: &str, opened: &Metadata, caller: Caller<'_>) ->
     Ok(())
 }
 
-fn judge(path: &Path, what: &str, found: &Metadata, caller: Caller<'_>) -> Result<()> {
+fn check_access(path: &Path, what: &str, found: &Metadata, caller: Caller<'_>) -> Result<()> {
     let name = shown(path);
     let (mode, owner) = (found.mode(), found.uid());
     if owner != 0 && owner != caller.uid {
@@ -142,7 +142,7 @@ fn cannot_read(path: &Path, what: &str, error: &io::Error) -> Error {
             "let the user that runs deploy read it: namei -l {} shows which right is missing",
             shown(path)
         ),
-        _ => "see to the file system".to_owned(),
+        _ => "check the file system".to_owned(),
     };
     Error::new(Kind::Node, message).hint(hint)
 }
@@ -343,7 +343,7 @@ mod tests {
             read(scratch.path(), "deploy.toml", caller)
                 .unwrap_err()
                 .to_string()
-                .contains("is no file")
+                .contains("is not a file")
         );
         let path = scratch.path().join("latin");
         fs::write(&path, b"a\xff").unwrap();

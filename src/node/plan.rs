@@ -1,4 +1,4 @@
-//! Joins a valid request with the node's say into a [`Plan`].
+//! Joins a valid request with the node's settings into a [`Plan`].
 //!
 //! The decisions are pure; what they need to know of files ([`NodeFiles`]) is
 //! looked up before.
@@ -30,7 +30,7 @@ const RETENTION: Retention = Retention {
 /// Where k3s leaves its kubeconfig (docs.k3s.io/cluster-access).
 const K3S: &str = "/etc/rancher/k3s/k3s.yaml";
 
-/// What a deploy will do, and what to warn of. The event guard comes first,
+/// What a deploy will do, and what to warn of. The event policy comes first,
 /// then policy, then what the node must have ready: values files that only
 /// root and the caller may write, a cluster, a state directory.
 ///
@@ -86,7 +86,7 @@ fn ready(
     join(request, node, environment, settings, found)
 }
 
-/// What of the node's say is about this app.
+/// The node's settings as they hold for one app.
 struct EffectiveSettings<'a> {
     app: Option<&'a Application>,
     defaults: &'a Settings,
@@ -304,7 +304,7 @@ fn old_duration(value: &str) -> Result<Duration> {
                     "did you mean {}? A number needs its unit",
                     units::show(Duration::from_secs(seconds.into()))
                 ),
-                None => "set it right, or use timeout in deploy.toml".to_owned(),
+                None => "correct it, or use timeout in deploy.toml".to_owned(),
             }))
         }
     }
@@ -320,8 +320,7 @@ fn refuse_other_cluster(given: &std::collections::BTreeMap<OsString, OsString>) 
         .find(|name| name.starts_with("HELM_KUBE"));
     let Some(name) = name else { return Ok(()) };
     let message = format!(
-        "{name} is set: helm would work on another cluster, or as another user, than deploy \
-         looks at"
+        "{name} is set: helm would work on another cluster, or as another user, than deploy itself uses"
     );
     Err(Error::new(Kind::Node, message).hint(format!(
         "unset {name} and put it into a kubeconfig (KUBECONFIG, or kubeconfig in deploy.toml)"
@@ -343,8 +342,7 @@ fn kubeconfig(
         .or(found.k3s_kubeconfig.then(|| K3S.into()));
     if chosen.is_none() && environment.get("KUBERNETES_SERVICE_HOST").is_none() {
         let message = "no cluster is known: deploy.toml sets no kubeconfig, KUBECONFIG is not set, \
-                       and there is neither ~/.kube/config nor /etc/rancher/k3s/k3s.yaml; this is \
-                       no pod of a cluster either";
+                       there is neither ~/.kube/config nor /etc/rancher/k3s/k3s.yaml, and deploy does not run in a pod of a cluster";
         return Err(Error::new(Kind::Node, message).hint(
             "set kubeconfig in /etc/deploy/deploy.toml: [defaults] kubeconfig = \"/path/to/it\"",
         ));

@@ -65,15 +65,15 @@ fn owned(request: &Request, trusted: Option<&BTreeSet<Owner>>, file: &str) -> Re
         Some(trusted) => trusted.contains(owner),
         None => owner == chart,
     };
-    let mut strangers = BTreeSet::new();
+    let mut untrusted = BTreeSet::new();
     let mut seen = Vec::new();
     if !is_trusted(chart) {
-        strangers.insert(chart.as_str());
+        untrusted.insert(chart.as_str());
         seen.push(format!("the chart {} belongs to {chart}", request.chart));
     }
     for (key, image) in &request.images {
         if !is_trusted(image.owner()) {
-            strangers.insert(image.owner().as_str());
+            untrusted.insert(image.owner().as_str());
             seen.push(format!(
                 "the {key} image {image} belongs to {}",
                 image.owner()
@@ -96,7 +96,7 @@ fn owned(request: &Request, trusted: Option<&BTreeSet<Owner>>, file: &str) -> Re
         None => BTreeSet::from([chart.as_str()]),
     };
     let list: Vec<String> = all
-        .union(&strangers)
+        .union(&untrusted)
         .map(|name| format!("\"{name}\""))
         .collect();
     let message = format!("{}; {expected}", seen.remove(0));
@@ -104,7 +104,7 @@ fn owned(request: &Request, trusted: Option<&BTreeSet<Owner>>, file: &str) -> Re
         .details(seen)
         .hint(format!(
             "to trust {}, an operator writes into {file}: [apps.{}] owners = [{}]",
-            strangers.into_iter().collect::<Vec<_>>().join(", "),
+            untrusted.into_iter().collect::<Vec<_>>().join(", "),
             request.app,
             list.join(", ")
         )))

@@ -1,4 +1,4 @@
-//! What a deploy will do: the request joined with the node's say. Pure data.
+//! What a deploy will do: the request joined with the node's settings. Pure data.
 //!
 //! A plan is made once, before anything is locked or touched, and never
 //! changes after that. Nothing in it came from a workflow but the request.

@@ -105,7 +105,7 @@ impl Cancel {
         self.at_least(1).await
     }
 
-    /// Waits for a second signal: somebody is in a hurry.
+    /// Waits for a second signal, which asks for less patience.
     pub async fn hurried(&self) -> UnixSignal {
         self.at_least(2).await
     }

@@ -1,9 +1,9 @@
-//! What a program said, in memory: all of it is taken, its ends are kept.
+//! What a program wrote, in memory: all of it is taken, its ends are kept.
 //!
 //! Not a pipe, for three reasons. Helm tells that it was cancelled before it
 //! settles the release, and a pipe whose reader is dead would kill it there
 //! (SIGPIPE), with the release pending. A pipe that nobody empties would stop
-//! it. And whatever else holds a pipe open would make us wait.
+//! it. And whatever else holds a pipe open would make `deploy` wait.
 
 use std::fs::File;
 use std::io;

@@ -1,5 +1,5 @@
-//! Child processes: started through a shim that ends them with us, captured,
-//! cancelled, and never left behind.
+//! Child processes: started through a shim that ends them with `deploy`,
+//! captured, cancelled, and never left behind.
 //!
 //! Nothing here knows what the program is for, and nothing judges what it says.
 

@@ -1,9 +1,9 @@
 //! Runs helm: its own directory, its own environment, its own process group,
 //! output captured, always ended.
 //!
-//! Nothing of ours leaks into helm (environment, working directory, terminal)
-//! and nothing of helm's leaks out but what is returned. It must never judge
-//! what helm says; `failure` does.
+//! Helm gets nothing of this process but what the plan says (environment,
+//! working directory, terminal), and nothing of helm's comes out but what is
+//! returned. It must never judge what helm says; `helm::failure` does.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -27,7 +27,7 @@ use crate::error::{Error, Kind, Result, UnixSignal};
 /// a tenth of a second for an install or upgrade.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The same once somebody is in a hurry.
+/// The same once a second signal came.
 const HURRY: Duration = Duration::from_secs(1);
 
 /// The most that is kept of what helm says, in bytes.
@@ -87,7 +87,7 @@ pub struct CommandOutput {
 /// How helm is begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StartMode {
-    /// Through [`exec`], so that it ends with us.
+    /// Through [`shim`], so that it ends with `deploy`.
     Guarded,
     /// At once: the program of a unit test has no such entry.
     #[cfg(test)]
@@ -226,7 +226,7 @@ impl Runner {
             }
         };
         let status = status.map_err(|error| {
-            Error::new(Kind::Internal, "helm's end was not told").with_source(error)
+            Error::new(Kind::Internal, "helm's exit status is not known").with_source(error)
         })?;
         tracing::debug!(
             helm = %self.helm.display(),
@@ -261,15 +261,17 @@ impl Runner {
         match code {
             Some(shim::NOT_FOUND) => Err(Error::new(
                 Kind::Node,
-                format!("helm is not at {helm} any more"),
+                format!("helm is no longer at {helm}"),
             )),
             Some(shim::NOT_EXECUTABLE) => Err(Error::new(
                 Kind::Node,
                 format!("helm at {helm} cannot be run: {because}"),
             )
-            .hint("install the helm of this machine's kind, with its executable bit")),
+            .hint(
+                "install the helm built for this machine's architecture, with its executable bit",
+            )),
             Some(shim::ORPHANED) => {
-                Err(Error::new(Kind::Internal, "helm was not begun").detail(because))
+                Err(Error::new(Kind::Internal, "helm was not started").detail(because))
             }
             _ => Ok(()),
         }
@@ -297,8 +299,8 @@ impl Runner {
             .stdin(stdin)
             .stdout(stdout)
             .stderr(stderr)
-            // A terminal's Ctrl-C goes to its foreground group; we decide what
-            // helm gets.
+            // A terminal's Ctrl-C goes to its foreground group; `deploy` decides
+            // what helm gets.
             .process_group(0)
             .spawn()
             .map_err(unable)

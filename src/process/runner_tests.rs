@@ -261,7 +261,7 @@ async fn the_lock_lasts_as_long_as_helm_but_not_in_what_helm_starts() {
 #[tokio::test]
 async fn a_helm_that_cannot_be_run_is_the_nodes_matter() {
     for (body, said) in [
-        ("exit 127", "any more"),
+        ("exit 127", "no longer"),
         ("echo odd >&2; exit 126", "cannot be run: odd"),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -30,7 +30,7 @@ const MAX: u64 = 1 << 20;
 
 type Environment = BTreeMap<OsString, OsString>;
 
-/// What opens the registry.
+/// Credentials for the registry.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     /// A user and a password or token.

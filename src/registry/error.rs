@@ -15,13 +15,13 @@ use crate::text;
 pub enum RegistryError {
     /// It is definitely not there.
     NotFound,
-    /// Refused: no access, or not there; or the credentials are dead.
+    /// Refused: no access, or not there; or the credentials have expired.
     Denied,
     /// Refused to known credentials: they lack the right (`read_package`).
     NoRight,
     /// Too many requests.
     Throttled,
-    /// The registry is unwell (5xx, cut off, too slow).
+    /// The registry has a failure (5xx, cut off, too slow).
     Unavailable,
     /// Its certificate is not trusted.
     Untrusted,
@@ -139,8 +139,8 @@ pub struct RegistryRequest {
     pub anonymous: bool,
 }
 
-/// The error of an answer. Only what is not there, or not for us, is the
-/// registry's matter; what the node can mend is the node's.
+/// The error of an answer: [`Kind::Registry`] where it is not there or access is
+/// refused, [`Kind::Node`] where something on the node is the cause.
 pub fn error(answer: RegistryError, asked: &RegistryRequest, said: &str) -> Error {
     let what = text::line(&asked.what, 300);
     let new = |kind: Kind, why: &str| {
@@ -150,11 +150,11 @@ pub fn error(answer: RegistryError, asked: &RegistryRequest, said: &str) -> Erro
         RegistryError::NotFound => new(Kind::Registry, "ghcr.io does not have it (404)")
             .hint("push it first, and see that the version or tag in the signal is the one that was pushed"),
         RegistryError::Denied => denied(asked, said),
-        RegistryError::NoRight => new(Kind::Registry, "ghcr.io knows our credentials, but they may not read it")
+        RegistryError::NoRight => new(Kind::Registry, "ghcr.io knows the stored credentials, but they lack the right to read it")
             .details(stored(asked))
             .hint("give their owner read access: the package's settings, Manage access; the token needs read:packages"),
         RegistryError::Throttled => new(Kind::Registry, "ghcr.io refuses so many requests (429)").hint("send the signal again in a few minutes"),
-        RegistryError::Unavailable => new(Kind::Registry, "ghcr.io did not answer well")
+        RegistryError::Unavailable => new(Kind::Registry, "ghcr.io did not answer as it should")
             .hint("see githubstatus.com, then send the signal again"),
         RegistryError::Untrusted => new(Kind::Node, "the certificate of ghcr.io is not trusted here")
             .hint("install the CA of your proxy, or name it in deploy.toml: [env] SSL_CERT_FILE = \"/path\""),
@@ -162,7 +162,7 @@ pub fn error(answer: RegistryError, asked: &RegistryRequest, said: &str) -> Erro
             .hint("see HTTPS_PROXY and NO_PROXY: those of deploy.toml, [env], else of the environment that deploy was called with"),
         RegistryError::Unreachable => new(Kind::Node, "ghcr.io cannot be reached from this node")
             .hint("see the node's DNS, routes and firewall; where it needs a proxy, set HTTPS_PROXY in deploy.toml, [env]"),
-        RegistryError::Credentials => new(Kind::Node, "the stored credentials for ghcr.io cannot be had")
+        RegistryError::Credentials => new(Kind::Node, "the stored credentials for ghcr.io cannot be read")
             .details(stored(asked))
             .hint("see that the credential helper that is named there is installed and works"),
         RegistryError::Unknown => new(Kind::Registry, "ghcr.io did not give it")
@@ -204,7 +204,7 @@ fn stored(asked: &RegistryRequest) -> Option<String> {
 /// The warning where dead credentials stood in the way of a public package.
 pub fn dead_credentials(file: &std::path::Path) -> String {
     format!(
-        "the credentials for ghcr.io in {} are refused, even for a public package; it was had without them. \
+        "the credentials for ghcr.io in {} are refused, even for a public package; it was pulled without them. \
          Log in again, or remove them: helm registry logout ghcr.io, docker logout ghcr.io",
         file.display()
     )

@@ -65,7 +65,7 @@ pub enum ImageStatus {
 pub struct Preflight {
     /// Each image's verdict.
     pub verdicts: Vec<(ImageKey, ImageRef, ImageStatus)>,
-    /// To be told as warnings: dead credentials, unreadable ones.
+    /// Warnings: expired credentials, unreadable ones.
     pub warnings: Vec<String>,
     stored: Option<StoredCredential>,
 }
@@ -100,7 +100,8 @@ impl Preflight {
             let names: Vec<_> = platforms.iter().map(String::as_str).collect();
             text::line(&names.join(", "), text::LINE).into_owned()
         };
-        let stranger = |(key, image, verdict): &(ImageKey, ImageRef, ImageStatus)| match verdict {
+        let incompatible = |(key, image, verdict): &(ImageKey, ImageRef, ImageStatus)| match verdict
+        {
             ImageStatus::Found { platforms, .. }
                 if !platforms.is_empty() && platforms.is_disjoint(nodes) =>
             {
@@ -112,10 +113,10 @@ impl Preflight {
             }
             _ => None,
         };
-        self.verdicts.iter().filter_map(stranger).collect()
+        self.verdicts.iter().filter_map(incompatible).collect()
     }
 
-    /// What is worth a note: images that could not be asked for.
+    /// Notes: images that the registry said nothing certain of.
     pub fn notes(&self) -> Vec<String> {
         let unknown = self
             .verdicts
@@ -272,7 +273,7 @@ async fn ask(client: &Client, image: &ImageRef, auth: &RegistryAuth) -> ImageSta
                 OciManifest::Image(image) => platform(client, &reference, &image.config).await,
             },
         },
-        Ok(Err(error)) => match judge(&error) {
+        Ok(Err(error)) => match meaning(&error) {
             RegistryError::NotFound => ImageStatus::NotFound,
             answer => ImageStatus::Unknown(answer, words(&error)),
         },
@@ -332,7 +333,7 @@ fn named_platform(config: &[u8]) -> Option<String> {
 
 /// What a failure means. Only the registry's own word counts as "not found":
 /// a proxy may answer 404 too.
-fn judge(error: &OciDistributionError) -> RegistryError {
+fn meaning(error: &OciDistributionError) -> RegistryError {
     match error {
         OciDistributionError::RegistryError { envelope, .. } => word(envelope),
         OciDistributionError::UnauthorizedError { .. } => RegistryError::Denied,

@@ -7,7 +7,7 @@ use oci_client::manifest::OciImageIndex;
 use serde_json::json;
 
 use super::{
-    ImageStatus, Preflight, RegistryError, judge, named_platform, platforms, wrong_platform,
+    ImageStatus, Preflight, RegistryError, meaning, named_platform, platforms, wrong_platform,
 };
 use crate::error::Kind;
 
@@ -63,7 +63,7 @@ fn ghcrs_answers_are_understood() {
         (server(407), RegistryError::Proxy),
         (server(503), RegistryError::Unavailable),
     ] {
-        assert_eq!(judge(&error), answer, "{error}");
+        assert_eq!(meaning(&error), answer, "{error}");
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const CAUTION: Style = AnsiColor::Yellow.on_default().bold();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// Outside text on a line of ours, on a terminal as in a log of the runner's.
+/// Outside text as a part of a line, on a terminal as in a runner's log.
 pub(super) fn shown(text: &str) -> String {
     without_old_commands(&text::line(text, text::LINE))
 }
@@ -59,7 +59,7 @@ pub(super) const fn doing(phase: Phase) -> &'static str {
 /// What it means that a phase ended well.
 const fn done(phase: Phase) -> &'static str {
     match phase {
-        Phase::Lock => "this release is ours",
+        Phase::Lock => "the release's lock is held",
         Phase::Preflight => "chart pulled, cluster reached",
         Phase::Prove => "every image stands where it should",
         Phase::Heal => "nothing is left of an interrupted deploy",

@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use crate::event::Reporter;
 use crate::host::Environment;
 
-/// The reporters of a run in this environment; a quiet one tells its result
+/// The reporters of a run in this environment; a quiet one prints its result
 /// only.
 pub fn reporters(environment: &Environment, quiet: bool) -> Vec<Box<dyn Reporter>> {
     if environment.inside_actions() {

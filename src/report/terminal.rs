@@ -22,7 +22,7 @@ use crate::host::Environment;
 pub struct Terminal<P, R> {
     progress: Channel<P>,
     result: Channel<R>,
-    /// Whether only the result is told.
+    /// Whether only the result is printed.
     quiet: bool,
     block: Option<LiveBlock>,
 }

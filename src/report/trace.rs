@@ -25,7 +25,7 @@ pub(super) const VARIABLE: &str = "DEPLOY_LOG";
 /// headers.
 const REQUESTS: &str = "kube_client::client::builder";
 
-/// What is traced at this level: ours, and the requests to the cluster.
+/// What is traced at this level: `deploy`, and the requests to the cluster.
 fn targets(level: LevelFilter) -> Targets {
     Targets::new()
         .with_target("deploy", level)
@@ -33,7 +33,7 @@ fn targets(level: LevelFilter) -> Targets {
 }
 
 /// Begins to trace where the environment asks for it. A workflow may ask too:
-/// it bends nothing. A word that is no level traces as `debug` does: whoever
+/// it changes nothing. A word that is no level traces as `debug` does: whoever
 /// sets it wants to see something.
 pub fn start(environment: &Environment) {
     let Some(asked) = environment.get(VARIABLE) else {

@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
         };
         let violation = if let Some(input) = split {
             let actual = Actual::Value(format!("{} {}", input.shown(), all.join(" ")));
-            // Its pieces are not worth a judgement of their own.
+            // Its pieces are not checked one by one.
             *input = Input::Unusable;
             Violation::new(
                 Flag::Images.name(),
@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
         } else {
             let (hint, meant) = hint::positional(&all[0]);
             let hint = if start == 0 && meant.is_none() {
-                "a signal begins with a flag; deploy --help tells more".to_owned()
+                "a signal begins with a flag; see deploy --help".to_owned()
             } else {
                 hint
             };

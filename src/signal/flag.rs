@@ -26,7 +26,7 @@ pub const SWITCHES: [(&str, &str); 2] = [
         DRY_RUN,
         "Plan and prove only: nothing is applied, nothing is locked",
     ),
-    (QUIET, "Tell the result only"),
+    (QUIET, "Print the result only"),
 ];
 
 /// `--dry-run`

@@ -34,9 +34,9 @@ enum UnknownKeys {
     /// The node has none of that name.
     Refused,
     /// The app is not known, so the node cannot be asked: only a slip in one
-    /// of the contract's keys is told.
+    /// of the contract's keys is reported.
     Slips,
-    /// The node's own configuration cannot be read, which is told later.
+    /// The node's own configuration cannot be read, which is reported later.
     Allowed,
 }
 

@@ -91,7 +91,7 @@ fn nothing() -> Violation {
         Actual::Other("no arguments".to_owned()),
         violation::USAGE,
     )
-    .hint("deploy --help tells more".to_owned())
+    .hint("see deploy --help".to_owned())
 }
 
 /// The one value of a flag, where it is good.
@@ -118,7 +118,7 @@ where
 }
 
 /// The values of a flag that are text: one, if the request is right. What is
-/// missing, repeated or no text is told.
+/// missing, repeated or no text becomes a violation.
 fn texts(inputs: &[(Flag, Input)], flag: Flag, violations: &mut Vec<Violation>) -> Vec<String> {
     let of_flag: Vec<&Input> = inputs
         .iter()
@@ -149,7 +149,7 @@ fn texts(inputs: &[(Flag, Input)], flag: Flag, violations: &mut Vec<Violation>) 
             Input::NoValue => violations.push(violation(Actual::NoValue).hint(
                 "is the variable behind it empty, and without double quotes around it?".to_owned(),
             )),
-            // Told where it was seen.
+            // Reported where it was seen.
             Input::Unusable => {}
         }
     }

@@ -110,7 +110,7 @@ fn usable(path: &Path) -> Result<(), &'static str> {
         .is_ok()
     };
     match path.metadata() {
-        Ok(found) if !found.is_dir() => Err("is no directory"),
+        Ok(found) if !found.is_dir() => Err("is not a directory"),
         Ok(_) if may(path) => Ok(()),
         Ok(_) => Err("cannot be written by this user"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match path.parent() {

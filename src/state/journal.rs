@@ -46,7 +46,7 @@ pub struct Entry {
     /// The chart's digest in the registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chart_digest: Option<String>,
-    /// The digest of each image, as far as the registry told.
+    /// The digest of each image, as far as the registry gave it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub digests: BTreeMap<String, String>,
     /// The phases in their order.
@@ -189,7 +189,7 @@ pub fn append(state: &Path, entry: &Entry) -> io::Result<()> {
     serde_json::to_writer(&mut line, entry)?;
     line.push(b'\n');
     // One call: the kernel keeps appends of several processes apart. What it
-    // could not take whole is torn, and told.
+    // could not take whole is torn, and reported.
     let written = journal.write(&line)?;
     if written < line.len() {
         return Err(io::Error::new(

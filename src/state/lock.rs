@@ -34,9 +34,9 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 /// What a waiter knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockWait {
-    /// Who holds the lock; none where that cannot be told.
+    /// Who holds the lock; none where that is not known.
     pub holder: Option<LockHolder>,
-    /// How many others wait before us.
+    /// How many others wait before this run.
     pub ahead: usize,
 }
 
@@ -70,7 +70,7 @@ impl Lock {
 }
 
 impl AsFd for Lock {
-    /// The descriptor that a child inherits to hold the lock with us. It is
+    /// The descriptor that a child inherits to hold the lock as well. It is
     /// close-on-exec until that is cleared for the child.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
@@ -83,7 +83,7 @@ enum LockEvent {
 }
 
 /// Takes the lock of a release, waiting for at most `wait`; waiters are served
-/// in the order they came. `told` hears who is waited for, and again when that
+/// in the order they came. `on_wait` is called with who is waited for, and again when that
 /// changes. Dropping the future gives the place up.
 ///
 /// `Kind::Locked` where the wait was too long, `Kind::Node` where the state
@@ -93,7 +93,7 @@ pub async fn acquire(
     release: &ReleaseId,
     me: &LockHolder,
     wait: Duration,
-    mut told: impl FnMut(&LockWait),
+    mut on_wait: impl FnMut(&LockWait),
 ) -> Result<Lock> {
     let place = LockPaths::new(state, release);
     let (sender, mut news) = mpsc::unbounded_channel();
@@ -123,7 +123,7 @@ pub async fn acquire(
                     return Err(too_long(release, wait, Some(waiting)));
                 }
                 Some(LockEvent::Waiting(waiting)) => {
-                    told(&waiting);
+                    on_wait(&waiting);
                     last = Some(waiting);
                 }
                 None => return Err(Error::new(Kind::Internal, "the lock's thread ended early")),
@@ -152,7 +152,7 @@ fn too_long(release: &ReleaseId, wait: Duration, last: Option<LockWait>) -> Erro
             let error = error.detail(format!("held by {}", holder.line()));
             if gone {
                 // Only what it left can still hold the descriptor.
-                error.detail("that process is gone; a helm that it started still works")
+                error.detail("that process is gone; a helm that it started still runs")
             } else {
                 error
             }
@@ -247,7 +247,7 @@ impl LockPaths {
 }
 
 /// Who holds the lock of a release now, for whoever only looks; none where
-/// nobody does, or that cannot be told.
+/// nobody does, or that is not known.
 pub fn holder(state: &Path, release: &ReleaseId) -> Option<LockHolder> {
     let file = File::open(LockPaths::new(state, release).file).ok()?;
     // Shared, and let go at once: nobody is kept waiting.
@@ -266,7 +266,7 @@ fn is_directory(file: &File) -> bool {
     file.metadata().is_ok_and(|found| found.is_dir())
 }
 
-/// Whether the lock is now ours.
+/// Whether this process holds the lock now.
 fn try_lock(file: &File) -> io::Result<bool> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(true),
@@ -275,7 +275,7 @@ fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Waits in the kernel until the lock is ours.
+/// Waits in the kernel until this process holds the lock.
 fn wait_lock(file: &File) -> io::Result<()> {
     Ok(rustix::io::retry_on_intr(|| {
         flock(file, FlockOperation::LockExclusive)

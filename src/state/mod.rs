@@ -1,4 +1,4 @@
-//! What a node remembers: locks, the journal and the evidence of failed
+//! What a node keeps: locks, the journal and the evidence of failed
 //! deploys, in one directory.
 //!
 //! A workflow never chooses that directory. Nothing here holds a secret, and

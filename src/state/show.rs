@@ -12,7 +12,7 @@ use crate::run::RunId;
 use crate::{text, units};
 
 /// The lines to print; without `logs` the evidence, which holds some, is only
-/// told of. `Kind::Node` where the state directory cannot be read,
+/// mentioned. `Kind::Node` where the state directory cannot be read,
 /// `Kind::Request` where it knows no such run.
 pub fn run(state: &Path, run: &RunId, json: bool, logs: bool) -> Result<Vec<String>> {
     let unreadable = |error: std::io::Error| {

@@ -147,7 +147,7 @@ fn events_that_may_not_deploy() {
         .says(never);
     send("issue_comment", &[])
         .exits(4)
-        .says("the event 'issue_comment' may not deploy; this node allows push")
+        .says("the event 'issue_comment' is not allowed to deploy; this node allows push")
         .says("events = [");
     send("push", &[("GITHUB_EVENT_PATH", "/nowhere")])
         .exits(4)

@@ -114,7 +114,7 @@ on_both_helms! {
             without(AnonymousRefusal::TokenDenied),
             without(AnonymousRefusal::Manifest),
             case(5, bot(Access::None)).stored(DOCKER).says([
-                "knows our credentials, but they may not read it",
+                "knows the stored credentials, but they lack the right to read it",
                 "credentials: /home/github-runner/.docker/config.json",
                 "Manage access",
             ]),
@@ -150,7 +150,7 @@ on_both_helms! {
     /// A registry that is unwell, or a way there that is none.
     fn unwell(node) {
         let fault = |fault: Fault| case(5, Policy::public().fault(fault.package(CHART)));
-        let unwell = ["ghcr.io did not answer well", "githubstatus.com"];
+        let unwell = ["ghcr.io did not answer as it should", "githubstatus.com"];
         run(node.helm, vec![
             fault(Fault::status(Kind::Manifest, 503)).says(unwell),
             fault(Fault::status(Kind::Token, 500)).says(unwell),
@@ -176,9 +176,9 @@ on_both_helms! {
             case(0, Policy::public().package(API, Visibility::Private))
                 .says(["note: api: ghcr.io/", "refuses it without credentials", goes_on]),
             case(0, Policy::public().fault(Fault::status(Kind::Manifest, 502).package(API)))
-                .says(["did not answer well", goes_on]),
+                .says(["did not answer as it should", goes_on]),
             case(0, Policy::public().fault(Fault::cut_off(Kind::Manifest, 0).package(API)))
-                .says(["did not answer well", goes_on]),
+                .says(["did not answer as it should", goes_on]),
         ]);
     }
 }

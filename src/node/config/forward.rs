@@ -9,7 +9,7 @@ use super::reader::{Mistake, Table, named};
 use crate::plan::forward::{Endpoint, ForwardTarget};
 use crate::text;
 
-/// Who gets a signal.
+/// What gets a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Forwarding {
     /// Helm here, whatever the defaults say.

@@ -90,7 +90,7 @@ pub const KEYS: &[Key] = &[
         Both,
         "list of events",
         "push, workflow_dispatch, release, schedule, repository_dispatch, deployment",
-        "GitHub events that may deploy; those of pull requests never may",
+        "GitHub events that may deploy; those of pull requests never do",
     ),
     key("helm", Both, "path", "helm in PATH", "the helm binary"),
     key(
@@ -119,7 +119,7 @@ pub const KEYS: &[Key] = &[
         Both,
         "list of variables",
         "[]",
-        "variables that count though a workflow set them",
+        "variables that are passed on although a workflow set them",
     ),
     key(
         "lock_timeout",

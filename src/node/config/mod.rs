@@ -1,6 +1,6 @@
 //! deploy.toml: its types, and how a document becomes them.
 //!
-//! Pure: no file is read here. Every mistake is told at once, with its line;
+//! Pure: no file is read here. Every mistake is reported at once, with its line;
 //! a value of `[env]` is never shown, since proxies carry passwords.
 
 mod forward;
@@ -59,7 +59,7 @@ pub struct Settings {
     pub kube_context: Option<String>,
     /// Variables that count though a workflow set them.
     pub inherit_env: Option<BTreeSet<String>>,
-    /// Who gets the signal.
+    /// What gets the signal: Helm or a controller.
     pub forward: Option<Forwarding>,
     /// How long to wait for another deploy of the release.
     pub lock_timeout: Option<Duration>,
@@ -97,7 +97,7 @@ pub struct Application {
 impl Config {
     /// Reads a document. `file` is its absolute path: it is named in errors,
     /// and relative paths are meant from its directory. An error (`Kind::Node`)
-    /// tells every mistake.
+    /// names every mistake.
     pub fn parse(document: &str, file: &Path) -> Result<Self> {
         let (root, syntax) = DeTable::parse_recoverable(document);
         if !syntax.is_empty() {
@@ -174,7 +174,7 @@ fn config(root: &DeTable<'_>, file: &Path, mistakes: &mut Vec<Mistake>) -> Confi
                 }
                 Err(expected) => mistakes.push(Mistake {
                     at,
-                    message: format!("{} names no app, expected {expected}", text::quoted(name)),
+                    message: format!("{} is not an app, expected {expected}", text::quoted(name)),
                     hint: app_hint(name),
                 }),
             }
@@ -269,7 +269,10 @@ fn application(
                 (Ok(_), None) => {}
                 (Err(expected), _) => mistakes.push(Mistake {
                     at,
-                    message: format!("{} is no image key, expected {expected}", text::quoted(key)),
+                    message: format!(
+                        "{} is not an image key, expected {expected}",
+                        text::quoted(key)
+                    ),
                     hint: None,
                 }),
             }
@@ -326,17 +329,17 @@ fn env_entry(
     }
     if name.starts_with("HELM_KUBE") {
         let hint = "put it into the kubeconfig".to_owned();
-        let message = "would show helm another cluster than deploy looks at".to_owned();
+        let message = "would point helm at another cluster than deploy itself uses".to_owned();
         return Err((message, Some(hint)));
     }
-    let ours = |class| matches!(class, VariableClass::Deploy | VariableClass::DeployByHand);
-    if Variable::of(name).is_some_and(|variable| ours(variable.class)) {
+    let own = |class| matches!(class, VariableClass::Deploy | VariableClass::DeployByHand);
+    if Variable::of(name).is_some_and(|variable| own(variable.class)) {
         let hint = "remove it".to_owned();
         return Err(("is never given to helm".to_owned(), Some(hint)));
     }
     if name.parse::<VariableName>().is_err() {
         return Err((
-            format!("is no variable, expected {}", VariableName::EXPECTED),
+            format!("is not a variable, expected {}", VariableName::EXPECTED),
             None,
         ));
     }

@@ -120,10 +120,10 @@ impl FromStr for VariableName {
             .bytes()
             .next()
             .is_some_and(|byte| !byte.is_ascii_digit());
-        let ours = |class| matches!(class, VariableClass::Deploy | VariableClass::DeployByHand);
+        let own = |class| matches!(class, VariableClass::Deploy | VariableClass::DeployByHand);
         if !starts
             || !text.bytes().all(inner)
-            || Variable::of(text).is_some_and(|variable| ours(variable.class))
+            || Variable::of(text).is_some_and(|variable| own(variable.class))
         {
             return Err(Self::EXPECTED);
         }

@@ -150,11 +150,11 @@ fn a_workflow_run_stands_for_the_event_before_it() {
         (run("push", "ACME/Shop", "main"), None),
         (
             run("schedule", "acme/shop", "main"),
-            Some("'schedule' may not deploy; this node allows push, workflow_run"),
+            Some("'schedule' is not allowed to deploy; this node allows push, workflow_run"),
         ),
         (
             run("workflow_run", "acme/shop", "main"),
-            Some("a workflow run of the event 'workflow_run' may not deploy"),
+            Some("a workflow run of the event 'workflow_run' is not allowed to deploy"),
         ),
         (
             run("pull_request", "acme/shop", "x"),
@@ -271,7 +271,7 @@ fn the_payload_is_read_with_a_bound() {
             .contains("larger than 25 MB")
     );
     let folder = Environment::from_iter([("GITHUB_EVENT_PATH", scratch.path().to_str().unwrap())]);
-    assert!(read_payload(&folder).unwrap_err().contains("is no file"));
+    assert!(read_payload(&folder).unwrap_err().contains("is not a file"));
     assert_eq!(
         read_payload(&Environment::default()).unwrap_err(),
         "GITHUB_EVENT_PATH is not set"

@@ -1,7 +1,8 @@
-//! The runner's log: workflow commands of ours, and lines that are none.
+//! The runner's log: the workflow commands that `deploy` gives, and lines that
+//! are no commands.
 //!
-//! Every line leaves through here, each in one write. A line that is no command
-//! of ours cannot become one, whatever it says: it never begins as a command
+//! Every line leaves through here, each in one write. A line that is not
+//! meant as a command cannot become one, whatever it says: it never begins as a command
 //! does, and the older form is broken wherever it stands. Around outside text
 //! the runner is told, as a second layer, to read no commands at all until a
 //! word that nobody can guess. How the runner reads them: `ActionCommand.cs`,
@@ -89,7 +90,7 @@ impl<W: Write> Log<W> {
         self.harmless(lines)
     }
 
-    /// Lines that quote the outside, where no command is read until ours.
+    /// Lines that quote outside text, around which the runner reads no commands.
     pub(super) fn outside(&mut self, lines: &str) -> io::Result<()> {
         if self.stopped.is_none()
             && let Some(word) = unguessable()

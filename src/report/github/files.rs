@@ -1,7 +1,7 @@
-//! The files that the runner hands to a step: its summary and its outputs.
+//! The files that the runner gives to a step: its summary and its outputs.
 //!
 //! The workflow says where they are, so they are opened with care: only a plain
-//! file that is there and is ours, only at its end, and never through a link.
+//! file that is there and belongs to this user, only at its end, and never through a link.
 //! Whoever calls this turns a failure into a note.
 
 use std::fs::{File, OpenOptions};
@@ -22,12 +22,12 @@ pub(super) fn summary(path: &Path, render: impl FnOnce(usize) -> Option<String>)
     let start = ending(&mut file)?;
     let taken = file.metadata()?.len() + start.len() as u64;
     let room = usize::try_from(SUMMARY_MAX.saturating_sub(taken)).unwrap_or(0);
-    let text = render(room).ok_or_else(|| io::Error::other("earlier steps left no room in it"))?;
+    let text = render(room).ok_or_else(|| io::Error::other("earlier steps left no space in it"))?;
     // A line before it that has no end would swallow its first one.
     file.write_all(format!("{start}{text}").as_bytes())
 }
 
-/// Appends outputs. Names and values are plain words of ours.
+/// Appends outputs. Names and values are plain words of this program.
 pub(super) fn outputs(path: &Path, outputs: &[(&str, String)]) -> io::Result<()> {
     let mut file = open(path)?;
     let mut text = ending(&mut file)?.to_owned();
@@ -55,14 +55,14 @@ fn open(path: &Path) -> io::Result<File> {
     if !about.is_file() || about.nlink() != 1 {
         return Err(io::Error::other("it is not a plain file"));
     }
-    let us = rustix::process::geteuid();
-    if about.uid() != us.as_raw() && !us.is_root() {
-        return Err(io::Error::other("it belongs to somebody else"));
+    let user = rustix::process::geteuid();
+    if about.uid() != user.as_raw() && !user.is_root() {
+        return Err(io::Error::other("it belongs to another user"));
     }
     Ok(file)
 }
 
-/// What has to come first so that ours begins on a line of its own.
+/// What has to come first so that what is appended begins on a line of its own.
 fn ending(file: &mut File) -> io::Result<&'static str> {
     if file.metadata()?.len() == 0 {
         return Ok("");

@@ -27,7 +27,7 @@ const WARNINGS: usize = 9;
 /// How many lines of detail an annotation shows.
 const DETAILS: usize = 30;
 
-/// The files that the runner hands to the step, as far as it does.
+/// The files that the runner gives to the step, as far as it does.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     /// The job summary (`GITHUB_STEP_SUMMARY`).

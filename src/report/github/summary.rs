@@ -1,7 +1,6 @@
 //! The job summary: what a person wants to know of a deploy in ten seconds.
 //!
-//! It is written as HTML elements of ours, which Markdown passes on as they
-//! are, and every word from outside is escaped and stands in `<code>`, where
+//! It is written as HTML elements, which Markdown passes on as they are, and every word from outside is escaped and stands in `<code>`, where
 //! GitHub makes no links, mentions or emoji of it. Evidence stands in a fence
 //! that is longer than any inside.
 
@@ -22,7 +21,7 @@ const LOG: &str = "log of container ";
 /// How many notes and warnings are shown.
 const REMARKS: usize = 20;
 
-/// What was told of a run.
+/// What is known of a run, as events said it.
 #[derive(Debug)]
 pub(super) struct RunRecord {
     pub(super) plan: Option<Summary>,

@@ -19,9 +19,7 @@ pub(super) fn chart(text: &str) -> Option<String> {
         );
     }
     if text.matches('/').count() == 1 && !text.contains(':') && !text.starts_with("ghcr.io") {
-        return Some(
-            "a repository of helm's has no meaning here: push the chart to ghcr.io".to_owned(),
-        );
+        return Some("a helm repository has no meaning here: push the chart to ghcr.io".to_owned());
     }
     let mut causes = Vec::new();
     let rest = scheme(text, &mut causes);

@@ -57,7 +57,7 @@ pub(super) fn placeholder(text: &str) -> Option<String> {
     if text.contains("${{") {
         return Some(
             "the expression was not evaluated: GitHub does that in a workflow file, not in a \
-             script that the workflow calls; hand it over through env:"
+             script that the workflow calls; pass it through env:"
                 .to_owned(),
         );
     }

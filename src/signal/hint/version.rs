@@ -58,12 +58,12 @@ pub(super) fn version(text: &str) -> Option<String> {
     if (7..=40).contains(&hex.len()) && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let meant = format!("0.1.0-g{}", hex.to_ascii_lowercase());
         return Some(format!(
-            "a commit id is no version; one can carry it, such as {}",
+            "a commit id is not a version; one can carry it, such as {}",
             quoted(&meant)
         ));
     }
     if text.starts_with("sha256:") {
-        return Some("a digest is no version: send the one in Chart.yaml".to_owned());
+        return Some("a digest is not a version: send the one in Chart.yaml".to_owned());
     }
     odd(text)
 }

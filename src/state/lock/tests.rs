@@ -230,7 +230,7 @@ async fn a_holder_that_is_gone_is_said_to_be() {
         .await
         .unwrap_err();
     assert!(
-        error.evidence()[1].contains("that process is gone; a helm that it started still works"),
+        error.evidence()[1].contains("that process is gone; a helm that it started still runs"),
         "{:?}",
         error.evidence()
     );

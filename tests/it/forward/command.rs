@@ -91,12 +91,12 @@ fn its_exit_status_decides() {
         (
             "last '\"outcome\":\"failure\",\"exit_code\":7'; exit 0",
             8,
-            "ended with 0, but its last word was 7",
+            "ended with 0, but its finished event says 7",
         ),
         (
             "last '\"outcome\":\"success\",\"exit_code\":0'; echo bye",
             8,
-            "went on after its last word",
+            "went on after its finished event",
         ),
         (
             "last '\"outcome\":\"success\",\"exit_code\":0' | sed s/1.4.2/1.4.1/",

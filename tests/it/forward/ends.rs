@@ -41,7 +41,7 @@ fn a_controller_that_takes_too_long() {
                     hostile::pause();
                 }
             },
-            "was not done within 2s, the timeout, and still told more",
+            "was not done within 2s, the timeout, and still reported progress",
         ),
     ];
     for (way, says) in ways {

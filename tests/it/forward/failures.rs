@@ -88,12 +88,12 @@ fn an_answer_that_breaks_off() {
     ends(
         |_| format!("{CHUNKED}{}", chunk(&progress("on its way"))),
         8,
-        "broke off before its last word, but it is there and knows this deploy",
+        "broke off before its finished event, but it is there and knows this deploy",
     );
     ends(
         |_| format!("{OPEN}{}", progress("on its way")),
         8,
-        "ended its answer without a last word, but it is there",
+        "ended its answer without its finished event, but it is there",
     );
     ends(
         |signal| format!("{OPEN}{}", &good(signal)[..40]),
@@ -108,7 +108,7 @@ fn an_answer_that_breaks_off() {
     ends(
         |signal| format!("{CHUNKED}{}", chunk(&good(signal))),
         8,
-        "broke off after its last word",
+        "broke off after its finished event",
     );
     ends(
         |signal| {
@@ -119,7 +119,7 @@ fn an_answer_that_breaks_off() {
             )
         },
         8,
-        "broke off after its last word",
+        "broke off after its finished event",
     );
 }
 
@@ -131,12 +131,12 @@ fn a_last_word_that_leaves_a_doubt() {
     ends(
         move |signal| format!("{OPEN}{0}{0}", last(signal, &two)),
         8,
-        "said two last words",
+        "sent two finished events",
     );
     ends(
         |signal| format!("{OPEN}{}{}", good(signal), progress("one more thing")),
         8,
-        "went on after its last word",
+        "went on after its finished event",
     );
     ends(
         |signal| format!("{OPEN}{}x", good(signal)),
@@ -178,7 +178,11 @@ fn a_last_word_that_leaves_a_doubt() {
         8,
         "the app is 'shop2', expected shop",
     );
-    ends(other("outcome", "SUCCESS"), 8, "sent no event as line 1");
+    ends(
+        other("outcome", "SUCCESS"),
+        8,
+        "sent something other than an event as line 1",
+    );
 }
 
 #[test]
@@ -229,9 +233,13 @@ fn answers_that_are_no_stream() {
         3,
         "answers 302, a redirect, which is not followed",
     );
-    ends(status(401, ""), 3, "answers 401: it does not let us in");
-    ends(status(404, ""), 3, "it knows no POST /v1/deploys there");
-    ends(status(409, ""), 9, "it is at another deploy of this app");
+    ends(status(401, ""), 3, "answers 401: it refuses access");
+    ends(status(404, ""), 3, "it has no POST /v1/deploys there");
+    ends(
+        status(409, ""),
+        9,
+        "it is busy with another deploy of this app",
+    );
     ends(status(503, ""), 3, "it takes no deploys now");
     ends(status(500, ""), 8, "answers 500, expected 200");
     ends(
@@ -255,12 +263,12 @@ fn lines_that_are_no_events() {
     ends(
         |_| format!("{OPEN}{}Deploying…\n", progress("a")),
         8,
-        "sent no event as line 2",
+        "sent something other than an event as line 2",
     );
     ends(
         |_| format!("{OPEN}[\"finished\"]\n"),
         8,
-        "sent no event as line 1",
+        "sent something other than an event as line 1",
     );
 }
 
@@ -314,5 +322,5 @@ fn a_last_word_behind_which_nothing_ends() {
     }));
     site.run()
         .exits(8)
-        .says("did not end its answer after its last word");
+        .says("did not end its answer after its finished event");
 }

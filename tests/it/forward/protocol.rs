@@ -293,7 +293,7 @@ fn a_token_opens_a_controller_elsewhere() {
     wrong
         .run()
         .exits(3)
-        .says("answers 401: it does not let us in")
+        .says("answers 401: it refuses access")
         .never_says("another");
 
     let open = site(TOKEN);

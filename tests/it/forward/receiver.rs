@@ -72,7 +72,7 @@ fn it_stops_or_is_restarted() {
     running
         .wait()
         .exits(8)
-        .says("ended its answer without a last word, and nobody answers there now: it has stopped")
+        .says("ended its answer without its finished event, and nobody answers there now: it has stopped")
         .says("whether it was deployed is not known");
 
     // A second one took the socket over meanwhile, as after a restart.
@@ -123,7 +123,7 @@ fn one_at_a_time() {
     second.until_says("waiting for run ");
     away.run()
         .exits(9)
-        .says("it is at another deploy of this app")
+        .says("it is busy with another deploy of this app")
         .says("deploys this app now");
     site.home.write("go", "", 0o644);
     first.wait().exits(0);

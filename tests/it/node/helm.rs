@@ -46,7 +46,7 @@ fn a_helm_that_hangs() {
     let mut shop = Shop::new("helm-hangs", Helm::V4);
     fake(&mut shop, "#!/bin/sh\nexec sleep 600\n");
     let ran = shop.signal().run();
-    ran.exits(3).says("did not tell its version");
+    ran.exits(3).says("did not print its version");
     assert!(ran.took < Duration::from_secs(40), "{:?}", ran.took);
 }
 

@@ -76,7 +76,7 @@ fn mistakes_are_told_with_their_place_and_the_fix() {
         ),
         (
             "[apps.Shop]",
-            "1:7: 'Shop' names no app, expected the application's name: at most 53 lower-case letters, digits and '-'",
+            "1:7: 'Shop' is not an app, expected the application's name: at most 53 lower-case letters, digits and '-'",
         ),
         (
             "[apps.shop]\nnamespace = \"Prod\"",
@@ -104,7 +104,7 @@ fn mistakes_are_told_with_their_place_and_the_fix() {
         ),
         (
             "[apps.shop]\nimages.\"1x\" = []",
-            "2:8: '1x' is no image key",
+            "2:8: '1x' is not an image key",
         ),
         (
             "[apps.shop]\nrequired = [\"a b\"]",
@@ -168,13 +168,13 @@ fn mistakes_are_told_with_their_place_and_the_fix() {
         ),
         (
             "[env]\nHELM_KUBETOKEN = \"x\"",
-            "would show helm another cluster than deploy looks at; put it into the kubeconfig",
+            "would point helm at another cluster than deploy itself uses; put it into the kubeconfig",
         ),
         (
             "[env]\nDEPLOY_TIMEOUT = \"x\"",
             "env.DEPLOY_TIMEOUT is never given to helm; remove it",
         ),
-        ("[env]\n\"A B\" = \"x\"", "env.\"A B\" is no variable"),
+        ("[env]\n\"A B\" = \"x\"", "env.\"A B\" is not a variable"),
         (
             "[defaults]\ntimeout = \"1m\"\ntimeout = \"2m\"",
             "3:1: duplicate key",
