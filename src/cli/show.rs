@@ -26,7 +26,7 @@ pub(super) fn run(args: &ShowArgs) -> Result<Exit> {
     let uid = rustix::process::geteuid().as_raw();
     let environment = Environment::of_process();
     let state = state::directory(&environment, uid, &Accounts::of_machine(), &cwd)?;
-    let evidence = super::signal::may_show_logs(&environment);
+    let evidence = crate::node::event_policy::may_show_logs(&environment);
     let lines = show::run(&state.path, &args.run, args.json, evidence)?;
     report::print(&environment, &lines);
     Ok(Exit::Deployed)

@@ -122,18 +122,11 @@ fn follow(
     runtime::on_this_thread(async {
         let cancel = Cancel::listen(environment.inside_actions())?;
         let mut run = Run::new(plan, id, who, events, &cancel);
-        run.show_logs = may_show_logs(environment);
+        run.show_logs = node::event_policy::may_show_logs(environment);
         let ran = AssertUnwindSafe(pipeline::run(&mut run)).catch_unwind();
         let result = ran.await.unwrap_or_else(|bug| Err(panic::error(&*bug)));
         Ok((result, run.facts))
     })?
-}
-
-/// Whether what pods said may be shown here.
-pub(super) fn may_show_logs(environment: &Environment) -> bool {
-    let payload = node::event_policy::read_payload(environment);
-    let payload = payload.as_deref().map_err(String::as_str);
-    node::event_policy::logs_may_be_shown(environment, payload)
 }
 
 fn entry(

@@ -197,7 +197,7 @@ fn workflow_run(
 
 /// Whether pod logs may be printed: by hand, or where the payload says that
 /// the repository is private. A public repository's log is public.
-pub fn logs_may_be_shown(environment: &Environment, payload: Result<&[u8], &str>) -> bool {
+fn logs_may_be_shown(environment: &Environment, payload: Result<&[u8], &str>) -> bool {
     !environment.inside_actions()
         || parse(payload)
             .ok()
@@ -205,8 +205,14 @@ pub fn logs_may_be_shown(environment: &Environment, payload: Result<&[u8], &str>
             .is_some_and(|repository| repository.private == Some(true))
 }
 
+/// The same for this process, whose payload is read.
+pub fn may_show_logs(environment: &Environment) -> bool {
+    let payload = read_payload(environment);
+    logs_may_be_shown(environment, payload.as_deref().map_err(String::as_str))
+}
+
 /// The payload's bytes, at most 25 MB, or why they cannot be had.
-pub fn read_payload(environment: &Environment) -> Result<Vec<u8>, String> {
+pub(super) fn read_payload(environment: &Environment) -> Result<Vec<u8>, String> {
     let path = environment
         .get("GITHUB_EVENT_PATH")
         .ok_or("GITHUB_EVENT_PATH is not set")?;

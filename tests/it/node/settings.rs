@@ -79,7 +79,7 @@ fn what_the_node_refuses() {
         ("[defaults]\nowners = []\n", "no owner is trusted"),
         (
             "[apps.APP]\nimages.cron = [\"cron.image\"]\nrequired = [\"cron\"]\n",
-            "needs the image cron",
+            "key 'cron': missing",
         ),
     ] {
         shop.settings(settings);
