@@ -7,6 +7,7 @@ mod apply;
 mod context;
 mod failure;
 mod forward;
+mod judge;
 mod lock;
 mod observed;
 mod preconditions;
@@ -65,18 +66,20 @@ async fn deploy(run: &mut Run<'_>, summary: Summary) -> Result<Report> {
         took: Duration::ZERO,
     };
     if !run.plan.dry_run {
-        let wait = wait_strategy::allowed(run, &found).await?;
-        if let Err(failure) = apply::upgrade(run, &found, &proof, wait).await {
-            let error = remediate::remediate(run, &found, wait, failure).await;
-            // What another helm is at work on is left to its own deploy.
-            run.settled = error.kind() == Kind::Locked || recover::after(run, &found).await;
-            return Err(recover::told(run, error));
-        }
-        let record = verify::release(run, &found, &proof).await?;
-        report.revision = Some(record.revision);
+        let applied = match apply::upgrade(run, &mut found, &proof).await {
+            Ok(applied) => applied,
+            Err(failure) => {
+                let error = remediate::remediate(run, &found, failure).await;
+                // What another helm is at work on is left to its own deploy.
+                run.settled = error.kind() == Kind::Locked || recover::after(run, &found).await;
+                return Err(recover::told(run, error));
+            }
+        };
+        verify::report(run, &applied);
+        report.revision = Some(applied.record.revision);
         report.unchanged = found
             .serving()
-            .is_some_and(|before| before.manifest == record.manifest);
+            .is_some_and(|before| before.manifest == applied.record.manifest);
     }
     Ok(report)
 }

@@ -70,6 +70,8 @@ pub struct Upgrade<'a> {
     pub create_namespace: bool,
     /// How helm waits.
     pub wait: Wait,
+    /// What helm stores with the record, and `helm history` shows.
+    pub description: &'a str,
     /// Whether the last revision was applied on the server, or there is none
     /// ([`crate::release::record::Record::server_side`]).
     pub server_side: bool,
@@ -79,11 +81,13 @@ pub struct Upgrade<'a> {
 
 /// A rollback.
 #[derive(Clone, Copy, Debug)]
-pub struct Rollback {
+pub struct Rollback<'a> {
     /// The revision to go back to.
     pub revision: u32,
     /// How helm waits; where it does not, it runs no hook either.
     pub wait: Option<Wait>,
+    /// What helm stores with the record, where it can.
+    pub description: Option<&'a str>,
     /// Whether the revision to go back to was applied on the server.
     pub server_side: bool,
     /// Helm's limit for each single operation.
@@ -153,6 +157,7 @@ pub fn upgrade(target: &ReleaseTarget, major: HelmMajor, upgrade: &Upgrade<'_>) 
         upgrade.server_side,
         upgrade.timeout,
     ));
+    args.push(flag("--description", upgrade.description));
     Invocation {
         args,
         ..Invocation::default()
@@ -160,7 +165,7 @@ pub fn upgrade(target: &ReleaseTarget, major: HelmMajor, upgrade: &Upgrade<'_>) 
 }
 
 /// `helm rollback`.
-pub fn rollback(target: &ReleaseTarget, major: HelmMajor, rollback: &Rollback) -> Invocation {
+pub fn rollback(target: &ReleaseTarget, major: HelmMajor, rollback: &Rollback<'_>) -> Invocation {
     let mut args = vec![
         "rollback".into(),
         target.release.name.clone().into(),
@@ -173,6 +178,8 @@ pub fn rollback(target: &ReleaseTarget, major: HelmMajor, rollback: &Rollback) -
         args.push("--no-hooks".into());
         args.extend(major.conflicts(rollback.server_side).map(Into::into));
     }
+    let description = rollback.description;
+    args.extend(description.map(|text| flag("--description", text)));
     Invocation {
         args,
         ..Invocation::default()
@@ -304,6 +311,14 @@ mod tests {
                 false,
                 "--create-namespace --wait --wait-for-jobs --timeout=90s",
             ),
+            (HelmMajor::Three, false, Wait::Hooks, true, "--timeout=90s"),
+            (
+                HelmMajor::Four,
+                false,
+                Wait::Hooks,
+                true,
+                "--timeout=90s --force-conflicts",
+            ),
             (
                 HelmMajor::Four,
                 false,
@@ -324,21 +339,32 @@ mod tests {
                 values: &values,
                 create_namespace: create,
                 wait,
+                description: "not judged",
                 server_side,
                 timeout: Duration::from_secs(90),
             };
             let call = super::upgrade(&target(None), major, &upgrade);
-            assert_eq!(words(&call), format!("{start} {rest}"));
+            assert_eq!(
+                words(&call),
+                format!("{start} {rest} --description=not judged")
+            );
         }
         let mut rollback = Rollback {
             revision: 4,
             wait: Some(Wait::Watch),
+            description: Some("not judged"),
             server_side: true,
             timeout: Duration::from_millis(200),
         };
         assert_eq!(
             words(&super::rollback(&target(None), HelmMajor::Four, &rollback)),
-            "rollback shop 4 --namespace=prod --wait=watcher --wait-for-jobs --timeout=1s --force-conflicts"
+            "rollback shop 4 --namespace=prod --wait=watcher --wait-for-jobs --timeout=1s --force-conflicts --description=not judged"
+        );
+        rollback.wait = Some(Wait::Hooks);
+        rollback.description = None;
+        assert_eq!(
+            words(&super::rollback(&target(None), HelmMajor::Three, &rollback)),
+            "rollback shop 4 --namespace=prod --timeout=1s"
         );
         rollback.wait = None;
         assert_eq!(

@@ -27,6 +27,8 @@ pub enum HelmMajor {
 /// How helm waits for a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
+    /// For hooks only: `deploy` waits for the workloads itself.
+    Hooks,
     /// By watching, where the helm can; needs the verb `watch`.
     Watch,
     /// By asking again and again; needs `get` and `list` only.
@@ -62,6 +64,7 @@ impl HelmMajor {
     /// asked to.
     pub const fn wait(self, wait: Wait) -> &'static [&'static str] {
         match (self, wait) {
+            (_, Wait::Hooks) => &[],
             (Self::Three, Wait::Watch | Wait::Poll) => &["--wait", "--wait-for-jobs"],
             (Self::Three, Wait::PollButJobs) => &["--wait"],
             (Self::Four, Wait::Watch) => &["--wait=watcher", "--wait-for-jobs"],
@@ -88,6 +91,18 @@ impl HelmMajor {
     pub const fn watches(self) -> bool {
         matches!(self, Self::Four)
     }
+}
+
+/// Whether `helm rollback` takes `--description`: from 4.3 on
+/// (`pkg/cmd/rollback.go`).
+pub fn describes_rollback(helm: &semver::Version) -> bool {
+    (helm.major, helm.minor) >= (4, 3)
+}
+
+/// Whether helm without `--wait` goes on only when the kinds that a chart brings
+/// in `crds/` are served: Helm 4 before 4.3 does not.
+pub fn waits_for_crds(helm: &semver::Version) -> bool {
+    helm.major == 3 || (helm.major, helm.minor) >= (4, 3)
 }
 
 /// The minors of Kubernetes 1 that a helm is made for: that of the client it was

@@ -117,6 +117,16 @@ impl Helm {
         &self.version
     }
 
+    /// Whether a rollback can be described as an upgrade can.
+    pub fn describes_rollback(&self) -> bool {
+        compat::describes_rollback(&self.version)
+    }
+
+    /// Whether helm itself waits until the kinds of `crds/` are served.
+    pub fn waits_for_crds(&self) -> bool {
+        compat::waits_for_crds(&self.version)
+    }
+
     /// Its major version, which decides its flags.
     pub const fn major(&self) -> HelmMajor {
         self.major
@@ -170,11 +180,16 @@ impl Helm {
     /// the release when it is stopped: the record stays `pending-rollback`.
     pub async fn rollback(
         &self,
-        rollback: &Rollback,
+        rollback: &Rollback<'_>,
         deadline: Instant,
         stop: impl Future<Output = ()>,
     ) -> Result<HelmOutcome> {
-        let call = command::rollback(&self.target, self.major, rollback);
+        let described = rollback.description.filter(|_| self.describes_rollback());
+        let rollback = Rollback {
+            description: described,
+            ..*rollback
+        };
+        let call = command::rollback(&self.target, self.major, &rollback);
         self.apply(HelmOperation::Rollback, &call, deadline, stop)
             .await
     }

@@ -92,6 +92,7 @@ fn upgrade() -> Upgrade<'static> {
         values: &[],
         create_namespace: false,
         wait: Wait::Watch,
+        description: "",
         server_side: true,
         timeout: Duration::from_secs(60),
     }
@@ -159,6 +160,7 @@ async fn helms_ends_are_told_apart() {
     let rollback = Rollback {
         revision: 1,
         wait: Some(Wait::Poll),
+        description: None,
         server_side: false,
         timeout: Duration::from_secs(60),
     };

@@ -1,39 +1,35 @@
-//! Runs `helm upgrade --install` with the rollout watched beside it.
+//! Runs `helm upgrade --install`, and waits until every workload is Ready.
+
+use tokio::time::Instant;
 
 use super::context::Run;
 use super::failure::{self, Failure};
 use super::observed::ReleaseObservation;
 use super::prove::with_overrides;
 use super::rollback::clear_leftover_fields;
-use super::{supervise, wait_strategy};
+use super::verify::Applied;
+use super::{judge, supervise, verify, wait_strategy};
 use crate::chart::Proof;
 use crate::cluster::discovery::NamespacePresence;
 use crate::cluster::namespace::create_owned;
 use crate::error::Result;
 use crate::event::Phase;
-use crate::helm::{HelmMajor, Upgrade, Wait};
+use crate::helm::{HelmMajor, Upgrade};
 use crate::manifest::Object;
+use crate::release::judgement;
 use crate::release::record::next_is_server_side;
 
-/// Installs or upgrades the release and waits until it is ready.
+/// Installs or upgrades the release and waits until it is Ready. `found` holds the
+/// records as helm found them.
 pub(super) async fn upgrade(
     run: &mut Run<'_>,
-    found: &ReleaseObservation,
+    found: &mut ReleaseObservation,
     proof: &Proof,
-    allowed: Wait,
-) -> Result<(), Failure> {
+) -> Result<Applied, Failure> {
     let begun = run.begin(Phase::Rollout);
     let values = with_overrides(run.plan, found, "overrides.json", &proof.overrides)?;
     own_namespace(run, found, proof).await?;
     clear_leftover_fields(run, found, proof).await?;
-    let upgrade = Upgrade {
-        chart: &found.archive,
-        values: &values,
-        create_namespace: found.cluster.namespace == NamespacePresence::Absent,
-        wait: wait_strategy::suited(run, found, allowed, &proof.objects),
-        server_side: next_is_server_side(found.last()),
-        timeout: run.left(),
-    };
     let requested = &run.plan.request.images;
     let mut watcher = supervise::watcher(
         run,
@@ -44,12 +40,37 @@ pub(super) async fn upgrade(
         run.left(),
     )
     .await;
+    let wait = wait_strategy::choose(run, found, &watcher, &proof.objects).await?;
+    let description = judgement::not_judged(run.id);
+    let upgrade = Upgrade {
+        chart: &found.archive,
+        values: &values,
+        create_namespace: found.cluster.namespace == NamespacePresence::Absent,
+        wait,
+        description: &description,
+        server_side: next_is_server_side(found.last()),
+        timeout: run.left(),
+    };
     let deadline = run.deadline;
     let helm = |stop| found.helm.upgrade(&upgrade, deadline, stop);
     let (outcome, halt) = supervise::supervise(run, found, &mut watcher, helm).await?;
     failure::of(run, &mut watcher, outcome, halt).await?;
+    let applied = verify::applied(run, found, proof).await?;
+    watcher.expect(&applied.generations);
+    ready(run, &mut watcher, deadline).await?;
+    judge::good(run, found, &applied.record).await?;
     run.end(Phase::Rollout, begun);
-    Ok(())
+    Ok(applied)
+}
+
+/// Waits until every workload is Ready, by the rules of `deploy` alone.
+async fn ready(
+    run: &mut Run<'_>,
+    watcher: &mut crate::rollout::RolloutWatcher,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let end = supervise::until_ready(run, watcher, deadline).await;
+    failure::of_wait(run, watcher, end).await
 }
 
 /// Helm 3 cannot begin a release whose chart renders the release's own

@@ -34,6 +34,8 @@ pub struct Run<'a> {
     pub(super) evidence: Vec<String>,
     /// Whether the logs of pods may be shown: they may hold secrets.
     pub show_logs: bool,
+    /// When the wait for other deploys was over, and this one's budget began.
+    pub(super) begun: Instant,
     /// When the budget is spent.
     pub(super) deadline: Instant,
     /// What is left of the wait for other deploys.
@@ -63,6 +65,7 @@ impl<'a> Run<'a> {
             facts: RunFacts::default(),
             evidence: Vec::new(),
             show_logs: false,
+            begun: Instant::now(),
             deadline: Instant::now() + plan.budget,
             patience: plan.lock_timeout,
             lock: None,

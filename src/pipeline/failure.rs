@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::context::Run;
-use super::supervise::Halt;
+use super::supervise::{Halt, WaitEnd};
 use crate::cluster::discovery;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::helm::{self, FailureKind, HelmOutcome};
@@ -15,6 +17,7 @@ use crate::process::cancel::cancelled;
 use crate::rollout::{Evidence, RolloutWatcher, TerminalFailure, explain_timeout, gather};
 use crate::run;
 use crate::state::evidence;
+use crate::units;
 
 /// How long the watches may still bring what explains helm's own failure.
 const LAST_LOOK: Duration = Duration::from_millis(1500);
@@ -78,7 +81,7 @@ pub(super) async fn of(
 /// What helm's end means in a rollback, which has a budget of its own; its
 /// evidence is told beside that of the failure that it answers.
 pub(super) async fn of_rollback(
-    budget: Duration,
+    begun: Instant,
     watcher: &RolloutWatcher,
     outcome: HelmOutcome,
     halt: Option<Halt>,
@@ -94,20 +97,61 @@ pub(super) async fn of_rollback(
         ) => Failure::Ended(cancelled(signal)),
         (HelmOutcome::Failed(failure), _) => failure.error.into(),
         (HelmOutcome::Stopped { .. }, Some(Halt::Lost(error))) => Failure::Ended(error),
-        (HelmOutcome::Stopped { .. }, Some(Halt::Failed(mut failure))) => {
-            let evidence = gather(
-                watcher.cache(),
-                watcher.logs(),
-                watcher.client(),
-                Some(&mut failure),
-            )
-            .await;
-            Failure::Rollout(failure.problem(&evidence))
+        (HelmOutcome::Stopped { .. }, Some(Halt::Failed(failure))) => {
+            terminal_of_rollback(watcher, failure).await
         }
-        (HelmOutcome::Stopped { .. }, None) => {
-            let message = format!("not ready after {budget:?}");
-            Failure::Rollout(Problem::new(message).details(explain_timeout(watcher.cache())))
-        }
+        (HelmOutcome::Stopped { .. }, None) => time_up_of_rollback(begun, watcher),
+    })
+}
+
+/// The same of the wait for the workloads that a rollback brings back.
+pub(super) async fn of_rollback_wait(
+    begun: Instant,
+    watcher: &RolloutWatcher,
+    end: WaitEnd,
+) -> Result<(), Failure> {
+    Err(match end {
+        WaitEnd::Ready => return Ok(()),
+        WaitEnd::TimeUp => time_up_of_rollback(begun, watcher),
+        WaitEnd::Cancelled(signal) => Failure::Ended(cancelled(signal)),
+        WaitEnd::Halted(Halt::Failed(failure)) => terminal_of_rollback(watcher, failure).await,
+        WaitEnd::Halted(Halt::Lost(error)) => Failure::Ended(error),
+    })
+}
+
+async fn terminal_of_rollback(watcher: &RolloutWatcher, mut failure: TerminalFailure) -> Failure {
+    let evidence = gather(
+        watcher.cache(),
+        watcher.logs(),
+        watcher.client(),
+        Some(&mut failure),
+    )
+    .await;
+    Failure::Rollout(failure.problem(&evidence))
+}
+
+fn time_up_of_rollback(begun: Instant, watcher: &RolloutWatcher) -> Failure {
+    let message = format!("not ready after {}", units::show(passed(begun)));
+    Failure::Rollout(Problem::new(message).details(explain_timeout(watcher.cache())))
+}
+
+/// The time that passed, in whole seconds: never the budget.
+fn passed(begun: Instant) -> Duration {
+    Duration::from_secs(begun.elapsed().as_secs())
+}
+
+/// What the end of the wait for the workloads means; the evidence is kept.
+pub(super) async fn of_wait(
+    run: &mut Run<'_>,
+    watcher: &mut RolloutWatcher,
+    end: WaitEnd,
+) -> Result<(), Failure> {
+    Err(match end {
+        WaitEnd::Ready => return Ok(()),
+        WaitEnd::TimeUp => timed_out(run, watcher).await,
+        WaitEnd::Cancelled(signal) => Failure::Ended(cancelled(signal)),
+        WaitEnd::Halted(Halt::Failed(failure)) => terminal(run, watcher, failure).await,
+        WaitEnd::Halted(Halt::Lost(error)) => Failure::Ended(error),
     })
 }
 
@@ -159,13 +203,13 @@ async fn timed_out(run: &mut Run<'_>, watcher: &RolloutWatcher) -> Failure {
     if let Some(silence) = discovery::silent(watcher.client()).await {
         lines.insert(0, silence);
     }
-    let budget = run.plan.budget;
+    let passed = units::show(passed(run.begun));
     let told = gathered(run, watcher, None, |evidence, _| {
         // What one of its pods lacks says more than how many pods are missing.
         let pod = lines.get(1).filter(|line| line.starts_with("  "));
         let message = match pod.or(lines.first()) {
-            Some(line) => format!("not ready after {budget:?}: {}", line.trim()),
-            None => format!("not ready after {budget:?}"),
+            Some(line) => format!("not ready after {passed}: {}", line.trim()),
+            None => format!("not ready after {passed}"),
         };
         Problem::new(message)
             .details(lines)

@@ -40,7 +40,8 @@ pub(super) async fn take(run: &mut Run<'_>) -> Result<()> {
     run.end(Phase::Lock, begun);
     run.patience = plan.lock_timeout.saturating_sub(begun.elapsed());
     // The wait for others is not this deploy's own time.
-    run.deadline = Instant::now() + plan.budget;
+    run.begun = Instant::now();
+    run.deadline = run.begun + plan.budget;
     run.lock = Some(lock);
     Ok(())
 }

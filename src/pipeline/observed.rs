@@ -2,20 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kube::Client;
 use serde_json::Value;
 
+use super::context::Run;
 use crate::chart::Chart;
-use crate::cluster::discovery::NamespacePresence;
+use crate::cluster::discovery::{self, NamespacePresence};
 use crate::error::{Exit, Kind, Result};
 use crate::helm::Helm;
 use crate::plan::{Capabilities, Plan};
 use crate::release::record::{Driver, Record, Status};
-use crate::release::store;
+use crate::release::{judgement, store};
 use crate::run::Timestamp;
 use crate::signal::{ImageKey, ImageRef};
 use crate::state::journal::{self, Entry};
+
+/// How soon a cluster that does not answer is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is known of the release, its chart and its cluster before anything is
 /// touched.
@@ -53,6 +58,14 @@ impl Cluster {
 }
 
 impl ReleaseObservation {
+    /// Reads the records again: whatever wrote to the release, nothing goes on with
+    /// records from before it.
+    pub(super) async fn refresh(&mut self, run: &Run<'_>) -> Result<()> {
+        let read = self.cluster.records(run.plan);
+        self.records = run.unless_cancelled(read).await?;
+        Ok(())
+    }
+
     /// The last record, as it was found.
     pub(super) fn last(&self) -> Option<&Record> {
         self.records.iter().max_by_key(|record| record.revision)
@@ -64,26 +77,44 @@ impl ReleaseObservation {
     pub(super) fn is_upgrade(&self) -> bool {
         self.last().is_some_and(|last| {
             last.status != Status::Uninstalled
-                && (self.serving().is_some() || !last.status.is_pending())
+                && (judgement::was_applied(&self.records) || !last.status.is_pending())
         })
     }
 
     /// The record of the revision that serves.
     pub(super) fn serving(&self) -> Option<&Record> {
-        good(&self.records)
+        judgement::last_good(&self.records)
     }
 }
 
-/// The revision that serves: the last that was deployed, else the newest that
-/// once was.
-pub(super) fn good(records: &[Record]) -> Option<&Record> {
-    let newest = |status: Status| {
-        records
-            .iter()
-            .filter(|record| record.status == status)
-            .max_by_key(|record| record.revision)
-    };
-    newest(Status::Deployed).or_else(|| newest(Status::Superseded))
+/// Asks the cluster again while it does not answer, until the budget is spent or
+/// the run is cancelled: an API server that restarts is no verdict.
+pub(super) async fn patiently<T>(
+    run: &Run<'_>,
+    client: &Client,
+    mut ask: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
+    let mut told = false;
+    loop {
+        let error = match run.unless_cancelled(ask()).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let over = matches!(error.kind(), Kind::Cancelled(_)) || run.left().is_zero();
+        if over || discovery::silent(client).await.is_none() {
+            return Err(error);
+        }
+        if !std::mem::replace(&mut told, true) {
+            run.events
+                .progress("the cluster does not answer: waiting for it");
+        }
+        let rest = AGAIN.min(run.left());
+        run.unless_cancelled(async {
+            tokio::time::sleep(rest).await;
+            Ok(())
+        })
+        .await?;
+    }
 }
 
 /// Each image's digests in earlier deploys, and when each was last deployed.

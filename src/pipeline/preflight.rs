@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::context::Run;
-use super::observed::{Cluster, PreviousDigests, ReleaseObservation, good};
+use super::observed::{Cluster, PreviousDigests, ReleaseObservation};
 use crate::chart::{Chart, values};
 use crate::cluster::client::connect;
 use crate::cluster::discovery;
@@ -23,7 +23,7 @@ use crate::registry::preflight::{
     ImageStatus, Preflight, preflight as ask_for_images, wrong_platform,
 };
 use crate::release::record::{Driver, Record};
-use crate::release::store;
+use crate::release::{judgement, store};
 use crate::rollout::has_autoscaler;
 use crate::run::LockHolder;
 use crate::state::lock::Lock;
@@ -59,7 +59,7 @@ pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
     run.unless_cancelled(runnable(run, &images, &cluster))
         .await?;
     run.facts.chart_digest = pulled.digest;
-    run.facts.before = good(&records).map(|record| record.revision);
+    run.facts.before = judgement::last_good(&records).map(|record| record.revision);
     let found = ReleaseObservation {
         helm,
         archive: pulled.archive,

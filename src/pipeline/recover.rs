@@ -10,9 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::context::Run;
-use super::failure;
 use super::observed::ReleaseObservation;
-use super::observed::good;
+use super::{failure, judge, supervise};
 use crate::cluster::lease::Lease;
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
@@ -20,7 +19,7 @@ use crate::plan::Plan;
 use crate::release::hook_jobs::{self, has_ended};
 use crate::release::record::{Driver, Record, Status};
 use crate::release::recovery::{RecoveryContext, RecoveryDecision, SETTLED, decide, interrupted};
-use crate::release::store;
+use crate::release::{judgement, store};
 use crate::run;
 use crate::state::lock;
 
@@ -50,12 +49,35 @@ pub(super) async fn before(run: &mut Run<'_>, found: &mut ReleaseObservation) ->
         failure::keep(run, said);
     }
     if settled {
-        found.records = run
-            .unless_cancelled(found.cluster.records(run.plan))
-            .await?;
+        found.refresh(run).await?;
+    }
+    let judged = judge_interrupted(run, found);
+    if run.unless_cancelled(judged).await? {
+        found.refresh(run).await?;
     }
     run.end(Phase::Heal, begun);
     Ok(())
+}
+
+/// A revision that helm applied, and that nobody judged: the deploy that waited
+/// for it died. One look decides; says whether there was such a revision.
+async fn judge_interrupted(run: &Run<'_>, found: &ReleaseObservation) -> Result<bool> {
+    let Some(record) = judgement::last_not_judged(&found.records) else {
+        return Ok(false);
+    };
+    let revision = record.revision;
+    if supervise::is_ready_now(run, found, record).await? {
+        judge::good(run, found, record).await?;
+        run.events.note(format!(
+            "revision {revision} was applied by a deploy that was interrupted; it is Ready and counts as good"
+        ));
+    } else {
+        judge::failed(run, found, None, None, "interrupted before it was judged").await?;
+        run.events.note(format!(
+            "revision {revision} was applied by a deploy that was interrupted; it is not Ready and counts as failed"
+        ));
+    }
+    Ok(true)
 }
 
 /// After a helm that did not end well: its record must not stay pending; says
@@ -68,6 +90,10 @@ pub(super) async fn after(run: &Run<'_>, found: &ReleaseObservation) -> bool {
     let work = async {
         let records = found.cluster.records(run.plan).await?;
         if !records.last().is_some_and(|last| last.status.is_pending()) {
+            let ours = judgement::last_not_judged(&records).is_some();
+            if ours && run.cancel.signal().is_some() {
+                judge::failed(run, found, None, None, "cancelled before it was judged").await?;
+            }
             return Ok::<bool, Error>(true);
         }
         let decision = match decide(&records, &facts(run)) {
@@ -169,7 +195,8 @@ async fn settle(
         RecoveryDecision::Leave | RecoveryDecision::Wait(_) => {}
         RecoveryDecision::Fail(record) => {
             let why = format!("{SETTLED}, run {}", run.id);
-            store::fail(client, release, record, &why).await?;
+            store::mark(client, release, record, Status::Failed, &why).await?;
+            judge::put_back(run, found).await?;
             run.events.note(format!(
                 "revision {} was left {} by a helm that is dead; it now counts as failed",
                 record.revision,
@@ -221,7 +248,7 @@ fn pending(plan: &Plan, record: &Record, records: &[Record]) -> Error {
         "if a helm is still at work, wait for it and send the signal again; after {} (stale_after) it counts as dead",
         crate::units::show(plan.stale_after)
     ));
-    match good(records) {
+    match judgement::last_good(records) {
         Some(good) => error.hint(format!(
             "if none is, go back once: helm rollback {release} {} --namespace {namespace}",
             good.revision

@@ -6,12 +6,11 @@
 
 use super::context::Run;
 use super::failure::Failure;
-use super::observed::ReleaseObservation;
-use super::rollback;
-use crate::error::{Error, Kind, Problem};
-use crate::helm::Wait;
+use super::observed::{ReleaseObservation, patiently};
+use super::{judge, rollback, verify};
+use crate::error::{Error, Kind, Problem, Result};
 use crate::plan::OnFailure;
-use crate::release::record::{Hook, Record};
+use crate::release::record::{Hook, Record, Status};
 
 /// What a failed helm changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,24 +42,20 @@ enum Remediation<'a> {
 pub(super) async fn remediate(
     run: &mut Run<'_>,
     found: &ReleaseObservation,
-    allowed: Wait,
     failure: Failure,
 ) -> Error {
     let (kind, problem) = match failure {
-        Failure::Ended(error) if error.kind() == Kind::Locked && run.lost() => {
-            // Without the Lease nothing may be touched.
-            return error;
-        }
         Failure::Ended(error) => return error,
         Failure::Rollout(problem) => (Kind::Broken, problem),
         Failure::Helm(kind, problem) => (kind, problem),
     };
     if run.lost() {
+        // Without the Lease nothing must be touched.
         return manual_action_required(run, problem);
     }
-    let now = found.cluster.last(run.plan);
-    let last = match run.unless_cancelled(now).await {
-        Ok(last) => last,
+    let seen = observe(run, found).await;
+    let (last, changed) = match seen {
+        Ok(seen) => seen,
         Err(unknown) if matches!(unknown.kind(), Kind::Cancelled(_)) => return unknown,
         Err(unknown) => {
             let problem = problem.detail(format!("what helm left cannot be told: {unknown}"));
@@ -68,21 +63,56 @@ pub(super) async fn remediate(
         }
     };
     run.facts.revision = last.as_ref().map(|record| record.revision);
+    let decision = decide(kind, changed, found.serving(), run.plan.on_failure);
+    let target = match decision {
+        Remediation::RollBack(good) => Some(good.revision),
+        _ => None,
+    };
     let before = found.last().map(|record| record.revision);
-    let changed = change(before, last.as_ref());
-    match decide(kind, changed, found.serving(), run.plan.on_failure) {
+    let cause = problem.to_string();
+    let judged = async { judge::failed(run, found, before, target, &cause).await };
+    let problem = match run.unless_cancelled(judged).await {
+        Ok(()) => problem,
+        Err(error) if matches!(error.kind(), Kind::Cancelled(_)) => return error,
+        Err(error) => problem.detail(format!("the verdict is not in the records: {error}")),
+    };
+    match decision {
         Remediation::Tell => problem.of_kind(kind),
         Remediation::StillServes(good, why) => problem
             .of_kind(Kind::RolledBack)
             .outcome(format!("revision {} still serves: {why}", good.revision)),
         Remediation::NothingServes => problem
-            .of_kind(Kind::RolledBack)
-            .outcome("only hooks ran, no workload was installed; no revision served before"),
+            .of_kind(Kind::Broken)
+            .outcome("only hooks ran, no workload was installed: nothing serves")
+            .hint("fix what the hook needs, then send the signal again"),
         Remediation::Manual => manual_action_required(run, problem),
-        Remediation::RollBack(good) => {
-            roll_back(run, found, allowed, last.as_ref(), good, problem).await
-        }
+        Remediation::RollBack(good) => roll_back(run, found, last.as_ref(), good, problem).await,
     }
+}
+
+/// The newest record, and what helm changed.
+async fn observe(run: &Run<'_>, found: &ReleaseObservation) -> Result<(Option<Record>, Change)> {
+    let client = &found.cluster.client;
+    let last = patiently(run, client, async || found.cluster.last(run.plan).await).await?;
+    let before = found.last().map(|record| record.revision);
+    let changed = change(before, last.as_ref());
+    if changed != Change::Hooks {
+        return Ok((last, changed));
+    }
+    // The record says that a hook was not done; it says so too where helm was
+    // killed behind it. Only the workloads know.
+    let untouched = match found.serving() {
+        Some(good) => verify::carries(run, found, good).await?,
+        None => last
+            .as_ref()
+            .is_none_or(|last| last.status == Status::Failed),
+    };
+    let changed = if untouched {
+        Change::Hooks
+    } else {
+        Change::Workloads
+    };
+    Ok((last, changed))
 }
 
 /// What to do, by what was changed and what served before. `kind` is what the
@@ -138,7 +168,6 @@ fn change(before: Option<u32>, last: Option<&Record>) -> Change {
 async fn roll_back(
     run: &mut Run<'_>,
     found: &ReleaseObservation,
-    allowed: Wait,
     failed: Option<&Record>,
     good: &Record,
     problem: Problem,
@@ -146,7 +175,7 @@ async fn roll_back(
     let revision = good.revision;
     run.events
         .progress(format!("{problem}; going back to revision {revision}"));
-    let failure = match rollback::restore(run, found, allowed, failed, good).await {
+    let failure = match rollback::restore(run, found, failed, good).await {
         Ok(now) => {
             return problem.of_kind(Kind::RolledBack).outcome(format!(
                 "rolled back: revision {now} serves, a copy of revision {revision}"
@@ -160,16 +189,18 @@ async fn roll_back(
         Err(Failure::Ended(why)) => why.into_problem(),
         Err(Failure::Rollout(why) | Failure::Helm(_, why)) => why,
     };
-    let problem = problem
-        .detail(format!(
-            "the rollback to revision {revision} failed: {failure}"
-        ))
-        .details(
-            failure
-                .evidence()
-                .into_iter()
-                .map(|line| format!("  {line}")),
-        );
+    let cause = format!("the rollback to revision {revision} failed: {failure}");
+    let before = failed.map(|failed| failed.revision);
+    let problem = match judge::failed(run, found, before, None, &cause).await {
+        Ok(()) => problem,
+        Err(error) => problem.detail(format!("the verdict is not in the records: {error}")),
+    };
+    let problem = problem.detail(cause).details(
+        failure
+            .evidence()
+            .into_iter()
+            .map(|line| format!("  {line}")),
+    );
     manual_action_required(run, problem)
 }
 

@@ -9,23 +9,24 @@ use tokio::time::Instant;
 use super::context::Run;
 use super::failure::{self, Failure};
 use super::observed::ReleaseObservation;
-use super::{supervise, verify, wait_strategy};
+use super::{judge, supervise, verify, wait_strategy};
 use crate::chart::{self, Proof};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Problem, Result};
 use crate::event::Phase;
-use crate::helm::{HelmMajor, HelmOutcome, Rollback, Wait};
+use crate::helm::{HelmMajor, HelmOutcome, Rollback};
 use crate::manifest::Object;
+use crate::plan::OnFailure;
 use crate::process::StopReason;
 use crate::process::cancel::cancelled;
+use crate::release::judgement;
 use crate::release::record::{Record, Status, next_is_server_side};
 use crate::rollout::RolloutWatcher;
 
-/// Restores the good revision. Gives the one that serves then, a copy of it.
-/// Helm runs no hook but those of a rollback itself.
+/// Restores the good revision, and waits until it is Ready. Gives the one that
+/// serves then, a copy of it. Helm runs no hook but those of a rollback itself.
 pub(super) async fn restore(
     run: &mut Run<'_>,
     found: &ReleaseObservation,
-    allowed: Wait,
     failed: Option<&Record>,
     good: &Record,
 ) -> Result<u32, Failure> {
@@ -34,19 +35,36 @@ pub(super) async fn restore(
     let deadline = Instant::now() + budget;
     let objects = Object::parse(&good.documents())?;
     let mut watcher = watcher(run, found, failed, &objects).await;
+    let back: Vec<Object> = objects
+        .iter()
+        .filter(|object| is_rolled_back(object))
+        .cloned()
+        .collect();
+    let description = judgement::not_judged(run.id);
     let rollback = Rollback {
         revision: good.revision,
-        wait: Some(wait_strategy::suited(run, found, allowed, &objects)),
+        wait: Some(wait_strategy::choose(run, found, &watcher, &back).await?),
+        description: Some(&description),
         server_side: good.server_side,
         timeout: budget,
     };
     let helm = |stop| found.helm.rollback(&rollback, deadline, stop);
     let (outcome, halt) = supervise::supervise(run, found, &mut watcher, helm).await?;
-    failure::of_rollback(budget, &watcher, outcome, halt).await?;
+    failure::of_rollback(begun, &watcher, outcome, halt).await?;
     let after = failed.map_or(0, |failed| failed.revision);
-    let revision = verify::restored(run, found, good, &objects, after).await?;
+    let applied = verify::restored(run, found, good, &objects, after).await?;
+    watcher.expect(&applied.generations);
+    let end = supervise::until_ready(run, &mut watcher, deadline).await;
+    failure::of_rollback_wait(begun, &watcher, end).await?;
+    judge::good(run, found, &applied.record).await?;
     run.end(Phase::Rollback, begun);
-    Ok(revision)
+    Ok(applied.record.revision)
+}
+
+/// Whether a rollback applies or runs the object: of hooks only its own.
+fn is_rolled_back(object: &Object) -> bool {
+    let of_rollback = |hook: &String| hook.ends_with("-rollback");
+    object.hooks.is_empty() || object.hooks.iter().any(of_rollback)
 }
 
 async fn watcher(
@@ -55,11 +73,10 @@ async fn watcher(
     failed: Option<&Record>,
     objects: &[Object],
 ) -> RolloutWatcher {
-    let runs = |object: &&Object| {
-        let of_rollback = |hook: &String| hook.ends_with("-rollback");
-        object.hooks.is_empty() || object.hooks.iter().any(of_rollback)
-    };
-    let objects: Vec<&Object> = objects.iter().filter(runs).collect();
+    let objects: Vec<&Object> = objects
+        .iter()
+        .filter(|object| is_rolled_back(object))
+        .collect();
     let images: BTreeSet<String> = objects
         .iter()
         .flat_map(|object| &object.containers)
@@ -72,11 +89,12 @@ async fn watcher(
 
 /// Goes back without waiting, where a failed revision left what the upgrade would
 /// not take back; then helm compares with the good one, which is what lives.
+/// `found` holds the records as they are then.
 pub(super) async fn clear_leftover_fields(
     run: &Run<'_>,
-    found: &ReleaseObservation,
+    found: &mut ReleaseObservation,
     proof: &Proof,
-) -> Result<()> {
+) -> Result<(), Failure> {
     let server_side = found.helm.major() == HelmMajor::Four && next_is_server_side(found.last());
     let (Some(last), Some(good)) = (found.last(), found.serving()) else {
         return Ok(());
@@ -91,30 +109,52 @@ pub(super) async fn clear_leftover_fields(
     let Some(left) = chart::leftover_fields(&failed, &before, &proof.objects) else {
         return Ok(());
     };
+    let (last, good) = (last.revision, good.clone());
+    if run.plan.on_failure == OnFailure::Keep {
+        return Err(Failure::Ended(
+            Error::new(
+                Kind::Broken,
+                format!(
+                    "revision {last} failed and left what helm would not take back ({left}), and on_failure is keep"
+                ),
+            )
+            .hint(format!(
+                "go back by hand, then send the signal again: helm rollback {} {} --namespace {} --no-hooks",
+                run.plan.release.name, good.revision, run.plan.release.namespace
+            )),
+        ));
+    }
     run.events.note(format!(
-        "revision {} failed, and helm would not take back what it left ({left}): going back to revision {} first",
-        last.revision, good.revision
+        "revision {last} failed, and helm would not take back what it left ({left}): going back to revision {} first",
+        good.revision
     ));
     let rollback = Rollback {
         revision: good.revision,
         wait: None,
+        description: None,
         server_side: good.server_side,
         timeout: run.left(),
     };
-    run.helm_begins();
-    let back = found
-        .helm
-        .rollback(&rollback, run.deadline, std::future::pending());
-    match back.await? {
-        HelmOutcome::Succeeded => Ok(()),
-        HelmOutcome::Failed(failure) => Err(failure.error),
-        HelmOutcome::Stopped {
-            by: StopReason::Cancelled(signal),
-            ..
-        } => Err(cancelled(signal)),
-        HelmOutcome::Stopped { .. } => Err(Error::new(
-            Kind::Broken,
-            format!("no time was left to go back to revision {}", good.revision),
-        )),
+    let helm = |stop| found.helm.rollback(&rollback, run.deadline, stop);
+    let (outcome, lost) = supervise::guard(run, found, helm).await?;
+    match (outcome, lost) {
+        (HelmOutcome::Succeeded, None) => {}
+        (_, Some(error)) => return Err(Failure::Ended(error)),
+        (HelmOutcome::Failed(failure), None) => return Err(failure.error.into()),
+        (
+            HelmOutcome::Stopped {
+                by: StopReason::Cancelled(signal),
+                ..
+            },
+            None,
+        ) => return Err(Failure::Ended(cancelled(signal))),
+        (HelmOutcome::Stopped { .. }, None) => {
+            return Err(Failure::Rollout(Problem::new(format!(
+                "no time was left to go back to revision {}",
+                good.revision
+            ))));
+        }
     }
+    found.refresh(run).await?;
+    Ok(())
 }

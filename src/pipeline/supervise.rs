@@ -7,13 +7,15 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use super::context::Run;
 use super::observed::ReleaseObservation;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UnixSignal};
 use crate::helm::HelmOutcome;
 use crate::manifest::Object;
+use crate::release::record::Record;
 use crate::rollout::{
     RolloutContext, RolloutWatcher, TerminalFailure, WatchTarget, labels, promises,
 };
@@ -27,6 +29,18 @@ pub(super) enum Halt {
     Failed(TerminalFailure),
     /// The lease is lost: another deploy may be at work.
     Lost(Error),
+}
+
+/// How the wait for the workloads ended.
+pub(super) enum WaitEnd {
+    /// Every workload is Ready, or need not be.
+    Ready,
+    /// Time is up.
+    TimeUp,
+    /// The run was cancelled.
+    Cancelled(UnixSignal),
+    /// Ended early.
+    Halted(Halt),
 }
 
 /// Watches what `objects` make, each in its own namespace, where the manifest
@@ -71,14 +85,39 @@ pub(super) fn same_template(old: &Object, new: &Object) -> bool {
         && old.value.pointer("/spec/template") == new.value.pointer("/spec/template")
 }
 
-/// Helm, the watch and the lease beside each other: whichever knows the end
-/// first. A terminal failure stops helm, and so does the loss of the lease.
+/// Helm, the watcher and the Lease beside each other: whichever knows the end
+/// first. A terminal failure stops helm, and so does the loss of the Lease.
 pub(super) async fn supervise<H: Future<Output = Result<HelmOutcome>>>(
     run: &Run<'_>,
     found: &ReleaseObservation,
-    watch: &mut RolloutWatcher,
+    watcher: &mut RolloutWatcher,
     helm: impl FnOnce(Stop) -> H,
 ) -> Result<(HelmOutcome, Option<Halt>)> {
+    let halted = async {
+        tokio::select! {
+            biased;
+            error = lease_lost(run, Some(found.helm.at_work())) => Halt::Lost(error),
+            failure = watcher.stalled(run.events) => Halt::Failed(failure),
+        }
+    };
+    beside(run, halted, helm).await
+}
+
+/// Helm with only the Lease beside it; the error is that it was lost.
+pub(super) async fn guard<H: Future<Output = Result<HelmOutcome>>>(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    helm: impl FnOnce(Stop) -> H,
+) -> Result<(HelmOutcome, Option<Error>)> {
+    beside(run, lease_lost(run, Some(found.helm.at_work())), helm).await
+}
+
+/// Runs helm until it ends, or until `halted` tells why it has to be stopped.
+async fn beside<R, H: Future<Output = Result<HelmOutcome>>>(
+    run: &Run<'_>,
+    halted: impl Future<Output = R>,
+    helm: impl FnOnce(Stop) -> H,
+) -> Result<(HelmOutcome, Option<R>)> {
     let (stop, stopped) = oneshot::channel::<()>();
     let asked = async {
         if stopped.await.is_err() {
@@ -86,33 +125,66 @@ pub(super) async fn supervise<H: Future<Output = Result<HelmOutcome>>>(
         }
     };
     run.helm_begins();
-    let at_work = found.helm.at_work();
-    let lost = async {
-        match run.lease.get() {
-            Some(lease) => lease.guard(at_work).await,
-            None => std::future::pending().await,
-        }
-    };
     let helm = helm(Box::pin(asked));
     tokio::pin!(helm);
-    let halt = tokio::select! {
+    let reason = tokio::select! {
         biased;
-        ended = &mut helm => {
-            let ended = ended?;
-            if matches!(ended, HelmOutcome::Succeeded) {
-                watch.catch_up(run.events).await;
-            }
-            return Ok((ended, None));
-        }
-        error = lost => Halt::Lost(error),
-        failure = watch.stalled(run.events) => Halt::Failed(failure),
+        ended = &mut helm => return Ok((ended?, None)),
+        reason = halted => reason,
     };
-    match &halt {
-        Halt::Failed(failure) => {
-            tracing::debug!(rule = failure.rule, "failed for good: helm is told to end");
-        }
-        Halt::Lost(error) => tracing::debug!(%error, "helm is told to end"),
-    }
+    tracing::debug!("helm is told to end");
     let _ = stop.send(());
-    Ok((helm.await?, Some(halt)))
+    Ok((helm.await?, Some(reason)))
+}
+
+/// Waits until every workload is Ready, has failed for good, or time is up; the
+/// Lease is kept beside it.
+pub(super) async fn until_ready(
+    run: &Run<'_>,
+    watcher: &mut RolloutWatcher,
+    deadline: Instant,
+) -> WaitEnd {
+    tokio::select! {
+        biased;
+        signal = run.cancel.cancelled() => WaitEnd::Cancelled(signal),
+        error = lease_lost(run, None) => WaitEnd::Halted(Halt::Lost(error)),
+        failure = watcher.settled(run.events) => match failure {
+            None => WaitEnd::Ready,
+            Some(failure) => WaitEnd::Halted(Halt::Failed(failure)),
+        },
+        () = tokio::time::sleep_until(deadline) => WaitEnd::TimeUp,
+    }
+}
+
+/// Ends with the reason when the Lease is lost, where the run has one. Each helm
+/// that begins meanwhile is noted with it.
+async fn lease_lost(run: &Run<'_>, at_work: Option<watch::Receiver<Option<u32>>>) -> Error {
+    match run.lease.get() {
+        Some(lease) => {
+            // Of no helm nothing is to be noted.
+            let idle = || watch::channel(None).1;
+            lease.guard(at_work.unwrap_or_else(idle)).await
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether every workload of a revision is Ready as it stands, at one look.
+pub(super) async fn is_ready_now(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    record: &Record,
+) -> Result<bool> {
+    let objects = Object::parse(&record.manifest)?;
+    let workloads = objects.iter().filter(|object| object.hooks.is_empty());
+    let watcher = watcher(
+        run,
+        found,
+        &record.manifest,
+        workloads.collect(),
+        BTreeSet::new(),
+        run.left(),
+    )
+    .await;
+    Ok(watcher.is_ready())
 }

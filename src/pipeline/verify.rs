@@ -2,25 +2,36 @@
 //! the render, is the claim.
 
 use super::context::Run;
-use super::observed::ReleaseObservation;
+use super::failure::Failure;
+use super::observed::{ReleaseObservation, patiently};
 use crate::chart::{Proof, verify_record};
-use crate::cluster::verify::{Difference, compare, live, template};
-use crate::error::{Error, Kind, Result};
+use crate::cluster::verify::{Difference, Template, compare, live, template};
+use crate::error::{Error, Kind, Problem, Result};
 use crate::event::Phase;
-use crate::manifest::Object;
+use crate::manifest::{Object, ObjectRef};
 use crate::release::record::{Record, Status};
 
-/// The release is deployed, its stored manifest and hooks carry the requested
-/// images, and so do the workloads. Gives the record.
-pub(super) async fn release(
+/// What helm applied, as the cluster holds it.
+#[derive(Debug)]
+pub(super) struct Applied {
+    /// The release's newest record.
+    pub(super) record: Record,
+    /// The generation of each workload right after helm: what is seen of an older
+    /// one is not about this revision.
+    pub(super) generations: Vec<(ObjectRef, i64)>,
+    /// Where the workloads' pod templates differ from the record.
+    differences: Vec<Difference>,
+}
+
+/// The release is deployed, and its stored manifest and hooks carry the requested
+/// images.
+pub(super) async fn applied(
     run: &mut Run<'_>,
     found: &ReleaseObservation,
     proof: &Proof,
-) -> Result<Record> {
-    let begun = run.begin(Phase::Verify);
-    let record = last(run, found).await?;
-    run.facts.revision = Some(record.revision);
-    deployed(found.last().map_or(0, |last| last.revision), &record)?;
+) -> Result<Applied, Failure> {
+    let before = found.last().map_or(0, |last| last.revision);
+    let record = newest(run, found, before).await?;
     let hooks: Vec<&str> = record
         .hooks
         .iter()
@@ -29,97 +40,156 @@ pub(super) async fn release(
         .collect();
     let wrong = verify_record(&record.manifest, &hooks, proof)?;
     if !wrong.is_empty() {
-        return Err(broken(format!(
+        let message = format!(
             "revision {} does not carry what was asked, though the render did",
             record.revision
-        ))
-        .details(wrong)
-        .hint("see whether the chart renders differently each time"));
+        );
+        return Err(Failure::Rollout(
+            Problem::new(message)
+                .details(wrong)
+                .hint("see whether the chart renders differently each time"),
+        ));
     }
-    workloads(run, found, &proof.objects).await?;
-    run.end(Phase::Verify, begun);
-    Ok(record)
+    workloads(run, found, record, &proof.objects).await
 }
 
-/// A rollback took effect: the last record is newer than `after`, deployed and
-/// holds what the good one held, and the workloads carry its images. Gives its
-/// revision.
+/// A rollback took effect: the newest record is newer than `after`, deployed and
+/// holds what the good one held.
 pub(super) async fn restored(
     run: &mut Run<'_>,
     found: &ReleaseObservation,
     good: &Record,
     objects: &[Object],
     after: u32,
-) -> Result<u32> {
-    let record = last(run, found).await?;
-    run.facts.revision = Some(record.revision);
-    deployed(after, &record)?;
+) -> Result<Applied, Failure> {
+    let record = newest(run, found, after).await?;
     if record.manifest != good.manifest {
-        return Err(broken(format!(
+        return Err(Failure::Rollout(Problem::new(format!(
             "revision {} does not hold what revision {} held",
             record.revision, good.revision
+        ))));
+    }
+    workloads(run, found, record, objects).await
+}
+
+/// Whether the workloads of the cluster are as this revision's record says, so
+/// that nothing of a newer one has reached them.
+pub(super) async fn carries(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    record: &Record,
+) -> Result<bool> {
+    let objects = Object::parse(&record.manifest)?;
+    let wanted = templates(run, &objects);
+    let client = &found.cluster.client;
+    let live = patiently(run, client, async || live(client, &wanted).await).await?;
+    Ok(compare(&wanted, &live).is_empty())
+}
+
+/// The pod templates of a manifest's workloads.
+fn templates(run: &Run<'_>, objects: &[Object]) -> Vec<Template> {
+    objects
+        .iter()
+        .filter(|object| object.hooks.is_empty())
+        .filter_map(|object| template(&object.value, &run.plan.release.namespace))
+        .collect()
+}
+
+/// Tells where the workloads carry another image than the record says. That is
+/// the work of a webhook or a mirror: a note.
+pub(super) fn report(run: &mut Run<'_>, applied: &Applied) {
+    let begun = run.begin(Phase::Verify);
+    for difference in &applied.differences {
+        if let Difference::Image {
+            workload,
+            container,
+            wanted,
+            found,
+        } = difference
+        {
+            let found = found.as_deref().unwrap_or("nothing of that name");
+            run.events.note(format!(
+                "{workload}, container {container}: the cluster holds {found} where the release says {wanted}; a webhook or a mirror may have changed it"
+            ));
+        }
+    }
+    run.end(Phase::Verify, begun);
+}
+
+/// The newest record, which helm has just deployed, after revision `before`.
+async fn newest(
+    run: &mut Run<'_>,
+    found: &ReleaseObservation,
+    before: u32,
+) -> Result<Record, Failure> {
+    let client = &found.cluster.client;
+    let read = patiently(run, client, async || found.cluster.last(run.plan).await).await;
+    let record = match read {
+        Ok(record) => record,
+        Err(error) if matches!(error.kind(), Kind::Cancelled(_)) => {
+            return Err(Failure::Ended(error.outcome(unverified(before))));
+        }
+        Err(error) => {
+            let message = format!("{}: {error}", unverified(before));
+            return Err(Failure::Ended(
+                Error::new(Kind::Broken, message)
+                    .details(error.evidence())
+                    .hint("send the signal again once the cluster answers: it judges that revision first"),
+            ));
+        }
+    };
+    let Some(record) = record else {
+        let release = &run.plan.release.name;
+        return Err(Failure::Ended(Error::new(
+            Kind::Broken,
+            format!("helm succeeded, but release {release} has no record"),
         )));
-    }
-    workloads(run, found, objects).await?;
-    Ok(record.revision)
-}
-
-async fn last(run: &Run<'_>, found: &ReleaseObservation) -> Result<Record> {
-    let plan = run.plan;
-    let last = found.cluster.last(plan);
-    run.unless_cancelled(last).await?.ok_or_else(|| {
-        broken(format!(
-            "helm was content, but release {} has no record",
-            plan.release.name
-        ))
-    })
-}
-
-fn deployed(before: u32, record: &Record) -> Result<()> {
+    };
+    run.facts.revision = Some(record.revision);
     if record.status == Status::Deployed && record.revision > before {
-        return Ok(());
+        return Ok(record);
     }
-    Err(broken(format!(
-        "helm was content, but the last record is revision {} and {}, expected one after {before} that is deployed",
-        record.revision,
-        record.status.name()
+    Err(Failure::Ended(Error::new(
+        Kind::Broken,
+        format!(
+            "helm succeeded, but the newest record is revision {} and {}, expected one after {before} that is deployed",
+            record.revision,
+            record.status.name()
+        ),
     )))
 }
 
-/// The pod templates of the cluster. Another image there is the work of a
-/// webhook or a mirror: a note.
-async fn workloads(run: &Run<'_>, found: &ReleaseObservation, objects: &[Object]) -> Result<()> {
-    let wanted: Vec<_> = objects
-        .iter()
-        .filter(|object: &&Object| object.hooks.is_empty())
-        .filter_map(|object| template(&object.value, &run.plan.release.namespace))
-        .collect();
-    let live = run
-        .unless_cancelled(live(&found.cluster.client, &wanted))
-        .await?;
-    for difference in compare(&wanted, &live) {
-        match difference {
-            Difference::Missing(workload) => {
-                return Err(broken(format!(
-                    "helm was content, but {workload} is not there"
-                )));
-            }
-            Difference::Image {
-                workload,
-                container,
-                wanted,
-                found,
-            } => {
-                let found = found.as_deref().unwrap_or("nothing of that name");
-                run.events.note(format!(
-                    "{workload}, container {container}: the cluster holds {found} where the release says {wanted}; a webhook or a mirror may have changed it"
-                ));
-            }
-        }
-    }
-    Ok(())
+fn unverified(before: u32) -> String {
+    format!("revision {} is deployed, not verified", before + 1)
 }
 
-fn broken(message: String) -> Error {
-    Error::new(Kind::Broken, message)
+/// The pod templates of the cluster, right after helm.
+async fn workloads(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    record: Record,
+    objects: &[Object],
+) -> Result<Applied, Failure> {
+    let wanted = templates(run, objects);
+    let client = &found.cluster.client;
+    let live = patiently(run, client, async || live(client, &wanted).await).await?;
+    let differences = compare(&wanted, &live);
+    let missing = differences.iter().find_map(|difference| match difference {
+        Difference::Missing(workload) => Some(workload),
+        Difference::Image { .. } => None,
+    });
+    if let Some(workload) = missing {
+        let message = format!("{workload} is not there, though helm applied it");
+        return Err(Failure::Rollout(Problem::new(message)));
+    }
+    let generations = live
+        .into_iter()
+        .flatten()
+        .filter_map(|template| Some((template.workload, template.generation?)))
+        .collect();
+    Ok(Applied {
+        record,
+        generations,
+        differences,
+    })
 }

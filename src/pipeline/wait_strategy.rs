@@ -1,5 +1,6 @@
-//! How helm waits for a rollout: in a way that it may, and for nothing that
-//! cannot come.
+//! How the workloads of a release are waited for: by `deploy` itself where it
+//! can, else by helm in a way that its rights allow, and for nothing that cannot
+//! come.
 
 use super::context::Run;
 use super::observed::ReleaseObservation;
@@ -7,10 +8,59 @@ use crate::cluster::rights;
 use crate::error::Result;
 use crate::helm::{HelmMajor, Wait};
 use crate::manifest::Object;
+use crate::release::record::Driver;
+use crate::rollout::RolloutWatcher;
 
-/// How helm may wait. Helm 4 does it by watching; where we may not, it waits as
-/// Helm 3 does.
-pub(super) async fn allowed(run: &Run<'_>, found: &ReleaseObservation) -> Result<Wait> {
+/// How helm waits for these objects. A note says where it has to do what
+/// `deploy` cannot.
+pub(super) async fn choose(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    watcher: &RolloutWatcher,
+    objects: &[Object],
+) -> Result<Wait> {
+    let facts = Facts {
+        sees_all: watcher.sees_every_workload(),
+        marks: found.cluster.driver == Driver::Secrets,
+        brings_crds: !found.chart.crds.is_empty() && !found.helm.waits_for_crds(),
+    };
+    if facts.by_deploy(objects) {
+        return Ok(Wait::Hooks);
+    }
+    let allowed = allowed(run, found).await?;
+    let (wait, why) = suit(found.helm.major(), allowed, objects);
+    if let Some(why) = why {
+        run.events.note(why);
+    }
+    Ok(wait)
+}
+
+/// What decides who waits for the workloads.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    /// Whether every workload of the release is watched.
+    sees_all: bool,
+    /// Whether a record can be marked as not judged yet.
+    marks: bool,
+    /// Whether the chart brings kinds that helm would not wait for.
+    brings_crds: bool,
+}
+
+impl Facts {
+    /// Whether `deploy` waits, and helm only for hooks. A hook that runs after the
+    /// workloads expects them to be there, so helm has to wait before it.
+    fn by_deploy(self, objects: &[Object]) -> bool {
+        let after = |event: &String| event.starts_with("post-");
+        self.sees_all
+            && self.marks
+            && !self.brings_crds
+            && !objects.iter().any(|object| object.hooks.iter().any(after))
+    }
+}
+
+/// How helm can wait. Helm 4 does it by watching; where that is not allowed, it
+/// waits as Helm 3 does.
+async fn allowed(run: &Run<'_>, found: &ReleaseObservation) -> Result<Wait> {
     if !found.helm.major().watches() {
         return Ok(Wait::Watch);
     }
@@ -19,24 +69,10 @@ pub(super) async fn allowed(run: &Run<'_>, found: &ReleaseObservation) -> Result
     if run.unless_cancelled(can_watch).await? {
         return Ok(Wait::Watch);
     }
-    run.events
-        .note("we may not watch in this namespace, so helm waits in its older way (--wait=legacy)");
+    run.events.note(
+        "the kubeconfig's user has no right to watch in this namespace, so helm waits in its older way (--wait=legacy)",
+    );
     Ok(Wait::Poll)
-}
-
-/// How helm, which may wait so, waits for these objects; a note says what it
-/// does not wait for.
-pub(super) fn suited(
-    run: &Run<'_>,
-    found: &ReleaseObservation,
-    allowed: Wait,
-    objects: &[Object],
-) -> Wait {
-    let (wait, why) = suit(found.helm.major(), allowed, objects);
-    if let Some(why) = why {
-        run.events.note(why);
-    }
-    wait
 }
 
 fn suit(major: HelmMajor, allowed: Wait, objects: &[Object]) -> (Wait, Option<String>) {

@@ -6,6 +6,7 @@
 //! workload other than a hook's ended Job.
 
 pub mod hook_jobs;
+pub mod judgement;
 pub mod record;
 pub mod recovery;
 pub mod store;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::release::judgement;
 use crate::release::record::{Record, Status};
 
 /// How long a deploy's helm can take from its start to its record: it reads the
@@ -58,20 +59,20 @@ pub fn decide<'a>(records: &'a [Record], facts: &RecoveryContext) -> RecoveryDec
     if pending && !dead(records, last, facts) {
         return RecoveryDecision::Wait(last);
     }
-    // An uninstall that kept its history starts a new life.
-    let life = records
-        .iter()
-        .rposition(|record| record.status == Status::Uninstalled)
-        .map_or(records, |at| &records[at + 1..]);
-    let served = life
-        .iter()
-        .any(|record| matches!(record.status, Status::Deployed | Status::Superseded));
+    let life = judgement::life(records);
+    // Its install hooks have run, and must not run again.
+    let served = judgement::was_applied(records);
     match (pending, served) {
         (true, true) if last.status == Status::PendingRollback => RecoveryDecision::Undo(last),
         (true, true) => RecoveryDecision::Fail(last),
+        // A later revision does not run install hooks, and what a first one left may
+        // have been mended by hand.
+        (true, false) if life.len() > 1 => RecoveryDecision::Fail(last),
         (true, false) => RecoveryDecision::Remove(life.iter().collect()),
         // Marked failed, helm would upgrade it and skip the install hooks.
-        (false, false) if interrupted(last) => RecoveryDecision::Remove(life.iter().collect()),
+        (false, false) if life.len() == 1 && interrupted(last) => {
+            RecoveryDecision::Remove(life.iter().collect())
+        }
         (false, _) => RecoveryDecision::Leave,
     }
 }
@@ -166,8 +167,10 @@ mod tests {
                 "undo 3",
             ),
             ("pending-install@20", Some(19), "remove 1"),
-            ("failed@10 pending-upgrade@20", Some(19), "remove 1 2"),
-            ("failed@10* pending-install@20", Some(19), "remove 1 2"),
+            // Case A15: a later revision runs no install hooks, and must not again.
+            ("failed@10 pending-upgrade@20", Some(19), "fail 2"),
+            ("failed@10* pending-upgrade@20", Some(19), "fail 2"),
+            ("failed@10 failed@20*", Some(19), "leave"),
             // Helm settled it itself.
             ("failed@10*", Some(9), "remove 1"),
             ("failed@10*", None, "remove 1"),

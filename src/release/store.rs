@@ -24,7 +24,7 @@ use kube::api::{
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 
-use super::record::{Driver, Record, broken, decode, read};
+use super::record::{Driver, Record, Status, broken, decode, read};
 use crate::cluster::client::{failed, within};
 use crate::error::{Error, Kind, Result};
 use crate::plan::ReleaseId;
@@ -78,21 +78,28 @@ pub fn name(release: &ReleaseId, revision: u32) -> String {
     format!("sh.helm.release.v1.{}.v{revision}", release.name)
 }
 
-/// Marks a revision as failed, in its label and in what is stored. `why` is
-/// what `helm history` shows for it.
+/// Gives a revision a status and a description, in its label and in what is
+/// stored. `helm history` shows both.
 ///
 /// Errors: [`Kind::Locked`] where somebody changed the record meanwhile.
-pub async fn fail(client: &Client, release: &ReleaseId, record: &Record, why: &str) -> Result<()> {
+pub async fn mark(
+    client: &Client,
+    release: &ReleaseId,
+    record: &Record,
+    status: Status,
+    description: &str,
+) -> Result<()> {
     let api = Api::<Secret>::namespaced(client.clone(), &release.namespace);
     let name = name(release, record.revision);
     let mut secret = fetch(&api, &name, record).await?;
-    let stored = encode(&as_failed(record.json.clone(), why)).map_err(|error| {
+    let json = marked(record.json.clone(), status, description);
+    let stored = encode(&json).map_err(|error| {
         Error::new(Kind::Internal, "a record of the release cannot be written").with_source(error)
     })?;
     let data = secret.data.get_or_insert_default();
     data.insert("release".to_owned(), ByteString(stored));
     let labels = secret.metadata.labels.get_or_insert_default();
-    labels.insert("status".to_owned(), "failed".to_owned());
+    labels.insert("status".to_owned(), status.name().to_owned());
     let now = jiff::Timestamp::now().as_second().to_string();
     labels.insert("modifiedAt".to_owned(), now);
     let written = async {
@@ -152,9 +159,9 @@ fn changed(name: &str) -> Error {
     .hint("another helm is at work on this release: send the signal again when it has ended")
 }
 
-fn as_failed(mut json: Value, why: &str) -> Value {
-    json["info"]["status"] = json!("failed");
-    json["info"]["description"] = json!(why);
+fn marked(mut json: Value, status: Status, description: &str) -> Value {
+    json["info"]["status"] = json!(status.name());
+    json["info"]["description"] = json!(description);
     json
 }
 
@@ -171,7 +178,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{as_failed, decode, encode};
+    use super::{Status, decode, encode, marked};
 
     #[test]
     fn only_status_and_description_change() {
@@ -179,7 +186,9 @@ mod tests {
             "name": "shop", "version": 7, "manifest": "a: b\n", "unheard_of": [1, 2.5],
             "info": {"status": "pending-upgrade", "description": "Preparing upgrade", "notes": "n"},
         });
-        let after = decode(&encode(&as_failed(before.clone(), "interrupted")).unwrap()).unwrap();
+        let after =
+            decode(&encode(&marked(before.clone(), Status::Failed, "interrupted")).unwrap())
+                .unwrap();
         assert_eq!(after["info"]["status"], "failed");
         assert_eq!(after["info"]["description"], "interrupted");
         let mut undone = after;

@@ -30,6 +30,8 @@ pub struct ReleaseCache {
     pub(super) events: BTreeMap<NamespacedName, Vec<KubeEvent>>,
     pub(super) claims: BTreeMap<NamespacedName, Claim>,
     unwatchable: BTreeSet<(String, ResourceKind)>,
+    /// The generation of each workload that helm has applied, once it has.
+    expected: BTreeMap<WorkloadRef, i64>,
     /// When each pod was first seen, by its uid.
     since: BTreeMap<String, Elapsed>,
     /// When a workload or pod of the release last changed.
@@ -54,6 +56,18 @@ impl ReleaseCache {
     /// What the release renders.
     pub fn targets(&self) -> impl Iterator<Item = &WatchTarget> {
         self.targets.values()
+    }
+
+    /// Notes the generation of a workload that helm has applied.
+    pub(super) fn expect(&mut self, workload: WorkloadRef, generation: i64) {
+        self.expected.insert(workload, generation);
+    }
+
+    /// Whether a workload was last seen as it was before helm applied it.
+    pub(super) fn is_outdated(&self, workload: &Workload) -> bool {
+        self.expected
+            .get(&workload.id)
+            .is_some_and(|expected| workload.generation < *expected)
     }
 
     /// Notes that objects of this sort cannot be seen in a namespace.

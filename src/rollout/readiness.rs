@@ -128,7 +128,13 @@ pub(super) fn of_target(cache: &ReleaseCache, target: &WatchTarget) -> Readiness
             .pods_of(&target.id)
             .first()
             .map_or_else(absent, |pod| of_pod(pod)),
-        _ => cache.workload(&target.id).map_or_else(absent, of),
+        _ => cache.workload(&target.id).map_or_else(absent, |workload| {
+            if cache.is_outdated(workload) {
+                Readiness::Missing("its change to be seen".to_owned())
+            } else {
+                of(workload)
+            }
+        }),
     }
 }
 

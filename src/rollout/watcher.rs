@@ -21,11 +21,14 @@ use super::informers::{Informer, InformerEvent, can_stream, spawn, wanted};
 use super::logs::Logs;
 use super::model::Elapsed;
 use super::progress::{ReportedProgress, progress};
+use super::readiness;
 use super::recheck;
 use super::selectors::selector;
 use super::target::WatchTarget;
 use super::verdict::{judge, most_telling};
+use super::workload_ref::WorkloadRef;
 use crate::event::{Event, Events};
+use crate::manifest::ObjectRef;
 
 /// How long the first lists may take before helm goes ahead unwatched.
 const FIRST_LISTS: Duration = Duration::from_secs(10);
@@ -35,9 +38,6 @@ const DEBOUNCE: Duration = Duration::from_millis(20);
 
 /// Rules that wait for time to pass are asked again this often.
 const RECHECK: Duration = Duration::from_secs(1);
-
-/// How long the watches may lag behind a helm that has succeeded.
-const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Changes that wait to be taken in.
 const QUEUE: usize = 1024;
@@ -155,18 +155,38 @@ impl RolloutWatcher {
     pub async fn stalled(&mut self, events: &Events) -> TerminalFailure {
         let mut open = true;
         loop {
-            // First what is known: the call before may have been dropped between
-            // a change and its verdict.
-            self.report_progress(events);
-            self.logs.follow_hooks(&self.cache);
-            self.ask_for_facts().await;
-            if let Some(failure) = self.judge()
-                && self.is_confirmed(&failure).await
-            {
+            if let Some(failure) = self.look(events).await {
                 return failure;
             }
             self.take_in(&mut open, events).await;
         }
+    }
+
+    /// Ends with nothing when every workload is Ready, and with the first that has
+    /// failed for good. Helm has ended before. It may be dropped, as
+    /// [`Self::stalled`].
+    pub async fn settled(&mut self, events: &Events) -> Option<TerminalFailure> {
+        let mut open = true;
+        loop {
+            if self.is_ready() {
+                self.report_progress(events);
+                return None;
+            }
+            if let Some(failure) = self.look(events).await {
+                return Some(failure);
+            }
+            self.take_in(&mut open, events).await;
+        }
+    }
+
+    /// Judges what is known. First, before anything new is waited for: a call
+    /// before may have been dropped between a change and its verdict.
+    async fn look(&mut self, events: &Events) -> Option<TerminalFailure> {
+        self.report_progress(events);
+        self.logs.follow_hooks(&self.cache);
+        self.ask_for_facts().await;
+        let failure = self.judge()?;
+        self.is_confirmed(&failure).await.then_some(failure)
     }
 
     /// A last look when helm has ended by itself, as it does at once when a hook
@@ -179,22 +199,29 @@ impl RolloutWatcher {
         timeout(within, self.stalled(events)).await.ok()
     }
 
-    /// Takes in what helm has seen already when it has succeeded: else the last line
-    /// of a workload's progress may be a wait that is over.
-    pub async fn catch_up(&mut self, events: &Events) {
-        let caught = async {
-            let mut open = true;
-            self.report_progress(events);
-            while open
-                && progress(&self.cache)
-                    .iter()
-                    .any(|(_, line)| line.waits_for.is_some())
-            {
-                self.take_in(&mut open, events).await;
-                self.report_progress(events);
+    /// From now on only what is seen of these generations, or of newer ones, says
+    /// anything of a workload: helm has applied them, and the watches may lag.
+    pub fn expect(&mut self, generations: &[(ObjectRef, i64)]) {
+        for (object, generation) in generations {
+            if let Some(workload) = WorkloadRef::of(object) {
+                self.cache.expect(workload, *generation);
             }
-        };
-        let _ = timeout(CATCH_UP, caught).await;
+        }
+    }
+
+    /// Whether every workload of the release can be watched, so that its readiness
+    /// can be judged here.
+    pub fn sees_every_workload(&self) -> bool {
+        let mut targets = self.cache.targets();
+        targets.all(|target| !self.cache.is_unwatchable(target))
+    }
+
+    /// Whether every workload is Ready, or need not be.
+    pub fn is_ready(&self) -> bool {
+        self.cache
+            .targets()
+            .filter(|target| !target.hook && !self.cache.is_unwatchable(target))
+            .all(|target| readiness::of_target(&self.cache, target).is_ready())
     }
 
     /// The release's objects as last seen.

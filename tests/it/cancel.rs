@@ -36,9 +36,7 @@ pub fn stuck(node: &Node, in_step: bool) -> Running {
         .image("api", unready.by_tag())
         .image("web", web.by_tag());
     let running = if in_step { signal.in_step() } else { signal }.start();
-    until("the release is pending", || {
-        node.status().starts_with("pending")
-    });
+    until("the upgrade is rolled out", || node.is_rolling_out());
     running
 }
 
