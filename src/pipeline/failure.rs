@@ -67,7 +67,7 @@ pub(super) async fn of(
             ..
         } => timed_out(run, watcher).await,
         HelmOutcome::Stopped { .. } => match halt {
-            Some(Halt::Failed(failure)) => terminal(run, watcher, failure).await,
+            Some(Halt::Failed(failure)) => terminal(run, watcher, *failure).await,
             Some(Halt::Lost(error)) => Failure::Ended(error),
             None => Failure::Ended(Error::new(
                 Kind::Internal,
@@ -98,7 +98,7 @@ pub(super) async fn of_rollback(
         (HelmOutcome::Failed(failure), _) => failure.error.into(),
         (HelmOutcome::Stopped { .. }, Some(Halt::Lost(error))) => Failure::Ended(error),
         (HelmOutcome::Stopped { .. }, Some(Halt::Failed(failure))) => {
-            terminal_of_rollback(watcher, failure).await
+            terminal_of_rollback(watcher, *failure).await
         }
         (HelmOutcome::Stopped { .. }, None) => time_up_of_rollback(begun, watcher),
     })
@@ -114,7 +114,7 @@ pub(super) async fn of_rollback_wait(
         WaitEnd::Ready => return Ok(()),
         WaitEnd::TimeUp => time_up_of_rollback(begun, watcher),
         WaitEnd::Cancelled(signal) => Failure::Ended(cancelled(signal)),
-        WaitEnd::Halted(Halt::Failed(failure)) => terminal_of_rollback(watcher, failure).await,
+        WaitEnd::Halted(Halt::Failed(failure)) => terminal_of_rollback(watcher, *failure).await,
         WaitEnd::Halted(Halt::Lost(error)) => Failure::Ended(error),
     })
 }
@@ -150,7 +150,7 @@ pub(super) async fn of_wait(
         WaitEnd::Ready => return Ok(()),
         WaitEnd::TimeUp => timed_out(run, watcher).await,
         WaitEnd::Cancelled(signal) => Failure::Ended(cancelled(signal)),
-        WaitEnd::Halted(Halt::Failed(failure)) => terminal(run, watcher, failure).await,
+        WaitEnd::Halted(Halt::Failed(failure)) => terminal(run, watcher, *failure).await,
         WaitEnd::Halted(Halt::Lost(error)) => Failure::Ended(error),
     })
 }

@@ -136,8 +136,8 @@ pub(super) async fn clear_leftover_fields(
         timeout: run.left(),
     };
     let helm = |stop| found.helm.rollback(&rollback, run.deadline, stop);
-    let (outcome, lost) = supervise::guard(run, found, helm).await?;
-    match (outcome, lost) {
+    let (outcome, lease) = supervise::guard(run, found, helm).await?;
+    match (outcome, lease) {
         (HelmOutcome::Succeeded, None) => {}
         (_, Some(error)) => return Err(Failure::Ended(error)),
         (HelmOutcome::Failed(failure), None) => return Err(failure.error.into()),

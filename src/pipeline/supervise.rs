@@ -26,7 +26,7 @@ pub(super) type Stop = Pin<Box<dyn Future<Output = ()>>>;
 /// Why helm was stopped by us.
 pub(super) enum Halt {
     /// The rollout has failed for good.
-    Failed(TerminalFailure),
+    Failed(Box<TerminalFailure>),
     /// The lease is lost: another deploy may be at work.
     Lost(Error),
 }
@@ -97,7 +97,7 @@ pub(super) async fn supervise<H: Future<Output = Result<HelmOutcome>>>(
         tokio::select! {
             biased;
             error = lease_lost(run, Some(found.helm.at_work())) => Halt::Lost(error),
-            failure = watcher.stalled(run.events) => Halt::Failed(failure),
+            failure = watcher.stalled(run.events) => Halt::Failed(Box::new(failure)),
         }
     };
     beside(run, halted, helm).await
@@ -150,7 +150,7 @@ pub(super) async fn until_ready(
         error = lease_lost(run, None) => WaitEnd::Halted(Halt::Lost(error)),
         failure = watcher.settled(run.events) => match failure {
             None => WaitEnd::Ready,
-            Some(failure) => WaitEnd::Halted(Halt::Failed(failure)),
+            Some(failure) => WaitEnd::Halted(Halt::Failed(Box::new(failure))),
         },
         () = tokio::time::sleep_until(deadline) => WaitEnd::TimeUp,
     }
