@@ -226,7 +226,9 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{Change, change};
+    use super::{Change, Remediation, change, decide};
+    use crate::error::Kind;
+    use crate::plan::OnFailure;
     use crate::release::record::{self, Record};
 
     fn record(revision: u32, hooks: &[(&[&str], &str)]) -> Record {
@@ -275,5 +277,66 @@ mod tests {
         }
         assert_eq!(change(Some(2), Some(&record(2, &[]))), Change::Nothing);
         assert_eq!(change(None, None), Change::Nothing);
+    }
+
+    /// Cases A3 and A5 among them: what changed decides, and what served.
+    #[test]
+    fn what_is_done_about_a_failure() {
+        use Change::{Hooks, Nothing, Workloads};
+        use OnFailure::{Keep, Rollback};
+        let good = record(1, &[]);
+        for (kind, changed, served, on_failure, expected) in [
+            (
+                Kind::Broken,
+                Workloads,
+                true,
+                Rollback,
+                Remediation::RollBack(&good),
+            ),
+            (Kind::Broken, Workloads, true, Keep, Remediation::Manual),
+            (
+                Kind::Broken,
+                Workloads,
+                false,
+                Rollback,
+                Remediation::Manual,
+            ),
+            (
+                Kind::Broken,
+                Hooks,
+                true,
+                Keep,
+                Remediation::StillServes(&good, "only hooks ran, no workload was changed"),
+            ),
+            (
+                Kind::Broken,
+                Hooks,
+                false,
+                Rollback,
+                Remediation::NothingServes,
+            ),
+            (
+                Kind::Broken,
+                Nothing,
+                true,
+                Rollback,
+                Remediation::StillServes(&good, "helm changed nothing"),
+            ),
+            (Kind::Broken, Nothing, false, Rollback, Remediation::Manual),
+            // Helm refused the chart, or has no right: told as that.
+            (Kind::Chart, Nothing, true, Rollback, Remediation::Tell),
+            (Kind::Node, Nothing, false, Rollback, Remediation::Tell),
+            (
+                Kind::Node,
+                Workloads,
+                true,
+                Rollback,
+                Remediation::RollBack(&good),
+            ),
+        ] {
+            let served = served.then_some(&good);
+            let decided = decide(kind, changed, served, on_failure);
+            assert_eq!(decided, expected, "{kind:?} {changed:?} {on_failure:?}");
+        }
     }
 }

@@ -35,3 +35,4 @@ mod report;
 mod rights;
 mod rollback;
 mod scale;
+mod verdict;
