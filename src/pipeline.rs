@@ -27,6 +27,8 @@ use tokio::time::Instant;
 
 pub use context::Run;
 
+use failure::Failure;
+
 use crate::error::{Kind, Result};
 use crate::event::{Event, Report, Summary};
 
@@ -66,7 +68,13 @@ async fn deploy(run: &mut Run<'_>, summary: Summary) -> Result<Report> {
         took: Duration::ZERO,
     };
     if !run.plan.dry_run {
-        let applied = match apply::upgrade(run, &mut found, &proof).await {
+        let mut applied = apply::upgrade(run, &mut found, &proof).await;
+        if let Err(Failure::Lost(problem)) = &applied
+            && recover::after_break(run, &mut found, problem).await?
+        {
+            applied = apply::upgrade(run, &mut found, &proof).await;
+        }
+        let applied = match applied {
             Ok(applied) => applied,
             Err(failure) => {
                 let error = remediate::remediate(run, &found, failure).await;

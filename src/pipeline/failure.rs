@@ -34,6 +34,8 @@ pub(super) enum Failure {
     Rollout(Problem),
     /// Helm failed by itself: of this kind, where it changed nothing.
     Helm(Kind, Problem),
+    /// Helm lost the way to the cluster, which it had found before.
+    Lost(Problem),
     /// It was ended, or never begun, for a reason that no remediation answers: a
     /// cancel, a lost Lease, another helm at work, a bug.
     Ended(Error),
@@ -177,6 +179,7 @@ async fn by_itself(
                 problem.details(evidence.lines.iter().cloned())
             });
             match gathered.await {
+                Ok(problem) if failure.cause == FailureKind::Lost => Failure::Lost(problem),
                 Ok(problem) => Failure::Helm(kind, problem),
                 Err(cancelled) => Failure::Ended(cancelled),
             }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::context::Run;
-use super::observed::ReleaseObservation;
+use super::observed::{ReleaseObservation, patiently};
 use super::{failure, judge, supervise};
 use crate::cluster::lease::Lease;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Problem, Result};
 use crate::event::Phase;
 use crate::plan::Plan;
 use crate::release::hook_jobs::{self, has_ended};
@@ -77,6 +77,30 @@ async fn judge_interrupted(run: &Run<'_>, found: &ReleaseObservation) -> Result<
             "revision {revision} was applied by a deploy that was interrupted; it is not Ready and counts as failed"
         ));
     }
+    Ok(true)
+}
+
+/// The API server went away while helm worked: waits for it, settles what helm
+/// left and says whether helm can go on from there.
+pub(super) async fn after_break(
+    run: &mut Run<'_>,
+    found: &mut ReleaseObservation,
+    problem: &Problem,
+) -> Result<bool> {
+    if run.lost() {
+        return Ok(false);
+    }
+    run.events.warn(format!(
+        "{problem}; helm runs once more as soon as the API server answers"
+    ));
+    let client = found.cluster.client.clone();
+    let read = patiently(run, &client, async || found.cluster.records(run.plan).await).await;
+    match read {
+        Ok(records) => found.records = records,
+        Err(error) if matches!(error.kind(), Kind::Cancelled(_)) => return Err(error),
+        Err(_) => return Ok(false),
+    }
+    before(run, found).await?;
     Ok(true)
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn remediate(
 ) -> Error {
     let (kind, problem) = match failure {
         Failure::Ended(error) => return error,
-        Failure::Rollout(problem) => (Kind::Broken, problem),
+        Failure::Rollout(problem) | Failure::Lost(problem) => (Kind::Broken, problem),
         Failure::Helm(kind, problem) => (kind, problem),
     };
     if run.lost() {
@@ -187,7 +187,7 @@ async fn roll_back(
             ));
         }
         Err(Failure::Ended(why)) => why.into_problem(),
-        Err(Failure::Rollout(why) | Failure::Helm(_, why)) => why,
+        Err(Failure::Rollout(why) | Failure::Lost(why) | Failure::Helm(_, why)) => why,
     };
     let cause = format!("the rollback to revision {revision} failed: {failure}");
     let before = failed.map(|failed| failed.revision);
