@@ -19,9 +19,9 @@ use crate::helm::kubernetes;
 use crate::manifest::{Object, ObjectRef};
 use crate::plan::Plan;
 use crate::plan::access::{Purpose, Right, Scope};
-use crate::release::record::{Driver, Record, Status};
+use crate::release::record::{Driver, Record};
 use crate::release::recovery::{RecoveryContext, RecoveryDecision, decide};
-use crate::release::store;
+use crate::release::{judgement, store};
 use crate::run::{self, Timestamp};
 use crate::signal::ImageRef;
 use crate::state::lock;
@@ -310,6 +310,13 @@ fn pending(plan: &Plan, records: &[Record], at_work: bool) -> Finding {
         stale_after: plan.stale_after,
     };
     let seen = format!("{release} revision {revision} is {status}");
+    if judgement::last_not_judged(records).is_some() && !at_work {
+        return Finding::warn(
+            check,
+            format!("{seen}, but the deploy that waited for its workloads was interrupted"),
+        )
+        .fix("send the signal again: the next deploy judges it first");
+    }
     if !last.status.is_pending() || at_work {
         return Finding::ok(check, seen);
     }
@@ -317,8 +324,7 @@ fn pending(plan: &Plan, records: &[Record], at_work: bool) -> Finding {
         return Finding::warn(check, format!("{seen}: its helm was killed"))
             .fix("send the signal again: the next deploy settles it");
     }
-    let served = |record: &&Record| matches!(record.status, Status::Deployed | Status::Superseded);
-    let cure = match records.iter().rfind(served) {
+    let cure = match judgement::last_good(records) {
         Some(good) => format!(
             "helm rollback {} {} --namespace {}",
             release.name, good.revision, release.namespace

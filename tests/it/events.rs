@@ -139,7 +139,7 @@ fn what_is_not_known_is_refused() {
     };
     path("").says("GITHUB_EVENT_PATH");
     path("/home/github-runner/none.json").says("none.json");
-    path("/home/github-runner").says("no file");
+    path("/home/github-runner").says("is not a file");
     for broken in ["", "{", "[1]", "\u{1b}[31m{}"] {
         node.home.write("broken.json", broken, 0o600);
         path("/home/github-runner/broken.json").never_says("\u{1b}[31m{}");
