@@ -94,7 +94,7 @@ impl Testbed {
         let progress = Progress::stderr();
         require_root()?;
         let cache = Cache::open()?;
-        let program = program::find(progress)?;
+        let program = program::find()?;
         let key = program::key(&program, &options.name)?;
         let _lock = cache.lock(
             &format!("start-{}", options.name),

@@ -13,11 +13,11 @@ pub mod cluster;
 pub mod ghcr;
 pub mod image;
 pub mod pki;
+pub mod program;
 pub mod progress;
 pub mod push;
 pub mod supervisor;
 
 mod hex;
-mod program;
 
 pub use client::{Info, Options, Testbed};

@@ -1,41 +1,92 @@
-//! Finds the `testbed` program. A test's own program cannot be the janitor: it is another one,
-//! with libtest's main.
+//! The programs beside this one: `testbed`, and the `deploy` that the scenarios run.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use crate::progress::Progress;
 
-const NAME: &str = "testbed";
+/// The workspace.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// This program if it is it, else the one of the same build, brought up to date if it is older
-/// than its sources.
-pub(crate) fn find(progress: Progress) -> Result<PathBuf> {
+/// The folder of this build's programs: `debug` or `release` in the target folder. A test program
+/// lies in `deps` below it.
+pub(crate) fn folder() -> Result<PathBuf> {
     let own = std::env::current_exe().context("this program has no path")?;
-    if own.file_name().is_some_and(|name| name == NAME) {
-        return Ok(own);
-    }
-    // target/debug/deps/it-0123 belongs to target/debug/testbed.
-    let folder = own
+    let folder = own.parent().context("this program lies in no folder")?;
+    let above = folder
         .parent()
-        .filter(|folder| folder.ends_with("deps"))
-        .and_then(Path::parent);
-    let Some(folder) = folder else {
-        bail!(
-            "{} is not a cargo test program, so there is no {NAME} beside it",
-            own.display()
-        );
+        .context("this program lies in no target folder")?;
+    let folder = if folder.ends_with("deps") {
+        above
+    } else {
+        folder
     };
-    let program = folder.join(NAME);
-    if !is_current(&program) {
-        rebuild(folder, progress)?;
-    }
+    Ok(folder.to_owned())
+}
+
+/// Finds the `testbed` program: a test's own cannot be the janitor, it has libtest's main. Cargo
+/// builds it before the tests of this package.
+pub(crate) fn find() -> Result<PathBuf> {
+    let program = folder()?.join("testbed");
+    ensure!(
+        program.is_file(),
+        "{} is not there: run this through cargo, which builds it",
+        program.display()
+    );
     Ok(program)
+}
+
+/// The `deploy` program of this build, brought up to date if it is older than its sources. Cargo
+/// builds it for the tests of its own package only, and no package can ask for another's program.
+///
+/// Errors: cargo cannot be run, or `deploy` does not compile.
+pub fn deploy(progress: Progress) -> Result<PathBuf> {
+    let folder = folder()?;
+    let program = folder.join("deploy");
+    if is_current(&program) {
+        return Ok(program);
+    }
+    // With the tests that bring it along: `cargo build` leaves out what dev-dependencies ask of
+    // shared dependencies, and all of them would be built once more.
+    let mut cargo = cargo(&folder, "test")?;
+    let output = progress
+        .during("building deploy", || {
+            cargo.args(["--no-run", "--test", "cli"]).output()
+        })
+        .context("cargo cannot be run to build deploy")?;
+    ensure!(
+        output.status.success(),
+        "deploy could not be built:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // What cargo found fresh keeps its time; the next one need not ask again.
+    let file = fs::File::options().append(true).open(&program);
+    file.and_then(|file| file.set_modified(SystemTime::now()))
+        .with_context(|| format!("cargo left no {}", program.display()))?;
+    Ok(program)
+}
+
+/// Cargo for a subcommand that builds into this folder. It holds no lock while it runs tests.
+pub(crate) fn cargo(folder: &Path, subcommand: &str) -> Result<Command> {
+    let target = folder
+        .parent()
+        .context("this program lies in no target folder")?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args([subcommand, "--quiet", "--manifest-path"])
+        .arg(Path::new(ROOT).join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target)
+        .stdin(Stdio::null());
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    Ok(cargo)
 }
 
 /// Whether the program is newer than all of its sources.
@@ -43,65 +94,25 @@ fn is_current(program: &Path) -> bool {
     let Ok(built) = fs::metadata(program).and_then(|meta| meta.modified()) else {
         return false;
     };
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    if !package.is_dir() {
+    let root = Path::new(ROOT);
+    if !root.is_dir() {
         return true;
     }
-    let older = |folder: &str| newest(&package.join(folder)).is_none_or(|time| time <= built);
-    ["src", "go"].iter().all(|folder| older(folder))
+    ["src", "Cargo.toml", "Cargo.lock"]
+        .iter()
+        .all(|path| newest(&root.join(path)).is_none_or(|time| time <= built))
 }
 
-fn newest(folder: &Path) -> Option<SystemTime> {
-    let entries = fs::read_dir(folder).ok()?;
-    let times = entries.filter_map(|entry| {
-        let entry = entry.ok()?;
-        let kind = entry.file_type().ok()?;
-        if kind.is_dir() {
-            newest(&entry.path())
-        } else {
-            entry.metadata().ok()?.modified().ok()
-        }
-    });
-    times.max()
-}
-
-/// Cargo holds no lock while it runs tests.
-fn rebuild(folder: &Path, progress: Progress) -> Result<()> {
-    // Of the whole workspace, as `cargo test` builds it: by itself the package has other features
-    // of its dependencies, and all of them would be built once more.
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    let target = folder
-        .parent()
-        .context("the program lies in no target folder")?;
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args([
-            "build",
-            "--quiet",
-            "--workspace",
-            "--bin",
-            NAME,
-            "--manifest-path",
-            manifest,
-            "--target-dir",
-        ])
-        .arg(target);
-    if folder.ends_with("release") {
-        cargo.arg("--release");
+/// When the newest file of a folder was changed, or a file itself.
+fn newest(path: &Path) -> Option<SystemTime> {
+    let meta = path.metadata().ok()?;
+    if !meta.is_dir() {
+        return meta.modified().ok();
     }
-    let output = progress
-        .during("building the program testbed", || cargo.output())
-        .context("cargo cannot be run to build the program testbed")?;
-    if !output.status.success() {
-        bail!(
-            "the program testbed could not be built:\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    // What cargo found fresh keeps its time; the next one need not ask again.
-    let now = fs::File::options().append(true).open(folder.join(NAME));
-    now.and_then(|file| file.set_modified(SystemTime::now()))
-        .with_context(|| format!("cargo left no program {NAME} in {}", folder.display()))
+    let entries = fs::read_dir(path).ok()?;
+    entries
+        .filter_map(|entry| newest(&entry.ok()?.path()))
+        .max()
 }
 
 /// What tells testbeds apart: one that runs an older program is not joined, it goes by itself.

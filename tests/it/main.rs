@@ -16,7 +16,6 @@ mod crash;
 mod crowd;
 mod deploys;
 mod doctor;
-mod events;
 mod failures;
 mod forward;
 mod harness;

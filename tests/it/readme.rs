@@ -9,6 +9,8 @@ use deploy::error::{Exit, Kind};
 use deploy::node::Config;
 use deploy::node::config::KEYS;
 
+use crate::harness::{deploy_binary, root};
+
 /// The languages that a fenced block may name; only `sh` holds commands.
 const LANGUAGES: [&str; 4] = ["sh", "toml", "yaml", "text"];
 
@@ -43,10 +45,6 @@ struct Block {
     marker: String,
     language: String,
     text: String,
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn readme() -> String {
@@ -209,7 +207,7 @@ fn the_signal_is_a_valid_request() {
     // In place of one in /etc, which may list other apps.
     let configuration = scratch.path().join("deploy.toml");
     fs::write(&configuration, "").expect("a file");
-    let deploy = env!("CARGO_BIN_EXE_deploy");
+    let deploy = deploy_binary().to_str().expect("a path that is text");
     let command = block("signal").replace("/home/github-runner/deploy.sh", deploy);
     let output = Command::new("/bin/sh")
         .args(["-ec", &command])

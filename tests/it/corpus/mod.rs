@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::harness::Helm;
+use crate::harness::{Helm, root};
 use expect::{Case, Expect};
 
 /// How many renders or deploys are under way at once in one test.
 const AT_ONCE: usize = 3;
 
 fn charts() -> Vec<(PathBuf, Expect)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/charts");
+    let folder = root().join("tests/data/charts");
     let charts = expect::load(&folder).unwrap();
     assert!(charts.len() >= 20, "only {} charts", charts.len());
     charts

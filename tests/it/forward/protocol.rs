@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::hostile::{self, Asked, OPEN, say};
 use super::{RECEIVER, SOCKET, Site, good};
+use crate::harness::root;
 use crate::readme::{block_in, blocks_of};
 
 const DOC: &str = "docs/forward-protocol.md";
@@ -217,11 +218,7 @@ fn the_examples_with_curl() {
 
 #[test]
 fn every_command_of_the_document_is_run() {
-    let text = std::fs::read_to_string(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/docs/forward-protocol.md"
-    ))
-    .unwrap();
+    let text = std::fs::read_to_string(root().join("docs/forward-protocol.md")).unwrap();
     assert_eq!(
         text.matches("```sh").count(),
         text.matches("<!-- test: forward-").count()

@@ -19,6 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use testbed::Testbed;
 use testbed::chart::{Chart, Shop};
 use testbed::ghcr::{Asked, Policy};
+use testbed::progress::Progress;
 use testbed::push::Pusher;
 
 pub use home::{Home, RUNNER, SCRIPT};
@@ -41,8 +42,19 @@ pub fn bed() -> &'static Testbed {
 }
 
 /// The `deploy` under test.
+static DEPLOY: LazyLock<PathBuf> = LazyLock::new(|| {
+    testbed::program::deploy(Progress::stderr()).unwrap_or_else(|error| panic!("{error:#}"))
+});
+
+/// The `deploy` under test.
 pub fn deploy_binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_deploy"))
+    &DEPLOY
+}
+
+/// The sources' root.
+pub fn root() -> &'static Path {
+    // These tests are the testbed's, whose folder lies in it.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 /// Which Helm a scenario runs with.

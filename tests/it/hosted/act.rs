@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use testbed::ghcr::{Kind, PUSH_PASSWORD, PUSH_USER};
 
 use super::builder::{Builder, DOCKER, PROGRAMS};
-use super::stage::{Stage, root};
-use crate::harness::{Helm, Node, RUNNER, Ran, Running, asked_of, deploy_binary};
+use super::stage::Stage;
+use crate::harness::{Helm, Node, RUNNER, Ran, Running, asked_of, deploy_binary, root};
 
 const HOME: &str = "/home/github-runner";
 

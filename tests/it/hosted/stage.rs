@@ -9,12 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 use testbed::ghcr::{PUSH_PASSWORD, PUSH_USER};
 
-use crate::harness::{Helm, Ran, Running, bed};
-
-/// The tree under test.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::harness::{Helm, Ran, Running, bed, root};
 
 /// A job of a repository of its own.
 pub struct Stage {

@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 
+use crate::harness::root;
 use crate::readme;
 
 const SIGNAL: &str = ".github/workflows/deploy-signal.yml";
 const EXAMPLE: &str = "examples/shop/.github/workflows/deploy.yml";
 
 fn text(path: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+    fs::read_to_string(root().join(path)).unwrap()
 }
 
 fn read(path: &str) -> Value {
@@ -30,7 +30,7 @@ fn steps(job: &Value) -> &[Value] {
 
 /// Every workflow of this repository, and the example's.
 fn workflows() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows");
+    let folder = root().join(".github/workflows");
     let own = fs::read_dir(folder).unwrap().map(|entry| {
         let name = entry.unwrap().file_name().into_string().unwrap();
         format!(".github/workflows/{name}")
@@ -253,7 +253,7 @@ fn the_deploy_job_outlasts_the_nodes_own_timeouts() {
 /// nobody needs: no step knows them. What the scripts write is traced elsewhere.
 #[test]
 fn no_setting_of_the_host_is_touched() {
-    let scripts = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("hosted")).unwrap();
+    let scripts = fs::read_dir(root().join("hosted")).unwrap();
     let scripts: String = scripts
         .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
         .collect();

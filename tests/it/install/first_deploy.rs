@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use testbed::chart::Shop;
 
 use super::release::{Server, files};
-use crate::harness::{Helm, Node, RUNNER, Running, deploy_binary, push_chart, push_image};
+use crate::harness::{Helm, Node, RUNNER, Running, deploy_binary, push_chart, push_image, root};
 use crate::readme;
 
 /// What a machine has that has been set up for this, and this one has not.
@@ -26,7 +26,7 @@ fn in_at_most_five_commands() {
 
     // The release comes from this machine, and so does its install.sh.
     let mut release = files(&fs::read(deploy_binary()).unwrap());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/install.sh");
+    let script = root().join("install.sh");
     release.push(("install.sh".to_owned(), fs::read(script).unwrap(), 0));
     let server = Server::of(release);
     let local = commands

@@ -13,6 +13,8 @@ use tempfile::TempDir;
 use testbed::build::{Cache, unpack};
 use testbed::progress::Progress;
 
+use crate::harness;
+
 /// A user that owns the runner's home and nothing else.
 pub const RUNNER: u32 = 64_001;
 
@@ -99,7 +101,7 @@ impl Machine {
         machine.write("dev/null", "");
         machine.write("etc/passwd", &format!("root:x:0:0::/root:/bin/sh\nrunner:x:{RUNNER}:{RUNNER}::/home/github-runner:/bin/sh\n"));
         machine.write("etc/group", &format!("root:x:0:\nrunner:x:{RUNNER}:\n"));
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
+        let script = harness::root().join("install.sh");
         fs::copy(script, machine.path("install.sh")).unwrap();
         chown(
             machine.path("home/github-runner"),

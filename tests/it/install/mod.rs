@@ -12,6 +12,7 @@ use std::path::Path;
 
 use deploy::node::Config;
 
+use crate::harness::deploy_binary;
 use machine::{Machine, PROGRAMS, RUNNER, Shell, in_both_shells};
 
 const BINARY: &str = "/usr/local/bin/deploy";
@@ -58,7 +59,7 @@ in_both_shells! {
 #[test]
 fn what_is_built_here() {
     let machine = Machine::new(Shell::Dash);
-    std::fs::copy(env!("CARGO_BIN_EXE_deploy"), machine.path("built")).unwrap();
+    std::fs::copy(deploy_binary(), machine.path("built")).unwrap();
     machine.install(&["--from", "built"]).exits(0);
     assert_eq!(
         installed(&machine),
