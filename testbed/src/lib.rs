@@ -4,18 +4,19 @@
 //! [`Testbed::join_or_start`] is all that a test needs.
 
 mod archive;
-pub mod bench;
 pub mod build;
 pub mod chart;
 pub mod cli;
 pub mod client;
 pub mod cluster;
+pub mod crowd;
 pub mod ghcr;
 pub mod image;
 pub mod pki;
 pub mod program;
 pub mod progress;
 pub mod push;
+pub mod site;
 pub mod supervisor;
 
 mod hex;

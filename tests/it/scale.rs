@@ -5,7 +5,7 @@ use crate::harness::{bed, deploy_binary};
 
 #[test]
 fn a_crowd_costs_no_more_lists() {
-    let crowds = testbed::bench::crowds(&bed().info, deploy_binary(), &[10, 600]).unwrap();
+    let crowds = testbed::crowd::crowds(&bed().info, deploy_binary(), &[10, 600]).unwrap();
     let [few, many] = crowds.as_slice() else {
         panic!("{crowds:?}")
     };

@@ -1,98 +1,41 @@
-//! `bench`: figures of `deploy` against what it replaces, each held against its bar.
+//! `demo`, `bench` and `soak`: built when they are asked for, and run in this program's place.
 
-use std::fs;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::program;
-use crate::bench::{self, Figure};
-use crate::client::Testbed;
-use crate::progress::Progress;
+use crate::program;
 
-/// What can be measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum What {
-    /// The program's size, and requests that are refused
-    Requests,
-    /// Good deploys, beside bare helm
-    Deploys,
-    /// Failed deploys until their cause is named, beside bare helm, which takes five minutes
-    Causes,
-    /// Namespaces with up to 5,000 pods of others
-    Scale,
-}
+/// The program that has them.
+const NAME: &str = "testbed-bench";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What to measure; all of it where nothing is named
-    what: Vec<What>,
-    /// How many pairs of an upgrade by deploy and by bare helm, for each Helm
-    #[arg(long, default_value_t = 20)]
-    pairs: usize,
-    /// How often each mistake is measured
-    #[arg(long, default_value_t = 300)]
-    rounds: usize,
-    /// How long the bare helms may wait for what cannot be, in seconds
-    #[arg(long, default_value_t = 300)]
-    limit: u64,
-    /// How many pods of others there are, for each namespace
-    #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000, 5000])]
-    pods: Vec<usize>,
-    /// Write the figures into this file as JSON, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Measure this program instead of one that is built for release
-    #[arg(long, value_name = "PROGRAM")]
-    deploy: Option<PathBuf>,
+    /// What `--help` behind it tells
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
 }
 
-/// How often the table of bad requests is gone through.
-const PASSES: usize = 2;
-
-pub(super) fn run(args: &Args) -> Result<()> {
-    let deploy = match &args.deploy {
-        Some(path) => path
-            .canonicalize()
-            .with_context(|| path.display().to_string())?,
-        None => program::deploy(true, Progress::stderr())?,
-    };
-    let mut all = Vec::new();
-    let wants = |what| args.what.is_empty() || args.what.contains(&what);
-    if wants(What::Requests) {
-        tell(&mut all, vec![bench::size(&deploy)?]);
-        tell(&mut all, bench::refusals(&deploy, PASSES, args.rounds)?);
-    }
-    if wants(What::Deploys) && args.pairs > 0 {
-        let testbed = Testbed::join_or_start()?;
-        let pairs = args.pairs;
-        tell(
-            &mut all,
-            bench::good_deploys(&testbed.info, &deploy, pairs)?,
-        );
-    }
-    if wants(What::Causes) {
-        let testbed = Testbed::join_or_start()?;
-        let limit = Duration::from_secs(args.limit);
-        tell(&mut all, bench::causes(&testbed.info, &deploy, limit)?);
-    }
-    if wants(What::Scale) {
-        let testbed = Testbed::join_or_start()?;
-        tell(&mut all, bench::scale(&testbed.info, &deploy, &args.pods)?);
-    }
-    if let Some(path) = &args.json {
-        let json = serde_json::to_string_pretty(&all)? + "\n";
-        fs::write(path, json).with_context(|| path.display().to_string())?;
-    }
-    let over = all.iter().filter(|figure| !figure.is_ok()).count();
-    ensure!(over == 0, "{over} of {} figures are over", all.len());
-    Ok(())
-}
-
-fn tell(all: &mut Vec<Figure>, figures: Vec<Figure>) {
-    for figure in figures {
-        super::print(&figure.line());
-        all.push(figure);
-    }
+/// Returns only where that program cannot be had.
+pub(super) fn run(subcommand: &str, args: &Args) -> Result<()> {
+    let folder = program::folder()?;
+    // Of the whole workspace, as this program was built: by itself the package has other features
+    // of its dependencies, and all of them would be built once more.
+    let status = program::cargo(&folder, "build")?
+        .args(["--workspace", "--bin", NAME])
+        .stdin(Stdio::null())
+        .status()
+        .context("cargo cannot be run")?;
+    ensure!(
+        status.success(),
+        "{NAME} could not be built; cargo's message stands above"
+    );
+    let program = folder.join(NAME);
+    let error = Command::new(&program)
+        .arg(subcommand)
+        .args(&args.arguments)
+        .exec();
+    Err(error).with_context(|| format!("{} cannot be run", program.display()))
 }

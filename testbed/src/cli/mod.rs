@@ -2,11 +2,8 @@
 
 mod bench;
 mod build;
-mod demo;
 mod down;
 mod env;
-mod program;
-mod soak;
 mod status;
 mod up;
 
@@ -42,11 +39,14 @@ enum Command {
     /// Tell which testbeds are up
     Status,
     /// Deploy the example to a real cluster, and look at what came of it
-    Demo,
+    #[command(disable_help_flag = true)]
+    Demo(bench::Args),
     /// Measure deploy side by side with what it replaces; fails where a figure is over its bar
+    #[command(disable_help_flag = true)]
     Bench(bench::Args),
     /// Run the long forms of the scenarios
-    Soak(soak::Args),
+    #[command(disable_help_flag = true)]
+    Soak(bench::Args),
     /// Print exports for a shell: eval "$(cargo testbed env)"
     Env(env::Args),
     #[command(name = supervisor::JANITOR, hide = true)]
@@ -74,9 +74,9 @@ fn run(command: Command) -> Result<()> {
         Command::Up(args) => up::run(&args),
         Command::Down => down::run(),
         Command::Status => status::run(),
-        Command::Demo => demo::run(),
-        Command::Bench(args) => bench::run(&args),
-        Command::Soak(args) => soak::run(&args),
+        Command::Demo(args) => bench::run("demo", &args),
+        Command::Bench(args) => bench::run("bench", &args),
+        Command::Soak(args) => bench::run("soak", &args),
         Command::Env(args) => env::run(&args),
         Command::Janitor { entry } => supervisor::janitor(&entry),
         Command::Enter { entry } => supervisor::enter(&entry),

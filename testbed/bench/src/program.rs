@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::progress::Progress;
+use testbed::progress::Progress;
 
 /// Whether this program was built for release.
 pub(super) fn is_release() -> Result<bool> {
@@ -25,7 +25,7 @@ pub(super) fn deploy(release: bool, progress: Progress) -> Result<PathBuf> {
     let target = folder
         .parent()
         .context("this program lies in no target folder")?;
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--bin", "deploy"]);
     cargo

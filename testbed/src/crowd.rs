@@ -9,20 +9,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 
-use super::deploys::high_water;
-use super::site::Site;
-use super::{Figure, Unit, alone, megabytes};
 use crate::chart::Shop;
 use crate::client::Info;
 use crate::image::Spec;
 use crate::push::Pusher;
+use crate::site::Site;
 
 const OWNER: &str = "bench-scale";
 const VERSION: &str = "1.0.0";
-
-/// The most memory, in millions of bytes, up to so many pods.
-const BAR: f64 = 40.0;
-const BAR_PODS: usize = 1000;
 
 /// How many kubectl make pods at the same time: each of them keeps to 50 a second.
 const HANDS: usize = 8;
@@ -51,28 +45,6 @@ pub fn crowds(info: &Info, deploy: &Path, counts: &[usize]) -> Result<Vec<Crowd>
         .iter()
         .map(|pods| crowd(info, deploy, *pods))
         .collect()
-}
-
-/// The figures of crowds: memory, and list requests, which must be as many as in the smallest.
-pub fn scale(info: &Info, deploy: &Path, counts: &[usize]) -> Result<Vec<Figure>> {
-    let crowds = crowds(info, deploy, counts)?;
-    let first = crowds.first().map_or(0, |crowd| crowd.lists);
-    let mut figures = Vec::new();
-    for crowd in crowds {
-        let pods = crowd.pods;
-        let bar = if pods <= BAR_PODS { BAR } else { f64::INFINITY };
-        let what = format!("the most memory of deploy itself, {pods} pods around");
-        figures.push(megabytes(what, crowd.memory, bar));
-        let what = format!("lists, {pods} pods around, {} watches", crowd.watches);
-        let (lists, bar) = (count(crowd.lists), count(first));
-        figures.push(alone(what, Unit::Requests, lists, bar));
-    }
-    Ok(figures)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a handful")]
-fn count(number: usize) -> f64 {
-    number as f64
 }
 
 fn crowd(info: &Info, deploy: &Path, pods: usize) -> Result<Crowd> {
@@ -161,4 +133,24 @@ fn upgrade(site: &Site<'_>, app: &str, pods: usize) -> Result<Crowd> {
         lists: of("\"list"),
         watches: of("\"watch"),
     })
+}
+
+/// `VmHWM` of a process's status file, in KiB.
+pub fn high_water(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_high_water_mark_is_read() {
+        let status = "Name:\tdeploy\nVmPeak:\t  900 kB\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n";
+        assert_eq!(high_water(status), Some(12345));
+        assert_eq!(high_water("Name:\tx\n"), None);
+    }
 }

@@ -15,7 +15,7 @@ use super::{Figure, Held, beyond, median, pairs, time};
     clippy::unwrap_used,
     reason = "the table that the tests hold deploy against"
 )]
-#[path = "../../../tests/data/bad_requests.rs"]
+#[path = "../../../../tests/data/bad_requests.rs"]
 mod bad_requests;
 
 /// `deploy`'s exit code for a request that breaks the contract, and the scripts'.

@@ -27,7 +27,7 @@ const LONG: [&str; 5] = [
 pub(super) fn run(args: &Args) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
         .args(["test", "--test", "it", "--"])
         .args(LONG)
         .env("DEPLOY_SOAK", args.rounds.to_string());

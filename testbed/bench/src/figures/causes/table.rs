@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::chart::{Chart, Hook, Shop};
-use crate::image::{Platform, Spec};
+use testbed::chart::{Chart, Hook, Shop};
+use testbed::image::{Platform, Spec};
 
 /// The version of the charts that fail.
 pub(super) const BAD: &str = "1.1.0";

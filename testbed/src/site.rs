@@ -1,4 +1,4 @@
-//! A node as a bench needs one: a home of its own, a configuration that names the helm, and an
+//! A node for figures: a home of its own, a configuration that names the helm, and an
 //! environment in which nothing of this machine's counts.
 
 use std::fs;
@@ -10,9 +10,11 @@ use anyhow::{Context as _, Result, ensure};
 use crate::client::Info;
 
 /// A node.
-pub(super) struct Site<'a> {
-    pub(super) info: &'a Info,
-    pub(super) helm: &'a Path,
+pub struct Site<'a> {
+    /// The testbed that it belongs to.
+    pub info: &'a Info,
+    /// The program of helm that it has.
+    pub helm: &'a Path,
     home: tempfile::TempDir,
     script: PathBuf,
     namespaces: Vec<String>,
@@ -21,7 +23,7 @@ pub(super) struct Site<'a> {
 impl<'a> Site<'a> {
     /// With this helm, this `deploy`, and these lines of defaults. It takes these namespaces away
     /// when it goes.
-    pub(super) fn new(
+    pub fn new(
         info: &'a Info,
         helm: &'a Path,
         deploy: &Path,
@@ -44,7 +46,7 @@ impl<'a> Site<'a> {
     }
 
     /// A program in the node's environment.
-    pub(super) fn command(&self, program: &Path) -> Command {
+    pub fn command(&self, program: &Path) -> Command {
         let home = self.home.path();
         let mut command = Command::new(program);
         command
@@ -60,7 +62,7 @@ impl<'a> Site<'a> {
     }
 
     /// A signal for the shop of an owner, with these tags of its api and web.
-    pub(super) fn signal(&self, app: &str, owner: &str, version: &str, tags: [&str; 2]) -> Command {
+    pub fn signal(&self, app: &str, owner: &str, version: &str, tags: [&str; 2]) -> Command {
         let [api, web] = tags;
         let mut command = self.command(&self.script);
         command.args(["--app", app, "--chart-version", version]).args([
@@ -75,7 +77,7 @@ impl<'a> Site<'a> {
     }
 
     /// The same as a script calls helm for it; the release is its namespace.
-    pub(super) fn bare(&self, app: &str, owner: &str, version: &str, tags: [&str; 2]) -> Command {
+    pub fn bare(&self, app: &str, owner: &str, version: &str, tags: [&str; 2]) -> Command {
         let mut command = self.command(self.helm);
         command
             .args(["upgrade", "--install", app])
@@ -93,7 +95,7 @@ impl<'a> Site<'a> {
     }
 
     /// What kubectl says.
-    pub(super) fn kubectl(&self, args: &[&str]) -> Result<String> {
+    pub fn kubectl(&self, args: &[&str]) -> Result<String> {
         let output = self.command(&self.info.kubectl).args(args).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "kubectl {args:?}: {said}");
@@ -101,12 +103,12 @@ impl<'a> Site<'a> {
     }
 
     /// A file in its home.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
     /// Hands a manifest to the cluster, one of several at the same time.
-    pub(super) fn apply(&self, number: usize, manifest: &str) -> Result<()> {
+    pub fn apply(&self, number: usize, manifest: &str) -> Result<()> {
         let file = self.path(&format!("manifest-{number}.json"));
         fs::write(&file, manifest)?;
         let file = file.to_str().context("a path that is no text")?;

@@ -15,13 +15,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Deserializer, Value};
 
 use self::table::{BAD, Cause, Report, all};
-use super::site::Site;
 use super::{Figure, Held, Unit, alone};
-use crate::chart::Shop;
-use crate::client::Info;
-use crate::ghcr::{Access, Policy, Visibility};
-use crate::image::Spec;
-use crate::push::Pusher;
+use testbed::chart::Shop;
+use testbed::client::Info;
+use testbed::ghcr::{Access, Policy, Visibility};
+use testbed::image::Spec;
+use testbed::push::Pusher;
+use testbed::site::Site;
 
 const GOOD: &str = "1.0.0";
 

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::site::Site;
 use super::{Figure, beyond, megabytes, pairs, time};
-use crate::chart::Shop;
-use crate::client::Info;
-use crate::image::Spec;
-use crate::push::Pusher;
+use testbed::chart::Shop;
+use testbed::client::Info;
+use testbed::crowd::high_water;
+use testbed::image::Spec;
+use testbed::push::Pusher;
+use testbed::site::Site;
 
 const OWNER: &str = "bench";
 const VERSION: &str = "1.0.0";
@@ -157,26 +158,11 @@ fn peak(command: &mut Command) -> Result<u64> {
     Ok(most)
 }
 
-/// `VmHWM` of a process's status file, in KiB.
-pub(super) fn high_water(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-
-    #[test]
-    fn the_high_water_mark_is_read() {
-        let status = "Name:\tdeploy\nVmPeak:\t  900 kB\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n";
-        assert_eq!(high_water(status), Some(12345));
-        assert_eq!(high_water("Name:\tx\n"), None);
-    }
 
     #[test]
     fn starts_are_spread_over_a_second() {

@@ -7,7 +7,6 @@ mod causes;
 mod deploys;
 mod requests;
 mod scale;
-mod site;
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
@@ -19,7 +18,7 @@ use serde::Serialize;
 pub use causes::causes;
 pub use deploys::good_deploys;
 pub use requests::refusals;
-pub use scale::{Crowd, crowds, scale};
+pub use scale::scale;
 
 /// What a figure is measured in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -11,13 +11,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::program;
-use crate::build::{self, Cache};
-use crate::chart::Chart;
-use crate::client::{Info, Testbed};
-use crate::image::Spec;
-use crate::progress::Progress;
-use crate::push::Pusher;
+use crate::program;
+use testbed::build::{self, Cache};
+use testbed::chart::Chart;
+use testbed::client::{Info, Testbed};
+use testbed::image::Spec;
+use testbed::progress::Progress;
+use testbed::push::Pusher;
 
 const OWNER: &str = "acme";
 const APP: &str = "shop";
@@ -65,7 +65,7 @@ pub(super) fn run() -> Result<()> {
     node.workloads()?;
 
     tell("The cluster goes a minute after this. To have one that stays, and try your own:");
-    super::print(
+    crate::print(
         "$ cargo testbed up\n\
          $ eval \"$(cargo testbed env)\"     # kubectl, helm and target/debug/deploy then use it\n\
          $ cargo testbed down",
@@ -91,7 +91,7 @@ impl Registry {
     /// Compiles the example, and pushes its chart and two builds of its images.
     fn fill(info: &Info) -> Result<Self> {
         let pusher = Pusher::new(info)?;
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/shop");
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop");
         let chart = Chart::from_folder(&example.join("chart"))?;
         pusher.chart(OWNER, &chart)?;
         let built = build::shop(&example, &Cache::open()?, Progress::stderr())?;
@@ -168,7 +168,7 @@ impl<'a> Node<'a> {
             .code()
             .with_context(|| format!("deploy ended by {status}"))?;
         if code != 0 {
-            super::print(&format!("(exit code {code})"));
+            crate::print(&format!("(exit code {code})"));
         }
         ensure!(
             code == expected,
@@ -229,12 +229,12 @@ impl<'a> Node<'a> {
 /// What comes next, in words.
 fn tell(text: &str) {
     let lines: Vec<String> = text.lines().map(|line| format!("# {line}")).collect();
-    super::print(&format!("\n{}", lines.join("\n")));
+    crate::print(&format!("\n{}", lines.join("\n")));
 }
 
 /// A command as a person would type it, a flag to a line.
 fn echo(command: &str, flags: &[(&str, &str)]) {
-    super::print(&typed(command, flags));
+    crate::print(&typed(command, flags));
 }
 
 fn typed(command: &str, flags: &[(&str, &str)]) -> String {
