@@ -5,6 +5,8 @@
 
 actionlint_version=1.7.12
 cargo_deny_version=0.20.2
+# 1.14.0 needs Rust 1.98.
+cargo_shear_version=1.9.1
 zizmor_version=1.32.0
 # From Debian: the release's own version is the pin.
 shellcheck_version=debian-12
@@ -50,10 +52,20 @@ make_zizmor() {
     python3 -m pip install --quiet --target "$1" "zizmor==$zizmor_version"
 }
 
-# About five minutes: only this one is built from source.
+# from_crates NAME VERSION FOLDER: builds a tool from source.
+from_crates() {
+    cargo install "$1" --quiet --locked --version "$2" --root "$3" --target-dir "$3/build"
+    rm -rf "$3/build"
+}
+
+# About five minutes.
 make_cargo_deny() {
-    cargo install cargo-deny --quiet --locked --version "$cargo_deny_version" --root "$1" --target-dir "$1/build"
-    rm -rf "$1/build"
+    from_crates cargo-deny "$cargo_deny_version" "$1"
+}
+
+# About two minutes.
+make_cargo_shear() {
+    from_crates cargo-shear "$cargo_shear_version" "$1"
 }
 
 get_tools() {
@@ -64,6 +76,10 @@ get_tools() {
 
 get_cargo_deny() {
     get cargo-deny "$cargo_deny_version" bin/cargo-deny make_cargo_deny
+}
+
+get_cargo_shear() {
+    get cargo-shear "$cargo_shear_version" bin/cargo-shear make_cargo_shear
 }
 
 # Where `target` leads while we run, if it is our symlink.
