@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The folder of this build's programs: `debug` or `release` in the target folder. A test program
 /// lies in `deps` below it.
-pub(crate) fn folder() -> Result<PathBuf> {
+pub fn folder() -> Result<PathBuf> {
     let own = std::env::current_exe().context("this program has no path")?;
     let folder = own.parent().context("this program lies in no folder")?;
     let above = folder
@@ -46,18 +46,19 @@ pub(crate) fn find() -> Result<PathBuf> {
 ///
 /// Errors: cargo cannot be run, or `deploy` does not compile.
 pub fn deploy(progress: Progress) -> Result<PathBuf> {
-    let folder = folder()?;
-    let program = folder.join("deploy");
+    let program = folder()?.join("deploy");
     if is_current(&program) {
         return Ok(program);
     }
     // With the tests that bring it along: `cargo build` leaves out what dev-dependencies ask of
     // shared dependencies, and all of them would be built once more.
-    let mut cargo = cargo(&folder, "test")?;
+    let mut cargo = cargo("test")?;
+    cargo.args(["--quiet", "--no-run", "--test", "cli"]);
+    if is_release()? {
+        cargo.arg("--release");
+    }
     let output = progress
-        .during("building deploy", || {
-            cargo.args(["--no-run", "--test", "cli"]).output()
-        })
+        .during("building deploy", || cargo.output())
         .context("cargo cannot be run to build deploy")?;
     ensure!(
         output.status.success(),
@@ -71,22 +72,37 @@ pub fn deploy(progress: Progress) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Cargo for a subcommand that builds into this folder. It holds no lock while it runs tests.
-pub(crate) fn cargo(folder: &Path, subcommand: &str) -> Result<Command> {
+/// Cargo for a subcommand of the workspace, with this build's target folder. It holds no lock while
+/// it runs tests or programs.
+pub fn cargo(subcommand: &str) -> Result<Command> {
+    let folder = folder()?;
     let target = folder
         .parent()
         .context("this program lies in no target folder")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args([subcommand, "--quiet", "--manifest-path"])
+        .args([subcommand, "--manifest-path"])
         .arg(Path::new(ROOT).join("Cargo.toml"))
         .arg("--target-dir")
         .arg(target)
         .stdin(Stdio::null());
-    if folder.ends_with("release") {
-        cargo.arg("--release");
+    // Cargo tells what it runs whose it is. To the build scripts of a cargo inside these are other
+    // values than before: ring, and all that depends on it, would be built once more.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|own| name.starts_with(own))
+        {
+            cargo.env_remove(&*name);
+        }
     }
     Ok(cargo)
+}
+
+/// Whether this program was built for release.
+pub fn is_release() -> Result<bool> {
+    Ok(folder()?.ends_with("release"))
 }
 
 /// Whether the program is newer than all of its sources.

@@ -30,7 +30,7 @@ const MISSING: i32 = 5;
 const ROLLED_BACK: i32 = 7;
 
 pub(super) fn run() -> Result<()> {
-    let deploy = program::deploy(program::is_release()?, Progress::stderr())?;
+    let deploy = program::deploy(testbed::program::is_release()?, Progress::stderr())?;
     let testbed = Testbed::join_or_start()?;
     let registry = Registry::fill(&testbed.info)?;
     let node = Node::new(&testbed.info, &deploy)?;

@@ -1,9 +1,7 @@
 //! `soak`: the long forms of the scenarios of which `cargo test` runs a part.
 
-use std::path::Path;
-use std::process::Command;
-
 use anyhow::{Context as _, Result, bail};
+use testbed::program::cargo;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -25,10 +23,9 @@ const LONG: [&str; 5] = [
 ];
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let mut cargo = Command::new("cargo");
+    let mut cargo = cargo("test")?;
     cargo
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
-        .args(["test", "--test", "it", "--"])
+        .args(["--test", "it", "--"])
         .args(LONG)
         .env("DEPLOY_SOAK", args.rounds.to_string());
     if let Some(seed) = args.seed {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -20,19 +20,19 @@ pub(super) struct Args {
 
 /// Returns only where that program cannot be had.
 pub(super) fn run(subcommand: &str, args: &Args) -> Result<()> {
-    let folder = program::folder()?;
     // Of the whole workspace, as this program was built: by itself the package has other features
     // of its dependencies, and all of them would be built once more.
-    let status = program::cargo(&folder, "build")?
-        .args(["--workspace", "--bin", NAME])
-        .stdin(Stdio::null())
-        .status()
-        .context("cargo cannot be run")?;
+    let mut cargo = program::cargo("build")?;
+    cargo.args(["--quiet", "--workspace", "--bin", NAME]);
+    if program::is_release()? {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().context("cargo cannot be run")?;
     ensure!(
         status.success(),
         "{NAME} could not be built; cargo's message stands above"
     );
-    let program = folder.join(NAME);
+    let program = program::folder()?.join(NAME);
     let error = Command::new(&program)
         .arg(subcommand)
         .args(&args.arguments)
