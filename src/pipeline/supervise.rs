@@ -93,10 +93,12 @@ pub(super) async fn supervise<H: Future<Output = Result<HelmOutcome>>>(
     watcher: &mut RolloutWatcher,
     helm: impl FnOnce(Stop) -> H,
 ) -> Result<(HelmOutcome, Option<Halt>)> {
+    // Before helm begins: what it begins is noted.
+    let at_work = found.helm.at_work();
     let halted = async {
         tokio::select! {
             biased;
-            error = lease_lost(run, Some(found.helm.at_work())) => Halt::Lost(error),
+            error = lease_lost(run, Some(at_work)) => Halt::Lost(error),
             failure = watcher.stalled(run.events) => Halt::Failed(Box::new(failure)),
         }
     };
@@ -109,7 +111,8 @@ pub(super) async fn guard<H: Future<Output = Result<HelmOutcome>>>(
     found: &ReleaseObservation,
     helm: impl FnOnce(Stop) -> H,
 ) -> Result<(HelmOutcome, Option<Error>)> {
-    beside(run, lease_lost(run, Some(found.helm.at_work())), helm).await
+    let at_work = found.helm.at_work();
+    beside(run, lease_lost(run, Some(at_work)), helm).await
 }
 
 /// Runs helm until it ends, or until `halted` tells why it has to be stopped.
