@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use testbed::chart::{Hook, Shop};
 use testbed::ghcr::{Fault, Kind, Policy};
 use testbed::image::Spec;
 
@@ -37,6 +38,25 @@ pub fn stuck(node: &Node, in_step: bool) -> Running {
         .image("web", web.by_tag());
     let running = if in_step { signal.in_step() } else { signal }.start();
     until("the upgrade is rolled out", || node.is_rolling_out());
+    running
+}
+
+/// An upgrade whose helm is at work: in a hook, before anything is applied.
+pub fn stuck_in_hook(node: &Node) -> Running {
+    let hook = Hook {
+        args: ["once", "once-sleep 15000ms"].map(str::to_owned).to_vec(),
+        ..Hook::default()
+    };
+    node.push(&Shop::new("shop", "0.2.0").hook(hook).chart());
+    let (api, web) = (node.image("api", "in-hook"), node.image("web", "t1"));
+    let running = node
+        .signal("0.2.0")
+        .image("api", api.by_tag())
+        .image("web", web.by_tag())
+        .start();
+    until("the release is pending", || {
+        node.status().starts_with("pending")
+    });
     running
 }
 
