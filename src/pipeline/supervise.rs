@@ -12,12 +12,13 @@ use tokio::time::Instant;
 
 use super::context::Run;
 use super::observed::ReleaseObservation;
+use crate::cluster::discovery::NamespacePresence;
 use crate::error::{Error, Result, UnixSignal};
 use crate::helm::HelmOutcome;
 use crate::manifest::Object;
 use crate::release::record::Record;
 use crate::rollout::{
-    RolloutContext, RolloutWatcher, TerminalFailure, WatchTarget, labels, promises,
+    Expected, RolloutContext, RolloutWatcher, TerminalFailure, WatchTarget, labels, promises,
 };
 
 /// Ends when helm shall be stopped.
@@ -58,9 +59,26 @@ pub(super) async fn watcher(
         budget,
         requested: images,
         promised: promises(objects.iter().map(|object| &object.value)),
+        expected: expected(run, found, &objects),
     };
     let targets = targets(run, before, objects);
     RolloutWatcher::start(found.cluster.client.clone(), &targets, known, run.events).await
+}
+
+/// What may still come that these objects ask for, and what has just been seen.
+fn expected(run: &Run<'_>, found: &ReleaseObservation, objects: &[&Object]) -> Expected {
+    let mut expected = Expected::of(objects.iter().map(|object| &object.value));
+    if found.cluster.namespace == NamespacePresence::Absent {
+        let namespace = run.plan.release.namespace.clone();
+        expected.new_namespaces.insert(namespace);
+    }
+    let has_digest = |key| run.facts.digests.contains_key(key);
+    let seen = run.plan.request.images.iter();
+    expected.seen_images = seen
+        .filter(|(key, _)| has_digest(*key))
+        .map(|(_, image)| image.to_string())
+        .collect();
+    expected
 }
 
 /// What is waited for of these objects, where the manifest `before` is what the

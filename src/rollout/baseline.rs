@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::cache::ReleaseCache;
+use super::expected::Expected;
 use super::readiness;
 use super::workload_ref::WorkloadRef;
 use crate::manifest::quantity::Amounts;
@@ -36,6 +37,8 @@ pub struct Baseline {
     /// Names of Secrets and the like that something in the render makes later
     /// (see [`promises`]).
     pub promised: BTreeSet<String>,
+    /// What may still come, and what has just been seen.
+    pub expected: Expected,
     /// What is known besides the release.
     pub facts: ClusterFacts,
     pub(super) workloads: BTreeMap<WorkloadRef, WorkloadBaseline>,
@@ -74,6 +77,15 @@ impl Baseline {
                 .map(|event| (event.uid.clone(), event.count))
                 .collect(),
             ..Self::default()
+        }
+    }
+
+    /// Takes in what may still come. A namespace that holds something of the release is
+    /// not made by this deploy, even where the chart renders it.
+    pub(super) fn expect(&mut self, expected: Expected) {
+        self.expected = expected;
+        for workload in self.workloads.keys() {
+            self.expected.new_namespaces.remove(&workload.namespace);
         }
     }
 }

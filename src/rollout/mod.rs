@@ -4,7 +4,7 @@
 //! | step | modules |
 //! |---|---|
 //! | watch: one informer for each kind and namespace, with the narrowest selector; objects are trimmed while they are read | `informers`, `selectors`, `trimmed`, `convert` |
-//! | keep: the release's objects as last seen, by group, kind and name; what was before helm | `cache`, `model`, `workload_ref`, `target`, `baseline` |
+//! | keep: the release's objects as last seen, by group, kind and name; what was before helm, and what may still come | `cache`, `model`, `workload_ref`, `target`, `baseline`, `expected` |
 //! | judge (pure): is a workload Ready, and if not, does a rule say that waiting is in vain? | `readiness`, `rules`, `verdict`, `cause` |
 //! | ask once more before a verdict that rests on something missing | `recheck` |
 //! | tell: what is waited for, what stood in the way when time was up | `progress`, `explain` |
@@ -28,6 +28,7 @@ mod cache;
 mod cause;
 mod convert;
 mod evidence;
+mod expected;
 mod explain;
 mod informers;
 mod logs;
@@ -51,6 +52,7 @@ pub use baseline::promises;
 pub use cache::ReleaseCache;
 pub use cause::{Cause, TerminalFailure};
 pub use evidence::{Evidence, gather};
+pub use expected::Expected;
 pub use explain::explain_timeout;
 pub use logs::{Log, Logs};
 pub use recheck::has_autoscaler;

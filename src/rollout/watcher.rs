@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::baseline::Baseline;
 use super::cache::ReleaseCache;
 use super::cause::{Cause, TerminalFailure};
+use super::expected::Expected;
 use super::informers::{Informer, InformerEvent, can_stream, spawn, wanted};
 use super::logs::Logs;
 use super::model::Elapsed;
@@ -53,6 +54,8 @@ pub struct RolloutContext {
     pub requested: BTreeSet<String>,
     /// What the render's custom resources will make (see [`super::promises`]).
     pub promised: BTreeSet<String>,
+    /// What may still come besides that, and what has just been seen.
+    pub expected: Expected,
 }
 
 /// A rollout under watch.
@@ -135,6 +138,7 @@ impl RolloutWatcher {
         let mut baseline = Baseline::of(&cache, context.budget);
         baseline.requested = context.requested;
         baseline.promised = context.promised;
+        baseline.expect(context.expected);
         let reported = ReportedProgress::of(progress(&cache), Elapsed(started.elapsed()));
         let logs = Logs::new(client.clone());
         Self {

@@ -1,6 +1,7 @@
 //! Objects that a container's configuration needs and that are not there.
 
 use super::context::{Rule, RuleContext};
+use super::grace::{any_may_come_to, may_come_to};
 use super::words::{quoted_after, waiting};
 use crate::rollout::cause::{Cause, TerminalFailure};
 use crate::rollout::model::{ContainerStatus, Pod, State};
@@ -8,7 +9,7 @@ use crate::rollout::model::{ContainerStatus, Pod, State};
 pub(super) const MISSING: Rule = Rule {
     name: "config",
     catches: "a Secret, ConfigMap or key that an environment variable names and that does not exist; a user that the pod's security context forbids",
-    tolerates: "a cache of the kubelet that has not synced; what an ExternalSecret, SealedSecret, Certificate or another custom resource of the render names; what exists by now (asked once more); pods that were there before helm started",
+    tolerates: "a cache of the kubelet that has not synced; what an ExternalSecret, SealedSecret, Certificate or another custom resource of the render names; for a minute, a name made from a custom resource's, and anything in a namespace that this deploy makes; what exists by now (asked once more); pods that were there before helm started",
     source: "kubelet: pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables), kuberuntime/security_context.go; krane: pod.rb",
     check: check_environment,
 };
@@ -40,7 +41,7 @@ fn judge(
     }
     let cause = match missing(message) {
         Some(Missing { kind, name, key }) => {
-            if context.may_come(kind, name) {
+            if may_come_to(context, pod, kind, name) {
                 return None;
             }
             Cause::Missing {
@@ -78,7 +79,9 @@ fn check_volumes(context: &RuleContext<'_>) -> Option<TerminalFailure> {
                         return None;
                     }
                     let cause = match missing(&event.message) {
-                        Some(Missing { kind, name, .. }) if context.may_come(kind, name) => {
+                        Some(Missing { kind, name, .. })
+                            if may_come_to(context, pod, kind, name) =>
+                        {
                             return None;
                         }
                         Some(Missing { kind, name, key }) => Cause::Missing {
@@ -88,7 +91,8 @@ fn check_volumes(context: &RuleContext<'_>) -> Option<TerminalFailure> {
                         },
                         // The kubelet may hold the object as it was before helm changed it.
                         None if event.message.contains("references non-existent")
-                            && event.count > 1 =>
+                            && event.count > 1
+                            && !any_may_come_to(context, pod) =>
                         {
                             Cause::BadContainer
                         }

@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod crash;
 mod create;
+mod grace;
 mod image;
 mod own;
 mod schedule;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod group;
+mod late;
 mod order;
 mod pull;
 mod words;
