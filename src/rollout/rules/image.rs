@@ -1,15 +1,16 @@
 //! Images that cannot be had.
 
 use super::context::{Rule, RuleContext};
+use super::grace::{GRACE, is_within, may_come_to};
 use super::words::{any, waiting, words};
 use crate::rollout::cause::{Cause, TerminalFailure};
-use crate::rollout::model::{ContainerStatus, Pod};
+use crate::rollout::model::{ContainerStatus, KubeEvent, Pod};
 
 pub(super) const PULL: Rule = Rule {
     name: "image",
     catches: "an image that the registry does not have or denies, that is not built for the node's platform, whose name is invalid, or that may never be pulled and is not there",
-    tolerates: "time-outs, refused and broken connections, 429, 5xx and everything else that may pass; a denial while a pull secret is still to be made, or came too late for the first try; old ReplicaSets; pods that were there before helm started",
-    source: "kubelet: pkg/kubelet/images/types.go (reasons), image_manager.go (messages); containerd: remotes/docker",
+    tolerates: "time-outs, refused and broken connections, 429, 5xx and everything else that may pass; what is said of blobs, layers and by mirrors, until half of the budget is gone; a first answer on an image that the registry has just said to be there; a denial while a pull secret is still to be made, or came too late for the first try; old ReplicaSets; pods that were there before helm started",
+    source: "kubelet: pkg/kubelet/images/types.go (reasons), image_manager.go (messages); containerd: core/remotes/docker (resolver.go, fetcher.go)",
     check,
 };
 
@@ -34,9 +35,13 @@ fn judge(
         "ErrImagePull" | "ImagePullBackOff" => {
             let said = what_was_said(context, pod, container, message)?;
             let cause = match classify(&said, &container.image)? {
-                Cause::ImageDenied => denied(context, pod, container)?,
-                other => other,
+                Answer::OfLaterStep(_) if !context.is_late() => return None,
+                Answer::OfRegistry(Cause::ImageDenied) => denied(context, pod, container)?,
+                Answer::OfRegistry(cause) | Answer::OfLaterStep(cause) => cause,
             };
+            if may_be_a_mirrors(context, pod, container, &cause) {
+                return None;
+            }
             (cause, said)
         }
         _ => return None,
@@ -57,34 +62,78 @@ fn denied(context: &RuleContext<'_>, pod: &Pod, container: &ContainerStatus) -> 
     if secrets.iter().any(|name| promised.contains(name)) {
         return None;
     }
-    if secrets.is_empty() || context.is_late() || !context.cache.sees_events(&pod.key.namespace) {
+    if secrets.is_empty() || context.is_late() {
         return Some(Cause::ImageDenied);
     }
+    let may_come = |name: &String| may_come_to(context, pod, "Secret", name);
+    if !context.cache.sees_events(&pod.key.namespace) {
+        return (!secrets.iter().any(may_come)).then_some(Cause::ImageDenied);
+    }
     let events = context.new_events_of(pod);
-    let denials = events.iter().filter(|event| {
-        event.reason == "Failed"
-            && is_pull_of(&event.message, &container.image)
-            && classify(&event.message, &container.image) == Some(Cause::ImageDenied)
+    let denial = events.iter().rfind(|event| {
+        is_failed_pull(event, container)
+            && classify(&event.message, &container.image)
+                == Some(Answer::OfRegistry(Cause::ImageDenied))
+    })?;
+    let without = events.iter().rfind(|event| {
+        event.reason == "FailedToRetrieveImagePullSecret" && event.at + NEXT_TRY > denial.at
     });
-    let denials: u32 = denials.map(|event| event.count).sum();
-    let without = events
+    let Some(without) = without else {
+        return Some(Cause::ImageDenied);
+    };
+    let missing = secrets
         .iter()
-        .find(|event| event.reason == "FailedToRetrieveImagePullSecret");
-    let missing = secrets.iter().find(|name| {
-        without.is_some_and(|event| event.message.contains(name.as_str()))
-            && !context.may_come("Secret", name)
-    });
-    match (denials, missing) {
-        (0, _) => None,
-        (_, Some(name)) => Some(Cause::Missing {
+        .find(|name| without.message.contains(name.as_str()) && !context.may_come("Secret", name));
+    match missing {
+        // It is there by now: the next try has it.
+        None => None,
+        Some(name) if may_come(name) => None,
+        Some(name) => Some(Cause::Missing {
             kind: "Secret",
             name: name.clone(),
             key: None,
         }),
-        // It is there by now: the next try has it.
-        (1, None) if without.is_some() => None,
-        _ => Some(Cause::ImageDenied),
     }
+}
+
+/// The kubelet waits for so many seconds, and longer each time, before it tries a pull
+/// again: what it says of a pull secret within that time is about the same try
+/// (`imageBackOffPeriod` of pkg/kubelet/kubelet.go, Kubernetes 1.34).
+const NEXT_TRY: i64 = 10;
+
+/// Whether an answer is let pass, since the registry has just said that the image is
+/// there: of several mirrors one that lacks it speaks louder than one that is down
+/// (`firstErrPriority` of core/remotes/docker/resolver.go, containerd 2.1). The second
+/// try's answer counts.
+fn may_be_a_mirrors(
+    context: &RuleContext<'_>,
+    pod: &Pod,
+    container: &ContainerStatus,
+    cause: &Cause,
+) -> bool {
+    if !matches!(cause, Cause::ImageNotFound | Cause::ImageDenied)
+        || !context
+            .baseline
+            .expected
+            .seen_images
+            .contains(&container.image)
+        || context.is_late()
+    {
+        return false;
+    }
+    if !context.cache.sees_events(&pod.key.namespace) {
+        return is_within(context, context.cache.since(pod), GRACE);
+    }
+    let events = context.new_events_of(pod);
+    let tries = events
+        .iter()
+        .filter(|event| is_failed_pull(event, container));
+    tries.map(|event| event.count).sum::<u32>() < 2
+}
+
+/// Whether an event is the kubelet's on a failed pull of the container's image.
+fn is_failed_pull(event: &KubeEvent, container: &ContainerStatus) -> bool {
+    event.reason == "Failed" && is_pull_of(&event.message, &container.image)
 }
 
 /// Whether a message is the kubelet's on a failed pull of this very image, which
@@ -113,16 +162,73 @@ fn what_was_said(
     events.last().map(|event| event.message.clone())
 }
 
+/// A refusal to pull that does not look like one that passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The registry's own, on the reference.
+    OfRegistry(Cause),
+    /// On something behind the reference (a blob, its storage's signed address, a layer on
+    /// the node's disk), or a mirror's: the next try may do better.
+    OfLaterStep(Cause),
+}
+
+/// What a pull says after the reference was resolved, or of a mirror (`ns=`):
+/// core/remotes/docker/fetcher.go, core/unpack/unpacker.go and core/content of
+/// containerd 2.1; `copy` of containers/image for CRI-O.
+const LATER_STEPS: [&str; 14] = [
+    "/blobs/",
+    "?ns=",
+    "&ns=",
+    "failed to copy",
+    "httpreadseeker",
+    "content at ",
+    "content digest",
+    "content descriptor",
+    "could not fetch content",
+    "snapshot",
+    "extract",
+    "reading blob",
+    "fetching blob",
+    "copying blob",
+];
+
+/// What says that the registry does not have the reference itself.
+const NO_SUCH_REFERENCE: [&str; 5] = [
+    "failed to resolve",
+    "manifest unknown",
+    "manifest_unknown",
+    "name unknown",
+    "name_unknown",
+];
+
 /// What the answer means; none where it may pass. References and addresses are
 /// left out first: an image may be called `not-found:503`.
-pub(super) fn classify(message: &str, image: &str) -> Option<Cause> {
-    let text: String = message
-        .replace(image, " ")
+pub(super) fn classify(message: &str, image: &str) -> Option<Answer> {
+    let rest = message.replace(image, " ").to_lowercase();
+    let cause = cause(&rest)?;
+    let is_named =
+        || any(&rest, &NO_SUCH_REFERENCE) || message.contains(&format!("{image}: not found"));
+    let later = match cause {
+        Cause::ImageNotFound => any(&rest, &LATER_STEPS) || !is_named(),
+        Cause::ImageDenied => any(&rest, &LATER_STEPS),
+        _ => false,
+    };
+    Some(if later {
+        Answer::OfLaterStep(cause)
+    } else {
+        Answer::OfRegistry(cause)
+    })
+}
+
+/// What a message without the image's name means, in lower case.
+fn cause(rest: &str) -> Option<Cause> {
+    let text: String = rest
         .split_whitespace()
         .filter(|word| !word.contains('/'))
         .collect::<Vec<_>>()
         .join(" ")
-        .to_lowercase();
+        // The node's disk, not the registry.
+        .replace("permission denied", "");
     let words = words(&text);
     let status = |codes: &[&str]| codes.iter().any(|code| words.contains(*code));
     let passing = [
@@ -191,7 +297,7 @@ pub(super) fn classify(message: &str, image: &str) -> Option<Cause> {
 
 #[cfg(test)]
 mod tests {
-    use super::classify;
+    use super::{Answer, classify};
     use crate::rollout::cause::Cause;
 
     #[test]
@@ -259,7 +365,71 @@ mod tests {
         ] {
             assert_eq!(
                 classify(&message.replace("IMAGE", image), image),
-                cause,
+                cause.map(Answer::OfRegistry),
+                "{message}"
+            );
+        }
+    }
+
+    /// Case C4: words of containerd 2.1 (core/unpack/unpacker.go, core/metadata/content.go,
+    /// core/remotes/docker/fetcher.go and resolver.go), and of containers/image.
+    #[test]
+    fn what_is_said_behind_the_reference_may_pass() {
+        let image = "ghcr.io/acme/api:1";
+        let digest = "sha256:4055aa2a4a5b6a4ac8f5e9a1c7a3e9f4b8f5b0f6d4d0f0a9d4b3e6f7a8b9c0d1";
+        let pull = r#"rpc error: code = NotFound desc = failed to pull and unpack image "IMAGE": "#;
+        for (message, cause) in [
+            (
+                "failed to prepare extraction snapshot \"extract-716213-Lq7E DIGEST\": parent snapshot DIGEST does not exist: not found",
+                Cause::ImageNotFound,
+            ),
+            ("content digest DIGEST: not found", Cause::ImageNotFound),
+            (
+                "failed to copy: httpReadSeeker: failed open: content at https://ghcr.io/v2/acme/api/manifests/DIGEST not found: not found",
+                Cause::ImageNotFound,
+            ),
+            (
+                "failed to copy: httpReadSeeker: failed open: could not fetch content descriptor DIGEST (application/vnd.oci.image.layer.v1.tar+gzip) from remote: not found",
+                Cause::ImageNotFound,
+            ),
+            (
+                "failed to copy: httpReadSeeker: failed open: unexpected status code https://ghcr.io/v2/acme/api/blobs/DIGEST: 403 Forbidden",
+                Cause::ImageDenied,
+            ),
+            (
+                "failed to resolve reference \"IMAGE\": unexpected status from HEAD request to https://mirror.local:5000/v2/acme/api/manifests/1?ns=ghcr.io: 404 Not Found",
+                Cause::ImageNotFound,
+            ),
+            (
+                "failed to resolve reference \"IMAGE\": unexpected status from HEAD request to https://mirror.local:5000/v2/acme/api/manifests/1?ns=ghcr.io: 403 Forbidden",
+                Cause::ImageDenied,
+            ),
+            (
+                "copying system image from manifest list: reading blob DIGEST: fetching blob: denied",
+                Cause::ImageDenied,
+            ),
+        ] {
+            let message = format!("{pull}{message}").replace("DIGEST", digest);
+            assert_eq!(
+                classify(&message.replace("IMAGE", image), image),
+                Some(Answer::OfLaterStep(cause)),
+                "{message}"
+            );
+        }
+        // The node's disk.
+        let disk =
+            "failed to create temp dir: mkdir /var/lib/containerd/tmpmounts: permission denied";
+        assert_eq!(classify(disk, image), None);
+        for said in [
+            "IMAGE: not found",
+            "failed to resolve image: IMAGE: not found",
+            "failed to resolve reference \"IMAGE\": IMAGE: not found",
+            "initializing source docker://IMAGE: reading manifest 1 in ghcr.io/acme/api: manifest unknown",
+        ] {
+            let message = format!("{pull}{said}").replace("IMAGE", image);
+            assert_eq!(
+                classify(&message, image),
+                Some(Answer::OfRegistry(Cause::ImageNotFound)),
                 "{message}"
             );
         }
