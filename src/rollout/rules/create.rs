@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::context::{Rule, RuleContext, can_be_judged, is_alive};
+use super::grace::{GRACE, is_within, may_come_since};
+use super::quota::Exceeded;
 use super::words::{any, quoted_after};
 use crate::rollout::cause::{Cause, TerminalFailure};
 use crate::rollout::model::{Elapsed, Pod, PodPresence, Strategy, Workload};
@@ -13,19 +15,33 @@ use crate::rollout::workload_ref::{GroupKind, NamespacedName, WorkloadKind};
 pub(super) const CREATE: Rule = Rule {
     name: "create",
     catches: "pods that a quota, an admission webhook or policy, Pod Security or a limit range refuses, or whose ServiceAccount, PriorityClass or RuntimeClass does not exist",
-    tolerates: "a webhook that cannot be called; a quota that is not counted yet, and one that pods of the release free when they leave; a ServiceAccount `default`, which comes a moment after its namespace",
+    tolerates: "a webhook that cannot be called; a quota that is not counted yet, one that pods of the release free when they leave, and for a minute one that others use; a ServiceAccount `default`, which comes a moment after its namespace",
     source: "controllers: pkg/controller/controller_utils.go (FailedCreate), statefulset/stateful_pod_control.go; admission: resourcequota/controller.go, plugin/webhook/errors, podsecurity",
     check,
 };
 
 fn check(context: &RuleContext<'_>) -> Option<TerminalFailure> {
     let workload = context.workload?;
-    let (message, seen) = refusal(context, workload)?;
+    let Refusal {
+        message,
+        first,
+        last,
+    } = refusal(context, workload)?;
     let cause = classify(&message)?;
     match &cause {
-        Cause::Missing { kind, name, .. } if context.may_come(kind, name) => return None,
-        Cause::Quota if frees(context) || is_moving(context, seen) => {
+        Cause::Missing { kind, name, .. } if may_come_since(context, first, kind, name) => {
             return None;
+        }
+        Cause::Quota => {
+            let exceeded = Exceeded::of(&message);
+            if !exceeded.as_ref().is_some_and(Exceeded::is_never_enough)
+                && (frees(context)
+                    || is_moving(context, last)
+                    || (is_within(context, first, GRACE)
+                        && exceeded.is_none_or(|it| it.others_may_free(context))))
+            {
+                return None;
+            }
         }
         _ => {}
     }
@@ -59,13 +75,25 @@ fn is_moving(context: &RuleContext<'_>, refused: Elapsed) -> bool {
             .is_some_and(|removed| refused < Elapsed(removed.0 + QUOTA_LAG))
 }
 
-/// Why pods are missing, and when a watch last brought that.
-fn refusal(context: &RuleContext<'_>, workload: &Workload) -> Option<(String, Elapsed)> {
-    let last = |kind: GroupKind, key: &NamespacedName, uid: &str| {
-        context
-            .new_events_on(kind, key, uid)
-            .into_iter()
-            .rfind(|event| event.reason == "FailedCreate")
+/// Why pods are missing.
+struct Refusal {
+    message: String,
+    /// When a watch first and last brought that pods are refused.
+    first: Elapsed,
+    last: Elapsed,
+}
+
+fn refusal(context: &RuleContext<'_>, workload: &Workload) -> Option<Refusal> {
+    let told = |kind: GroupKind, key: &NamespacedName, uid: &str| {
+        let mut events = context.new_events_on(kind, key, uid);
+        events.retain(|event| event.reason == "FailedCreate");
+        let first = events.iter().map(|event| event.seen).min()?;
+        let last = events.last()?;
+        Some(Refusal {
+            message: last.message.clone(),
+            first,
+            last: last.seen,
+        })
     };
     let (kind, key) = (workload.id.kind.group_kind(), workload.id.namespaced_name());
     match workload.id.kind {
@@ -73,8 +101,8 @@ fn refusal(context: &RuleContext<'_>, workload: &Workload) -> Option<(String, El
             // The condition says whether it still is so.
             let set = context.cache.current_replica_set(workload)?;
             let message = set.failure.clone().filter(|_| set.total < set.wanted)?;
-            let event = last(GroupKind::REPLICA_SET, &set.key, &set.uid)?;
-            return Some((message, event.seen));
+            let told = told(GroupKind::REPLICA_SET, &set.key, &set.uid)?;
+            return Some(Refusal { message, ..told });
         }
         WorkloadKind::StatefulSet | WorkloadKind::DaemonSet if workload.total < workload.wanted => {
         }
@@ -84,8 +112,7 @@ fn refusal(context: &RuleContext<'_>, workload: &Workload) -> Option<(String, El
                 && context.cache.pods_of(&workload.id).is_empty() => {}
         _ => return None,
     }
-    let event = last(kind, &key, &workload.uid)?;
-    Some((event.message.clone(), event.seen))
+    told(kind, &key, &workload.uid)
 }
 
 /// What a refusal means; none where it may pass.
@@ -106,6 +133,15 @@ pub(super) fn classify(message: &str) -> Option<Cause> {
         ],
     ) {
         return None;
+    }
+    if let Some(name) = quoted_after(message, "namespaces ")
+        && text.contains("not found")
+    {
+        return Some(Cause::Missing {
+            kind: "Namespace",
+            name: name.to_owned(),
+            key: None,
+        });
     }
     for (kind, word) in [
         ("ServiceAccount", "serviceaccount "),
@@ -205,7 +241,7 @@ fn moves(context: &RuleContext<'_>, target: &WatchTarget) -> bool {
 /// The pods that the Deployment's controller counts before it lets old ones go: what
 /// the old `ReplicaSet`s are to have, and the new ones that are ready
 /// (`maxScaledDown` of pkg/controller/deployment/rolling.go).
-fn spare(context: &RuleContext<'_>, workload: &Workload, ready: usize) -> i32 {
+pub(super) fn spare(context: &RuleContext<'_>, workload: &Workload, ready: usize) -> i32 {
     let current = context
         .cache
         .current_replica_set(workload)
@@ -265,6 +301,11 @@ mod tests {
             (
                 r#"pods "api-1" is forbidden: no PriorityClass with name high was found"#,
                 missing("PriorityClass", "high"),
+            ),
+            // Case B6.
+            (
+                r#"Error creating: namespaces "jobs" not found"#,
+                missing("Namespace", "jobs"),
             ),
             (
                 r#"Internal error occurred: failed calling webhook "x": failed to call webhook: Post "https://x": dial tcp: connect: connection refused"#,

@@ -12,6 +12,7 @@ mod create;
 mod grace;
 mod image;
 mod own;
+mod quota;
 mod schedule;
 mod start;
 mod volume;

@@ -7,6 +7,7 @@ mod group;
 mod late;
 mod order;
 mod pull;
+mod quota;
 mod words;
 
 use std::collections::BTreeMap;
