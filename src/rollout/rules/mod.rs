@@ -13,6 +13,7 @@ mod grace;
 mod image;
 mod own;
 mod quota;
+mod registry;
 mod schedule;
 mod start;
 mod volume;
