@@ -10,8 +10,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::missing_namespace;
 use super::pattern::pattern;
 use crate::error::{Error, Kind};
+use crate::manifest::Object;
 use crate::process::runner::CommandOutput;
 use crate::text;
 
@@ -37,8 +39,10 @@ pub enum FailureKind {
     Unauthorized,
     /// The cluster knows the user, who lacks a right.
     Forbidden,
-    /// The namespace is not there.
+    /// The release's namespace is not there: helm could not store its record.
     NoNamespace,
+    /// An object of the chart is in a namespace that is not there.
+    ObjectWithoutNamespace,
     /// The last record is pending, or another helm was faster to write one.
     Pending,
     /// The values do not meet the chart's schema.
@@ -95,7 +99,8 @@ static RULES: LazyLock<Vec<(FailureKind, Regex)>> = LazyLock::new(|| {
         (C::Unauthorized, r"(?i)the server has asked for the client to provide credentials|\bunauthorized\b|getting credentials: exec"),
         (C::Forbidden, r"is forbidden: User|cannot \S+ resource"),
         (C::Unreachable, r"(?i)kubernetes cluster unreachable"),
-        (C::NoNamespace, r#"namespaces? "[^"]*" not found"#),
+        (C::NoNamespace, r#"(create|update): failed to (create|update): namespaces? "[^"]*" not found"#),
+        (C::ObjectWithoutNamespace, r#"namespaces? "[^"]*" not found"#),
         (C::Ownership, r"invalid ownership metadata"),
         (C::Immutable, r"field is immutable|updates to statefulset spec for fields other than"),
         (C::Conflict, r"conflict occurred while applying object|Apply failed with \d+ conflict|the object has been modified"),
@@ -254,6 +259,10 @@ fn tell(cause: FailureKind, said: &str) -> (String, Option<String>) {
             "the release's namespace is not there",
             "create it, or let the kubeconfig's user create namespaces",
         ),
+        FailureKind::ObjectWithoutNamespace => (
+            missing_namespace::message(said, &[]),
+            Some("create the namespace, or render it with the chart: helm creates none but the release's".to_owned()),
+        ),
         FailureKind::Pending => plain(
             "another helm is at work on this release, or was killed there",
             "see `helm history`: a pending revision whose helm is gone has to be settled first",
@@ -307,6 +316,23 @@ fn tell(cause: FailureKind, said: &str) -> (String, Option<String>) {
             "see the pods of the release",
         ),
         FailureKind::Killed | FailureKind::Other => (format!("helm failed: {first}"), None),
+    }
+}
+
+impl Failure {
+    /// Names what the render has in a namespace that is not there: Helm 3 names only the
+    /// namespace.
+    #[must_use]
+    pub fn naming(mut self, rendered: &[Object]) -> Self {
+        if self.cause != FailureKind::ObjectWithoutNamespace {
+            return self;
+        }
+        let evidence = self.error.evidence();
+        let message = missing_namespace::message(&evidence.join("\n"), rendered);
+        let error = Error::new(self.error.kind(), message).details(evidence);
+        let hints = self.error.hints().to_vec();
+        self.error = hints.into_iter().fold(error, Error::hint);
+        self
     }
 }
 

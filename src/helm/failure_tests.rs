@@ -231,6 +231,28 @@ const CASES: &[Case] = &[
         Kind::Node,
         "namespace is not there",
     ),
+    // Case B6.
+    (
+        "Error: UPGRADE FAILED: failed to create resource: namespaces \"jobs\" not found\n",
+        FailureKind::ObjectWithoutNamespace,
+        Kind::Chart,
+        Kind::Broken,
+        "an object of the chart is in namespace jobs, which is not there",
+    ),
+    (
+        "Error: INSTALLATION FAILED: 1 error occurred:\n\t* namespaces \"jobs\" not found\n\n",
+        FailureKind::ObjectWithoutNamespace,
+        Kind::Chart,
+        Kind::Broken,
+        "an object of the chart is in namespace jobs, which is not there",
+    ),
+    (
+        "Error: UPGRADE FAILED: failed to create resource: server-side apply failed for object jobs/api apps/v1, Kind=Deployment: namespaces \"jobs\" not found\n",
+        FailureKind::ObjectWithoutNamespace,
+        Kind::Chart,
+        Kind::Broken,
+        "Deployment api is in namespace jobs, which is not there",
+    ),
     (
         "Error: UPGRADE FAILED: Get \"https://10.0.0.1:6443/apis/apps/v1/namespaces/prod/deployments/api\": dial tcp 10.0.0.1:6443: connect: connection refused\n",
         FailureKind::Lost,
@@ -284,8 +306,35 @@ fn helms_words_are_understood() {
 
 #[test]
 fn every_pattern_compiles() {
-    assert_eq!(super::RULES.len(), 18);
+    assert_eq!(super::RULES.len(), 19);
     for pattern in [&super::PLACE, &super::RIGHT, &super::INVALID] {
         assert!(!pattern.as_str().is_empty());
     }
+}
+
+/// Case B6: helm 3 names the namespace and not the object; the render has it.
+#[test]
+fn an_object_without_its_namespace_is_named() {
+    let rendered = crate::manifest::Object::parse(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: api}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: jobs}\n",
+    )
+    .unwrap_or_default();
+    let said = |words: &str| {
+        let failure = read(HelmOperation::Upgrade, words).naming(&rendered);
+        (failure.error.to_string(), failure.error.hints().to_vec())
+    };
+    let helm_3 =
+        "Error: UPGRADE FAILED: failed to create resource: namespaces \"jobs\" not found\n";
+    let (message, hints) = said(helm_3);
+    assert!(
+        message.contains("ConfigMap settings is in namespace jobs, which is not there"),
+        "{message}"
+    );
+    assert_eq!(hints.len(), 1);
+    let other = "Error: UPGRADE FAILED: failed to create resource: namespaces \"more\" not found\n";
+    let (message, _) = said(other);
+    assert!(
+        message.contains("an object of the chart is in namespace more"),
+        "{message}"
+    );
 }

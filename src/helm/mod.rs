@@ -8,6 +8,7 @@ pub mod command;
 pub mod compat;
 pub mod failure;
 pub mod locate;
+mod missing_namespace;
 mod pattern;
 pub mod pull;
 pub mod render;
@@ -26,6 +27,7 @@ pub use pull::PulledChart;
 pub use render::RenderMode;
 
 use crate::error::Result;
+use crate::manifest::Object;
 use crate::plan::Plan;
 use crate::process::cancel::Cancel;
 use crate::process::runner::{Invocation, Runner, StopReason};
@@ -46,6 +48,17 @@ pub enum HelmOutcome {
         /// Whether it had to be killed.
         killed: bool,
     },
+}
+
+impl HelmOutcome {
+    /// With the objects of the render named where helm names too little.
+    #[must_use]
+    pub fn naming(self, rendered: &[Object]) -> Self {
+        match self {
+            Self::Failed(failure) => Self::Failed(failure.naming(rendered)),
+            other => other,
+        }
+    }
 }
 
 /// The node's helm, ready to work on the plan's release.

@@ -54,6 +54,7 @@ pub(super) async fn upgrade(
     let deadline = run.deadline;
     let helm = |stop| found.helm.upgrade(&upgrade, deadline, stop);
     let (outcome, halt) = supervise::supervise(run, found, &mut watcher, helm).await?;
+    let outcome = outcome.naming(&proof.objects);
     failure::of(run, &mut watcher, outcome, halt).await?;
     let applied = verify::applied(run, found, proof).await?;
     watcher.expect(&applied.generations);
