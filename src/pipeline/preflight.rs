@@ -131,12 +131,13 @@ async fn runnable(run: &Run<'_>, images: &Preflight, cluster: &Cluster) -> Resul
     if incompatible_images.is_empty() {
         return Ok(());
     }
-    if !has_autoscaler(&cluster.client).await {
-        return Err(wrong_platform(&incompatible_images));
-    }
+    let nodes = match has_autoscaler(&cluster.client).await {
+        Some(false) => return Err(wrong_platform(&incompatible_images)),
+        Some(true) => "the cluster adds nodes by itself",
+        None => "whether the cluster adds nodes by itself is not known",
+    };
     for stranger in incompatible_images {
-        run.events
-            .note(format!("{stranger}; the cluster adds nodes by itself"));
+        run.events.note(format!("{stranger}; {nodes}"));
     }
     Ok(())
 }

@@ -137,7 +137,7 @@ impl Purpose {
             }
             Volumes => "a claim that nothing can fill is noticed only when time is up",
             Autoscaler => {
-                "a pod that waits for a new node of the cluster autoscaler may count as unschedulable"
+                "a pod that fits no node is noticed late, since a new node might still come"
             }
         }
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::cache::ReleaseCache;
 use super::expected::Expected;
 use super::readiness;
+use super::taints::Taint;
 use super::workload_ref::WorkloadRef;
 use crate::manifest::quantity::Amounts;
 use crate::manifest::{ObjectRef, is_kubernetes_group};
@@ -99,6 +100,8 @@ pub struct Node {
     /// Whether it carries a taint that goes by itself: cordoned, not ready,
     /// under pressure, not initialised yet.
     pub passing_taint: bool,
+    /// The taints that keep pods away and do not go by themselves.
+    pub taints: Vec<Taint>,
 }
 
 /// What is known of the cluster besides the release. None: it could not be
@@ -112,7 +115,7 @@ pub struct ClusterFacts {
     /// in use: `(class, Some("namespace/claim"))`.
     pub volumes: Option<Vec<(String, Option<String>)>>,
     /// Whether something in the cluster adds nodes.
-    pub autoscaler: bool,
+    pub autoscaler: Option<bool>,
     /// Objects (`Secret/name`) that were seen to exist after all.
     pub present: BTreeSet<String>,
 }

@@ -50,6 +50,13 @@ pub enum Cause {
     Admission,
     /// No node can ever take the pod.
     Unschedulable,
+    /// An old pod holds what the pod needs of its node, and cannot leave.
+    HeldByOldPod {
+        /// `host port TCP 8080`, `cpu`, …
+        what: String,
+        /// The old pod's name.
+        by: String,
+    },
     /// A Job has failed.
     JobFailed,
     /// A pod of its own has failed.
@@ -77,6 +84,7 @@ impl Cause {
             Self::Quota => "quota",
             Self::Admission => "admission",
             Self::Unschedulable => "unschedulable",
+            Self::HeldByOldPod { .. } => "held-by-old-pod",
             Self::JobFailed => "job-failed",
             Self::PodFailed => "pod-failed",
             Self::NoVolume => "no-volume",
@@ -182,6 +190,11 @@ impl TerminalFailure {
             Cause::Quota => format!("a quota leaves no room for its pods{}", self.first()),
             Cause::Admission => format!("admission refuses its pods{}", self.first()),
             Cause::Unschedulable => format!("no node can take {who}{}", self.first()),
+            Cause::HeldByOldPod { what, by } => format!(
+                "no node can take {who}: the old pod {} holds {} and cannot leave: maxUnavailable is 0",
+                text::line(by, text::VALUE),
+                text::line(what, text::VALUE)
+            ),
             Cause::JobFailed => format!("the Job failed{}", self.first()),
             Cause::PodFailed => format!("the pod failed{}", self.first()),
             Cause::NoVolume => format!("the claim has no volume{}", self.first()),
@@ -239,6 +252,10 @@ impl TerminalFailure {
             Cause::Missing { key: Some(_), .. } => {
                 "add the key, or fix its name in the chart or in the node's values file"
             }
+            Cause::Missing {
+                kind: "Namespace" | "PriorityClass" | "RuntimeClass",
+                ..
+            } => "create it, or fix its name in the chart or in the node's values file",
             Cause::Missing { .. } => {
                 "create it in the release's namespace, or fix its name in the chart or in the node's values file"
             }
@@ -251,6 +268,9 @@ impl TerminalFailure {
             Cause::Admission => "fix what admission names in the chart, or have its policy changed",
             Cause::Unschedulable => {
                 "fix the pod's node selector, tolerations or requests, or add a node that fits"
+            }
+            Cause::HeldByOldPod { .. } => {
+                "let the Deployment miss a pod (maxUnavailable: 1), or set its strategy to Recreate in the chart"
             }
             Cause::JobFailed | Cause::PodFailed => "the end of its log says why it failed",
             Cause::NoVolume => {

@@ -4,7 +4,7 @@
 //! | step | modules |
 //! |---|---|
 //! | watch: one informer for each kind and namespace, with the narrowest selector; objects are trimmed while they are read | `informers`, `selectors`, `trimmed`, `convert` |
-//! | keep: the release's objects as last seen, by group, kind and name; what was before helm, and what may still come | `cache`, `model`, `workload_ref`, `target`, `baseline`, `expected` |
+//! | keep: the release's objects as last seen, by group, kind and name; what was before helm, and what may still come | `cache`, `model`, `taints`, `workload_ref`, `target`, `baseline`, `expected` |
 //! | judge (pure): is a workload Ready, and if not, does a rule say that waiting is in vain? | `readiness`, `rules`, `verdict`, `cause` |
 //! | ask once more before a verdict that rests on something missing | `recheck` |
 //! | tell: what is waited for, what stood in the way when time was up | `progress`, `explain` |
@@ -39,6 +39,7 @@ mod recheck;
 mod rules;
 mod runtime_messages;
 mod selectors;
+mod taints;
 mod target;
 mod trimmed;
 mod verdict;

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::taints::Toleration;
 use super::workload_ref::{NamespacedName, WorkloadKind, WorkloadRef};
 use crate::manifest::ObjectRef;
 use crate::manifest::quantity::Amounts;
@@ -222,6 +223,10 @@ pub struct Pod {
     pub claims: Vec<String>,
     /// What it asks of a node.
     pub requests: Amounts,
+    /// The ports that it needs of its node: `TCP 8080`.
+    pub host_ports: BTreeSet<String>,
+    /// The taints that it tolerates.
+    pub tolerations: Vec<Toleration>,
 }
 
 /// An Event on one of the objects.

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::baseline::{ClusterFacts, Node};
 use super::cache::ReleaseCache;
 use super::runtime_messages::is_passing_taint;
+use super::taints::Taint;
 use super::workload_ref::WorkloadKind;
 use crate::manifest::quantity::amounts;
 
@@ -145,15 +146,17 @@ fn node(object: ClusterNode) -> Node {
         .iter()
         .flatten()
         .any(|one| one.type_ == "Ready" && one.status == "True");
-    let passing = spec
+    let (passing, lasting): (Vec<Taint>, Vec<Taint>) = spec
         .taints
-        .iter()
+        .into_iter()
         .flatten()
-        .any(|taint| is_passing_taint(&taint.key));
+        .map(Taint::from)
+        .partition(|taint| is_passing_taint(&taint.key));
     Node {
         name: object.metadata.name.unwrap_or_default(),
         allocatable: status.allocatable.as_ref().map(amounts).unwrap_or_default(),
-        passing_taint: passing || spec.unschedulable == Some(true) || !is_ready,
+        passing_taint: !passing.is_empty() || spec.unschedulable == Some(true) || !is_ready,
+        taints: lasting.into_iter().filter(Taint::keeps_away).collect(),
     }
 }
 
@@ -189,22 +192,47 @@ fn volume(object: PersistentVolume) -> Option<(String, Option<String>)> {
 }
 
 /// Whether something adds nodes: Karpenter's or the cluster autoscaler's API groups,
-/// or the latter's status (`kube-system/cluster-autoscaler-status`).
-pub async fn has_autoscaler(client: &Client) -> bool {
-    let groups = look(client.list_api_groups())
-        .await
-        .map(|list| list.groups)
-        .unwrap_or_default();
-    if groups
-        .iter()
-        .any(|group| matches!(group.name.as_str(), "karpenter.sh" | "autoscaling.x-k8s.io"))
+/// or the latter's status (`kube-system/cluster-autoscaler-status`). None: not known,
+/// as for a user who may not read that.
+pub async fn has_autoscaler(client: &Client) -> Option<bool> {
+    let groups = look(client.list_api_groups()).await.ok();
+    let is_scaler = |name: &str| matches!(name, "karpenter.sh" | "autoscaling.x-k8s.io");
+    if let Some(list) = &groups
+        && list.groups.iter().any(|group| is_scaler(&group.name))
     {
-        return true;
+        return Some(true);
     }
-    let status = look(
-        Api::<ConfigMap>::namespaced(client.clone(), "kube-system")
-            .get_opt("cluster-autoscaler-status"),
-    )
-    .await;
-    status.is_ok_and(|found| found.is_some())
+    let status = Api::<ConfigMap>::namespaced(client.clone(), "kube-system");
+    let status = look(status.get_opt("cluster-autoscaler-status")).await;
+    conclude(groups.is_some(), status.ok().map(|found| found.is_some()))
+}
+
+/// What follows where no API group tells of an autoscaler: whether the groups could be
+/// listed, and whether its status is there, as far as it could be read.
+fn conclude(groups_are_known: bool, has_status: Option<bool>) -> Option<bool> {
+    match has_status {
+        Some(true) => Some(true),
+        Some(false) if groups_are_known => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::conclude;
+
+    /// Case C5: what may not be read is not known.
+    #[test]
+    fn no_right_to_look_for_an_autoscaler_is_no_answer() {
+        for (groups, status, expected) in [
+            (true, Some(false), Some(false)),
+            (true, Some(true), Some(true)),
+            (false, Some(true), Some(true)),
+            (true, None, None),
+            (false, Some(false), None),
+            (false, None, None),
+        ] {
+            assert_eq!(conclude(groups, status), expected, "{groups} {status:?}");
+        }
+    }
 }

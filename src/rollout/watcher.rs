@@ -321,7 +321,7 @@ impl RolloutWatcher {
                 Some(false) => true,
                 None => false,
             },
-            Cause::Unschedulable | Cause::NoVolume => {
+            Cause::Unschedulable | Cause::HeldByOldPod { .. } | Cause::NoVolume => {
                 if self
                     .facts_asked_at
                     .is_none_or(|from| from.elapsed() > RECHECK)

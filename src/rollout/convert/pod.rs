@@ -1,6 +1,6 @@
 //! Pods, cut down to what is judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -23,7 +23,7 @@ impl From<core::Pod> for Pod {
                 .flatten()
                 .find(|one| one.type_ == kind)
         };
-        let requests = requests(&spec);
+        let (requests, host_ports) = (requests(&spec), host_ports(&spec));
         let containers = containers(&spec, &status);
         Self {
             key: key(&meta),
@@ -66,8 +66,29 @@ impl From<core::Pod> for Pod {
                 .filter_map(|volume| volume.persistent_volume_claim.map(|claim| claim.claim_name))
                 .collect(),
             requests,
+            host_ports,
+            tolerations: spec
+                .tolerations
+                .into_iter()
+                .flatten()
+                .map(Into::into)
+                .collect(),
         }
     }
+}
+
+/// The ports that a pod needs of its node.
+fn host_ports(spec: &core::PodSpec) -> BTreeSet<String> {
+    let ports = spec
+        .containers
+        .iter()
+        .flat_map(|container| container.ports.iter().flatten());
+    ports
+        .filter_map(|port| {
+            let protocol = port.protocol.as_deref().unwrap_or("TCP");
+            port.host_port.map(|number| format!("{protocol} {number}"))
+        })
+        .collect()
 }
 
 /// What a pod asks of a node: its containers together, or its largest init

@@ -5,6 +5,7 @@
 
 mod group;
 mod late;
+mod nodes;
 mod order;
 mod pull;
 mod quota;
@@ -22,11 +23,16 @@ use super::baseline::{Baseline, Node};
 use super::model::{Change, Elapsed, ResourceKind};
 use super::progress::progress;
 use super::rules::RULES;
+use super::taints::Taint;
 use super::target::WatchTarget;
 use super::verdict::{Status, judge};
 use super::workload_ref::{NamespacedName, WorkloadKind};
 use super::{ReleaseCache, explain_timeout};
 use crate::manifest::{ObjectRef, quantity};
+
+/// So many seconds after its last step a recording must end as it says: the rules
+/// that give something time are through then.
+const AFTER: f64 = 20.0;
 
 #[derive(Deserialize)]
 struct Recording {
@@ -190,12 +196,23 @@ fn replayed(recording: &Recording) -> (ReleaseCache, Baseline) {
             .map(|node| Node {
                 allocatable: node
                     .iter()
+                    .filter(|(name, _)| *name != "taint")
                     .map(|(name, amount)| (name.clone(), quantity::milli(amount).unwrap()))
+                    .collect(),
+                taints: node
+                    .get("taint")
+                    .map(|key| Taint {
+                        key: key.clone(),
+                        effect: "NoSchedule".to_owned(),
+                        ..Taint::default()
+                    })
+                    .into_iter()
                     .collect(),
                 ..Node::default()
             })
             .collect()
     });
+    baseline.facts.autoscaler = Some(false);
     baseline.facts.classes.clone_from(&recording.facts.classes);
     baseline.facts.volumes.clone_from(&recording.facts.volumes);
     (cache, baseline)
@@ -263,7 +280,7 @@ fn recordings_are_judged_as_they_say() {
             let verdicts = judge(
                 &cache,
                 &baseline,
-                Elapsed(Duration::from_secs_f64(end.at + 3.0)),
+                Elapsed(Duration::from_secs_f64(end.at + AFTER)),
             );
             let verdict = verdicts
                 .into_iter()

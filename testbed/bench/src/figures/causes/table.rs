@@ -118,7 +118,11 @@ pub(super) fn all() -> [Cause; 9] {
             ..cause(
                 "unschedulable",
                 "no node can take",
-                Some(report(|pod| holds(pod, "PodScheduled", "False"))),
+                // A node may get the label within 15 s.
+                Some(Report {
+                    bar: 18_000.0,
+                    ..report(|pod| holds(pod, "PodScheduled", "False"))
+                }),
             )
         },
         Cause {
