@@ -19,6 +19,7 @@ use crate::cluster::lease::{Acquisition, Lease, LeaseHolder};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::{Helm, PulledChart};
+use crate::registry::index::manifest_deleted;
 use crate::registry::preflight::{
     ImageStatus, Preflight, preflight as ask_for_images, wrong_platform,
 };
@@ -58,6 +59,7 @@ pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
     tell(run, &pulled, &images);
     run.unless_cancelled(runnable(run, &images, &cluster))
         .await?;
+    all_manifests_are_there(run, &images, &cluster)?;
     run.facts.chart_digest = pulled.digest;
     run.facts.before = judgement::last_good(&records).map(|record| record.revision);
     let found = ReleaseObservation {
@@ -138,6 +140,19 @@ async fn runnable(run: &Run<'_>, images: &Preflight, cluster: &Cluster) -> Resul
     };
     for stranger in incompatible_images {
         run.events.note(format!("{stranger}; {nodes}"));
+    }
+    Ok(())
+}
+
+/// Whether the registry still has what an index lists for the nodes.
+fn all_manifests_are_there(run: &Run<'_>, images: &Preflight, cluster: &Cluster) -> Result<()> {
+    let deleted = images.deleted_manifests(cluster.platforms.as_ref());
+    if !deleted.for_all.is_empty() {
+        return Err(manifest_deleted(&deleted.for_all));
+    }
+    for image in deleted.for_some {
+        run.events
+            .note(format!("{image}; nodes of other platforms can pull it"));
     }
     Ok(())
 }

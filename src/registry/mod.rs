@@ -1,5 +1,7 @@
 //! The registry: the node's own credentials, and what GHCR's answers mean.
 
+mod answer;
 pub mod credentials;
 pub mod error;
+pub mod index;
 pub mod preflight;

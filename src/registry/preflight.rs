@@ -15,12 +15,13 @@ use futures::StreamExt as _;
 use futures::future::join_all;
 use oci_client::Reference;
 use oci_client::client::{Certificate, CertificateEncoding, Client, ClientConfig};
-use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
-use oci_client::manifest::{OciDescriptor, OciImageIndex, OciManifest};
+use oci_client::manifest::{OciDescriptor, OciManifest};
 use oci_client::secrets::RegistryAuth;
 
+use super::answer::{meaning, words};
 use super::credentials::{self, Credential, StoredCredential};
 use super::error::{self, RegistryError, RegistryRequest};
+use super::index::{self, DeletedManifests};
 use crate::error::{Error, Kind, Result};
 use crate::net::proxy::either;
 use crate::signal::{Digest, ImageKey, ImageRef};
@@ -53,6 +54,9 @@ pub enum ImageStatus {
         /// `os/architecture` of each platform that it is built for; empty where
         /// that is not known.
         platforms: BTreeSet<String>,
+        /// The platforms of which the registry has no manifest, with the digest
+        /// that the index lists.
+        deleted: BTreeMap<String, String>,
     },
     /// It is definitely not there.
     NotFound,
@@ -114,6 +118,35 @@ impl Preflight {
             _ => None,
         };
         self.verdicts.iter().filter_map(incompatible).collect()
+    }
+
+    /// The images whose manifest was deleted, for nodes of these platforms;
+    /// none where that is not known, and any can be meant.
+    pub fn deleted_manifests(&self, nodes: Option<&BTreeSet<String>>) -> DeletedManifests {
+        let mut found = DeletedManifests::default();
+        for (key, image, status) in &self.verdicts {
+            let ImageStatus::Found {
+                platforms, deleted, ..
+            } = status
+            else {
+                continue;
+            };
+            let needed = |platform: &&String| nodes.is_none_or(|nodes| nodes.contains(*platform));
+            let there = platforms
+                .iter()
+                .filter(needed)
+                .any(|platform| !deleted.contains_key(platform));
+            let gone = deleted.iter().find(|(platform, _)| needed(platform));
+            if let Some((platform, digest)) = gone {
+                let line = index::line(key, image, platform, digest);
+                if there {
+                    found.for_some.push(line);
+                } else {
+                    found.for_all.push(line);
+                }
+            }
+        }
+        found
     }
 
     /// Notes: images that the registry said nothing certain of.
@@ -266,13 +299,23 @@ async fn ask(client: &Client, image: &ImageRef, auth: &RegistryAuth) -> ImageSta
         }
     };
     match tokio::time::timeout(PATIENCE, client.pull_manifest(&reference, auth)).await {
-        Ok(Ok((manifest, digest))) => ImageStatus::Found {
-            digest: digest.parse().ok(),
-            platforms: match &manifest {
-                OciManifest::ImageIndex(index) => platforms(index),
-                OciManifest::Image(image) => platform(client, &reference, &image.config).await,
-            },
-        },
+        Ok(Ok((manifest, digest))) => {
+            let (platforms, deleted) = match &manifest {
+                OciManifest::ImageIndex(list) => (
+                    index::platforms(list),
+                    index::deleted(client, &reference, auth, list).await,
+                ),
+                OciManifest::Image(image) => (
+                    platform(client, &reference, &image.config).await,
+                    BTreeMap::new(),
+                ),
+            };
+            ImageStatus::Found {
+                digest: digest.parse().ok(),
+                platforms,
+                deleted,
+            }
+        }
         Ok(Err(error)) => match meaning(&error) {
             RegistryError::NotFound => ImageStatus::NotFound,
             answer => ImageStatus::Unknown(answer, words(&error)),
@@ -282,18 +325,6 @@ async fn ask(client: &Client, image: &ImageRef, auth: &RegistryAuth) -> ImageSta
             format!("no answer within {} s", PATIENCE.as_secs()),
         ),
     }
-}
-
-fn platforms(index: &OciImageIndex) -> BTreeSet<String> {
-    let named = index
-        .manifests
-        .iter()
-        .filter_map(|entry| entry.platform.as_ref());
-    named
-        .map(|platform| format!("{}/{}", platform.os, platform.architecture))
-        // Attestations are listed as if they were images.
-        .filter(|platform| !platform.contains("unknown"))
-        .collect()
 }
 
 /// The platform of a single image, which only its config tells. Nothing where
@@ -329,54 +360,6 @@ fn named_platform(config: &[u8]) -> Option<String> {
     let config: Config = serde_json::from_slice(config).ok()?;
     let named = !config.os.is_empty() && !config.architecture.is_empty();
     named.then(|| format!("{}/{}", config.os, config.architecture))
-}
-
-/// What a failure means. Only the registry's own word counts as "not found":
-/// a proxy may answer 404 too.
-fn meaning(error: &OciDistributionError) -> RegistryError {
-    match error {
-        OciDistributionError::RegistryError { envelope, .. } => word(envelope),
-        OciDistributionError::UnauthorizedError { .. } => RegistryError::Denied,
-        // The token was refused; this is the body of the answer.
-        OciDistributionError::AuthenticationFailure(body) => serde_json::from_str(body)
-            .map_or(RegistryError::Unavailable, |envelope| word(&envelope)),
-        OciDistributionError::ServerError { code, .. } => match code {
-            401 | 403 => RegistryError::Denied,
-            407 => RegistryError::Proxy,
-            429 => RegistryError::Throttled,
-            500.. => RegistryError::Unavailable,
-            _ => RegistryError::Unknown,
-        },
-        OciDistributionError::RequestError(_) => error::read(&words(error)),
-        _ => RegistryError::Unknown,
-    }
-}
-
-fn word(envelope: &OciEnvelope) -> RegistryError {
-    let Some(first) = envelope.errors.first() else {
-        return RegistryError::Unknown;
-    };
-    match first.code {
-        OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound => {
-            RegistryError::NotFound
-        }
-        OciErrorCode::Denied if first.message.contains("read_package") => RegistryError::NoRight,
-        OciErrorCode::Denied | OciErrorCode::Unauthorized => RegistryError::Denied,
-        OciErrorCode::Toomanyrequests => RegistryError::Throttled,
-        _ => RegistryError::Unknown,
-    }
-}
-
-/// The chain of causes in one line.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        words.push_str(": ");
-        words.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text::line(&words, 400).into_owned()
 }
 
 #[cfg(test)]

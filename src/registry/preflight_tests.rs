@@ -1,86 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
-
-use oci_client::errors::OciDistributionError;
-use oci_client::manifest::OciImageIndex;
-use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    ImageStatus, Preflight, RegistryError, meaning, named_platform, platforms, wrong_platform,
+    DeletedManifests, ImageStatus, Preflight, RegistryError, named_platform, wrong_platform,
 };
 use crate::error::Kind;
-
-fn answered(code: &str, message: &str) -> OciDistributionError {
-    let envelope = json!({ "errors": [ { "code": code, "message": message } ] });
-    OciDistributionError::RegistryError {
-        envelope: serde_json::from_value(envelope).unwrap(),
-        url: "x".into(),
-    }
-}
-
-fn server(code: u16) -> OciDistributionError {
-    OciDistributionError::ServerError {
-        code,
-        url: "x".into(),
-        message: "<html>".into(),
-    }
-}
-
-#[test]
-fn ghcrs_answers_are_understood() {
-    let token = |body: &str| OciDistributionError::AuthenticationFailure(body.into());
-    for (error, answer) in [
-        (
-            answered("MANIFEST_UNKNOWN", "manifest unknown"),
-            RegistryError::NotFound,
-        ),
-        (
-            answered("NAME_UNKNOWN", "repository name not known to registry"),
-            RegistryError::NotFound,
-        ),
-        (answered("DENIED", "denied"), RegistryError::Denied),
-        (
-            answered("DENIED", "permission_denied: read_package"),
-            RegistryError::NoRight,
-        ),
-        (
-            answered("TOOMANYREQUESTS", "later"),
-            RegistryError::Throttled,
-        ),
-        (answered("NEW", "new"), RegistryError::Unknown),
-        (
-            token(r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#),
-            RegistryError::Denied,
-        ),
-        (token("<html>busy</html>"), RegistryError::Unavailable),
-        (
-            OciDistributionError::UnauthorizedError { url: "x".into() },
-            RegistryError::Denied,
-        ),
-        (server(403), RegistryError::Denied),
-        (server(404), RegistryError::Unknown),
-        (server(407), RegistryError::Proxy),
-        (server(503), RegistryError::Unavailable),
-    ] {
-        assert_eq!(meaning(&error), answer, "{error}");
-    }
-}
-
-#[test]
-fn platforms_of_an_index_are_told_without_attestations() {
-    let entry = |os: &str, architecture: &str| {
-        json!({ "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:0", "size": 1,
-            "platform": { "os": os, "architecture": architecture } })
-    };
-    let index = json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
-        "manifests": [ entry("linux", "amd64"), entry("linux", "arm64"), entry("unknown", "unknown") ] });
-    let index: OciImageIndex = serde_json::from_value(index).unwrap();
-    assert_eq!(
-        platforms(&index),
-        BTreeSet::from(["linux/amd64".into(), "linux/arm64".into()])
-    );
-}
+use crate::registry::index::manifest_deleted;
 
 #[test]
 fn only_what_is_definitely_missing_stops_a_deploy() {
@@ -94,6 +20,7 @@ fn only_what_is_definitely_missing_stops_a_deploy() {
     let found = ImageStatus::Found {
         digest: None,
         platforms: BTreeSet::new(),
+        deleted: BTreeMap::new(),
     };
     let denied = ImageStatus::Unknown(RegistryError::Denied, "denied".into());
     let good = Preflight {
@@ -146,6 +73,7 @@ fn an_image_for_no_node_is_told_with_both_sides() {
     let found = |platforms: &[&str]| ImageStatus::Found {
         digest: None,
         platforms: platforms.iter().map(|&name| name.to_owned()).collect(),
+        deleted: BTreeMap::new(),
     };
     let preflight = |verdicts: [ImageStatus; 2]| Preflight {
         verdicts: ["api", "web"]
@@ -177,4 +105,67 @@ fn an_image_for_no_node_is_told_with_both_sides() {
     let error = wrong_platform(&both);
     assert_eq!(error.to_string(), "no node can run 2 of the images");
     assert_eq!(error.evidence().len(), 2);
+}
+
+fn digest() -> String {
+    format!("sha256:{}", "a".repeat(64))
+}
+
+fn with_deleted(deleted: &[&str]) -> Preflight {
+    let status = ImageStatus::Found {
+        digest: None,
+        platforms: BTreeSet::from(["linux/amd64".into(), "linux/arm64".into()]),
+        deleted: deleted
+            .iter()
+            .map(|&platform| (platform.to_owned(), digest()))
+            .collect(),
+    };
+    let image = "ghcr.io/acme/api:1".parse().unwrap();
+    Preflight {
+        verdicts: vec![("api".parse().unwrap(), image, status)],
+        ..Preflight::default()
+    }
+}
+
+/// Case D1: a deploy is stopped where no node can pull the image.
+#[test]
+fn deleted_manifests_count_for_the_nodes_platforms() {
+    const BOTH: &[&str] = &["linux/amd64", "linux/arm64"];
+    for (deleted, nodes, for_all, for_some) in [
+        (&[][..], Some(&["linux/amd64"][..]), 0, 0),
+        (&["linux/amd64"], Some(&["linux/amd64"]), 1, 0),
+        (&["linux/arm64"], Some(&["linux/amd64"]), 0, 0),
+        (&["linux/arm64"], Some(BOTH), 0, 1),
+        (BOTH, Some(BOTH), 1, 0),
+        // Nodes that must not be listed: any can be meant.
+        (&["linux/arm64"], None, 0, 1),
+        (BOTH, None, 1, 0),
+        // An image for other platforms has an error of its own.
+        (BOTH, Some(&["windows/amd64"]), 0, 0),
+    ] {
+        let nodes = nodes.map(|nodes| nodes.iter().map(|&name| name.to_owned()).collect());
+        let found = with_deleted(deleted).deleted_manifests(nodes.as_ref());
+        assert_eq!(
+            (found.for_all.len(), found.for_some.len()),
+            (for_all, for_some),
+            "{deleted:?} {nodes:?}"
+        );
+    }
+    let DeletedManifests { for_all, .. } = with_deleted(BOTH).deleted_manifests(None);
+    let error = manifest_deleted(&for_all);
+    assert_eq!(error.kind(), Kind::Registry);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "api: ghcr.io/acme/api:1 lists {} for linux/amd64, which ghcr.io does not have",
+            digest()
+        )
+    );
+    assert!(
+        error
+            .hints()
+            .join(" ")
+            .contains("clean-up of untagged versions"),
+        "{error:?}"
+    );
 }
