@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
@@ -41,7 +42,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 /// Becomes another program, with the arguments after [`PROGRAM`]; returns as
 /// [`run`] does.
 pub fn run_program(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    end(become_program(arguments, None))
+    end(become_program(arguments, |_| {}))
 }
 
 /// Why a program was not started: the exit code that tells it, and the words.
@@ -72,21 +73,26 @@ fn end(became: Result<Infallible, ExecFailure>) -> u8 {
 }
 
 fn become_helm(arguments: impl IntoIterator<Item = OsString>) -> Result<Infallible, ExecFailure> {
-    become_program(arguments, Some("helm"))
+    become_program(arguments, |command| {
+        limit_files();
+        // A link can lead to a program that looks at the name it was called by
+        // (/snap/bin/microk8s.helm3 leads to snap), so that is never another.
+        if let Some(name) = Path::new(command.get_program()).file_name() {
+            let name = name.to_owned();
+            command.arg0(name);
+        }
+    })
 }
 
-/// Becomes a program: helm under that name, and bounded, or any other.
+/// Becomes the program that the arguments name, after `prepare`.
 fn become_program(
     arguments: impl IntoIterator<Item = OsString>,
-    name: Option<&str>,
+    prepare: impl FnOnce(&mut Command),
 ) -> Result<Infallible, ExecFailure> {
     let mut arguments = arguments.into_iter();
     let program = begin(&mut arguments).map_err(ExecFailure::orphaned)?;
     let mut command = Command::new(&program);
-    if let Some(name) = name {
-        limit_files();
-        command.arg0(name);
-    }
+    prepare(&mut command);
     let error = command.args(arguments).exec();
     let code = match error.kind() {
         std::io::ErrorKind::NotFound => NOT_FOUND,
@@ -174,6 +180,13 @@ mod tests {
                     become_helm(arguments(&[&parent, "/bin/sh", "-c", script])).unwrap_err();
                 println!("{:#}", failure.error);
             }
+            Ok("named") => {
+                let parent = std::os::unix::process::parent_id().to_string();
+                let link = std::env::var("DEPLOY_TEST_LINK").unwrap();
+                let failure = become_helm(arguments(&[&parent, &link, "-c", "echo \"name $0\""]))
+                    .unwrap_err();
+                println!("{}", failure.error);
+            }
             Ok("missing") => {
                 let parent = std::os::unix::process::parent_id().to_string();
                 let failure = become_helm(arguments(&[&parent, "/nowhere/helm"])).unwrap_err();
@@ -197,6 +210,20 @@ mod tests {
         deploy.wait().unwrap();
         // The pipe ends when the last process that holds it has ended.
         assert_eq!(lines.map_while(Result::ok).count(), 0);
+    }
+
+    /// Case D6: a link to a program that does what its name says.
+    #[test]
+    fn helm_is_called_by_the_name_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["helm", "microk8s.helm3"] {
+            let link = folder.path().join(name);
+            std::os::unix::fs::symlink("/bin/sh", &link).unwrap();
+            let mut named = copy("named");
+            let output = named.env("DEPLOY_TEST_LINK", &link).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(said.contains(&format!("name {name}\n")), "{said}");
+        }
     }
 
     #[test]
