@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use kube::config::{
@@ -15,6 +16,7 @@ use kube::config::{
 };
 
 use crate::error::{Error, Kind, Result};
+use crate::host::file::open_regular;
 use crate::net::{proxy, tls};
 use crate::plan::Plan;
 use crate::text;
@@ -66,6 +68,8 @@ fn from_files(plan: &Plan, paths: &OsStr) -> Result<(Config, Option<String>)> {
     let files = existing(paths)?;
     let mut merged = Kubeconfig::default();
     for file in &files {
+        // The parser would wait for whoever writes into a FIFO.
+        open_regular(file).map_err(|error| not_a_file("the kubeconfig", file, error))?;
         merged = Kubeconfig::read_from(file)
             .and_then(|next| merged.merge(next))
             .map_err(|error| unreadable(file, error))?;
@@ -81,6 +85,7 @@ fn from_files(plan: &Plan, paths: &OsStr) -> Result<(Config, Option<String>)> {
         )
         .hint("list the contexts: kubectl config get-contexts")
     })?;
+    named_files_are_regular(cluster, &user)?;
     let incomplete = |why: &str| {
         Error::new(
             Kind::Node,
@@ -149,6 +154,40 @@ fn chosen<'a>(
         .find(|named| Some(&named.name) == context.user.as_ref())
         .and_then(|named| named.auth_info.clone());
     Ok((cluster, user.unwrap_or_default()))
+}
+
+/// The files that a kubeconfig names are opened by the client, which would wait
+/// at a FIFO too.
+fn named_files_are_regular(cluster: &Cluster, user: &AuthInfo) -> Result<()> {
+    for (what, file) in [
+        ("certificate-authority", &cluster.certificate_authority),
+        ("client-certificate", &user.client_certificate),
+        ("client-key", &user.client_key),
+        ("tokenFile", &user.token_file),
+    ] {
+        let Some(file) = file.as_deref().map(Path::new) else {
+            continue;
+        };
+        match open_regular(file) {
+            // The rest is told by whoever reads it, if it counts at all.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                return Err(not_a_file(&format!("the kubeconfig's {what}"), file, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn not_a_file(what: &str, file: &Path, error: io::Error) -> Error {
+    let file = text::line(&file.to_string_lossy(), text::LINE).into_owned();
+    if error.kind() == io::ErrorKind::InvalidInput {
+        return Error::new(Kind::Node, format!("{what} {file} is not a file: {error}"))
+            .hint("put a regular file there");
+    }
+    Error::new(Kind::Node, format!("{what} {file} cannot be read"))
+        .with_source(error)
+        .hint("check that it is a kubeconfig and that the user who runs deploy can read it")
 }
 
 /// A parser's message quotes the text around the mistake, which can be a token:

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 
-use kube::config::{AuthInfo, ExecConfig, Kubeconfig};
+use kube::config::{AuthInfo, Cluster, ExecConfig, Kubeconfig};
 
-use super::{chosen, existing, settle_exec, unreadable};
+use super::{chosen, existing, named_files_are_regular, not_a_file, settle_exec, unreadable};
 
 const TWO: &str = r#"
 apiVersion: v1
@@ -68,6 +68,32 @@ fn a_list_of_files_may_name_missing_ones_but_not_only_such() {
     assert_eq!(existing(&list(&["gone", "there"])).unwrap(), [there]);
     let error = existing(&list(&["gone"])).unwrap_err();
     assert!(error.to_string().contains("/gone"), "{error}");
+}
+
+/// Case F4: neither the kubeconfig nor what it names is waited for.
+#[test]
+fn what_is_no_file_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+    let error = crate::host::file::open_regular(&fifo).unwrap_err();
+    let error = not_a_file("the kubeconfig", &fifo, error);
+    assert_eq!(error.kind(), crate::error::Kind::Node);
+    assert!(error.to_string().contains("it is a FIFO"), "{error}");
+    let user = AuthInfo {
+        client_key: fifo.to_str().map(str::to_owned),
+        ..AuthInfo::default()
+    };
+    let error = named_files_are_regular(&Cluster::default(), &user).unwrap_err();
+    assert!(
+        error.to_string().contains("client-key") && error.to_string().contains("it is a FIFO"),
+        "{error}"
+    );
+    let gone = AuthInfo {
+        client_key: Some("/nowhere".into()),
+        ..AuthInfo::default()
+    };
+    assert!(named_files_are_regular(&Cluster::default(), &gone).is_ok());
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::error::{Error, Kind, Result};
+use crate::host::file::read_regular;
 
 /// Makes ring the TLS provider of this process: kube and the registry client
 /// share it, and neither brings one. Harmless when done again.
@@ -27,7 +29,7 @@ pub(crate) fn roots(environment: &BTreeMap<OsString, OsString>) -> Result<Option
         Error::new(Kind::Node, message)
             .hint("see that it holds certificates in PEM and that this user may read it")
     };
-    let pem = std::fs::read(file).map_err(|error| unreadable().with_source(error))?;
+    let pem = read_regular(Path::new(file)).map_err(|error| unreadable().with_source(error))?;
     certificates(&pem).ok_or_else(unreadable).map(Some)
 }
 

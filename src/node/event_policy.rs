@@ -5,14 +5,15 @@
 //! event, so this guards against accidents, not against attackers.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use serde::Deserialize;
 
 use super::events::{EVENTS, EventName, is_pull_request};
 use crate::error::{Error, Kind, Result};
 use crate::host::Environment;
+use crate::host::file::open_regular;
 use crate::text;
 
 /// The largest payload that is read, in bytes: GitHub caps a webhook's at
@@ -219,14 +220,9 @@ pub(super) fn read_payload(environment: &Environment) -> Result<Vec<u8>, String>
     let shown =
         |error: std::io::Error| format!("{}: {error}", text::quoted(&path.to_string_lossy()));
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(shown)?;
-    if !file.metadata().map_err(shown)?.is_file() {
-        return Err(format!(
-            "{} is not a file",
-            text::quoted(&path.to_string_lossy())
-        ));
-    }
-    file.take(PAYLOAD_MAX + 1)
+    open_regular(Path::new(path))
+        .map_err(shown)?
+        .take(PAYLOAD_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(shown)?;
     if bytes.len() as u64 > PAYLOAD_MAX {

@@ -7,13 +7,14 @@
 //! owner's own where the group is the user's private one (Debian's and Red
 //! Hat's default, with a umask of 002): no one else is in it.
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Accounts;
+use crate::host::file::open_regular;
 use crate::text;
 
 /// The largest file that is read, in bytes.
@@ -31,7 +32,7 @@ pub(super) struct Caller<'a> {
 /// Reads a file that only root and the caller may write. `what` names it for
 /// people ("deploy.toml").
 pub(super) fn read(path: &Path, what: &str, caller: Caller<'_>) -> Result<String> {
-    let mut file = File::open(path).map_err(|error| cannot_read(path, what, &error))?;
+    let mut file = open_regular(path).map_err(|error| cannot_read(path, what, &error))?;
     let opened = file
         .metadata()
         .map_err(|error| cannot_read(path, what, &error))?;
@@ -72,7 +73,7 @@ pub(super) fn read_secret(path: &Path, what: &str, caller: Caller<'_>) -> Result
 
 /// Checks a file that others read later.
 pub(super) fn check(path: &Path, what: &str, caller: Caller<'_>) -> Result<()> {
-    let file = File::open(path).map_err(|error| cannot_read(path, what, &error))?;
+    let file = open_regular(path).map_err(|error| cannot_read(path, what, &error))?;
     let opened = file
         .metadata()
         .map_err(|error| cannot_read(path, what, &error))?;
@@ -80,10 +81,6 @@ pub(super) fn check(path: &Path, what: &str, caller: Caller<'_>) -> Result<()> {
 }
 
 fn check_file(path: &Path, what: &str, opened: &Metadata, caller: Caller<'_>) -> Result<()> {
-    if !opened.is_file() {
-        let message = format!("{what} {} is not a file", shown(path));
-        return Err(Error::new(Kind::Node, message));
-    }
     let real = path
         .canonicalize()
         .map_err(|error| cannot_read(path, what, &error))?;
@@ -135,6 +132,10 @@ fn check_access(path: &Path, what: &str, found: &Metadata, caller: Caller<'_>) -
 }
 
 fn cannot_read(path: &Path, what: &str, error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::InvalidInput {
+        let message = format!("{what} {} is not a file: {error}", shown(path));
+        return Error::new(Kind::Node, message).hint("put a regular file there");
+    }
     let message = format!("{what} {} cannot be read: {error}", shown(path));
     let hint = match error.kind() {
         io::ErrorKind::NotFound => "create it, or remove what names it".to_owned(),
@@ -324,6 +325,7 @@ mod tests {
         assert!(error.hints()[0].contains("chown root"), "{error}");
     }
 
+    /// Case F4: what is no file is told at once, and never waited for.
     #[test]
     fn what_is_no_file_is_told() {
         let scratch = tempfile::tempdir().unwrap();
@@ -345,6 +347,18 @@ mod tests {
                 .to_string()
                 .contains("is not a file")
         );
+        let fifo = scratch.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+        for told in [
+            read(&fifo, "deploy.toml", caller).unwrap_err(),
+            check(&fifo, "the values file", caller).unwrap_err(),
+        ] {
+            assert_eq!(told.kind(), crate::error::Kind::Node);
+            assert!(
+                told.to_string().contains("is not a file: it is a FIFO"),
+                "{told}"
+            );
+        }
         let path = scratch.path().join("latin");
         fs::write(&path, b"a\xff").unwrap();
         mode(&path, 0o600);

@@ -19,6 +19,7 @@ use crate::cluster::lease::{Acquisition, Lease, LeaseHolder};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::{Helm, PulledChart};
+use crate::host::file::read_regular;
 use crate::registry::index::manifest_deleted;
 use crate::registry::preflight::{
     ImageStatus, Preflight, preflight as ask_for_images, wrong_platform,
@@ -189,11 +190,13 @@ fn tell(run: &mut Run<'_>, pulled: &PulledChart, images: &Preflight) {
 fn node_values(run: &Run<'_>) -> Result<Vec<Value>> {
     let read = |path: &PathBuf| {
         let name = path.to_string_lossy();
-        let content = std::fs::read_to_string(path).map_err(|error| {
-            let name = text::line(&name, text::LINE);
-            Error::new(Kind::Node, format!("the values file {name} cannot be read"))
-                .with_source(error)
-        })?;
+        let content = read_regular(path)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
+            .map_err(|error| {
+                let name = text::line(&name, text::LINE);
+                Error::new(Kind::Node, format!("the values file {name} cannot be read"))
+                    .with_source(error)
+            })?;
         values::parse(&name, &content)
     };
     run.plan.values.iter().map(read).collect()

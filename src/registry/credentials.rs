@@ -20,6 +20,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::error::{Error, Kind, Result};
+use crate::host::file::open_file_or_device;
 use crate::text;
 
 /// How long a credential helper may take.
@@ -154,7 +155,7 @@ fn read(file: &Path) -> Result<Option<Vec<u8>>> {
             .with_source(error)
             .hint("see that it belongs to the user that runs deploy")
     };
-    let opened = match std::fs::File::open(file) {
+    let opened = match open_file_or_device(file) {
         Ok(opened) => opened,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),

@@ -271,7 +271,11 @@ fn the_payload_is_read_with_a_bound() {
             .contains("larger than 25 MB")
     );
     let folder = Environment::from_iter([("GITHUB_EVENT_PATH", scratch.path().to_str().unwrap())]);
-    assert!(read_payload(&folder).unwrap_err().contains("is not a file"));
+    assert!(
+        read_payload(&folder)
+            .unwrap_err()
+            .contains("is a directory")
+    );
     assert_eq!(
         read_payload(&Environment::default()).unwrap_err(),
         "GITHUB_EVENT_PATH is not set"
