@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -45,20 +45,30 @@ impl Cancel {
     /// Listens to SIGINT, SIGTERM and SIGHUP from now on. Call it once, inside
     /// the runtime.
     ///
-    /// With `with_parent`, the death of the process that started this one
+    /// What this process was started with as ignored (SIGHUP under nohup, SIGINT
+    /// behind a shell's `&`) stays ignored; `in_step`, a workflow's step, SIGINT
+    /// and SIGTERM count all the same, since a runner that was itself started so
+    /// hands that on to each step.
+    ///
+    /// `in_step`, the death of the process that started this one
     /// counts as SIGHUP: GitHub's runner signals only a step's entry process,
     /// and a shell that dies of it leaves its children running. (The signal
     /// that the kernel offers for this, `PR_SET_PDEATHSIG`, follows the parent's
     /// thread and would fire falsely under a runtime that forks from a pool.)
-    pub fn listen(with_parent: bool) -> Result<Self> {
+    pub fn listen(in_step: bool) -> Result<Self> {
         let (cancel, trigger) = Self::manual();
         let failed = |error: std::io::Error| {
             Error::new(Kind::Internal, "signals cannot be listened to").with_source(error)
         };
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
-        if let Some(parent) = with_parent.then(parent).flatten() {
+        let ignored = Ignored::at_start();
+        let listen = |kind: SignalKind, always: bool| {
+            let listens = always || !ignored.has(kind);
+            listens.then(|| signal(kind)).transpose().map_err(failed)
+        };
+        let mut interrupt = listen(SignalKind::interrupt(), in_step)?;
+        let mut terminate = listen(SignalKind::terminate(), in_step)?;
+        let mut hangup = listen(SignalKind::hangup(), false)?;
+        if let Some(parent) = in_step.then(parent).flatten() {
             let trigger = trigger.clone();
             // A thread of its own, since it has to outlast nothing and nobody
             // waits for it: it ends with the process.
@@ -73,9 +83,9 @@ impl Cancel {
                 let seen = tokio::select! {
                     // Of signals that arrive together the gentler came first.
                     biased;
-                    Some(()) = interrupt.recv() => UnixSignal::Interrupt,
-                    Some(()) = terminate.recv() => UnixSignal::Terminate,
-                    Some(()) = hangup.recv() => UnixSignal::Hangup,
+                    Some(()) = next(&mut interrupt) => UnixSignal::Interrupt,
+                    Some(()) = next(&mut terminate) => UnixSignal::Terminate,
+                    Some(()) = next(&mut hangup) => UnixSignal::Hangup,
                     else => return,
                 };
                 trigger.fire(seen);
@@ -130,6 +140,40 @@ impl Cancel {
     }
 }
 
+/// The next arrival; never where the signal is not listened to.
+async fn next(signal: &mut Option<Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The signals that are ignored, a bit for each (`SigIgn`, `proc_pid_status(5)`).
+#[derive(Clone, Copy, Debug)]
+struct Ignored(u64);
+
+impl Ignored {
+    /// Those of this process before it listens to any. Where /proc says nothing,
+    /// none: then every signal counts.
+    fn at_start() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Self::read(&status)
+    }
+
+    fn read(status: &str) -> Self {
+        let mask = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigIgn:"))
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        Self(mask.unwrap_or(0))
+    }
+
+    fn has(self, kind: SignalKind) -> bool {
+        let bit = kind.as_raw_value() - 1;
+        u32::try_from(bit).is_ok_and(|bit| (self.0 >> bit) & 1 == 1)
+    }
+}
+
 /// The error of a run that `signal` ended.
 pub fn cancelled(signal: UnixSignal) -> Error {
     Error::new(
@@ -161,9 +205,14 @@ fn ends(process: &OwnedFd) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-    use super::Cancel;
+    use std::process::Command;
+
+    use rustix::process::{Signal, getpid, kill_process};
+    use tokio::signal::unix::SignalKind;
+
+    use super::{Cancel, Ignored};
     use crate::error::{Kind, UnixSignal};
 
     #[tokio::test]
@@ -200,5 +249,76 @@ mod tests {
         let own = rustix::process::getpid();
         rustix::process::kill_process(own, rustix::process::Signal::HUP).unwrap();
         assert_eq!(cancel.cancelled().await, UnixSignal::Hangup);
+    }
+
+    #[test]
+    fn ignored_signals_are_read() {
+        for (status, hangup, interrupt, terminate) in [
+            ("Name:\tx\nSigIgn:\t0000000000000000\n", false, false, false),
+            ("SigIgn:\t0000000000000001\n", true, false, false),
+            ("SigIgn:\t0000000000000006\n", false, true, false),
+            ("SigIgn:\t0000000000005000\n", false, false, true),
+            ("SigIgn:\tnonsense\n", false, false, false),
+            ("", false, false, false),
+        ] {
+            let ignored = Ignored::read(status);
+            let seen = [
+                SignalKind::hangup(),
+                SignalKind::interrupt(),
+                SignalKind::terminate(),
+            ]
+            .map(|kind| ignored.has(kind));
+            assert_eq!(seen, [hangup, interrupt, terminate], "{status}");
+        }
+    }
+
+    /// Says which part a copy of this test program plays.
+    const PART: &str = "DEPLOY_TEST_CANCEL_PART";
+
+    /// Sends itself the three signals, and prints which came first.
+    #[tokio::test]
+    async fn plays_a_part() {
+        let Ok(part) = std::env::var(PART) else {
+            return;
+        };
+        let cancel = Cancel::listen(part == "step").unwrap();
+        for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
+            kill_process(getpid(), signal).unwrap();
+            let soon = std::time::Duration::from_millis(200);
+            if let Ok(seen) = tokio::time::timeout(soon, cancel.cancelled()).await {
+                println!("first {}", seen.name());
+                return;
+            }
+        }
+        println!("first none");
+    }
+
+    /// Case E6: what was ignored at the start stays ignored, but in a step.
+    #[test]
+    fn what_was_ignored_stays_ignored() {
+        for (ignored, part, first) in [
+            ("", "hand", "SIGHUP"),
+            ("HUP", "hand", "SIGINT"),
+            ("HUP INT", "hand", "SIGTERM"),
+            ("HUP INT TERM", "hand", "none"),
+            ("HUP", "step", "SIGINT"),
+            ("HUP INT", "step", "SIGINT"),
+        ] {
+            let script = "for signal in $1; do trap '' $signal; done; \
+                          exec \"$0\" --exact process::cancel::tests::plays_a_part --nocapture";
+            let program = std::env::current_exe().unwrap();
+            let output = Command::new("/bin/sh")
+                .args(["-c", script])
+                .arg(program)
+                .arg(ignored)
+                .env(PART, part)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(
+                said.contains(&format!("first {first}\n")),
+                "{ignored} {part}: {said}"
+            );
+        }
     }
 }
