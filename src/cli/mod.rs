@@ -9,6 +9,7 @@ mod completions;
 mod definition;
 pub mod doctor;
 pub mod history;
+mod journal_line;
 mod man;
 mod output;
 mod panic;

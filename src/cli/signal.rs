@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt as _;
 
 use super::definition::SUBCOMMANDS;
-use super::{panic, runtime};
+use super::{journal_line, panic, runtime};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::event::{Event, Events, Report, RunFacts};
 use crate::host::Environment;
@@ -17,7 +17,7 @@ use crate::process::Cancel;
 use crate::report;
 use crate::run::{RunId, Who};
 use crate::signal::{self, App, DeclaredKeys, Signal, nearest};
-use crate::state::journal::{self, Entry};
+use crate::state::journal::Entry;
 
 /// Reads a signal's arguments, as [`signal::parse`] does; where a subcommand
 /// was meant, the error says so.
@@ -61,12 +61,27 @@ fn deploy(
     let signal = parse(args, |app| {
         declared_keys(node.insert(load(invoked_as, environment)), app)
     })?;
-    node::event_policy::refuse_pull_requests(environment)?;
-    let node = node.unwrap_or_else(|| load(invoked_as, environment))?;
+    let node = node.unwrap_or_else(|| load(invoked_as, environment));
     let at = crate::run::now();
     let run = RunId::new(at);
+    let request = signal.request.clone();
+    let planned = node::event_policy::refuse_pull_requests(environment)
+        .and(node)
+        .and_then(|node| {
+            let (plan, warnings) = node::plan(signal.request, &node, environment)?;
+            Ok((node, plan, warnings))
+        });
+    let (node, mut plan, warnings) = planned.inspect_err(|error| {
+        let refused = journal_line::RefusedRun {
+            run: &run,
+            at,
+            request: &request,
+            dry_run: signal.dry_run,
+            error,
+        };
+        journal_line::refused(&refused, environment, events);
+    })?;
     let who = Who::of(environment, node.uid, &node.accounts);
-    let (mut plan, warnings) = node::plan(signal.request, &node, environment)?;
     plan.dry_run = signal.dry_run;
     tracing::debug!(
         release = plan.release.name,
@@ -88,12 +103,7 @@ fn deploy(
     let (result, facts) = follow(&plan, &run, &who, environment, events)?;
     events.emit(&Event::RunFacts(&facts));
     let entry = entry(&plan, run, at, who, &facts, &result);
-    if let Err(error) = journal::append(&plan.state, &entry) {
-        events.warn(format!(
-            "the journal in {} cannot be written: {error}",
-            plan.state.display()
-        ));
-    }
+    journal_line::write(&plan.state, &entry, events);
     result
 }
 
