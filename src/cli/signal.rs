@@ -9,7 +9,7 @@ use super::definition::SUBCOMMANDS;
 use super::{journal_line, panic, runtime};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::event::{Event, Events, Report, RunFacts};
-use crate::host::Environment;
+use crate::host::{Environment, EventEnvironment};
 use crate::node::{self, Node};
 use crate::pipeline::{self, Run};
 use crate::plan::Plan;
@@ -36,10 +36,14 @@ pub fn parse(args: &[OsString], declared: impl FnOnce(&App) -> DeclaredKeys) -> 
 
 /// Runs a signal that came to a program of this name.
 pub(super) fn run(invoked_as: &OsStr, args: &[OsString]) -> Exit {
-    let environment = Environment::of_process();
-    report::trace::start(&environment);
+    let own = Environment::of_process();
+    report::trace::start(&own);
+    let (environment, event) = match EventEnvironment::of_process(own.clone()) {
+        EventEnvironment::Known(environment) => (environment, Ok(())),
+        EventEnvironment::Hidden => (own, Err(node::event_policy::hidden())),
+    };
     let events = Events::to(report::reporters(&environment, signal::is_quiet(args)));
-    match deploy(invoked_as, args, &environment, &events) {
+    match deploy(invoked_as, args, &environment, event, &events) {
         Ok(report) => {
             events.emit(&Event::Finished(&report));
             Exit::Deployed
@@ -51,10 +55,12 @@ pub(super) fn run(invoked_as: &OsStr, args: &[OsString]) -> Exit {
     }
 }
 
+/// `event` is an error where the event that a workflow runs for cannot be known.
 fn deploy(
     invoked_as: &OsStr,
     args: &[OsString],
     environment: &Environment,
+    event: Result<()>,
     events: &Events,
 ) -> Result<Report> {
     let mut node = None;
@@ -65,7 +71,8 @@ fn deploy(
     let at = crate::run::now();
     let run = RunId::new(at);
     let request = signal.request.clone();
-    let planned = node::event_policy::refuse_pull_requests(environment)
+    let planned = event
+        .and_then(|()| node::event_policy::refuse_pull_requests(environment))
         .and(node)
         .and_then(|node| {
             let (plan, warnings) = node::plan(signal.request, &node, environment)?;

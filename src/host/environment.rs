@@ -28,6 +28,16 @@ impl Environment {
         std::env::vars_os().collect()
     }
 
+    /// This one with variables of another, as far as that has them.
+    pub(super) fn with(mut self, other: &Self, names: &[&str]) -> Self {
+        for name in names {
+            if let Some(value) = other.get(name) {
+                self.0.insert(name.into(), value.to_owned());
+            }
+        }
+        self
+    }
+
     /// A variable's value. An empty one counts as absent, as helm and kubectl
     /// take it.
     pub fn get(&self, name: &str) -> Option<&OsStr> {

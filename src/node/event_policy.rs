@@ -105,6 +105,17 @@ pub fn refuse_pull_requests(environment: &Environment) -> Result<()> {
     Ok(())
 }
 
+/// The error where sudo took the event's variables away and no parent's can be
+/// read ([`crate::host::EventEnvironment::Hidden`]).
+pub fn hidden() -> Error {
+    Error::new(
+        Kind::Node,
+        "sudo took the workflow's variables away, so the event cannot be known",
+    )
+    .hint("in a workflow: sudo --preserve-env=GITHUB_ACTIONS,GITHUB_EVENT_NAME,GITHUB_EVENT_PATH,GITHUB_REF,GITHUB_WORKFLOW_REF,GITHUB_HEAD_REF,GITHUB_REPOSITORY")
+    .hint("or call deploy without sudo; by hand, from a terminal")
+}
+
 /// Whether this event may deploy: `allowed` is what the node says, `payload`
 /// the bytes at `GITHUB_EVENT_PATH` or why they could not be read. By hand
 /// everything may.
