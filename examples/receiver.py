@@ -9,17 +9,33 @@ The command is called as deploy.sh is. Its settings and its state are its own: t
 say that the signal goes here, and their lock is held by the deploy that waits. Whoever may write
 to the socket may deploy."""
 
-import http.server, json, os, socketserver, subprocess, sys, threading
+import http.server, json, os, socket, socketserver, subprocess, sys, threading
 
 SOCKET, *COMMAND = sys.argv[1:]
+LARGEST = 1 << 20  # of a signal, in bytes
+PATIENCE = 10  # for a whole request, and for a client that does not read, in seconds
 running, ended, guard = {}, [], threading.Lock()  # app -> (id, process); the last ids
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    timeout = PATIENCE  # for each read and each write; handle() bounds them together
+    gone = False
+
+    def handle(self):
+        self.late = threading.Timer(PATIENCE, self.hang_up)
+        self.late.start()
+        try:
+            super().handle()
+        finally:
+            self.late.cancel()
+
     def do_POST(self):
         try:
             assert self.path == "/v1/deploys"
-            signal = json.loads(self.rfile.read(min(int(self.headers["Content-Length"]), 1 << 20)))
+            length = int(self.headers["Content-Length"])
+            assert 0 < length <= LARGEST
+            signal = json.loads(self.rfile.read(length))
+            self.late.cancel()
             deploy = {key: str(signal[key]) for key in ("id", "app", "chart_version")}
             command = [*COMMAND, "--app", deploy["app"], "--chart", str(signal["chart"]),
                        "--chart-version", deploy["chart_version"],
@@ -29,9 +45,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with guard:  # one deploy of an app at a time
             if deploy["app"] in running:
                 return self.reply(409, f"run {running[deploy['app']][0]} deploys this app now")
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=subprocess.STDOUT, text=True, errors="replace")
+            try:
+                process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                           text=True, errors="replace")
+            except OSError as error:
+                return self.reply(503, f"{COMMAND[0]} cannot be started: {error}")
             running[deploy["app"]] = (deploy["id"], process)
+        try:
+            end = self.follow(process)
+        finally:  # whatever becomes of the client, the app is free again
+            code = process.wait()
+            with guard:
+                del running[deploy["app"]]
+                ended[:] = [*ended[-99:], deploy["id"]]
+        code = code if code >= 0 else 128 - code
+        end["message"] = end["message"] or f"{COMMAND[0]} ended with {code}"
+        self.tell(event="finished", **deploy, outcome="failure" if code else "success",
+                  exit_code=code, **end if code else {})
+
+    def follow(self, process):
+        """Tells what it says, to its end, and gives the cause and the evidence in it."""
         self.reply(200)
         cause, details = None, []
         for line in process.stdout:
@@ -42,14 +76,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 cause = line[7:]
             else:
                 self.tell(event="progress", message=line)
-        code = process.wait()
-        code = code if code >= 0 else 128 - code
-        end = {"message": cause or f"{COMMAND[0]} ended with {code}", "details": details}
-        with guard:
-            del running[deploy["app"]]
-            ended[:] = [*ended[-99:], deploy["id"]]
-        self.tell(event="finished", **deploy, outcome="failure" if code else "success",
-                  exit_code=code, **end if code else {})
+        return {"message": cause, "details": details}
 
     def do_DELETE(self):
         with guard:
@@ -66,15 +93,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def reply(self, status, text=None):
         self.send_response(status)
         self.send_header("Content-Type", "application/x-ndjson" if text is None else "text/plain")
-        self.end_headers()
+        self.send(self.end_headers)
         if text:
-            self.wfile.write(text.encode() + b"\n")
+            self.send(self.wfile.write, text.encode() + b"\n")
 
     def tell(self, **event):
+        self.send(self.wfile.write, json.dumps(event).encode() + b"\n")
+
+    def send(self, write, *what):
+        if self.gone:
+            return
         try:
-            self.wfile.write(json.dumps(event).encode() + b"\n")
+            write(*what)
+        except OSError:  # nobody listens any more; the deploy goes on all the same
+            self.gone = True
+            self.hang_up()  # half a line must not look like a whole one
+
+    def hang_up(self):
+        try:
+            self.connection.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # nobody listens any more; the deploy goes on all the same
+            pass  # the client was first
 
     def address_string(self):
         return "socket"

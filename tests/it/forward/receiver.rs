@@ -1,12 +1,15 @@
 //! examples/receiver.py, as a team would start from it, with a program in
 //! place of a deploy.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
 
 use super::{SOCKET, Site};
+use crate::harness::until;
 
 /// A node with the receiver's program.
 fn site(body: &str) -> Site {
@@ -128,4 +131,45 @@ fn one_at_a_time() {
     site.home.write("go", "", 0o644);
     first.wait().exits(0);
     second.wait().exits(0);
+}
+
+/// Case F2: a client that goes, lies or dawdles holds neither an app nor a
+/// thread.
+#[test]
+fn a_bad_client_holds_nothing() {
+    let site = site("echo working");
+    let _receiver = site.receiver(PROGRAM);
+    let send = |request: &str| {
+        let mut stream = UnixStream::connect(site.socket()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    };
+    let post = |length: i64, body: &str| {
+        format!("POST /v1/deploys HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    let slow = send(&post(500, "{"));
+    let begun = Instant::now();
+
+    let signal = json!({ "id": "a", "app": "shop", "chart": "c", "chart_version": "1",
+        "images": {} })
+    .to_string();
+    for _ in 0..5 {
+        // Gone before the answer.
+        drop(send(&post(signal.len().try_into().unwrap(), &signal)));
+    }
+    for length in [-1, 1 << 30] {
+        let mut said = String::new();
+        let _ = send(&post(length, "{")).read_to_string(&mut said);
+        assert!(said.starts_with("HTTP/1.0 400 "), "{said}");
+    }
+    until("the app is free again", || {
+        site.run().status.code() == Some(0)
+    });
+
+    let mut said = String::new();
+    let mut slow = slow;
+    slow.set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let _ = slow.read_to_string(&mut said);
+    assert!(begun.elapsed() < Duration::from_secs(50), "{said}");
 }
