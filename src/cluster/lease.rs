@@ -27,7 +27,7 @@ use crate::run;
 use crate::text;
 
 /// How long a Lease lasts after its last renewal. Its holder gives up before.
-const LASTS: Duration = Duration::from_secs(60);
+const LASTS: Duration = crate::plan::LEASE;
 
 /// The Lease of a release, by its name.
 pub fn name(release: &str) -> String {

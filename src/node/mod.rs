@@ -8,6 +8,7 @@ pub mod config;
 pub mod event_policy;
 mod events;
 mod file_permissions;
+mod limits;
 mod locate;
 mod machine;
 mod plan;

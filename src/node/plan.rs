@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::config::{Application, Forwarding, Namespace, ReleaseName, Settings};
+use super::limits::{LOCK_TIMEOUT, TIMEOUT, default_stale_after, least_stale_after};
 use super::machine::Node;
 use super::{event_policy, file_permissions, locate, policy};
 use crate::error::{Error, Kind, Result};
@@ -19,9 +20,6 @@ use crate::signal::Request;
 use crate::units::{self, GoDuration};
 use crate::{state, text};
 
-const TIMEOUT: Duration = Duration::from_secs(600);
-const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
-const STALE_AFTER: Duration = Duration::from_secs(3600);
 const RETENTION: Retention = Retention {
     keep: Duration::from_secs(30 * 86_400),
     max: 200_000_000,
@@ -195,6 +193,8 @@ fn join(
     if let Some(files) = &kubeconfig {
         given.insert("KUBECONFIG".into(), files.clone());
     }
+    let rollback_budget = settings.pick(|s| s.rollback_timeout).unwrap_or(budget);
+    let stale_after = stale_after(settings, budget, rollback_budget)?;
     let app = settings.app;
     let name = request.app.as_str();
     let plan = Plan {
@@ -212,10 +212,10 @@ fn join(
         forward: found.forward,
         images: app.map(image_rules).unwrap_or_default(),
         budget,
-        rollback_budget: settings.pick(|s| s.rollback_timeout).unwrap_or(budget),
+        rollback_budget,
         on_failure,
         lock_timeout: settings.pick(|s| s.lock_timeout).unwrap_or(LOCK_TIMEOUT),
-        stale_after: settings.pick(|s| s.stale_after).unwrap_or(STALE_AFTER),
+        stale_after,
         helm: settings.pick(|s| s.helm.clone()),
         kubeconfig,
         kube_context: settings
@@ -288,6 +288,29 @@ fn budget(
         }
     };
     Ok((timeout, failure))
+}
+
+/// After what time a holder counts as dead. A budget of the old script's is not
+/// known when deploy.toml is read.
+fn stale_after(
+    settings: &EffectiveSettings<'_>,
+    budget: Duration,
+    rollback_budget: Duration,
+) -> Result<Duration> {
+    let least = least_stale_after(budget, rollback_budget);
+    match settings.pick(|s| s.stale_after) {
+        None => Ok(default_stale_after(budget, rollback_budget)),
+        Some(written) if written >= least => Ok(written),
+        Some(written) => {
+            let message = format!(
+                "stale_after is {}, but a deploy can take longer: expected at least {}",
+                units::show(written),
+                units::show(least)
+            );
+            Err(Error::new(Kind::Node, message)
+                .hint("remove stale_after from deploy.toml, or shorten DEPLOY_TIMEOUT"))
+        }
+    }
 }
 
 fn old_duration(value: &str) -> Result<Duration> {

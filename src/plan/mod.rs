@@ -15,6 +15,9 @@ pub use forward::{Endpoint, Forward, ForwardTarget, Token};
 
 use crate::signal::{ImageKey, ImageRef, Request};
 
+/// How long a Lease lasts after its last renewal.
+pub const LEASE: Duration = Duration::from_secs(60);
+
 /// What happens to a release whose rollout failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {

@@ -133,7 +133,7 @@ pub const KEYS: &[Key] = &[
         Both,
         "duration",
         "\"1h\"",
-        "after what time a holder that cannot be proven dead counts as dead",
+        "after what time a holder that cannot be proven dead counts as dead; by default, and at the least, long enough for timeout, rollback_timeout and two minutes",
     ),
     key(
         "evidence.keep",

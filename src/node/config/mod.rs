@@ -3,6 +3,7 @@
 //! Pure: no file is read here. Every mistake is reported at once, with its line;
 //! a value of `[env]` is never shown, since proxies carry passwords.
 
+mod across;
 mod forward;
 mod keys;
 mod names;
@@ -110,6 +111,7 @@ impl Config {
         }
         let mut mistakes = Vec::new();
         let config = config(root.get_ref(), file, &mut mistakes);
+        across::check(&config, root.get_ref(), &mut mistakes);
         if mistakes.is_empty() {
             Ok(config)
         } else {

@@ -231,3 +231,62 @@ fn a_value_of_env_is_never_shown() {
         );
     }
 }
+
+/// Case E2: a deploy that still runs never counts as dead.
+#[test]
+fn a_stale_after_that_is_too_small_is_refused() {
+    for (document, words) in [
+        (
+            "[defaults]\nstale_after = \"10s\"",
+            "2:1: defaults.stale_after is 10s, but a deploy can take longer: expected at least 22m",
+        ),
+        (
+            "[defaults]\ntimeout = \"1h\"\nrollback_timeout = \"10m\"\nstale_after = \"1h\"",
+            "4:1: defaults.stale_after is 1h, but a deploy can take longer: expected at least 1h12m",
+        ),
+        (
+            "[apps.shop]\ntimeout = \"1m\"\nstale_after = \"3m\"",
+            "3:1: apps.shop.stale_after is 3m, but a deploy can take longer: expected at least 4m",
+        ),
+        (
+            "[defaults]\nstale_after = \"30m\"\n[apps.shop]\ntimeout = \"20m\"",
+            "2:1: defaults.stale_after is 30m, but a deploy of shop can take longer: expected at least 42m",
+        ),
+    ] {
+        let lines = told(document);
+        assert!(lines[0].contains(words), "{document}\n{lines:#?}");
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+    }
+    for document in [
+        "[defaults]\nstale_after = \"22m\"",
+        "[defaults]\ntimeout = \"5h\"",
+        "[defaults]\nstale_after = \"30m\"\n[apps.shop]\ntimeout = \"10m\"",
+    ] {
+        assert!(parse(document).is_ok(), "{document}");
+    }
+}
+
+/// Case D3: two apps never have one release.
+#[test]
+fn two_apps_of_one_release_are_refused() {
+    for (document, words) in [
+        (
+            "[apps.a]\nnamespace = \"n\"\nrelease = \"r\"\n[apps.b]\nnamespace = \"n\"\nrelease = \"r\"",
+            "4:7: the apps a and b have one release, r in the namespace n; give each",
+        ),
+        (
+            "[apps.shop]\n[apps.web]\nnamespace = \"shop\"\nrelease = \"shop\"",
+            "2:7: the apps shop and web have one release, shop in the namespace shop",
+        ),
+    ] {
+        let lines = told(document);
+        assert!(lines[0].contains(words), "{document}\n{lines:#?}");
+    }
+    for document in [
+        "[apps.a]\nnamespace = \"n\"\n[apps.b]\nnamespace = \"n\"",
+        "[apps.a]\nrelease = \"r\"\n[apps.b]\nrelease = \"r\"",
+        "[defaults]\nforward = \"unix:/x\"\n[apps.a]\nnamespace = \"n\"\nrelease = \"r\"\n[apps.b]\nnamespace = \"n\"\nrelease = \"r\"",
+    ] {
+        assert!(parse(document).is_ok(), "{document}");
+    }
+}

@@ -34,6 +34,12 @@ fn the_old_scripts_variables() {
                 "DEPLOY_TIMEOUT is '600', expected a duration above zero such as 10m, 1h30m or 90s\ndid you mean 10m? A number needs its unit",
             ),
         ),
+        (
+            "90m",
+            "1",
+            "[defaults]\nstale_after = \"1h\"",
+            Err("stale_after is 1h, but a deploy can take longer: expected at least 3h2m"),
+        ),
         ("0s", "1", "", Err("DEPLOY_TIMEOUT is '0s'")),
         ("-1m", "1", "", Err("DEPLOY_TIMEOUT is '-1m'")),
         (
