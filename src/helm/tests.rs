@@ -28,6 +28,7 @@ fn plan(path: &str) -> Plan {
         values: Vec::new(),
         images: ImageRules::default(),
         budget: minute,
+        chart_is_pinned: false,
         rollback_budget: minute,
         on_failure: OnFailure::Keep,
         lock_timeout: minute,

@@ -212,6 +212,7 @@ fn join(
         forward: found.forward,
         images: app.map(image_rules).unwrap_or_default(),
         budget,
+        chart_is_pinned: app.is_some_and(|app| app.chart.is_some()),
         rollback_budget,
         on_failure,
         lock_timeout: settings.pick(|s| s.lock_timeout).unwrap_or(LOCK_TIMEOUT),

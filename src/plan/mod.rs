@@ -130,6 +130,8 @@ pub struct Plan {
     pub images: ImageRules,
     /// One budget for the whole deploy.
     pub budget: Duration,
+    /// Whether deploy.toml names the one chart that the app may be deployed with.
+    pub chart_is_pinned: bool,
     /// A rollback's own budget.
     pub rollback_budget: Duration,
     /// What happens after a failed rollout.
