@@ -10,6 +10,7 @@ use kube::Client;
 
 use super::kubeconfig;
 use crate::error::{Error, Kind, Result};
+use crate::net::client_key;
 use crate::plan::Plan;
 use crate::text;
 
@@ -26,13 +27,25 @@ pub async fn connect(plan: &Plan) -> Result<Client> {
     let mut config = kubeconfig::load(plan)?;
     config.connect_timeout = Some(CONNECT);
     // kube runs exec plugins on the spot and waits; this keeps signals alive.
-    let made = tokio::task::spawn_blocking(move || Client::try_from(config));
+    let made = tokio::task::spawn_blocking(move || make(config));
     let made = within("the cluster's credentials", async {
         made.await.map_err(|error| {
             Error::new(Kind::Internal, "the client was not made").with_source(error)
         })
     });
     made.await?.map_err(|error| unmade(&error))
+}
+
+/// Makes the client, also of a client certificate that rustls cannot read: that
+/// is for the API server to judge.
+fn make(config: kube::Config) -> kube::Result<Client> {
+    let made = Client::try_from(config.clone());
+    match made {
+        Err(error) if chain(&error).contains("UnsupportedCertVersion") => {
+            client_key::unseen(|| Client::try_from(config))
+        }
+        made => made,
+    }
 }
 
 /// Nothing was asked of the network yet: what the kubeconfig names is missing
@@ -159,6 +172,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use kube::core::Status;
 
     use super::failed;
@@ -195,6 +210,25 @@ mod tests {
             assert_eq!(error.kind(), Kind::Node);
             assert!(error.to_string().contains(said), "{error}");
         }
+    }
+
+    /// Case D5: a certificate of X.509 version 1, as `openssl x509 -req` makes it
+    /// without extensions.
+    #[tokio::test]
+    async fn a_client_certificate_of_version_1_is_used() {
+        crate::net::tls::install();
+        let pem = include_str!("fixtures/client-v1.pem");
+        let (certificate, key) = pem.split_at(pem.find("-----BEGIN PRIVATE").unwrap());
+        let data = |pem: &str| STANDARD.encode(pem);
+        let mut config = kube::Config::new("https://127.0.0.1:1".parse().unwrap());
+        config.auth_info.client_certificate_data = Some(data(certificate));
+        config.auth_info.client_key_data = Some(data(key).into());
+        assert!(super::Client::try_from(config.clone()).is_err());
+        assert!(super::make(config.clone()).is_ok());
+        // One that does not belong to its key is still refused where it can be read.
+        let other = rcgen::generate_simple_self_signed([]).unwrap();
+        config.auth_info.client_certificate_data = Some(data(&other.cert.pem()));
+        assert!(super::make(config).is_err());
     }
 
     #[test]

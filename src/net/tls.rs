@@ -7,13 +7,14 @@ use std::path::Path;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use super::client_key;
 use crate::error::{Error, Kind, Result};
 use crate::host::file::read_regular;
 
 /// Makes ring the TLS provider of this process: kube and the registry client
 /// share it, and neither brings one. Harmless when done again.
 pub(crate) fn install() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = client_key::provider().install_default();
 }
 
 /// The roots (DER) that the plan's `SSL_CERT_FILE` names, where it names any.
