@@ -41,8 +41,11 @@ pub enum Credential {
         /// The password or token.
         secret: String,
     },
-    /// A token by itself, as `docker login` stores it for some registries.
+    /// An access token (`registrytoken`).
     Token(String),
+    /// A refresh token, as `docker login` stores it for some registries
+    /// (`identitytoken`): exchanged for an access token before it is of use.
+    Identity(String),
 }
 
 impl fmt::Debug for Credential {
@@ -50,6 +53,7 @@ impl fmt::Debug for Credential {
         match self {
             Self::Basic { .. } => f.write_str("Basic"),
             Self::Token(_) => f.write_str("Token"),
+            Self::Identity(_) => f.write_str("Identity"),
         }
     }
 }
@@ -206,10 +210,13 @@ fn hostname(name: &str) -> &str {
 }
 
 fn credential(entry: &AuthEntry) -> std::result::Result<CredentialSource, String> {
-    for token in [&entry.registrytoken, &entry.identitytoken] {
-        if !token.is_empty() {
-            return Ok(CredentialSource::Here(Credential::Token(token.clone())));
-        }
+    if !entry.registrytoken.is_empty() {
+        let token = entry.registrytoken.clone();
+        return Ok(CredentialSource::Here(Credential::Token(token)));
+    }
+    if !entry.identitytoken.is_empty() {
+        let token = entry.identitytoken.clone();
+        return Ok(CredentialSource::Here(Credential::Identity(token)));
     }
     let (user, secret) = if entry.auth.is_empty() {
         (entry.username.clone(), entry.password.clone())
@@ -272,7 +279,8 @@ async fn ask(environment: &Environment, name: &str, host: &str) -> Result<Option
         let answer: HelperOutput = serde_json::from_slice(&answer)
             .map_err(|_| failed("did not answer in JSON".to_owned()))?;
         return Ok(Some(match answer.username.as_str() {
-            "<token>" => Credential::Token(answer.secret),
+            // docker's name for it (docker/cli, `native_store.go`).
+            "<token>" => Credential::Identity(answer.secret),
             _ => Credential::Basic {
                 user: answer.username,
                 secret: answer.secret,

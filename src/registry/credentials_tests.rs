@@ -82,7 +82,11 @@ fn files_are_read_as_docker_wrote_them() {
         ),
         (
             r#"{"auths":{"ghcr.io":{"identitytoken":"t"}}}"#,
-            CredentialSource::Here(Credential::Token("t".into())),
+            CredentialSource::Here(Credential::Identity("t".into())),
+        ),
+        (
+            r#"{"auths":{"ghcr.io":{"registrytoken":"a","identitytoken":"t"}}}"#,
+            CredentialSource::Here(Credential::Token("a".into())),
         ),
         (
             r#"{"credsStore":"pass","auths":{"ghcr.io":{}}}"#,
@@ -132,7 +136,7 @@ async fn helpers_are_asked() {
         ),
         (
             r#"echo '{"Username":"<token>","Secret":"t"}'"#,
-            Ok(Some(Credential::Token("t".into()))),
+            Ok(Some(Credential::Identity("t".into()))),
         ),
         (
             "echo credentials not found in native keychain; exit 1",

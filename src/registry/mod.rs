@@ -5,3 +5,4 @@ pub mod credentials;
 pub mod error;
 pub mod index;
 pub mod preflight;
+mod token;

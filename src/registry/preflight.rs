@@ -22,6 +22,7 @@ use super::answer::{meaning, words};
 use super::credentials::{self, Credential, StoredCredential};
 use super::error::{self, RegistryError, RegistryRequest};
 use super::index::{self, DeletedManifests};
+use super::token;
 use crate::error::{Error, Kind, Result};
 use crate::net::proxy::either;
 use crate::signal::{Digest, ImageKey, ImageRef};
@@ -204,10 +205,14 @@ pub async fn preflight(
             .warnings
             .push(format!("images are asked for without credentials: {error}")),
     }
-    let auth = found
-        .stored
-        .as_ref()
-        .map_or(RegistryAuth::Anonymous, |stored| auth(&stored.credential));
+    let auth = match auth(environment, found.stored.as_ref(), images).await {
+        Ok(auth) => auth,
+        Err(warning) => {
+            found.warnings.push(warning);
+            found.stored = None;
+            RegistryAuth::Anonymous
+        }
+    };
     let client = client(environment)?;
     let asked = images.values().map(|image| ask(&client, image, &auth));
     let mut verdicts = join_all(asked).await;
@@ -256,11 +261,33 @@ pub async fn preflight(
     Ok(found)
 }
 
-fn auth(credential: &Credential) -> RegistryAuth {
-    match credential {
-        Credential::Basic { user, secret } => RegistryAuth::Basic(user.clone(), secret.clone()),
-        Credential::Token(token) => RegistryAuth::Bearer(token.clone()),
-    }
+/// What the registry is shown; the error is a warning.
+async fn auth(
+    environment: &BTreeMap<OsString, OsString>,
+    stored: Option<&StoredCredential>,
+    images: &BTreeMap<ImageKey, ImageRef>,
+) -> std::result::Result<RegistryAuth, String> {
+    let Some(StoredCredential { file, credential }) = stored else {
+        return Ok(RegistryAuth::Anonymous);
+    };
+    let refresh = match credential {
+        Credential::Basic { user, secret } => {
+            return Ok(RegistryAuth::Basic(user.clone(), secret.clone()));
+        }
+        Credential::Token(token) => return Ok(RegistryAuth::Bearer(token.clone())),
+        Credential::Identity(refresh) => refresh,
+    };
+    let names: BTreeSet<_> = images.values().map(ImageRef::repository).collect();
+    let names: Vec<_> = names.into_iter().collect();
+    let base = format!("https://{}", ImageRef::REGISTRY);
+    let exchanged = token::exchange(environment, &base, refresh, &names).await;
+    exchanged.map(RegistryAuth::Bearer).map_err(|why| {
+        format!(
+            "images are asked for without credentials: the identity token in {} was not \
+             exchanged: {why}",
+            file.display()
+        )
+    })
 }
 
 fn client(environment: &BTreeMap<OsString, OsString>) -> Result<Client> {
