@@ -12,6 +12,8 @@ mod contract;
 mod events;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/refused.rs"]
+mod refused;
 #[path = "cli/settings.rs"]
 mod settings;
 
