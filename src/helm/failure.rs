@@ -5,6 +5,9 @@
 //! behind them; what is not known stays helm's own words. It must never judge
 //! whether the release serves: that is what records and workloads tell.
 
+mod message;
+mod words;
+
 use std::os::unix::process::ExitStatusExt as _;
 use std::sync::LazyLock;
 
@@ -16,6 +19,8 @@ use crate::error::{Error, Kind};
 use crate::manifest::Object;
 use crate::process::runner::CommandOutput;
 use crate::text;
+use message::tell;
+use words::{last_words, news, without_values};
 
 /// What helm was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +68,15 @@ pub enum FailureKind {
     Immutable,
     /// Another manager owns a field.
     Conflict,
+    /// The stored manifest that helm compares with has an API that the cluster
+    /// does not serve.
+    StoredApi,
+    /// A webhook that the API server must ask cannot be called.
+    Webhook,
     /// An admission webhook or policy refused.
     Admission,
+    /// The API server takes an object for invalid.
+    Invalid,
     /// A hook failed.
     Hook,
     /// The rollout took too long.
@@ -85,18 +97,24 @@ pub struct Failure {
 }
 
 /// The first rule whose pattern is found names the cause. The order matters:
-/// a hook that timed out is a hook's failure, a forbidden look-up inside of a
-/// template is a right that is missing.
+/// helm's and the API server's own prefixes come before general words, because
+/// what stands behind a prefix can say anything (a webhook may deny with
+/// "UNAUTHORIZED", or not be called because of a refused connection); a hook that
+/// timed out is a hook's failure, a forbidden look-up inside of a template is a
+/// right that is missing.
 static RULES: LazyLock<Vec<(FailureKind, Regex)>> = LazyLock::new(|| {
     use FailureKind as C;
     [
         (C::Pending, r"another operation \(install/upgrade/rollback\) is in progress|release: already exists|cannot re-use a name that is still in use"),
+        (C::StoredApi, r"current release manifest contains removed kubernetes api|unable to build kubernetes objects from current release manifest"),
+        (C::Webhook, r#"failed calling webhook "|conversion webhook for .* failed: "#),
+        (C::Admission, r#"admission webhook "[^"]*" denied the request|is forbidden: ValidatingAdmissionPolicy|is forbidden: exceeded quota|is forbidden: violates PodSecurity"#),
         (C::Schema, r"values don't meet the specifications of the schema"),
         (C::KubeVersion, r"chart requires kubeVersion"),
         (C::Dependency, r"(?i)an error occurred while checking for chart dependencies"),
         (C::Values, r"^failed to parse \S+\.ya?ml|^open \S+: (no such file|permission denied)"),
         (C::Hook, r"(pre|post)-(install|upgrade|rollback) hooks failed|failed (pre|post)-install|[Hh]ook \S+ \S+ failed"),
-        (C::Unauthorized, r"(?i)the server has asked for the client to provide credentials|\bunauthorized\b|getting credentials: exec"),
+        (C::Unauthorized, r"(?im)the server has asked for the client to provide credentials|(?:^|: |\* )unauthorized$|getting credentials: exec"),
         (C::Forbidden, r"is forbidden: User|cannot \S+ resource"),
         (C::Unreachable, r"(?i)kubernetes cluster unreachable"),
         (C::NoNamespace, r#"(create|update): failed to (create|update): namespaces? "[^"]*" not found"#),
@@ -105,7 +123,7 @@ static RULES: LazyLock<Vec<(FailureKind, Regex)>> = LazyLock::new(|| {
         (C::Immutable, r"field is immutable|updates to statefulset spec for fields other than"),
         (C::Conflict, r"conflict occurred while applying object|Apply failed with \d+ conflict|the object has been modified"),
         (C::UnknownKind, r"no matches for kind|ensure CRDs are installed first"),
-        (C::Admission, r"admission webhook \S+ denied the request|ValidatingAdmissionPolicy|exceeded quota"),
+        (C::Invalid, r#"" is invalid: |cannot be handled as a |failed to create typed patch object|is forbidden: "#),
         (C::Template, r"execution error at \(|parse error at \(|YAML parse error on|(?m)^template: |executing \S+ at <|error converting YAML to JSON"),
         (C::Timeout, r"context deadline exceeded|timed out waiting|resource \S+ not ready"),
         (C::Lost, r"connection refused|no such host|no route to host|i/o timeout|x509:|TLS handshake"),
@@ -113,25 +131,6 @@ static RULES: LazyLock<Vec<(FailureKind, Regex)>> = LazyLock::new(|| {
     .map(|(cause, literal)| (cause, pattern(literal)))
     .into()
 });
-
-/// `chart/templates/x.yaml:12:3`, as helm names the place in a template.
-static PLACE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"[\w./-]+/templates/[\w./-]+(?::\d+(?::\d+)?)?"));
-
-/// `User "x" cannot get resource "y" in API group "z" in the namespace "n"`.
-static RIGHT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r#"User "([^"]*)" cannot (\S+) resource "([^"]*)"(?: in API group "([^"]*)")?(?: in the namespace "([^"]*)"| (at the cluster scope))?"#,
-    )
-});
-
-/// `Job.batch "migrate" is invalid: spec.template: Invalid value: {…}: why`
-static INVALID: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"([A-Za-z]+)(?:\.[a-z0-9.-]+)? "([^"]*)" is invalid: ([\w.\[\]]+): "#)
-});
-
-/// The longest value of a field that is shown.
-const SHOWN: usize = 60;
 
 /// What the end of a call that failed means.
 pub fn of(doing: HelmOperation, ran: &CommandOutput) -> Failure {
@@ -161,6 +160,11 @@ pub fn read(doing: HelmOperation, stderr: &str) -> Failure {
         .iter()
         .find(|(_, pattern)| pattern.is_match(said))
         .map_or(FailureKind::Other, |(cause, _)| *cause);
+    // What a rollback calls the new manifest is a stored one as well.
+    let cause = match (cause, doing) {
+        (FailureKind::UnknownKind, HelmOperation::Rollback) => FailureKind::StoredApi,
+        _ => cause,
+    };
     let (message, hint) = tell(cause, said);
     // The first thing that helm does with a cluster is to ask for its version.
     let untouched = said.get(..30).is_some_and(|start| {
@@ -172,42 +176,12 @@ pub fn read(doing: HelmOperation, stderr: &str) -> Failure {
     } else {
         kind(cause, doing)
     };
-    let mut error = Error::new(kind, message).details(text::tail(said, 20));
+    let news = news(said, &message);
+    let mut error = Error::new(kind, message).details(news);
     if let Some(hint) = hint {
         error = error.hint(hint);
     }
     Failure { cause, error }
-}
-
-/// What stands behind the last `Error: `, without helm's advice on its own
-/// flags.
-fn last_words(stderr: &str) -> &str {
-    let from = stderr
-        .rfind("\nError: ")
-        .map(|at| at + 1)
-        .or_else(|| stderr.starts_with("Error: ").then_some(0));
-    let said = from.map_or(stderr, |at| &stderr[at + "Error: ".len()..]);
-    let said = said.split("\nUse --debug flag").next().unwrap_or(said);
-    said.trim()
-        .trim_start_matches("UPGRADE FAILED: ")
-        .trim_start_matches("INSTALLATION FAILED: ")
-}
-
-/// The API server quotes the whole field that it refuses: for a Job that is its
-/// pod template, with the values of its environment.
-fn without_values(said: &str) -> String {
-    const MARK: &str = "Invalid value: ";
-    let shorten = |line: &str| {
-        let (before, value, why) = line.split_once(MARK).and_then(|(before, rest)| {
-            rest.rsplit_once(": ")
-                .map(|(value, why)| (before, value, why))
-        })?;
-        (value.len() > SHOWN).then(|| format!("{before}{MARK}(left out): {why}"))
-    };
-    let lines = said
-        .lines()
-        .map(|line| shorten(line).unwrap_or_else(|| line.to_owned()));
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The kind of a failure. Some things helm finds out before it stores a record.
@@ -223,6 +197,7 @@ const fn kind(cause: FailureKind, doing: HelmOperation) -> Kind {
             Kind::Node
         }
         (FailureKind::Pending, _) => Kind::Locked,
+        (FailureKind::StoredApi, _) => Kind::Broken,
         (
             FailureKind::Schema
             | FailureKind::KubeVersion
@@ -234,88 +209,6 @@ const fn kind(cause: FailureKind, doing: HelmOperation) -> Kind {
         )
         | (_, HelmOperation::Render) => Kind::Chart,
         _ => Kind::Broken,
-    }
-}
-
-fn tell(cause: FailureKind, said: &str) -> (String, Option<String>) {
-    let first = text::line(said.lines().next().unwrap_or("nothing"), 300).into_owned();
-    let place = place(said).map_or_else(String::new, |place| format!(" at {place}"));
-    let plain = |message: &str, hint: &str| (message.to_owned(), Some(hint.to_owned()));
-    match cause {
-        FailureKind::Unreachable => plain(
-            "helm cannot reach the cluster",
-            "see that the API server runs, and that kubeconfig and proxy settings lead there; `deploy doctor` tests each",
-        ),
-        FailureKind::Lost => plain(
-            "the connection to the cluster was lost while helm was at work",
-            "see that the API server runs, then send the same signal again",
-        ),
-        FailureKind::Unauthorized => plain(
-            "the cluster does not accept the credentials of the kubeconfig",
-            "renew them: a token or client certificate has expired, or its exec plugin failed",
-        ),
-        FailureKind::Forbidden => forbidden(said),
-        FailureKind::NoNamespace => plain(
-            "the release's namespace is not there",
-            "create it, or let the kubeconfig's user create namespaces",
-        ),
-        FailureKind::ObjectWithoutNamespace => (
-            missing_namespace::message(said, &[]),
-            Some("create the namespace, or render it with the chart: helm creates none but the release's".to_owned()),
-        ),
-        FailureKind::Pending => plain(
-            "another helm is at work on this release, or was killed there",
-            "see `helm history`: a pending revision whose helm is gone has to be settled first",
-        ),
-        FailureKind::Schema => plain(
-            "the values do not meet the chart's values.schema.json",
-            "correct the node's values file, or the chart's schema",
-        ),
-        FailureKind::KubeVersion => (
-            first,
-            Some("use a chart for this cluster's version, or upgrade the cluster".to_owned()),
-        ),
-        FailureKind::Template => (
-            format!("the chart does not render{place}"),
-            Some(
-                "correct the chart, or give the value it asks for in the node's values file"
-                    .to_owned(),
-            ),
-        ),
-        FailureKind::Values => (
-            "a values file cannot be read".to_owned(),
-            Some("correct the node's values file".to_owned()),
-        ),
-        FailureKind::Dependency => plain(
-            "the packaged chart lacks one of its dependencies",
-            "run `helm dependency build` before `helm package` in the workflow",
-        ),
-        FailureKind::UnknownKind => plain(
-            "the chart has a kind that the cluster does not know",
-            "install the CRD that defines it, or correct its apiVersion",
-        ),
-        FailureKind::Ownership => plain(
-            "an object of the chart is there already and belongs to something else",
-            "remove it, rename it in the chart, or let helm adopt it: set helm's labels and annotations on it",
-        ),
-        FailureKind::Immutable => (
-            immutable(said),
-            Some("delete the object first (a StatefulSet with --cascade=orphan), or give it a new name in the chart".to_owned()),
-        ),
-        FailureKind::Conflict => plain(
-            "another manager owns a field that the chart sets",
-            "leave the field out of the chart, or stop the other manager (an autoscaler, an operator) from setting it",
-        ),
-        FailureKind::Admission => plain(
-            "the cluster's admission control refuses an object of the chart",
-            "meet the policy or quota that is named, or have its owner change it",
-        ),
-        FailureKind::Hook => (format!("a hook of the chart failed{place}"), None),
-        FailureKind::Timeout => plain(
-            "the rollout did not become ready in time",
-            "see the pods of the release",
-        ),
-        FailureKind::Killed | FailureKind::Other => (format!("helm failed: {first}"), None),
     }
 }
 
@@ -336,49 +229,10 @@ impl Failure {
     }
 }
 
-fn forbidden(said: &str) -> (String, Option<String>) {
-    let found = RIGHT.captures(said);
-    let Some(found) = found else {
-        return (
-            "the cluster refuses this to the kubeconfig's user".to_owned(),
-            None,
-        );
-    };
-    let part = |at: usize| found.get(at).map_or("", |part| part.as_str());
-    let [user, verb, resource, group, namespace] =
-        [1, 2, 3, 4, 5].map(|at| text::line(part(at), text::VALUE));
-    let object = if group.is_empty() {
-        resource.into_owned()
-    } else {
-        format!("{resource}.{group}")
-    };
-    let place = match (part(6), namespace.as_ref()) {
-        ("", "") => String::new(),
-        ("", namespace) => format!(" in namespace {namespace}"),
-        _ => " in the whole cluster".to_owned(),
-    };
-    (
-        format!("the kubeconfig's user {user} is not allowed to {verb} {object}{place}"),
-        Some(format!(
-            "grant {user} the verb {verb} on {object}{place} with a Role and a RoleBinding"
-        )),
-    )
-}
-
-fn immutable(said: &str) -> String {
-    let found = INVALID.captures(said);
-    let Some(found) = found else {
-        return "the chart changes a field that cannot be changed".to_owned();
-    };
-    let [kind, name, field] = [1, 2, 3].map(|at| text::line(&found[at], text::VALUE));
-    format!("the chart changes {field} of {kind} {name}, which cannot be changed")
-}
-
-fn place(said: &str) -> Option<String> {
-    let found = PLACE.find(said)?;
-    Some(text::line(found.as_str(), 200).into_owned())
-}
-
 #[cfg(test)]
 #[path = "failure_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "failure/refused_tests.rs"]
+mod refused_tests;
