@@ -31,7 +31,6 @@ use failure::Failure;
 
 use crate::error::{Kind, Result};
 use crate::event::{Event, Report, Summary};
-use crate::release::ownership;
 
 /// Deploys what the plan says, and proves it.
 pub async fn run(run: &mut Run<'_>) -> Result<Report> {
@@ -53,18 +52,12 @@ pub async fn run(run: &mut Run<'_>) -> Result<Report> {
 /// All that is done under the lock.
 async fn deploy(run: &mut Run<'_>, summary: Summary) -> Result<Report> {
     let mut found = preflight::preflight(run).await?;
-    // Before anything of the release is touched.
-    let (plan, request) = (run.plan, &run.plan.request);
-    ownership::check(
-        &found.records,
-        request.chart.name(),
-        plan.chart_is_pinned,
-        &request.app,
-    )?;
+    preconditions::release(run, &found)?;
     if !run.plan.dry_run {
         // Before the proof: what is left decides whether helm installs or upgrades.
         recover::before(run, &mut found).await?;
     }
+    preconditions::readable(run, &found)?;
     let proof = prove::images(run, &found).await?;
     let mut report = Report {
         summary,

@@ -1,5 +1,5 @@
 //! Fails before anything is touched where the apiserver would refuse the
-//! render because of what is there already.
+//! render because of what is there already, or helm because of its records.
 //!
 //! It never refuses what it cannot see: an object that may not be read is no
 //! obstacle here, and helm has the last word.
@@ -11,6 +11,34 @@ use crate::chart::immutability::{Obstacle, immutable, is_worth_reading, unserved
 use crate::cluster::objects::{Forbidden, read};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Object, ObjectRef};
+use crate::release::{obstacles, ownership};
+
+/// Fails with [`Kind::Policy`] where another application's chart serves, and with
+/// [`Kind::Broken`] where the release is being uninstalled.
+pub(super) fn release(run: &Run<'_>, found: &ReleaseObservation) -> Result<()> {
+    let (plan, request) = (run.plan, &run.plan.request);
+    ownership::check(
+        &found.records,
+        request.chart.name(),
+        plan.chart_is_pinned,
+        &request.app,
+    )?;
+    match obstacles::uninstalling(&found.records, &run.plan.release) {
+        Some(problem) => Err(problem.of_kind(Kind::Broken)),
+        None => Ok(()),
+    }
+}
+
+/// Fails with [`Kind::Broken`] where helm cannot read what it stored itself.
+/// The records are those that helm will find.
+pub(super) fn readable(run: &Run<'_>, found: &ReleaseObservation) -> Result<()> {
+    let apis = &found.cluster.capabilities.apis;
+    let served = |version: &str, kind: &str| apis.contains(&format!("{version}/{kind}"));
+    match obstacles::unserved(&found.records, &run.plan.release, served) {
+        Some(problem) => Err(problem.of_kind(Kind::Broken)),
+        None => Ok(()),
+    }
+}
 
 /// Fails with [`Kind::Chart`], naming the first obstacle and the cure of each.
 pub(super) async fn none(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof) -> Result<()> {

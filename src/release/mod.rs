@@ -1,12 +1,14 @@
 //! The release: its records, how they are read and settled, and what a dead helm
 //! left of it.
 //!
-//! `judgement`, `ownership`, `record` and `recovery` are pure; `store` and `hook_jobs` ask the cluster.
+//! `judgement`, `obstacles`, `ownership`, `record` and `recovery` are pure; `store` and
+//! `hook_jobs` ask the cluster.
 //! Nothing here runs helm, and nothing here touches a claim, a namespace or a
 //! workload other than a hook's ended Job.
 
 pub mod hook_jobs;
 pub mod judgement;
+pub mod obstacles;
 pub mod ownership;
 pub mod record;
 pub mod recovery;
