@@ -195,6 +195,7 @@ impl Exit {
 #[error("{message}")]
 pub struct Problem {
     message: String,
+    log: Vec<String>,
     details: Vec<String>,
     hints: Vec<String>,
     #[source]
@@ -207,6 +208,7 @@ impl Problem {
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
+            log: Vec::new(),
             details: Vec::new(),
             hints: Vec::new(),
             source: None,
@@ -227,6 +229,14 @@ impl Problem {
         self
     }
 
+    /// Adds lines of a log: what most people look for, so they come before all
+    /// other evidence.
+    #[must_use]
+    pub fn log(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.log.extend(lines);
+        self
+    }
+
     /// Adds something to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -234,8 +244,14 @@ impl Problem {
         self
     }
 
-    /// The lines of evidence, most telling first, then the chain of causes.
+    /// The lines of evidence, most telling first: the log, what was said, then
+    /// the chain of causes.
     pub fn evidence(&self) -> Vec<String> {
+        [self.log.clone(), self.said()].concat()
+    }
+
+    /// The lines of evidence without the log.
+    fn said(&self) -> Vec<String> {
         let mut lines = self.details.clone();
         let mut next = StdError::source(self);
         while let Some(cause) = next {
@@ -312,6 +328,7 @@ impl Error {
     /// The same without its lines of evidence: for a log that others read.
     #[must_use]
     pub fn without_details(mut self) -> Self {
+        self.problem.log.clear();
         self.problem.details.clear();
         self
     }
@@ -338,9 +355,20 @@ impl Error {
         Exit::Failed(self.kind)
     }
 
-    /// The lines of evidence, most telling first, then the chain of causes.
+    /// The lines of evidence, most telling first: the log, what was said, then
+    /// the chain of causes.
     pub fn evidence(&self) -> Vec<String> {
         self.problem.evidence()
+    }
+
+    /// The lines of a log alone.
+    pub fn log(&self) -> &[String] {
+        &self.problem.log
+    }
+
+    /// The lines of evidence without the log.
+    pub fn said(&self) -> Vec<String> {
+        self.problem.said()
     }
 
     /// What to do next.

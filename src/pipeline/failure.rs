@@ -176,7 +176,7 @@ async fn by_itself(
             let kind = failure.error.kind();
             let problem = failure.error.into_problem();
             let gathered = gathered(run, watcher, None, |evidence, _| {
-                problem.details(evidence.lines.iter().cloned())
+                problem.details(evidence.news())
             });
             match gathered.await {
                 Ok(problem) if failure.cause == FailureKind::Lost => Failure::Lost(problem),
@@ -216,7 +216,7 @@ async fn timed_out(run: &mut Run<'_>, watcher: &RolloutWatcher) -> Failure {
         };
         Problem::new(message)
             .details(lines)
-            .details(evidence.lines.iter().cloned())
+            .details(evidence.news())
     });
     rollout(told.await)
 }
@@ -245,7 +245,10 @@ async fn gathered(
     let evidence = run.unless_cancelled(gathering).await?;
     let problem = problem(&evidence, failure.as_ref());
     let mut lines = vec![problem.to_string()];
-    lines.extend(problem.evidence());
+    let mut said = problem.evidence();
+    said.retain(|line| !evidence.lines.contains(line));
+    lines.extend(said);
+    lines.extend(evidence.lines.iter().cloned());
     lines.extend(evidence.log_lines());
     let kept = keep(run, lines);
     Ok(with_logs(run, problem, &evidence, kept))
@@ -253,13 +256,12 @@ async fn gathered(
 
 /// Logs may hold secrets, and a public repository's log is public.
 fn with_logs(run: &Run<'_>, problem: Problem, evidence: &Evidence, kept: bool) -> Problem {
-    let logs = evidence.log_lines();
+    let logs = evidence.log_ends(LOG_LINES);
     if logs.is_empty() {
         return problem;
     }
     if run.show_logs {
-        let skipped = logs.len().saturating_sub(LOG_LINES);
-        return problem.details(logs.into_iter().skip(skipped));
+        return problem.log(logs);
     }
     if kept {
         problem.hint(format!(

@@ -33,18 +33,71 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// The lines that are news: without the events of every good start.
+    pub fn news(&self) -> impl Iterator<Item = String> + '_ {
+        let news = self.lines.iter().filter(|line| !is_routine(line));
+        news.cloned()
+    }
+
     /// The ends of logs as lines, each log under a heading. They may hold secrets.
     pub fn log_lines(&self) -> Vec<String> {
-        let logs = self.logs.iter().flat_map(|log| {
-            let run = if log.previous { ", the run before" } else { "" };
-            let title = format!(
-                "log of container {} of pod {}{run}:",
-                text::line(&log.container, text::VALUE),
-                text::line(&log.pod.name, text::VALUE)
-            );
-            std::iter::once(title).chain(log.lines.iter().map(|line| format!("  {line}")))
-        });
-        logs.collect()
+        self.logs
+            .iter()
+            .flat_map(|log| titled(log, usize::MAX))
+            .collect()
+    }
+
+    /// The same, without logs that say what another one says, and at most `max`
+    /// lines in all but for the headings.
+    pub fn log_ends(&self, max: usize) -> Vec<String> {
+        let repeats = |at: usize, log: &Log| {
+            let others = self.logs.iter().enumerate();
+            others
+                .filter(|(other, _)| *other != at)
+                .any(|(other_at, other)| {
+                    let is_longer = other.lines.len() > log.lines.len();
+                    other.lines.starts_with(&log.lines) && (is_longer || other_at > at)
+                })
+        };
+        let logs = self.logs.iter().enumerate();
+        let told: Vec<&Log> = logs
+            .filter(|(at, log)| !log.lines.is_empty() && !repeats(*at, log))
+            .map(|(_, log)| log)
+            .collect();
+        let share = max / told.len().max(1);
+        told.into_iter()
+            .flat_map(|log| titled(log, share))
+            .collect()
+    }
+}
+
+/// The end of a log under its heading.
+fn titled(log: &Log, max: usize) -> impl Iterator<Item = String> + '_ {
+    let run = if log.previous { ", the run before" } else { "" };
+    let title = format!(
+        "log of container {} of pod {}{run}:",
+        text::line(&log.container, text::VALUE),
+        text::line(&log.pod.name, text::VALUE)
+    );
+    let end = &log.lines[log.lines.len().saturating_sub(max)..];
+    std::iter::once(title).chain(end.iter().map(|line| format!("  {line}")))
+}
+
+/// Whether a line of [`last_events`] tells what every pod goes through, or what
+/// the line of its container says already.
+fn is_routine(line: &str) -> bool {
+    let event = line
+        .strip_prefix("  ")
+        .and_then(|line| line.split_once(" ("));
+    let Some((reason, rest)) = event else {
+        return false;
+    };
+    match reason {
+        "SuccessfulCreate" | "SuccessfulDelete" | "ScalingReplicaSet" | "Scheduled" | "Pulling"
+        | "Pulled" | "Created" | "Started" => true,
+        // pkg/kubelet/kuberuntime/kuberuntime_manager.go
+        "BackOff" => rest.contains("Back-off restarting failed container"),
+        _ => false,
     }
 }
 
@@ -53,7 +106,7 @@ impl TerminalFailure {
     /// not known here.
     pub fn problem(&self, evidence: &Evidence) -> Problem {
         Problem::new(self.headline())
-            .details(evidence.lines.iter().cloned())
+            .details(evidence.news())
             .hint(self.hint())
     }
 }
@@ -227,6 +280,13 @@ fn of_pod(cache: &ReleaseCache, pod: &Pod) -> Vec<String> {
             State::Running if container.ready => "runs and is ready".to_owned(),
             State::Running => "runs and is not ready".to_owned(),
             State::Waiting { reason, .. } if reason.is_empty() => "waits".to_owned(),
+            // pkg/kubelet/kuberuntime/kuberuntime_manager.go: "back-off 10s restarting
+            // failed container=api pod=…": the line says that already.
+            State::Waiting { reason, message }
+                if message.contains("restarting failed container") =>
+            {
+                format!("waits: {}", text::line(reason, text::VALUE))
+            }
             State::Waiting { reason, message } => format!(
                 "waits: {}",
                 text::line(&format!("{reason} {message}"), text::LINE)
@@ -287,3 +347,7 @@ fn last_events(events: &[&KubeEvent]) -> Vec<String> {
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "evidence_tests.rs"]
+mod tests;

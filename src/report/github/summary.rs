@@ -15,9 +15,6 @@ use crate::signal::{Digest, ImageKey};
 /// The most that is shown of evidence, in bytes: more is no help on a page.
 const EVIDENCE: usize = 128 * 1024;
 
-/// How a log's heading begins ([`crate::rollout::Evidence::log_lines`]).
-const LOG: &str = "log of container ";
-
 /// How many notes and warnings are shown.
 const REMARKS: usize = 20;
 
@@ -44,23 +41,17 @@ pub(super) enum RunEnd<'a> {
 /// least that makes sense.
 pub(super) fn render(record: &RunRecord, end: RunEnd<'_>, room: usize) -> Option<String> {
     let (head, foot) = (head(record, end), foot(record));
-    let evidence = match end {
-        RunEnd::Failed(error) => error.evidence(),
-        RunEnd::Finished(_) => Vec::new(),
+    let (logs, said) = match end {
+        RunEnd::Failed(error) => (error.log(), error.said()),
+        RunEnd::Finished(_) => (&[][..], Vec::new()),
     };
-    // Logs stand at its end, and are what most people look for.
-    let logs = evidence
-        .iter()
-        .position(|line| line.starts_with(LOG))
-        .unwrap_or(evidence.len());
-    let (said, logs) = evidence.split_at(logs);
     let left = room.saturating_sub(head.len() + foot.len()).min(EVIDENCE);
     let logs = fenced("Its log", true, logs, left);
     let open = logs.is_empty();
     let said = fenced(
         "What the cluster said",
         open,
-        said,
+        &said,
         left.saturating_sub(logs.len()),
     );
     let evidence = logs + &said;
