@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// The longest line shown of outside text, in characters.
 pub const LINE: usize = 2000;
 
@@ -58,6 +60,34 @@ pub fn tail(text: &str, max: usize) -> Vec<String> {
         .collect()
 }
 
+/// How many columns of a terminal a text takes.
+pub fn columns(text: &str) -> usize {
+    text.chars()
+        .map(|character| character.width().unwrap_or(0))
+        .sum()
+}
+
+/// A text within so many columns: what is wider ends in `…`.
+pub fn fit(text: &str, max: usize) -> Cow<'_, str> {
+    if columns(text) <= max {
+        return Cow::Borrowed(text);
+    }
+    let mut left = max.saturating_sub(1);
+    let mut kept = String::new();
+    for character in text.chars() {
+        let wide = character.width().unwrap_or(0);
+        if wide > left {
+            break;
+        }
+        left -= wide;
+        kept.push(character);
+    }
+    if max > 0 {
+        kept.push('…');
+    }
+    Cow::Owned(kept)
+}
+
 fn is_plain(character: char) -> bool {
     !character.is_control()
         && !matches!(character,
@@ -71,7 +101,7 @@ fn is_plain(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{line, quoted, tail};
+    use super::{columns, fit, line, quoted, tail};
 
     #[test]
     fn what_would_steer_a_terminal_is_written_out() {
@@ -94,5 +124,25 @@ mod tests {
         assert_eq!(line("abcd", 4), "abcd");
         assert!(quoted(&"x".repeat(1000)).len() < 200);
         assert_eq!(tail("a\nb\r\nc", 2), ["b", "c"]);
+    }
+
+    #[test]
+    fn what_is_wide_is_cut_to_its_columns() {
+        for (text, max, kept, taken) in [
+            ("abc", 5, "abc", 3),
+            ("abc", 3, "abc", 3),
+            ("abcd", 3, "ab…", 3),
+            ("日本語", 6, "日本語", 6),
+            ("日本語", 5, "日本…", 5),
+            ("日本語", 4, "日…", 3),
+            ("abc", 0, "", 0),
+        ] {
+            let fitted = fit(text, max);
+            assert_eq!(
+                (fitted.as_ref(), columns(&fitted)),
+                (kept, taken),
+                "{text} in {max}"
+            );
+        }
     }
 }

@@ -36,7 +36,12 @@ pub(super) fn run(invoked_as: &OsStr, args: &DoctorArgs) -> Result<Exit> {
         .iter()
         .map(|finding| line(finding, args.json))
         .collect();
-    report::print(&environment, &lines.map_err(|error| output::bug(&error))?);
+    let lines = lines.map_err(|error| output::bug(&error))?;
+    if args.json {
+        report::print(&environment, &lines);
+    } else {
+        report::print_wrapped(&environment, &lines);
+    }
     let failed = found.iter().any(|finding| finding.level == Severity::Fail);
     Ok(if failed {
         Exit::Failed(Kind::Node)

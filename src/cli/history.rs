@@ -31,6 +31,7 @@ pub(super) fn run(args: &HistoryArgs) -> Result<Exit> {
         app: args.app.clone(),
         json: args.json,
         limit: LIMIT,
+        width: report::columns(&environment),
     };
     report::print(&environment, &history::run(&args, &state.path)?);
     Ok(Exit::Deployed)

@@ -13,7 +13,7 @@ pub(super) fn print(bytes: &[u8]) {
 
 /// Prints an error that came before there was a run to report.
 pub(super) fn fail(error: &Error) -> Exit {
-    let _ = terminal::error(&mut anstream::stderr(), error);
+    let _ = terminal::error_of_process(error);
     error.exit()
 }
 

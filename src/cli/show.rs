@@ -28,6 +28,10 @@ pub(super) fn run(args: &ShowArgs) -> Result<Exit> {
     let state = state::directory(&environment, uid, &Accounts::of_machine(), &cwd)?;
     let evidence = crate::node::event_policy::may_show_logs(&environment);
     let lines = show::run(&state.path, &args.run, args.json, evidence)?;
-    report::print(&environment, &lines);
+    if args.json {
+        report::print(&environment, &lines);
+    } else {
+        report::print_wrapped(&environment, &lines);
+    }
     Ok(Exit::Deployed)
 }

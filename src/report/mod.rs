@@ -5,8 +5,9 @@ pub mod github;
 mod lines;
 pub mod terminal;
 pub mod trace;
+mod wrap;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::event::Reporter;
 use crate::host::Environment;
@@ -19,6 +20,23 @@ pub fn reporters(environment: &Environment, quiet: bool) -> Vec<Box<dyn Reporter
         return vec![Box::new(github::GitHub::new(io::stdout(), files, quiet))];
     }
     vec![Box::new(terminal::Terminal::of_process(environment, quiet))]
+}
+
+/// How wide the terminal is that stdout leads to; none where it leads elsewhere,
+/// and a line must stay a line.
+pub fn columns(environment: &Environment) -> Option<usize> {
+    let is_terminal = io::stdout().is_terminal() && !environment.inside_actions();
+    is_terminal.then(|| terminal::Size::of(io::stdout()).width)
+}
+
+/// As [`print`], with lines broken to the width of a terminal: for sentences.
+pub fn print_wrapped(environment: &Environment, lines: &[String]) {
+    let Some(width) = columns(environment) else {
+        return print(environment, lines);
+    };
+    let broken = |line: &String| wrap::wrapped(line, width);
+    let lines: Vec<String> = lines.iter().map(broken).collect();
+    print(environment, &lines);
 }
 
 /// Writes what a subcommand found to stdout: safe lines, or JSON.

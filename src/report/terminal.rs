@@ -13,6 +13,7 @@ use anstream::{AutoStream, ColorChoice};
 
 use self::live::LiveBlock;
 pub use self::live::Size;
+use super::wrap::wrapped;
 use super::{lines, trace};
 use crate::error::Error;
 use crate::event::{Event, Reporter};
@@ -31,19 +32,35 @@ pub struct Terminal<P, R> {
 pub struct Channel<W> {
     out: W,
     colours: bool,
+    /// How wide the terminal is now, where it leads to one.
+    width: Option<Box<dyn Fn() -> usize + Send>>,
 }
 
 impl<W: Write> Channel<W> {
     /// A channel that keeps colours, or leaves them out.
     pub const fn new(out: W, colours: bool) -> Self {
-        Self { out, colours }
+        Self {
+            out,
+            colours,
+            width: None,
+        }
+    }
+
+    /// Lines are broken between words to this width.
+    #[must_use]
+    pub fn wrapped(mut self, width: impl Fn() -> usize + Send + 'static) -> Self {
+        self.width = Some(Box::new(width));
+        self
     }
 
     /// Text with styles, between control sequences that are written as they
     /// are, in one write.
     fn write(&mut self, before: &str, text: &[u8], after: &str) -> io::Result<()> {
         let plain = |text: &str| anstream::adapter::strip_str(text).to_string();
-        let text = String::from_utf8_lossy(text);
+        let mut text = String::from_utf8_lossy(text);
+        if let Some(width) = &self.width {
+            text = wrapped(&text, width()).into();
+        }
         let all = if self.colours {
             format!("{before}{text}{after}")
         } else {
@@ -64,9 +81,17 @@ impl Terminal<io::Stderr, io::Stdout> {
             && environment.text("TERM").is_some_and(|term| term != "dumb")
             && environment.get(trace::VARIABLE).is_none();
         let colours = |choice: ColorChoice| choice != ColorChoice::Never;
+        let mut progress = Channel::new(io::stderr(), colours(AutoStream::choice(&stderr)));
+        if stderr.is_terminal() {
+            progress = progress.wrapped(|| Size::of(io::stderr()).width);
+        }
+        let mut result = Channel::new(io::stdout(), colours(AutoStream::choice(&stdout)));
+        if stdout.is_terminal() {
+            result = result.wrapped(|| Size::of(io::stdout()).width);
+        }
         Self {
-            progress: Channel::new(io::stderr(), colours(AutoStream::choice(&stderr))),
-            result: Channel::new(io::stdout(), colours(AutoStream::choice(&stdout))),
+            progress,
+            result,
             quiet,
             block: redraws.then(|| {
                 let colours = colours(AutoStream::choice(&stderr));
@@ -152,6 +177,19 @@ impl<P: Write, R: Write> Terminal<P, R> {
 /// what to do.
 pub fn error(out: &mut impl Write, error: &Error) -> io::Result<()> {
     lines::error(out, error)?;
+    out.flush()
+}
+
+/// The same on this process's stderr.
+pub fn error_of_process(error: &Error) -> io::Result<()> {
+    let mut text = Vec::new();
+    lines::error(&mut text, error)?;
+    let mut text = String::from_utf8_lossy(&text).into_owned();
+    if io::stderr().is_terminal() {
+        text = wrapped(&text, Size::of(io::stderr()).width);
+    }
+    let mut out = anstream::stderr();
+    out.write_all(text.as_bytes())?;
     out.flush()
 }
 

@@ -19,6 +19,8 @@ pub struct HistoryQuery {
     pub json: bool,
     /// At most so many runs, the newest.
     pub limit: usize,
+    /// How wide the terminal is, where the lines go to one.
+    pub width: Option<usize>,
 }
 
 /// The lines to print: newest first. `Kind::Node` where the journal cannot be
@@ -55,40 +57,92 @@ pub fn run(args: &HistoryQuery, state: &Path) -> Result<Vec<String>> {
             .map_or(String::new(), |app| format!(" of {app}"));
         return Ok(vec![format!("no deploys{of} yet")]);
     }
-    Ok(table(&entries))
+    Ok(table(&entries, args.width))
 }
 
-/// A table for people. What comes from the journal is escaped: others may
-/// write to a shared one.
-pub fn table(entries: &[Entry]) -> Vec<String> {
-    let head = [
-        "TIME (UTC)",
-        "APP",
-        "REVISION",
-        "CHART",
-        "OUTCOME",
-        "WHO",
-        "TOOK",
-        "RUN",
-    ];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
+/// The columns, in their order.
+const HEAD: [&str; 8] = [
+    "TIME (UTC)",
+    "APP",
+    "REVISION",
+    "CHART",
+    "OUTCOME",
+    "WHO",
+    "TOOK",
+    "RUN",
+];
+
+/// What makes a table narrower.
+#[derive(Clone, Copy)]
+enum Narrower {
+    /// Without this column.
+    Drop(&'static str),
+    /// This column in so many columns of the terminal.
+    Cut(&'static str, usize),
+}
+
+/// What is done, one after the other, until the table fits: what tells least goes
+/// first. A run's id begins with its time, and `deploy show` takes it: it stays.
+const NARROWER: [Narrower; 9] = [
+    Narrower::Cut("CHART", 16),
+    Narrower::Drop("TIME (UTC)"),
+    Narrower::Cut("WHO", 12),
+    Narrower::Cut("APP", 20),
+    Narrower::Drop("TOOK"),
+    Narrower::Drop("WHO"),
+    Narrower::Cut("CHART", 10),
+    Narrower::Cut("APP", 12),
+    Narrower::Drop("CHART"),
+];
+
+/// A table for people, as wide as it is told where it can be. What comes from the
+/// journal is escaped: others may write to a shared one.
+pub fn table(entries: &[Entry], width: Option<usize>) -> Vec<String> {
+    let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
     rows.extend(entries.iter().map(row));
-    let widths: Vec<usize> = (0..head.len())
-        .map(|column| {
-            let width = |row: &Vec<String>| row[column].chars().count();
-            rows.iter().map(width).max().unwrap_or(0)
-        })
+    let mut columns: Vec<(&str, Vec<String>)> = HEAD
+        .iter()
+        .enumerate()
+        .map(|(at, name)| (*name, rows.iter().map(|row| row[at].clone()).collect()))
         .collect();
-    rows.iter()
-        .map(|row| {
-            let cells: Vec<String> = row
-                .iter()
-                .zip(&widths)
-                .map(|(cell, width)| format!("{cell:width$}"))
-                .collect();
-            cells.join("  ").trim_end().to_owned()
-        })
-        .collect()
+    let fits = |columns: &[(&str, Vec<String>)]| {
+        let wide: usize = columns.iter().map(|(_, cells)| widest(cells) + GAP).sum();
+        width.is_none_or(|width| wide <= width + GAP)
+    };
+    for step in NARROWER {
+        if fits(&columns) {
+            break;
+        }
+        match step {
+            Narrower::Drop(name) => columns.retain(|(column, _)| *column != name),
+            Narrower::Cut(name, max) => {
+                for (_, cells) in columns.iter_mut().filter(|(column, _)| *column == name) {
+                    for cell in cells.iter_mut() {
+                        *cell = text::fit(cell, max).into_owned();
+                    }
+                }
+            }
+        }
+    }
+    (0..rows.len()).map(|at| line(&columns, at)).collect()
+}
+
+/// The columns between two cells.
+const GAP: usize = 2;
+
+fn widest(cells: &[String]) -> usize {
+    let wide = cells.iter().map(|cell| text::columns(cell));
+    wide.max().unwrap_or_default()
+}
+
+/// The row of a table.
+fn line(columns: &[(&str, Vec<String>)], at: usize) -> String {
+    let cells = columns.iter().map(|(_, cells)| {
+        let cell = &cells[at];
+        let room = widest(cells) + GAP - text::columns(cell);
+        format!("{cell}{}", " ".repeat(room))
+    });
+    cells.collect::<String>().trim_end().to_owned()
 }
 
 fn row(entry: &Entry) -> Vec<String> {

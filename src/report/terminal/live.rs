@@ -7,10 +7,10 @@
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use unicode_width::UnicodeWidthChar as _;
-
 use super::super::lines::{DIM, doing, shown};
+use super::super::wrap::wrapped;
 use crate::event::{Event, Phase, WorkloadProgress};
+use crate::text;
 
 /// A terminal's size, in columns and rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +128,14 @@ impl LiveBlock {
             // Those that are waited for come first.
             workloads.sort_by_key(|line| line.waits_for.is_none());
         }
+        let rows: Vec<Row> = workloads
+            .iter()
+            .flat_map(|line| rows(line, width))
+            .collect();
+        if rows.len() <= room {
+            lines.extend(rows);
+            return lines;
+        }
         for line in workloads.iter().take(room) {
             lines.push(Row::new("  · ", "", &shown(&line.to_string()), width));
         }
@@ -144,6 +152,15 @@ impl LiveBlock {
     }
 }
 
+/// All that is known of a workload: what it waits for stands at the end.
+fn rows(workload: &WorkloadProgress, width: usize) -> Vec<Row> {
+    let line = format!("  · {}", shown(&workload.to_string()));
+    let line = wrapped(&line, width);
+    line.lines()
+        .map(|row| Row::new("", "", row, width))
+        .collect()
+}
+
 /// One line of the block: a dimmed part, then a plain one.
 struct Row {
     dim: String,
@@ -153,13 +170,11 @@ struct Row {
 
 impl Row {
     fn new(mark: &str, dim: &str, plain: &str, max: usize) -> Self {
-        let (dim, left) = fit(&format!("{mark}{dim}"), max);
-        let (plain, left) = fit(plain, left);
-        Self {
-            dim,
-            plain,
-            width: max - left,
-        }
+        let dim = text::fit(&format!("{mark}{dim}"), max).into_owned();
+        let taken = text::columns(&dim);
+        let plain = text::fit(plain, max.saturating_sub(taken)).into_owned();
+        let width = taken + text::columns(&plain);
+        Self { dim, plain, width }
     }
 
     fn text(&self, colours: bool) -> String {
@@ -168,49 +183,6 @@ impl Row {
             format!("{DIM}{dim}{DIM:#}{plain}")
         } else {
             format!("{dim}{plain}")
-        }
-    }
-}
-
-/// The text within so many columns, and how many are left.
-fn fit(text: &str, max: usize) -> (String, usize) {
-    let width = |text: &str| -> usize { text.chars().map(|c| c.width().unwrap_or(0)).sum() };
-    let all = width(text);
-    if all <= max {
-        return (text.to_owned(), max - all);
-    }
-    let mut left = max.saturating_sub(1);
-    let mut kept = String::new();
-    for character in text.chars() {
-        let columns = character.width().unwrap_or(0);
-        if columns > left {
-            break;
-        }
-        left -= columns;
-        kept.push(character);
-    }
-    if max > 0 {
-        kept.push('…');
-    }
-    (kept, left)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fit;
-
-    #[test]
-    fn a_line_fits_in_its_columns() {
-        for (text, max, kept, left) in [
-            ("abc", 5, "abc", 2),
-            ("abc", 3, "abc", 0),
-            ("abcd", 3, "ab…", 0),
-            ("日本語", 6, "日本語", 0),
-            ("日本語", 5, "日本…", 0),
-            ("日本語", 4, "日…", 1),
-            ("abc", 0, "", 0),
-        ] {
-            assert_eq!(fit(text, max), (kept.to_owned(), left), "{text} in {max}");
         }
     }
 }

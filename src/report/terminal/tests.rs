@@ -6,6 +6,9 @@ use std::time::Duration;
 use snapbox::{IntoData as _, assert_data_eq, str};
 
 use super::{Channel, Size, Terminal};
+
+mod eighty_columns;
+
 use crate::error::{Error, Kind};
 use crate::event::{Event, Phase, Report, Reporter as _, Summary, Unit, WorkloadProgress};
 
@@ -159,7 +162,11 @@ impl Screen {
             height: height.into(),
         }));
         let told = Arc::clone(&size);
-        let channel = || Channel::new(Pipe(Arc::clone(&written)), colours);
+        let channel = || {
+            let told = Arc::clone(&size);
+            Channel::new(Pipe(Arc::clone(&written)), colours)
+                .wrapped(move || told.lock().unwrap().width)
+        };
         let terminal = Terminal::new(
             channel(),
             channel(),

@@ -18,7 +18,7 @@ fn a_table_for_people() {
     dry.run = good.run.clone();
     (dry.dry_run, dry.before, dry.revision, dry.took_ms) = (true, None, None, 80);
     assert_eq!(
-        table(&[good, bad, dry]),
+        table(&[good, bad, dry], None),
         [
             "TIME (UTC)           APP     REVISION  CHART  OUTCOME                 WHO             TOOK   RUN",
             "2026-11-24 17:51:06  shop    6 → 7     1.2.3  deployed                runner          4.3s   20261124T175106Z-1a2b3c",
@@ -26,6 +26,46 @@ fn a_table_for_people() {
             "2026-11-24 17:51:06  x       -         1.2.3  dry run                 runner          80ms   20261124T175106Z-1a2b3c",
         ]
     );
+}
+
+/// What tells least goes first, and a row stays a row.
+#[test]
+fn a_table_fits_the_terminal() {
+    let run = || "20261124T175106Z-1a2b3c".parse().unwrap();
+    let mut good = entry("shop", Exit::Deployed);
+    good.run = run();
+    let mut bad = entry("pytoya-with-a-long-name", Exit::Failed(Kind::RolledBack));
+    bad.run = run();
+    bad.request.version = "1.2.3-rc.1.20261124".to_owned();
+    bad.who.user = "github-runner".to_owned();
+    let rows = [good, bad];
+    for width in [120, 100, 80, 76] {
+        let table = table(&rows, Some(width));
+        assert!(
+            table.iter().all(|line| crate::text::columns(line) <= width),
+            "{width}: {table:#?}"
+        );
+    }
+    let shown = |width| table(&rows, Some(width)).join("\n") + "\n";
+    snapbox::assert_data_eq!(
+        shown(100),
+        snapbox::str![[r"
+APP                   REVISION  CHART       OUTCOME                      RUN
+shop                  6 → 7     1.2.3       deployed                     20261124T175106Z-1a2b3c
+pytoya-with-a-long-…  6 → 7     1.2.3-rc.…  failed-last-good-serves (7)  20261124T175106Z-1a2b3c
+
+"]]
+    );
+    snapbox::assert_data_eq!(
+        shown(80),
+        snapbox::str![[r"
+APP           REVISION  OUTCOME                      RUN
+shop          6 → 7     deployed                     20261124T175106Z-1a2b3c
+pytoya-with…  6 → 7     failed-last-good-serves (7)  20261124T175106Z-1a2b3c
+
+"]]
+    );
+    assert_eq!(table(&rows, Some(500)), table(&rows, None));
 }
 
 #[test]
@@ -38,6 +78,7 @@ fn one_app_or_all_as_lines_or_as_json() {
                 app,
                 json,
                 limit: LIMIT,
+                width: None,
             },
             state.path(),
         )
