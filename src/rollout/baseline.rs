@@ -73,8 +73,7 @@ impl Baseline {
             pods: pods.collect(),
             events: cache
                 .events
-                .values()
-                .flatten()
+                .iter()
                 .map(|event| (event.uid.clone(), event.count))
                 .collect(),
             ..Self::default()

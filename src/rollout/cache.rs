@@ -5,19 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::collected::Collected;
+use super::event_log::EventLog;
 use super::model::{
     Change, Claim, Elapsed, KubeEvent, Pod, PodPresence, ReplicaSet, ResourceKind, Workload,
 };
+use super::ownership::{made_from, prefix, workload_of};
 use super::target::WatchTarget;
+use super::timeline::Timeline;
 use super::workload_ref::{GroupKind, NamespacedName, WorkloadKind, WorkloadRef};
-
-/// How many events are kept of one object, and of how many objects.
-const EVENTS_PER_OBJECT: usize = 30;
-const OBJECTS_WITH_EVENTS: usize = 10_000;
-
-/// Generated names keep this much of what they are made from
-/// (`maxGeneratedNameLength` of `k8s.io/apiserver/pkg/storage/names`).
-const GENERATED_PREFIX: usize = 58;
 
 /// The objects of one release as last seen.
 #[derive(Clone, Debug, Default)]
@@ -26,14 +22,15 @@ pub struct ReleaseCache {
     pub(super) workloads: BTreeMap<WorkloadRef, Workload>,
     pub(super) replica_sets: BTreeMap<NamespacedName, ReplicaSet>,
     pub(super) pods: BTreeMap<NamespacedName, Pod>,
-    /// By the object they are about.
-    pub(super) events: BTreeMap<NamespacedName, Vec<KubeEvent>>,
+    pub(super) events: EventLog,
     pub(super) claims: BTreeMap<NamespacedName, Claim>,
     unwatchable: BTreeSet<(String, ResourceKind)>,
     /// The generation of each workload that helm has applied, once it has.
     expected: BTreeMap<WorkloadRef, i64>,
-    /// When each pod was first seen, by its uid.
-    since: BTreeMap<String, Elapsed>,
+    /// When what was seen came to be as it is.
+    pub(super) timeline: Timeline,
+    /// Jobs that are kept though they are gone: they had ended.
+    collected: Collected,
     /// When a workload or pod of the release last changed.
     pub(super) last_change: Elapsed,
     /// When a pod of the release last left.
@@ -109,9 +106,12 @@ impl ReleaseCache {
         match change {
             Change::Workload(workload) => {
                 let resource = ResourceKind::Workload(workload.id.kind);
-                (self.targets.contains_key(&workload.id)
-                    && put(&mut self.workloads, workload.id.clone(), workload))
-                .then_some(resource)
+                if !self.targets.contains_key(&workload.id) {
+                    return None;
+                }
+                self.timeline.note_workload(&workload, now);
+                self.collected.forget(&workload.id);
+                put(&mut self.workloads, workload.id.clone(), workload).then_some(resource)
             }
             Change::ReplicaSet(set) => {
                 let owner = NamespacedName::new(&set.key.namespace, &set.owner);
@@ -129,14 +129,15 @@ impl ReleaseCache {
                     self.last_pod_removed = Some(now);
                 }
                 let resource = ResourceKind::of(&pod);
-                self.since.entry(pod.uid.clone()).or_insert(now);
+                self.timeline.note_pod(before, &pod, now);
                 put(&mut self.pods, pod.key.clone(), *pod).then_some(resource)
             }
             Change::Event(event) => {
                 if !self.concerns(&event) {
                     return None;
                 }
-                self.note(KubeEvent { seen: now, ..event })
+                self.events
+                    .note(KubeEvent { seen: now, ..event })
                     .then_some(ResourceKind::Event)
             }
             Change::Claim(claim) => {
@@ -182,7 +183,7 @@ impl ReleaseCache {
 
     /// All pods of a workload, old and current.
     pub fn pods_of(&self, id: &WorkloadRef) -> Vec<&Pod> {
-        let start = id.name.get(..GENERATED_PREFIX).unwrap_or(&id.name);
+        let start = prefix(&id.name);
         let first = NamespacedName::new(&id.namespace, start);
         let near = self
             .pods
@@ -225,7 +226,7 @@ impl ReleaseCache {
 
     /// When a pod was first seen.
     pub fn since(&self, pod: &Pod) -> Elapsed {
-        self.since.get(&pod.uid).copied().unwrap_or_default()
+        self.timeline.seen(&pod.uid)
     }
 
     /// Whether a pod is one of the workload's current template.
@@ -251,18 +252,7 @@ impl ReleaseCache {
 
     /// The events on one object, oldest first. An empty uid is any.
     pub fn events_on(&self, kind: GroupKind, key: &NamespacedName, uid: &str) -> Vec<&KubeEvent> {
-        let mut events: Vec<&KubeEvent> = self
-            .events
-            .get(key)
-            .into_iter()
-            .flatten()
-            .filter(|event| kind.is_of(&event.object))
-            .filter(|event| {
-                event.object_uid.is_empty() || uid.is_empty() || event.object_uid == uid
-            })
-            .collect();
-        events.sort_by_key(|event| event.at);
-        events
+        self.events.on(kind, key, uid)
     }
 
     /// Whether a pod belongs to a target, as far as its owner's name tells.
@@ -317,7 +307,7 @@ impl ReleaseCache {
                 // Helm may delete a hook as soon as it has failed, and that it has must
                 // not be lost with it.
                 let hook = self.targets.get(&id).is_some_and(|target| target.hook);
-                !hook && self.workloads.remove(&id).is_some()
+                !hook && self.remove_workload(&id)
             }
             ResourceKind::ReplicaSet => self.replica_sets.remove(key).is_some(),
             ResourceKind::Claim => self.claims.remove(key).is_some(),
@@ -339,67 +329,41 @@ impl ReleaseCache {
         }
     }
 
-    fn note(&mut self, event: KubeEvent) -> bool {
-        let object = &event.object;
-        let key = NamespacedName::new(object.namespace.clone().unwrap_or_default(), &object.name);
-        if self.events.len() >= OBJECTS_WITH_EVENTS && !self.events.contains_key(&key) {
+    /// A Job that has ended is kept: how it ended must not be lost with it.
+    fn remove_workload(&mut self, id: &WorkloadRef) -> bool {
+        let Some(workload) = self.workloads.get(id) else {
             return false;
+        };
+        if !workload.has_ended() {
+            return self.workloads.remove(id).is_some();
         }
-        let known = self.events.entry(key).or_default();
-        match known.iter_mut().find(|known| known.uid == event.uid) {
-            Some(same)
-                if *same
-                    == (KubeEvent {
-                        seen: same.seen,
-                        ..event.clone()
-                    }) =>
-            {
-                return false;
-            }
-            Some(same) => *same = event,
-            None => known.push(event),
-        }
-        if known.len() > EVENTS_PER_OBJECT
-            && let Some(oldest) = known
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, event)| event.at)
-                .map(|(at, _)| at)
-        {
-            known.remove(oldest);
-        }
-        true
+        let was_there = self.timeline.seen(&workload.uid) == Elapsed::default();
+        self.collected.note(id, was_there)
     }
-}
 
-/// The workload that a pod belongs to, as far as its owner's name tells; none where
-/// its owner is of a group and kind that is not waited for.
-fn workload_of(pod: &Pod) -> Option<WorkloadRef> {
-    let (kind, name) = match &pod.owner {
-        None => (WorkloadKind::Pod, pod.key.name.as_str()),
-        Some(owner) if GroupKind::REPLICA_SET.is_of(&owner.object) => {
-            let (deployment, _hash) = owner.object.name.rsplit_once('-')?;
-            (WorkloadKind::Deployment, deployment)
-        }
-        Some(owner) => match WorkloadKind::of(&owner.object)? {
-            // Neither is made by a Deployment itself, nor by a pod or a claim.
-            WorkloadKind::Deployment | WorkloadKind::Pod | WorkloadKind::PersistentVolumeClaim => {
-                return None;
-            }
-            kind => (kind, owner.object.name.as_str()),
-        },
-    };
-    let name = NamespacedName::new(&pod.key.namespace, name);
-    Some(WorkloadRef::new(kind, name))
-}
+    /// Notes which of the Jobs that helm has applied were there once it had ended: one
+    /// that was not is not about to come.
+    pub(super) fn note_jobs_after_helm(&mut self, there: BTreeSet<WorkloadRef>) {
+        self.collected.note_jobs_after_helm(there);
+    }
 
-/// Whether a name may have been made from a workload's.
-fn made_from(name: &str, workload: &str) -> bool {
-    match workload.get(..GENERATED_PREFIX) {
-        Some(cut) if workload.len() > GENERATED_PREFIX => name.starts_with(cut),
-        _ => name
-            .strip_prefix(workload)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
+    /// Whether that is known.
+    pub(super) const fn knows_jobs_after_helm(&self) -> bool {
+        self.collected.knows_jobs_after_helm()
+    }
+
+    /// The workload, where what was last seen of it is about what helm applies; not a
+    /// Job from before that is gone and that helm may be about to make anew.
+    pub(super) fn applied_workload(&self, target: &WatchTarget) -> Option<&Workload> {
+        let may_come_again = self
+            .collected
+            .may_come_again(&target.id, target.template_changed);
+        self.workload(&target.id).filter(|_| !may_come_again)
+    }
+
+    /// Whether a Job was gone right after helm had applied it.
+    pub(super) fn was_gone_after_helm(&self, job: &WorkloadRef) -> bool {
+        job.kind == WorkloadKind::Job && self.collected.was_gone_after_helm(job)
     }
 }
 

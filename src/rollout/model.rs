@@ -88,6 +88,14 @@ impl Workload {
             .iter()
             .find(|condition| condition.kind == kind && condition.holds == Some(true))
     }
+
+    /// Whether it is a Job that runs no more, or will not when its pods have left.
+    pub fn has_ended(&self) -> bool {
+        self.id.kind == WorkloadKind::Job
+            && ["Complete", "Failed", "FailureTarget"]
+                .iter()
+                .any(|kind| self.condition(kind).is_some())
+    }
 }
 
 /// A Deployment's `ReplicaSet`.

@@ -1,8 +1,9 @@
 //! When a workload counts as ready.
 //!
 //! Pure. The rules of readiness are those of `kubectl rollout status`
-//! (`k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go`) and, for Jobs, of
-//! helm's wait.
+//! (`k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go`), which are stricter than
+//! helm's: every wanted pod counts, not `replicas - maxUnavailable`. A Job is Ready when
+//! it was seen complete, also where it has been collected since.
 
 use super::cache::ReleaseCache;
 use super::model::{Condition, Pod, PodPhase, Strategy, Workload};
@@ -128,6 +129,17 @@ pub(super) fn of_target(cache: &ReleaseCache, target: &WatchTarget) -> Readiness
             .pods_of(&target.id)
             .first()
             .map_or_else(absent, |pod| of_pod(pod)),
+        WorkloadKind::Job => cache.applied_workload(target).map_or_else(
+            || {
+                if cache.was_gone_after_helm(&target.id) {
+                    // Only that it ended well makes it Ready, and that was not seen.
+                    Readiness::Missing("its end to be known: it is gone".to_owned())
+                } else {
+                    absent()
+                }
+            },
+            of,
+        ),
         _ => cache.workload(&target.id).map_or_else(absent, |workload| {
             if cache.is_outdated(workload) {
                 Readiness::Missing("its change to be seen".to_owned())

@@ -24,6 +24,7 @@ use super::model::Elapsed;
 use super::progress::{ReportedProgress, progress};
 use super::readiness;
 use super::recheck;
+use super::recheck_jobs;
 use super::selectors::selector;
 use super::target::WatchTarget;
 use super::verdict::{judge, most_telling};
@@ -172,6 +173,7 @@ impl RolloutWatcher {
     pub async fn settled(&mut self, events: &Events) -> Option<TerminalFailure> {
         let mut open = true;
         loop {
+            self.ask_for_jobs().await;
             if self.is_ready() {
                 self.report_progress(events);
                 return None;
@@ -180,6 +182,16 @@ impl RolloutWatcher {
                 return Some(failure);
             }
             self.take_in(&mut open, events).await;
+        }
+    }
+
+    /// Asks once, now that helm has ended, which of its Jobs are there: one that is not
+    /// has been collected, however the watches lag.
+    async fn ask_for_jobs(&mut self) {
+        if !self.cache.knows_jobs_after_helm()
+            && let Some(there) = recheck_jobs::there(&self.client, self.cache.targets()).await
+        {
+            self.cache.note_jobs_after_helm(there);
         }
     }
 

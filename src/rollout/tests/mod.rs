@@ -6,6 +6,7 @@
 mod group;
 mod late;
 mod nodes;
+mod jobs;
 mod order;
 mod pull;
 mod quota;
