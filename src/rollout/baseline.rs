@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::cache::ReleaseCache;
 use super::expected::Expected;
+use super::model::Workload;
 use super::readiness;
 use super::taints::Taint;
 use super::workload_ref::WorkloadRef;
@@ -26,6 +27,8 @@ pub(super) struct WorkloadBaseline {
     pub ready: bool,
     /// Whether it had failed: a Job, or a Deployment past its deadline.
     pub failed: bool,
+    /// How often each container of its ready pods had been restarted, at most.
+    pub restarts: BTreeMap<String, u32>,
 }
 
 /// What was before helm started.
@@ -57,6 +60,7 @@ impl Baseline {
                 revision: workload.revision.clone(),
                 ready: readiness::of(workload).is_ready(),
                 failed: readiness::has_failed(workload).is_some(),
+                restarts: restarts(cache, workload),
             };
             (workload.id.clone(), before)
         });
@@ -88,6 +92,18 @@ impl Baseline {
             self.expected.new_namespaces.remove(&workload.namespace);
         }
     }
+}
+
+/// How often each container of a workload's ready pods has been restarted, at most.
+fn restarts(cache: &ReleaseCache, workload: &Workload) -> BTreeMap<String, u32> {
+    let mut most = BTreeMap::new();
+    for pod in cache.pods_of(&workload.id) {
+        for container in pod.containers.iter().filter(|_| pod.ready) {
+            let known = most.entry(container.name.clone()).or_insert(0);
+            *known = container.restarts.max(*known);
+        }
+    }
+    most
 }
 
 /// A node, as far as pods ask for it.

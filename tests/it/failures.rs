@@ -119,7 +119,7 @@ on_both_helms! {
         let api = node.image_with("api", "t2", crash).by_tag();
         let ran = upgrade(&node, &next(), &api, &[]);
         ran.exits(7).says("no database at db:5432").says("revision 3 serves, a copy of revision 1");
-        names(&ran, &["-api: container api of ", "ended 2 times, last with exit code 3"]);
+        names(&ran, &["-api: container api of ", "ended 3 times, last with exit code 3"]);
         assert!(ran.took < SOON, "{:?}", ran.took);
         assert_eq!(node.running(), before);
         assert_eq!(states(&node), ["superseded", "failed", "deployed"]);

@@ -3,25 +3,34 @@
 use std::time::Duration;
 
 use super::context::{Rule, RuleContext};
+use super::peers;
 use crate::rollout::cause::{Cause, TerminalFailure};
 use crate::rollout::model::{ContainerStatus, Pod, Role, State, Terminated};
 use crate::rollout::workload_ref::WorkloadKind;
 
 pub(super) const CRASH: Rule = Rule {
     name: "crash",
-    catches: "a container that ends again and again: at its second end where the workload was ready at the last good revision, all else of the release is ready and no pod of the new template is; else after four restarts and a minute and a half, or when half of the budget is gone",
-    tolerates: "a first restart, restarts before helm started, a container that runs right now, a reboot of the node; a sidecar, unless it has restarted four times and half of the budget is gone; Jobs, which have a limit of their own",
-    source: "kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go (doBackOff, 10 s doubled to 5 min); Shopify/krane#819 (flapping sidecars)",
+    catches: "a container that ends again and again: at its third end, the first that follows a back-off, where the workload was ready at the last good revision, all else of the release is ready and no pod of the new template is; else after four restarts and a minute and a half, or at its second end when half of the budget is gone",
+    tolerates: "restarts before helm started, a container that runs right now, a reboot of the node; as many restarts of the last good revision's own pods, or one of these that is not ready; until half of the budget is gone, all while something else of the release is on its way (pulling, creating, not ready yet, a Job active, an init container running); something else that became ready after the last start: one more start may be all it takes; a sidecar, unless it has restarted four times and half of the budget is gone; Jobs, which have a limit of their own",
+    source: "kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go (doBackOff: none before the first restart, then 10 s doubled to 5 min); Shopify/krane#819 (flapping sidecars)",
     check,
 };
+
+/// The third end is the first that follows a back-off. The two before lie within a
+/// second where a program ends at once, and say no more than one: what it needs may
+/// come a moment later.
+const ENDS: u32 = 3;
+
+/// A pod is not judged before it has been there for so long: a cluster can cut the
+/// back-off short (`crashLoopBackOff.maxContainerRestartPeriod`).
+const THERE: Duration = Duration::from_secs(10);
 
 /// So many restarts are too many wherever a container may wait for another, ...
 const RESTARTS: u32 = 4;
 
 /// ... once its pod has been there for so long. By the kubelet's own steps the
-/// fourth comes after 70 s and more; a cluster can cut them short
-/// (`crashLoopBackOff.maxContainerRestartPeriod`), and what is waited for takes its
-/// time all the same.
+/// fourth comes after 70 s and more; a cluster can cut them short, and what is waited
+/// for takes its time all the same.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 fn check(context: &RuleContext<'_>) -> Option<TerminalFailure> {
@@ -51,25 +60,22 @@ fn judge(
     fast: bool,
 ) -> Option<TerminalFailure> {
     let end = down(container)?;
-    let base = context
-        .baseline
-        .pods
-        .get(&pod.uid)
-        .and_then(|containers| containers.get(&container.name))
-        .copied()
-        .unwrap_or(0);
-    let restarts = container
-        .restarts
-        .saturating_sub(base)
+    let restarts = peers::restarts(context.baseline, pod, container)
         .saturating_sub(u32::from(is_reboot(container)));
     let crashes = restarts + 1;
-    let there = context.now.0.saturating_sub(context.cache.since(pod).0);
-    let is_loop = if is_primary(context, pod, container) {
-        (restarts >= RESTARTS && there >= PATIENCE) || (crashes >= 2 && (fast || context.is_late()))
-    } else {
-        restarts >= RESTARTS && context.is_late()
+    let there = context.now.since(context.cache.since(pod));
+    let early = || {
+        let at_once = fast && crashes >= ENDS && there >= THERE;
+        let later = restarts >= RESTARTS && there >= PATIENCE;
+        (later || (at_once && !peers::good_pods_end_too(context, container, restarts)))
+            && !peers::on_their_way(context, pod, RESTARTS)
     };
-    if !is_loop {
+    let is_loop = if is_primary(context, pod, container) {
+        (context.is_late() && crashes >= 2) || early()
+    } else {
+        context.is_late() && restarts >= RESTARTS
+    };
+    if !is_loop || peers::became_ready_since(context, pod, container) {
         return None;
     }
     let cause = if end.reason == "OOMKilled" {

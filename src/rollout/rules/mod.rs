@@ -15,6 +15,7 @@ mod image;
 mod own;
 mod quota;
 mod registry;
+mod peers;
 mod schedule;
 mod scheduler;
 mod start;

@@ -10,6 +10,7 @@ mod jobs;
 mod order;
 mod pull;
 mod quota;
+mod restarts;
 mod words;
 
 use std::collections::BTreeMap;
