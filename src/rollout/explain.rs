@@ -4,8 +4,9 @@
 //! long before.
 
 use super::cache::ReleaseCache;
-use super::model::{Pod, Role, State};
-use super::progress::{current_pods, ending, last_answer, short};
+use super::model::{ContainerStatus, Pod, Role, State};
+use super::need::{ending, last_answer, short};
+use super::progress::current_pods;
 use super::readiness::{self, Readiness};
 use super::target::WatchTarget;
 use super::workload_ref::WorkloadKind;
@@ -72,6 +73,23 @@ fn refusal(cache: &ReleaseCache, target: &WatchTarget) -> Option<String> {
     last.map(|event| event.message.clone())
 }
 
+/// Which probe a container waits for, and what it last said. The probe that is told is
+/// the readiness probe; an answer of another (startup, liveness) names it itself.
+fn probe_and_answer(cache: &ReleaseCache, pod: &Pod, container: &ContainerStatus) -> String {
+    let answer = last_answer(cache, pod, container);
+    let other = answer
+        .as_ref()
+        .is_some_and(|answer| !answer.starts_with("Readiness"));
+    let probe = match &container.probe {
+        Some(probe) if !other => format!("its readiness probe ({})", short(probe)),
+        _ => "its probe".to_owned(),
+    };
+    match answer {
+        Some(answer) => format!("{probe} last said: {}", text::line(&answer, text::LINE)),
+        None => format!("{probe} has not answered yet"),
+    }
+}
+
 fn explain_pod(cache: &ReleaseCache, pod: &Pod) -> Vec<String> {
     let name = text::line(&pod.key.name, text::VALUE);
     let mut lines = Vec::new();
@@ -81,6 +99,12 @@ fn explain_pod(cache: &ReleaseCache, pod: &Pod) -> Vec<String> {
             text::line(message, text::LINE)
         ));
     }
+    if let Some(gate) = &pod.gated {
+        lines.push(format!(
+            "  pod {name} waits for a readiness gate: {}",
+            text::line(gate, text::LINE)
+        ));
+    }
     for container in &pod.containers {
         let who = format!(
             "  container {} of pod {name}",
@@ -88,16 +112,10 @@ fn explain_pod(cache: &ReleaseCache, pod: &Pod) -> Vec<String> {
         );
         match &container.state {
             State::Running if !container.ready && container.role != Role::Init => {
-                let probe = container
-                    .probe
-                    .as_ref()
-                    .map(|probe| format!(" its readiness probe ({})", short(probe)))
-                    .unwrap_or_default();
-                let answer = last_answer(cache, pod, container).map_or_else(
-                    || " has not answered yet".to_owned(),
-                    |answer| format!(" last said: {}", text::line(&answer, text::LINE)),
-                );
-                lines.push(format!("{who} runs and is not ready:{probe}{answer}"));
+                lines.push(format!(
+                    "{who} runs and is not ready: {}",
+                    probe_and_answer(cache, pod, container)
+                ));
             }
             State::Running if container.role == Role::Init => {
                 lines.push(format!("{who} (init) still runs"));

@@ -35,6 +35,7 @@ mod explain;
 mod informers;
 mod logs;
 mod model;
+mod need;
 mod ownership;
 mod progress;
 mod readiness;

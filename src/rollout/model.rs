@@ -217,6 +217,8 @@ pub struct Pod {
     /// Whether it is there to stay.
     pub presence: PodPresence,
     pub ready: bool,
+    /// What keeps it from being ready besides its containers: a readiness gate.
+    pub gated: Option<String>,
     /// Whether ended containers are started again, whatever their exit code.
     pub restarts_always: bool,
     /// What the scheduler says where it finds no node: reason and message.

@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::cache::ReleaseCache;
-use super::model::{ContainerStatus, Elapsed, Pod, PodPhase, PodPresence, Role, State};
+use super::model::{Elapsed, Pod, PodPresence};
+use super::need::of_pod;
 use super::readiness::{self, Readiness};
 use super::target::WatchTarget;
 use super::workload_ref::{WorkloadKind, WorkloadRef};
 use crate::event::{Unit, WorkloadProgress};
-use crate::text;
-
-/// The longest reason shown in a line of progress, in characters.
-const REASON: usize = 160;
 
 /// What a workload waits for is reported once it has lasted so long.
 const LASTS: Duration = Duration::from_secs(3);
+
+/// A wait whose answer alone changes is reported again after so long.
+const REPEATS: Duration = Duration::from_secs(30);
 
 /// Pods that become ready are not reported more often than this, but for the last.
 const RESTS: Duration = Duration::from_secs(2);
@@ -78,9 +78,10 @@ impl Reported {
     }
 
     fn news(&mut self, line: WorkloadProgress, now: Elapsed) -> Option<WorkloadProgress> {
-        if self.waits.0 != line.waits_for {
-            self.waits = (line.waits_for.clone(), now);
+        if !is_same_wait(self.waits.0.as_deref(), line.waits_for.as_deref()) {
+            self.waits.1 = now;
         }
+        self.waits.0.clone_from(&line.waits_for);
         let same = (self.line.ready, self.line.wanted) == (line.ready, line.wanted);
         let full = line.ready == line.wanted;
         let done = line.waits_for.is_none();
@@ -96,7 +97,7 @@ impl Reported {
             || (line.ready > self.line.ready && (full || rested))
         {
             Some(bare(&line))
-        } else if !done && lasts && self.line.waits_for != line.waits_for {
+        } else if !done && lasts && self.is_news(&line, now) {
             Some(line)
         } else {
             None
@@ -108,6 +109,23 @@ impl Reported {
         }
         report
     }
+
+    /// Whether what a workload waits for was not told yet, or is answered for the
+    /// first time, or anew after a while.
+    fn is_news(&self, line: &WorkloadProgress, now: Elapsed) -> bool {
+        let (told, wait) = (self.line.waits_for.as_deref(), line.waits_for.as_deref());
+        let had_answer = told.is_some_and(|told| told.contains(" ("));
+        told != wait && (!is_same_wait(told, wait) || !had_answer || now.since(self.at) >= REPEATS)
+    }
+}
+
+/// Whether two waits are for the same, whatever was answered meanwhile: a probe may
+/// say the time of day.
+fn is_same_wait(one: Option<&str>, other: Option<&str>) -> bool {
+    fn without_answer(wait: &str) -> &str {
+        wait.split_once(" (").map_or(wait, |(what, _)| what)
+    }
+    one.map(without_answer) == other.map(without_answer)
 }
 
 /// Without what it waits for.
@@ -148,7 +166,7 @@ fn line(cache: &ReleaseCache, target: &WatchTarget) -> Option<WorkloadProgress> 
             current
                 .iter()
                 .filter(|pod| !pod.ready)
-                .find_map(|pod| need(cache, pod))
+                .find_map(|pod| of_pod(cache, pod))
                 .unwrap_or(what),
         ),
     };
@@ -172,108 +190,4 @@ pub(super) fn current_pods<'a>(cache: &'a ReleaseCache, target: &WatchTarget) ->
             && workload.is_none_or(|workload| cache.is_current(workload, pod))
     });
     pods
-}
-
-/// What a pod waits for, in a few words.
-fn need(cache: &ReleaseCache, pod: &Pod) -> Option<String> {
-    if let Some((_, message)) = &pod.unscheduled {
-        return Some(format!("a node ({})", short(message)));
-    }
-    if let Some(event) = cache
-        .events_on_pod(pod)
-        .into_iter()
-        .rfind(|event| event.reason == "FailedMount" && !event.message.contains("failed to sync"))
-        && pod.containers.iter().all(|container| {
-            container.last.is_none() && matches!(container.state, State::Waiting { .. })
-        })
-    {
-        return Some(format!("a volume ({})", short(&event.message)));
-    }
-    pod.containers
-        .iter()
-        .find_map(|container| need_of(cache, pod, container))
-}
-
-fn need_of(cache: &ReleaseCache, pod: &Pod, container: &ContainerStatus) -> Option<String> {
-    let name = text::line(&container.name, text::VALUE);
-    match &container.state {
-        State::Waiting { reason, .. } if reason == "CrashLoopBackOff" => Some(format!(
-            "container {name} to start again{}",
-            ending(container)
-        )),
-        State::Waiting { reason, .. }
-            if matches!(
-                reason.as_str(),
-                "" | "ContainerCreating" | "PodInitializing"
-            ) =>
-        {
-            let events = cache.events_on_pod(pod);
-            let of_it = events
-                .iter()
-                .rfind(|event| event.field.contains(&format!("{{{}}}", container.name)));
-            Some(match of_it.map(|event| event.reason.as_str()) {
-                Some("Pulling") => format!("container {name} to get its image"),
-                _ if reason == "PodInitializing" => "its init containers".to_owned(),
-                _ => format!("container {name} to start"),
-            })
-        }
-        State::Waiting { reason, .. } => Some(format!("container {name}: {}", short(reason))),
-        State::Terminated(_)
-            if pod.phase == PodPhase::Succeeded || container.role != Role::Main =>
-        {
-            None
-        }
-        // A run of a Job that is done; the pod's phase follows in a moment.
-        State::Terminated(end) if end.code == 0 && !pod.restarts_always => None,
-        State::Terminated(_) if pod.phase == PodPhase::Failed => Some(format!(
-            "another try, container {name} failed{}",
-            ending(container)
-        )),
-        State::Terminated(_) => Some(format!(
-            "container {name} to start again{}",
-            ending(container)
-        )),
-        State::Running if container.role == Role::Init => {
-            Some(format!("init container {name} to end"))
-        }
-        State::Running if !container.ready => Some(match last_answer(cache, pod, container) {
-            Some(answer) => format!("container {name} to be ready ({})", short(&answer)),
-            None => format!("container {name} to be ready"),
-        }),
-        State::Running => None,
-    }
-}
-
-pub(super) fn ending(container: &ContainerStatus) -> String {
-    let end = match &container.state {
-        State::Terminated(end) => Some(end),
-        _ => container.last.as_ref(),
-    };
-    end.map(|end| {
-        format!(
-            " (restarts: {}, last exit code {})",
-            container.restarts, end.code
-        )
-    })
-    .unwrap_or_default()
-}
-
-/// What the container's probe last said.
-pub(super) fn last_answer(
-    cache: &ReleaseCache,
-    pod: &Pod,
-    container: &ContainerStatus,
-) -> Option<String> {
-    let field = format!("{{{}}}", container.name);
-    let events = cache.events_on_pod(pod);
-    events
-        .into_iter()
-        .rfind(|event| {
-            event.reason == "Unhealthy" && (event.field.is_empty() || event.field.contains(&field))
-        })
-        .map(|event| event.message.clone())
-}
-
-pub(super) fn short(message: &str) -> String {
-    text::line(message, REASON).into_owned()
 }

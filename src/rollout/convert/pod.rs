@@ -47,6 +47,9 @@ impl From<core::Pod> for Pod {
             reason: kept(status.reason.as_ref()),
             message: kept(status.message.as_ref()),
             ready: holds("Ready").is_some_and(|one| one.status == "True"),
+            gated: holds("Ready")
+                .filter(|one| one.reason.as_deref() == Some("ReadinessGatesNotReady"))
+                .map(|one| kept(one.message.as_ref())),
             unscheduled: holds("PodScheduled")
                 .filter(|one| one.status == "False")
                 .map(|one| (kept(one.reason.as_ref()), kept(one.message.as_ref()))),

@@ -3,8 +3,8 @@
 use super::context::{Rule, RuleContext};
 use crate::rollout::cause::{Cause, TerminalFailure};
 use crate::rollout::model::{Pod, PodPhase, State};
-use crate::rollout::readiness;
 use crate::rollout::workload_ref::WorkloadKind;
+use crate::rollout::{need, readiness};
 
 pub(super) const FAILED: Rule = Rule {
     name: "failed",
@@ -88,11 +88,16 @@ fn check_deadline(context: &RuleContext<'_>) -> Option<TerminalFailure> {
         return None;
     }
     let condition = readiness::has_failed(workload)?;
-    Some(
-        context
-            .failure(DEADLINE.name, Cause::DeadlineExceeded)
-            .saying(condition.message.as_str()),
-    )
+    let mut failure = context.failure(DEADLINE.name, Cause::DeadlineExceeded);
+    // What a pod lacks says more than that time has passed.
+    let mut waiting = context.pods.iter().filter(|pod| !pod.ready);
+    if let Some((pod, what)) =
+        waiting.find_map(|pod| Some((pod, need::of_pod(context.cache, pod)?)))
+    {
+        failure.pod = Some(pod.key.clone());
+        failure = failure.saying(format!("pod {} waits for {what}", pod.key.name));
+    }
+    Some(failure.saying(condition.message.as_str()))
 }
 
 fn was_failed(context: &RuleContext<'_>) -> bool {
