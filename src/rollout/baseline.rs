@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::cache::ReleaseCache;
 use super::expected::Expected;
+use super::missing::Shortage;
 use super::model::Workload;
 use super::readiness;
 use super::taints::Taint;
@@ -29,6 +30,8 @@ pub(super) struct WorkloadBaseline {
     pub failed: bool,
     /// How often each container of its ready pods had been restarted, at most.
     pub restarts: BTreeMap<String, u32>,
+    /// Why pods were missing.
+    pub shortage: Shortage,
 }
 
 /// What was before helm started.
@@ -61,6 +64,7 @@ impl Baseline {
                 ready: readiness::of(workload).is_ready(),
                 failed: readiness::has_failed(workload).is_some(),
                 restarts: restarts(cache, workload),
+                shortage: Shortage::of(cache, workload),
             };
             (workload.id.clone(), before)
         });

@@ -7,6 +7,7 @@ use super::cause::TerminalFailure;
 use super::model::Elapsed;
 use super::readiness::{self, Readiness};
 use super::rules::{RULES, RuleContext};
+use super::shortage;
 use super::workload_ref::{WorkloadKind, WorkloadRef};
 
 /// The status of a workload, as kstatus knows it: Current, `InProgress`, Failed.
@@ -42,8 +43,9 @@ pub(super) fn judge(cache: &ReleaseCache, baseline: &Baseline, now: Elapsed) -> 
     all.into_iter()
         .map(|(target, readiness)| {
             let own = usize::from(!target.hook && !readiness.is_ready());
-            let can_fail =
-                !readiness.is_ready() || target.id.kind == WorkloadKind::PersistentVolumeClaim;
+            let can_fail = (!readiness.is_ready()
+                || target.id.kind == WorkloadKind::PersistentVolumeClaim)
+                && !shortage::is_as_before(cache, baseline, target);
             let failure = can_fail
                 .then(|| RuleContext::of(cache, baseline, target, waiting == own, now))
                 .flatten()

@@ -22,10 +22,10 @@ use super::informers::{Informer, InformerEvent, can_stream, spawn, wanted};
 use super::logs::Logs;
 use super::model::Elapsed;
 use super::progress::{ReportedProgress, progress};
-use super::readiness;
 use super::recheck;
 use super::recheck_jobs;
 use super::selectors::selector;
+use super::shortage::{self, ReleaseReadiness};
 use super::target::WatchTarget;
 use super::verdict::{judge, most_telling};
 use super::workload_ref::WorkloadRef;
@@ -174,8 +174,12 @@ impl RolloutWatcher {
         let mut open = true;
         loop {
             self.ask_for_jobs().await;
-            if self.is_ready() {
+            let ReleaseReadiness { ready, warnings } = self.readiness();
+            if ready {
                 self.report_progress(events);
+                for warning in warnings {
+                    events.warn(warning);
+                }
                 return None;
             }
             if let Some(failure) = self.look(events).await {
@@ -234,10 +238,13 @@ impl RolloutWatcher {
 
     /// Whether every workload is Ready, or need not be.
     pub fn is_ready(&self) -> bool {
-        self.cache
-            .targets()
-            .filter(|target| !target.hook && !self.cache.is_unwatchable(target))
-            .all(|target| readiness::of_target(&self.cache, target).is_ready())
+        self.readiness().ready
+    }
+
+    /// Whether the release is Ready by what was last seen of it, and what a person should
+    /// know all the same.
+    pub fn readiness(&self) -> ReleaseReadiness {
+        shortage::of_release(&self.cache, &self.baseline, self.now())
     }
 
     /// The release's objects as last seen.

@@ -11,6 +11,7 @@ mod order;
 mod pull;
 mod quota;
 mod restarts;
+mod shortages;
 mod waits;
 mod words;
 
