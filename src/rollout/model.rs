@@ -78,6 +78,9 @@ pub struct Workload {
     pub strategy: Strategy,
     /// A `StatefulSet`'s pods below this ordinal stay as they are.
     pub partition: i32,
+    /// Whether its controller waits for each pod before it turns to the next
+    /// (a `StatefulSet`'s `podManagementPolicy: OrderedReady`).
+    pub ordered: bool,
     pub conditions: Vec<Condition>,
 }
 

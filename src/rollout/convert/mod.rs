@@ -169,6 +169,7 @@ impl From<apps::Deployment> for Workload {
             paused: spec.paused.unwrap_or(false),
             strategy,
             partition: 0,
+            ordered: false,
             conditions: conditions!(status),
         }
     }
@@ -205,6 +206,7 @@ impl From<apps::StatefulSet> for Workload {
                 .rolling_update
                 .and_then(|rolling| rolling.partition)
                 .unwrap_or(0),
+            ordered: spec.pod_management_policy.as_deref() != Some("Parallel"),
             conditions: Vec::new(),
         }
     }
@@ -240,6 +242,7 @@ impl From<apps::DaemonSet> for Workload {
                 Strategy::Rolling { missing: 1 }
             },
             partition: 0,
+            ordered: false,
             conditions: Vec::new(),
         }
     }
@@ -270,6 +273,7 @@ impl From<Job> for Workload {
             paused: spec.suspend.unwrap_or(false),
             strategy: Strategy::Rolling { missing: 0 },
             partition: 0,
+            ordered: false,
             conditions: conditions!(status),
         }
     }

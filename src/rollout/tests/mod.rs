@@ -12,6 +12,7 @@ mod pull;
 mod quota;
 mod restarts;
 mod shortages;
+mod stuck;
 mod waits;
 mod words;
 
