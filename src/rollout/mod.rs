@@ -4,10 +4,11 @@
 //! | step | modules |
 //! |---|---|
 //! | watch: one informer for each kind and namespace, with the narrowest selector; objects are trimmed while they are read | `informers`, `selectors`, `trimmed`, `convert` |
-//! | keep: the release's objects as last seen, by group, kind and name; what was before helm, and what may still come | `cache`, `model`, `taints`, `workload_ref`, `target`, `baseline`, `expected` |
-//! | judge (pure): is a workload Ready, and if not, does a rule say that waiting is in vain? | `readiness`, `rules`, `verdict`, `cause` |
-//! | ask once more before a verdict that rests on something missing | `recheck` |
-//! | tell: what is waited for, what stood in the way when time was up | `progress`, `explain` |
+//! | keep: the release's objects as last seen, by group, kind and name, and since when; what was before helm, and what can still come | `cache`, `event_log`, `timeline`, `collected`, `ownership`, `model`, `workload_ref`, `target`, `baseline`, `expected`, `taints` |
+//! | judge (pure): is a workload Ready, or as short of pods as before, and if not, does a rule say that waiting is in vain? | `readiness`, `missing`, `shortage`, `foreign`, `rules`, `verdict`, `cause` |
+//! | find what its controller will not replace (pure) | `stuck` |
+//! | ask once more before a verdict that rests on something missing | `recheck`, `recheck_jobs` |
+//! | tell: what is waited for, what stood in the way when time was up | `need`, `progress`, `explain` |
 //! | gather what is lost when things are undone | `evidence`, `logs` |
 //!
 //! `watcher` runs all of it; modules import from the steps above their own, never
@@ -32,6 +33,7 @@ mod event_log;
 mod evidence;
 mod expected;
 mod explain;
+mod foreign;
 mod informers;
 mod logs;
 mod missing;
@@ -64,6 +66,10 @@ pub use cause::{Cause, TerminalFailure};
 pub use evidence::{Evidence, gather};
 pub use expected::Expected;
 pub use explain::explain_timeout;
+pub use foreign::{
+    ForeignStatus, canary_target, is_judged, nobody_waits_for, not_waited_for,
+    status as foreign_status,
+};
 pub use logs::{Log, Logs};
 pub use recheck::has_autoscaler;
 pub use rules::{RULES, Rule, RuleContext};
