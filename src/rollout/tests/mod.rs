@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod group;
+mod jobs;
 mod late;
 mod nodes;
-mod jobs;
 mod order;
 mod pull;
 mod quota;
