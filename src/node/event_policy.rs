@@ -228,8 +228,13 @@ pub(super) fn read_payload(environment: &Environment) -> Result<Vec<u8>, String>
     let path = environment
         .get("GITHUB_EVENT_PATH")
         .ok_or("GITHUB_EVENT_PATH is not set")?;
-    let shown =
-        |error: std::io::Error| format!("{}: {error}", text::quoted(&path.to_string_lossy()));
+    let shown = |error: std::io::Error| {
+        let path = text::quoted(&path.to_string_lossy());
+        match error.kind() {
+            std::io::ErrorKind::InvalidInput => format!("{path} is not a file: {error}"),
+            _ => format!("{path}: {error}"),
+        }
+    };
     let mut bytes = Vec::new();
     open_regular(Path::new(path))
         .map_err(shown)?

@@ -188,7 +188,7 @@ mod tests {
                 let whole = |asked: &[u8]| {
                     let text = String::from_utf8_lossy(asked).into_owned();
                     text.starts_with("GET ") && text.ends_with("\r\n\r\n")
-                        || text.contains("refresh_token=")
+                        || text.ends_with("service=s")
                 };
                 while !whole(&asked) && stream.read_buf(&mut asked).await.unwrap_or(0) > 0 {}
                 let asked = String::from_utf8_lossy(&asked).into_owned();
