@@ -13,6 +13,9 @@ use crate::text;
 /// 1 MiB compressed, and reads chart files of at most 5 MiB each.
 pub(crate) const MAX_BYTES: usize = 16 << 20;
 
+/// The most comments in one run: some charts document every value, a line each.
+const MAX_COMMENTS: usize = 1 << 20;
+
 /// The first document of `input`; null where there is none. The error is one
 /// line, made safe to show.
 pub(crate) fn parse(input: &str) -> Result<Value, String> {
@@ -23,9 +26,14 @@ pub(crate) fn parse(input: &str) -> Result<Value, String> {
         budget: serde_saphyr::budget! {
             max_aliases: 10_000,
             max_depth: 128,
+            // One anchor for hundreds of aliases is how charts share defaults;
+            // a bomb is told by what its aliases replay.
+            enforce_alias_anchor_ratio: false,
+            max_buffered_comment_events: MAX_COMMENTS,
         },
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: 200_000,
+            max_alias_expansions_per_anchor: 10_000,
         },
         duplicate_keys: DuplicateKeyPolicy::LastWins,
         legacy_octal_numbers: true,
@@ -73,6 +81,25 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap(), value, "{text}");
         }
+    }
+
+    #[test]
+    fn comments_and_aliases_are_as_many_as_charts_have() {
+        let mut text = String::from("base: &base {a: 1, b: [1, 2]}\n");
+        for at in 0..400 {
+            let _ = writeln!(text, "c{at}: *base\nd{at}: {{<<: *base, at: {at}}}");
+        }
+        for at in 0..5_000 {
+            let _ = writeln!(text, "# a comment\n# and one more");
+            if at % 100 == 0 {
+                let _ = writeln!(text, "e{at}: # behind it\n  # before it\n  f: {at}");
+            }
+        }
+        text.push_str("last: 1\n");
+        let value = parse(&text).unwrap();
+        assert_eq!(value["d399"], json!({"a": 1, "b": [1, 2], "at": 399}));
+        assert_eq!(value["e4900"], json!({"f": 4900}));
+        assert_eq!(value["last"], json!(1));
     }
 
     #[test]
