@@ -242,6 +242,7 @@ fn image_rules(app: &Application) -> ImageRules {
             .filter(|(_, paths)| !paths.is_empty())
             .map(|(key, paths)| (key.clone(), paths.clone()))
             .collect(),
+        parts: app.image_parts.clone(),
         absent: app.absent.clone(),
         allowed: app.allow_images.clone(),
     }

@@ -106,11 +106,34 @@ impl std::fmt::Display for ReleaseId {
     }
 }
 
+/// Where each part of an image stands in the values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageParts {
+    /// The registry, or the registry and the owner.
+    pub registry: Option<ValuePath>,
+    /// The path, or what of it is not fixed by the template.
+    pub repository: Option<ValuePath>,
+    /// The tag.
+    pub tag: Option<ValuePath>,
+    /// The digest.
+    pub digest: Option<ValuePath>,
+}
+
+impl ImageParts {
+    /// The places, registry first.
+    pub fn paths(&self) -> Vec<ValuePath> {
+        let parts = [&self.registry, &self.repository, &self.tag, &self.digest];
+        parts.into_iter().flatten().cloned().collect()
+    }
+}
+
 /// What the node says of an application's images.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageRules {
     /// Where a key's image stands in the values, where the node says so.
     pub layouts: BTreeMap<ImageKey, Vec<ValuePath>>,
+    /// The parts of a key's image by themselves, where the node says so.
+    pub parts: BTreeMap<ImageKey, ImageParts>,
     /// Keys that this node's values switch off.
     pub absent: BTreeSet<ImageKey>,
     /// References of a requested repository that may stand beside the requested ones.

@@ -181,7 +181,7 @@ pub const KEYS: &[Key] = &[
     key(
         "images.<key>",
         App,
-        "list of value paths",
+        "list of value paths, or a table of parts",
         "found by itself",
         "where the image of a key stands in the chart's values; declares the key where it is not api, web or worker",
     ),

@@ -5,6 +5,7 @@
 
 mod across;
 mod forward;
+mod images;
 mod keys;
 mod names;
 mod reader;
@@ -19,12 +20,12 @@ pub use forward::Forwarding;
 pub use keys::{KEYS, Key, Section};
 use names::{FilePath, SingleLine, VariableName};
 pub use names::{Namespace, ReleaseName};
-use reader::{Mistake, Table, closest, read_list};
+use reader::{Mistake, Table, closest};
 
 use super::events::EventName;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Variable, VariableClass};
-use crate::plan::{OnFailure, ValuePath};
+use crate::plan::{ImageParts, OnFailure, ValuePath};
 use crate::signal::{App, ChartRef, ImageKey, ImageRef, Owner, app_hint};
 use crate::{text, units};
 
@@ -85,6 +86,8 @@ pub struct Application {
     pub values: Option<Vec<PathBuf>>,
     /// Where a key's image stands. An empty list only declares the key.
     pub images: BTreeMap<ImageKey, Vec<ValuePath>>,
+    /// The parts of a key's image by themselves. Such a key has no list.
+    pub image_parts: BTreeMap<ImageKey, ImageParts>,
     /// Keys that a signal must carry.
     pub required: BTreeSet<ImageKey>,
     /// Keys whose workload the node's values switch off.
@@ -263,9 +266,11 @@ fn application(
     if let Some(mut images) = table.table("images", mistakes) {
         for (key, at, value) in images.drain() {
             let path = images.path_of(key);
-            let paths = read_list(&path, value, "a value path such as \"api.image\"", mistakes);
-            match (key.parse::<ImageKey>(), paths) {
-                (Ok(key), Some(paths)) => {
+            let place = images::place(&path, value, mistakes);
+            match (key.parse::<ImageKey>(), place) {
+                (Ok(key), Some((paths, parts))) => {
+                    app.image_parts
+                        .extend(parts.map(|parts| (key.clone(), parts)));
                     app.images.insert(key, paths);
                 }
                 (Ok(_), None) => {}

@@ -166,6 +166,7 @@ impl Case {
             layouts: layouts
                 .map(|(key, paths)| (key.parse().unwrap(), paths.iter().map(path).collect()))
                 .collect(),
+            parts: BTreeMap::new(),
             absent: self
                 .absent
                 .iter()

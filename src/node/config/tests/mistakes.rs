@@ -99,6 +99,14 @@ fn mistakes_are_told_with_their_place_and_the_fix() {
             "2:14: apps.shop.images.api is a text, expected a list: [\"…\"], each a value path such as \"api.image\"",
         ),
         (
+            "[apps.shop]\nimages.api = { repo = \"a.b\" }",
+            "unknown key 'repo' in [apps.shop.images.api]",
+        ),
+        (
+            "[apps.shop]\nimages.api = {}",
+            "apps.shop.images.api names no part, expected repository, tag, digest or registry",
+        ),
+        (
             "[apps.shop]\nimages.api = [\"api..image\"]",
             "2:15: an entry of apps.shop.images.api is 'api..image'",
         ),
