@@ -5,6 +5,7 @@
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::{Client, Error as KubeError};
 use serde_json::Value;
@@ -30,6 +31,9 @@ fn resource(object: &ObjectRef) -> Option<ApiResource> {
         ("apps", "StatefulSet") => ApiResource::erase::<StatefulSet>(&()),
         ("apps", "DaemonSet") => ApiResource::erase::<DaemonSet>(&()),
         ("batch", "Job") => ApiResource::erase::<Job>(&()),
+        ("", "ServiceAccount") => ApiResource::erase::<ServiceAccount>(&()),
+        ("", "Secret") => ApiResource::erase::<Secret>(&()),
+        ("", "ConfigMap") => ApiResource::erase::<ConfigMap>(&()),
         _ => return None,
     })
 }
@@ -62,6 +66,31 @@ pub async fn read(
         }
     };
     within(what, try_join_all(objects.iter().map(get))).await
+}
+
+/// Those of the objects that are definitely not there: of one that may not be
+/// read nothing is known. Their metadata alone is asked for.
+pub async fn absent(
+    client: &Client,
+    objects: &[ObjectRef],
+    namespace: &str,
+) -> Result<Vec<ObjectRef>> {
+    let what = "the release's objects cannot be read";
+    let ask = async |object: &ObjectRef| {
+        let Some(resource) = resource(object) else {
+            return Ok(None);
+        };
+        let namespace = object.namespace.as_deref().unwrap_or(namespace);
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+        match api.get_metadata(&object.name).await {
+            Err(KubeError::Api(status)) if status.code == 404 => Ok(Some(object.clone())),
+            Ok(_) => Ok(None),
+            Err(KubeError::Api(status)) if status.code == 403 => Ok(None),
+            Err(error) => Err(failed(what, &error)),
+        }
+    };
+    let found = within(what, try_join_all(objects.iter().map(ask))).await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use super::context::Run;
 use super::observed::ReleaseObservation;
 use crate::chart::Proof;
 use crate::chart::immutability::{Obstacle, immutable, is_worth_reading, unserved};
-use crate::cluster::objects::{Forbidden, read};
+use crate::chart::hook_needs::hook_needs;
+use crate::cluster::objects::{Forbidden, absent, read};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Object, ObjectRef};
 use crate::release::{obstacles, ownership};
@@ -55,7 +56,32 @@ pub(super) async fn none(run: &Run<'_>, found: &ReleaseObservation, proof: &Proo
         let live = run.unless_cancelled(live(run, found, proof)).await?;
         obstacles.extend(immutable(&proof.objects, &live, namespace));
     }
+    obstacles.extend(run.unless_cancelled(hooks(run, found, proof)).await?);
     refuse(obstacles)
+}
+
+/// What a hook needs that is made only after it and is not there already.
+async fn hooks(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    proof: &Proof,
+) -> Result<Vec<Obstacle>> {
+    let namespace = &run.plan.release.namespace;
+    let is_upgrade = found.is_upgrade();
+    let needs = hook_needs(&proof.objects, is_upgrade, namespace);
+    if needs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let objects: Vec<ObjectRef> = needs.iter().map(|need| need.object.clone()).collect();
+    let absent = absent(&found.cluster.client, &objects, namespace).await?;
+    let missing = needs.iter().filter(|need| absent.contains(&need.object));
+    Ok(missing
+        .map(|need| Obstacle {
+            object: need.hook.clone(),
+            problem: need.problem(),
+            cure: need.cure(is_upgrade),
+        })
+        .collect())
 }
 
 /// The live objects that the render may be unable to change, each by its name:
