@@ -53,30 +53,93 @@ pub(super) fn refused(objects: &[Object], sentinel: &Sentinel, image: &ImageRef)
     problems
 }
 
-/// Labels and annotations that are not strings: the API server refuses the whole
-/// object. A commit id of digits only, or like `12e4`, makes one by chance.
+/// Labels, annotations, values of variables and of `ConfigMap`s that are not
+/// strings: the API server refuses the whole object. A commit id of digits only,
+/// or like `12e4`, makes one by chance.
 pub(super) fn unquoted(objects: &[Object]) -> Vec<String> {
     let mut problems = Vec::new();
     for object in objects.iter().filter(|object| !object.is_test()) {
-        for at in ["/metadata", "/spec/template/metadata"] {
+        let at = |pointer: &str| object.value.pointer(pointer);
+        for place in ["/metadata", "/spec/template/metadata", CRON_POD] {
             for kind in ["labels", "annotations"] {
-                let map = object
-                    .value
-                    .pointer(at)
-                    .and_then(|metadata| metadata.get(kind));
-                let entries = map.and_then(Value::as_object).into_iter().flatten();
-                let wrong = entries.filter(|(_, value)| value.is_number() || value.is_boolean());
-                problems.extend(wrong.map(|(name, value)| {
-                    format!(
-                        "{object}: {kind} {} is {value}, expected a string",
-                        text::line(name, 100)
-                    )
+                let map = at(place).and_then(|metadata| metadata.get(kind));
+                problems.extend(no_text(map).map(|(name, value)| {
+                    format!("{object}: {kind} {name} is {value}, expected a string")
                 }));
             }
+        }
+        if object.reference.is("", "ConfigMap") || object.reference.is("", "Secret") {
+            for field in ["data", "stringData"] {
+                problems.extend(no_text(at(&format!("/{field}"))).map(|(name, value)| {
+                    format!("{object}: {field} {name} is {value}, expected a string")
+                }));
+            }
+        }
+        for (container, name, value) in variables(&object.value) {
+            problems.push(format!(
+                "{object}, container {}: variable {} is {value}, expected a string",
+                text::line(container, 80),
+                text::line(name, 100)
+            ));
         }
     }
     problems.truncate(MAX_PROBLEMS);
     problems
+}
+
+/// Where the pods of a `CronJob` have their labels.
+const CRON_POD: &str = "/spec/jobTemplate/spec/template/metadata";
+
+fn is_no_text(value: &Value) -> bool {
+    value.is_number() || value.is_boolean()
+}
+
+/// The entries of a map that are numbers or booleans.
+fn no_text(map: Option<&Value>) -> impl Iterator<Item = (String, &Value)> {
+    let entries = map.and_then(Value::as_object).into_iter().flatten();
+    let wrong = entries.filter(|(_, value)| is_no_text(value));
+    wrong.map(|(name, value)| (text::line(name, 100).into_owned(), value))
+}
+
+/// Variables of a workload's containers whose value is no text: the container,
+/// the variable, the value.
+fn variables(object: &Value) -> Vec<(&str, &str, &Value)> {
+    let pods = [
+        "/spec",
+        "/spec/template/spec",
+        "/spec/jobTemplate/spec/template/spec",
+    ];
+    let mut found = Vec::new();
+    for pod in pods.iter().filter_map(|at| object.pointer(at)) {
+        for list in ["initContainers", "containers"] {
+            let containers = pod
+                .get(list)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten();
+            for container in containers {
+                let name = container
+                    .get("name")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                let env = container
+                    .get("env")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten();
+                for variable in env {
+                    let of = variable
+                        .get("name")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default();
+                    if let Some(value) = variable.get("value").filter(|value| is_no_text(value)) {
+                        found.push((name, of, value));
+                    }
+                }
+            }
+        }
+    }
+    found
 }
 
 /// Every label, and every value that is compared with labels.
@@ -134,7 +197,32 @@ fn is_name(name: &str, longest: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_label_value, is_name};
+    #![allow(clippy::unwrap_used)]
+    use super::{is_label_value, is_name, unquoted};
+    use crate::manifest::Object;
+
+    #[test]
+    fn what_yaml_does_not_take_for_text_is_told() {
+        let render = |tag: &str| {
+            format!(
+                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: api}}\nspec: {{template: {{spec: {{containers: [{{name: api, env: [{{name: TAG, value: {tag}}}]}}]}}}}}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata: {{tag: {tag}}}\n---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {{name: nightly}}\nspec: {{jobTemplate: {{spec: {{template: {{metadata: {{labels: {{tag: {tag}}}}}}}}}}}}}\n"
+            )
+        };
+        let told = |tag: &str| unquoted(&Object::parse(&render(tag)).unwrap());
+        for tag in ["1234567", "553640e6", "0123456", "true"] {
+            let told = told(tag).join("\n");
+            for piece in [
+                "Deployment api, container api: variable TAG is",
+                "ConfigMap c: data tag is",
+                "CronJob nightly: labels tag is",
+            ] {
+                assert!(told.contains(piece), "{tag}: {told}");
+            }
+        }
+        for tag in ["\"1234567\"", "1a2b3c4", "1.2.3", "'0123456'"] {
+            assert!(told(tag).is_empty(), "{tag}");
+        }
+    }
 
     #[test]
     fn labels_and_names_are_judged_as_the_api_server_does() {
