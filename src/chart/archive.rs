@@ -47,6 +47,8 @@ pub struct Chart {
 pub struct Dependency {
     /// The subchart's name.
     pub name: String,
+    /// Where it comes from: empty or `file://` where it is the chart's own.
+    pub repository: String,
     /// Another name for it; values lie under this one.
     pub alias: Option<String>,
     /// Value paths, split by commas; the first boolean among them decides.

@@ -10,6 +10,8 @@ pub(super) type Table = Map<String, Value>;
 /// `chart` with aliases applied and disabled subcharts gone.
 pub(super) struct EffectiveChart {
     pub(super) values: Table,
+    /// Where it comes from, as its parent says.
+    pub(super) repository: String,
     pub(super) subcharts: Vec<(String, EffectiveChart)>,
 }
 

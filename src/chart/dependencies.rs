@@ -33,11 +33,13 @@ pub(super) fn resolve(chart: &Chart, given: &Table) -> EffectiveChart {
     // Conditions are read with every subchart's defaults in place.
     let plain = |chart: &Chart| EffectiveChart {
         values: table(&chart.values),
+        repository: String::new(),
         subcharts: Vec::new(),
     };
     let mut defaulted = given.clone();
     let flat = EffectiveChart {
         values: table(&chart.values),
+        repository: String::new(),
         subcharts: all
             .iter()
             .map(|(name, below, _)| (name.clone(), plain(below)))
@@ -60,10 +62,15 @@ pub(super) fn resolve(chart: &Chart, given: &Table) -> EffectiveChart {
             .iter()
             .flat_map(|dependency| &dependency.import_values);
         imports.extend(taken.map(|import| (name.clone(), import)));
-        subcharts.push((name, resolve(below, &given)));
+        let mut effective = resolve(below, &given);
+        effective.repository = dependency
+            .map(|entry| entry.repository.clone())
+            .unwrap_or_default();
+        subcharts.push((name, effective));
     }
     let mut resolved = EffectiveChart {
         values: table(&chart.values),
+        repository: String::new(),
         subcharts,
     };
     // With entries, what the chart says of its subcharts is settled before the

@@ -1,9 +1,11 @@
 //! What to tell where an image would not take effect: what was looked at, what
 //! was rendered instead, and the line to put into deploy.toml.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::check::{Judgement, component, swapped};
+use super::check::{Judgement, component};
 use super::model::{Candidate, MangledPart, Need, ProbeResult, State, Want};
 use super::reference::Reference;
 use super::search::Search;
@@ -13,8 +15,7 @@ use crate::plan::{ImageRules, ValuePath};
 use crate::signal::ImageKey;
 use crate::{Error, Kind, Result, text};
 
-/// The most places suggested.
-const MAX_PLACES: usize = 6;
+mod places;
 
 /// All that is known when the probe is over.
 pub(super) struct Diagnosis<'a> {
@@ -24,8 +25,19 @@ pub(super) struct Diagnosis<'a> {
     pub(super) rules: &'a ImageRules,
 }
 
+/// Why not every key has its places.
+pub(super) struct Unsettled {
+    pub(super) error: Error,
+    /// Whose images they are.
+    pub(super) keys: Vec<ImageKey>,
+    /// Whether a render with made-up values can show more.
+    pub(super) may_be_read: bool,
+}
+
 /// Why a key would not take effect.
 struct Problem {
+    /// Whether a render with made-up values can show more.
+    may_be_read: bool,
     message: String,
     details: Vec<String>,
     hints: Vec<String>,
@@ -34,18 +46,27 @@ struct Problem {
 impl Diagnosis<'_> {
     /// Whether each key has exactly one place (or those that the node names);
     /// notes where one has none and need not. Fails with all problems at once.
-    pub(super) fn settle(&self) -> Result<Vec<String>> {
+    pub(super) fn settle(
+        &self,
+        only: Option<&BTreeSet<ImageKey>>,
+    ) -> std::result::Result<Vec<String>, Box<Unsettled>> {
         let mut notes = Vec::new();
         let mut problems = Vec::new();
-        for want in self.wants {
+        let mut keys = Vec::new();
+        let judged = |want: &&Want| only.is_none_or(|only| only.contains(&want.key));
+        for want in self.wants.iter().filter(judged) {
             match self.key(want) {
                 Ok(note) => notes.extend(note),
-                Err(problem) => problems.push(problem),
+                Err(problem) => {
+                    keys.push(want.key.clone());
+                    problems.push(problem);
+                }
             }
         }
         if problems.is_empty() {
             problems.extend(self.swap());
         }
+        let may_be_read = problems.iter().all(|problem| problem.may_be_read);
         let mut problems = problems.into_iter();
         let Some(first) = problems.next() else {
             return Ok(notes);
@@ -59,7 +80,11 @@ impl Diagnosis<'_> {
         for hint in hints {
             error = error.hint(hint);
         }
-        Err(error)
+        Err(Box::new(Unsettled {
+            error,
+            keys,
+            may_be_read,
+        }))
     }
 
     /// The error for what the real render showed.
@@ -133,12 +158,14 @@ impl Diagnosis<'_> {
             return Err(self.mangled(key, &mangled));
         }
         let named = self.rules.layouts.contains_key(key);
-        if live.len() > 1 && !named {
+        let are_read = live.iter().all(|candidate| candidate.location.is_read);
+        if live.len() > 1 && !named && !are_read {
             let places: Vec<String> = live
                 .iter()
                 .map(|candidate| candidate.location.at.to_string())
                 .collect();
             return Err(Problem {
+                may_be_read: false,
                 message: format!(
                     "{key}: {} places in the chart's values set its image: {}",
                     places.len(),
@@ -160,7 +187,10 @@ impl Diagnosis<'_> {
             return Err(self.ignored(key, &[unread.location.at.to_string()]));
         }
         if !live.is_empty() {
-            return Ok(None);
+            return match self.astray(want, named) {
+                Some(problem) => Err(problem),
+                None => Ok(None),
+            };
         }
         match want.need {
             Need::Must => Err(self.missing(key)),
@@ -252,6 +282,7 @@ impl Diagnosis<'_> {
             }
         };
         Problem {
+            may_be_read: part == MangledPart::Image,
             message: format!("{key}: {first}"),
             details: lines.collect(),
             hints: vec![hint],
@@ -265,6 +296,7 @@ impl Diagnosis<'_> {
             return self.ignored(key, &tried);
         }
         Problem {
+            may_be_read: true,
             message: format!(
                 "{key}: the chart's values have no place for its image (looked for {})",
                 Search::looked_at(key)
@@ -284,110 +316,10 @@ impl Diagnosis<'_> {
             }
         };
         Problem {
+            may_be_read: true,
             message,
             details: instead.into_iter().skip(1).collect(),
             hints: vec![self.hint(key, &format!("let the template take the image from {at}"))],
         }
-    }
-
-    /// What the containers that look like `key`'s carry instead.
-    fn instead(&self, key: &ImageKey) -> Vec<String> {
-        let wanted = self.wants.iter().find(|want| want.key == *key);
-        let expected = wanted
-            .map(|want| text::quoted(&want.image.to_string()))
-            .unwrap_or_default();
-        self.rendered(key)
-            .into_iter()
-            .map(|(object, container)| {
-                let slot = self.result.slot(object, container);
-                let rendered = match slot {
-                    Some(slot) => format!("takes the image of {}", slot.key),
-                    None => format!("rendered {}", text::quoted(&container.image)),
-                };
-                format!("{object}, {container}: {rendered}, expected {expected}")
-            })
-            .collect()
-    }
-
-    fn slots_of(&self, key: &ImageKey) -> Vec<String> {
-        let slots = self.result.slots.iter().filter(|slot| slot.key == *key);
-        slots
-            .map(|slot| {
-                let (object, container) = self.result.place(slot);
-                format!("{object}, {container}")
-            })
-            .collect()
-    }
-
-    fn swap(&self) -> Option<Problem> {
-        let free = |key: &&ImageKey| !self.rules.layouts.contains_key(*key);
-        let keys: Vec<&ImageKey> = self
-            .wants
-            .iter()
-            .map(|want| &want.key)
-            .filter(free)
-            .collect();
-        let (first, second, details) = swapped(self.result, &keys)?;
-        let place = |key: &ImageKey| {
-            self.live(key)
-                .map(|candidate| candidate.location.at.to_string())
-                .collect::<Vec<_>>()
-        };
-        Some(Problem {
-            message: format!(
-                "{first} and {second} are swapped in the chart: each carries the other's image"
-            ),
-            details,
-            hints: vec![
-                "fix the templates".to_owned(),
-                format!(
-                    "or, where it is meant: {} and {}",
-                    line(&first, &place(&second)),
-                    line(&second, &place(&first))
-                ),
-            ],
-        })
-    }
-
-    /// The line for deploy.toml, or what to change in the chart where no other
-    /// value looks like an image.
-    fn hint(&self, key: &ImageKey, otherwise: &str) -> String {
-        let images: Vec<&str> = self
-            .rendered(key)
-            .iter()
-            .map(|(_, container)| container.image.as_str())
-            .collect();
-        let places = self.places(&images);
-        if places.is_empty() {
-            return format!(
-                "{otherwise}, or name the place in deploy.toml, under the app: images.{key} = [\"<path>\"]"
-            );
-        }
-        if places.len() == 1 {
-            return format!("in deploy.toml, under the app: {}", line(key, &places));
-        }
-        format!(
-            "in deploy.toml, under the app, the one that is meant of {}: {}",
-            places.join(", "),
-            line(key, &places[..1])
-        )
-    }
-
-    /// Values that look like an image: those first that a container carries
-    /// now. Places that were looked at do not count.
-    fn places(&self, carried: &[&str]) -> Vec<String> {
-        let mut found = Vec::new();
-        image_like(self.values, None, &mut found);
-        found.retain(|(at, _)| !self.is_location(at));
-        found.sort_by_key(|(_, repository)| {
-            !carried
-                .iter()
-                .any(|image| !repository.is_empty() && image.contains(repository.as_str()))
-        });
-        found
-            .iter()
-            .take(MAX_PLACES)
-            .map(|(at, _)| text::line(&at.to_string(), 120).into_owned())
-            .collect()
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::equation::Equation;
 use super::values;
 use crate::plan::ValuePath;
 use crate::signal::{ImageKey, ImageRef};
@@ -28,6 +29,29 @@ pub struct Layout {
     pub digest: Option<ValuePath>,
     /// How a digest is spelt.
     pub style: DigestStyle,
+    /// What was read from a render instead, with what solves it for the
+    /// requested image: then the fields above say nothing.
+    pub(super) solved: Option<Solved>,
+}
+
+/// An equation with its solution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Solved {
+    pub(super) equation: Equation,
+    pub(super) values: Vec<(ValuePath, String)>,
+    /// Fields beside them that were empty when it was read.
+    pub(super) cleared: Vec<ValuePath>,
+}
+
+impl Solved {
+    /// Its values, and what is emptied with them.
+    fn assignments(&self) -> Vec<(ValuePath, String)> {
+        let cleared = self
+            .cleared
+            .iter()
+            .map(|path| (path.clone(), String::new()));
+        self.values.iter().cloned().chain(cleared).collect()
+    }
 }
 
 /// Where the registry of a reference stands.
@@ -57,6 +81,9 @@ impl Layout {
     /// What each field is set to for `image`. A field without a part is
     /// emptied, so that nothing of the image before stays in it.
     pub fn assignments(&self, image: &ImageRef) -> Vec<(ValuePath, String)> {
+        if let Some(solved) = &self.solved {
+            return solved.assignments();
+        }
         let tag = image.tag().map(|tag| tag.as_str().to_owned());
         let digest = image.digest().map(|digest| digest.as_str().to_owned());
         let mut fields = Vec::new();
@@ -120,6 +147,10 @@ impl Layout {
 
     /// The fields that an override of it sets.
     pub fn paths(&self) -> Vec<&ValuePath> {
+        if let Some(solved) = &self.solved {
+            let values = solved.values.iter().map(|(path, _)| path);
+            return values.chain(&solved.cleared).collect();
+        }
         let prefix = match &self.prefix {
             Prefix::Field(path) | Prefix::Shared(path) => Some(path),
             Prefix::Inside | Prefix::Given(_) => None,

@@ -45,6 +45,7 @@ pub(super) fn locate(
                         tag: tag.clone(),
                         digest: digest.clone(),
                         style,
+                        solved: None,
                     });
                 }
             }
@@ -56,6 +57,7 @@ pub(super) fn locate(
         key: key.clone(),
         at: shape.at,
         layouts,
+        is_read: false,
     }
 }
 

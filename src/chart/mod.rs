@@ -14,15 +14,22 @@ pub mod proof;
 pub mod reference;
 pub mod values;
 
+mod beside;
 mod check;
 mod coalesce;
 mod dependencies;
 mod diagnostics;
+mod equation;
+mod foreign;
 mod label_rules;
 mod layout_candidates;
 mod leftover_fields;
+mod locate;
 mod model;
 mod probe;
+mod reading;
+#[cfg(test)]
+mod reading_tests;
 mod render;
 mod search;
 mod sentinel;

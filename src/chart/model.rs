@@ -57,6 +57,8 @@ pub(super) struct ImageLocation {
     pub(super) key: ImageKey,
     pub(super) at: ValuePath,
     pub(super) layouts: Vec<Layout>,
+    /// Whether a render showed it: then each such place of a key is meant.
+    pub(super) is_read: bool,
 }
 
 /// The fields of a place before it is known how they are read.

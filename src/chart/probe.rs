@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::model::{Candidate, Mangled, MangledPart, ProbeResult, State};
 use super::render::Render;
-use super::sentinel::{Sentinel, Sentinels};
+use super::sentinel::{MadeUp, Sentinel, Sentinels};
 use super::{label_rules, sentinel_scan, values};
 use crate::manifest::Object;
+use crate::plan::ValuePath;
 use crate::{Error, Kind, Result, text};
 
 /// The most renders spent on finding out.
@@ -23,16 +24,31 @@ pub(super) async fn run<R: Render>(
 ) -> Result<ProbeResult> {
     let mut sentinels = Sentinels::default();
     candidates.retain(|candidate| !candidate.location.layouts.is_empty());
+    let mut steps = MadeUp::STEPS.iter().copied();
+    let mut parts = MadeUp::STEPS[0];
+    steps.next();
     for _ in 0..MAX_ROUNDS {
         let mut made: Vec<(usize, Sentinel)> = Vec::new();
         for (at, candidate) in candidates.iter().enumerate() {
             if candidate.is_active() {
-                made.push((at, sentinels.make(candidate.layout(), &candidate.image)?));
+                made.push((
+                    at,
+                    sentinels.make(candidate.layout(), &candidate.image, parts)?,
+                ));
             }
         }
-        let manifest = match render.render(&overrides(&candidates, &made)).await {
+        let manifest = match render.render(&overrides(&made)).await {
             Ok(manifest) => manifest,
             Err(error) if error.kind() == Kind::Chart => {
+                // The chart may check what it is given: it is to blame only
+                // where it does not take the requested references either.
+                if renders_requested(&candidates, render).await
+                    && let Some(next) = steps.next()
+                {
+                    parts = next;
+                    sentinels = Sentinels::default();
+                    continue;
+                }
                 without_culprits(error, &mut candidates, &made, render).await?;
                 continue;
             }
@@ -59,14 +75,26 @@ pub(super) async fn run<R: Render>(
     .hint("name their places in deploy.toml, under the app: images.<key> = [\"…\"]"))
 }
 
-fn overrides(candidates: &[Candidate], made: &[(usize, Sentinel)]) -> Value {
+fn overrides(made: &[(usize, Sentinel)]) -> Value {
+    let assignments = made
+        .iter()
+        .flat_map(|(_, sentinel)| sentinel.assignments.iter().cloned());
+    values_of(assignments)
+}
+
+fn values_of(assignments: impl Iterator<Item = (ValuePath, String)>) -> Value {
     let mut overrides = Value::Object(serde_json::Map::new());
-    for (at, sentinel) in made {
-        for (path, text) in candidates[*at].layout().assignments(&sentinel.image) {
-            values::set(&mut overrides, &path, Value::String(text));
-        }
+    for (path, text) in assignments {
+        values::set(&mut overrides, &path, Value::String(text));
     }
     overrides
+}
+
+/// Whether the chart renders with the requested references in these places.
+async fn renders_requested<R: Render>(candidates: &[Candidate], render: &R) -> bool {
+    let active = candidates.iter().filter(|candidate| candidate.is_active());
+    let requested = active.flat_map(|candidate| candidate.layout().assignments(&candidate.image));
+    render.render(&values_of(requested)).await.is_ok()
 }
 
 fn marks_of_others(made: &[(usize, Sentinel)], at: usize) -> Vec<String> {
@@ -132,7 +160,7 @@ async fn without_culprits<R: Render>(
     let mut again = false;
     for one in made {
         let alone = std::slice::from_ref(one);
-        let Err(cause) = render.render(&overrides(candidates, alone)).await else {
+        let Err(cause) = render.render(&overrides(alone)).await else {
             continue;
         };
         let candidate = &mut candidates[one.0];

@@ -14,12 +14,11 @@ use super::archive::Chart;
 use super::check::{self, Expectation, Judgement};
 use super::diagnostics::Diagnosis;
 use super::layout::{self, Layout};
-use super::model::{
-    Candidate, ContainerSlot, ImageLocation, Need, Placement, ProbeResult, State, Want,
-};
+use super::locate::{Located, locate};
+use super::model::{ContainerSlot, Need, Placement, ProbeResult, State, Want};
+use super::reading::{self, Subject};
 use super::render::Render;
-use super::search::Search;
-use super::{label_rules, probe, values};
+use super::{beside, foreign, label_rules, values};
 use crate::manifest::{Object, ObjectRef};
 use crate::plan::{ImageRules, ValuePath};
 use crate::signal::{ImageKey, ImageRef};
@@ -36,6 +35,9 @@ pub struct Proof {
     pub placements: Vec<Placement>,
     /// Worth knowing, nothing to do.
     pub notes: Vec<String>,
+    /// Where each key's image was found, a line each:
+    /// `api ← backend.image.{repository,tag} (by repository)`.
+    pub found: Vec<String>,
     /// What is going to be applied.
     pub objects: Vec<Object>,
     allowed: BTreeSet<ImageRef>,
@@ -56,39 +58,27 @@ pub async fn prove<R: Render>(
     let coalesced = values::coalesce(chart, node_values);
     let subcharts = values::subcharts(chart, node_values);
     let wants = wants(rules, images)?;
-    let mut candidates = Vec::new();
-    let mut placeless: Vec<Want> = Vec::new();
-    for want in &wants {
-        let search = Search {
-            values: &coalesced,
-            subcharts: &subcharts,
-            image: &want.image,
-        };
-        let locations = match rules.layouts.get(&want.key) {
-            Some(paths) => named(&search, want, paths)?,
-            None => search.locations(&want.key),
-        };
-        if locations.is_empty() && want.need == Need::Must {
-            placeless.push(want.clone());
-        }
-        candidates.extend(
-            locations
-                .into_iter()
-                .map(|location| Candidate::new(location, want.image.clone())),
-        );
-    }
-    let result = match probe::run(candidates, render).await {
-        Ok(result) => result,
-        Err(error) => return Err(without_places(&coalesced, &placeless, rules, error)),
+    let subject = Subject {
+        values: &coalesced,
+        subcharts: &subcharts,
+        foreign: &foreign::paths(chart, node_values, images),
+        templates: &chart.templates,
+        wants: &wants,
+        rules,
     };
+    let located = locate(&subject, render).await?;
+    let Located {
+        result,
+        mut notes,
+        how,
+        untouched: before,
+    } = located;
     let diagnosis = Diagnosis {
         values: &coalesced,
         result: &result,
         wants: &wants,
         rules,
     };
-    let mut notes = diagnosis.settle()?;
-    notes.extend(result.notes.iter().cloned());
 
     let chosen: Vec<(&Layout, &ImageRef)> = result
         .candidates
@@ -116,11 +106,26 @@ pub async fn prove<R: Render>(
     }
     unquoted(label_rules::unquoted(&objects))?;
     notes.extend(judgement.notes);
+    let is_read = chosen.iter().any(|(layout, _)| layout.solved.is_some());
+    if let Some(before) = &before {
+        notes.extend(beside::told(
+            before,
+            &objects,
+            &judgement.placements,
+            images,
+            is_read,
+        )?);
+    }
+    let found = wants
+        .iter()
+        .filter_map(|want| found(&chosen, &want.key, how.get(&want.key)))
+        .collect();
     Ok(Proof {
         layouts: chosen.iter().map(|(layout, _)| (*layout).clone()).collect(),
         overrides,
         placements: judgement.placements,
         notes,
+        found,
         objects,
         allowed: rules.allowed.clone(),
         images: images.clone(),
@@ -156,6 +161,17 @@ pub fn verify_record<S: AsRef<str>>(
     Ok(check::judge(&objects, &expected, &proof.images, &proof.allowed).problems)
 }
 
+/// `api ← backend.image.{repository,tag} (by repository)`
+fn found(chosen: &[(&Layout, &ImageRef)], key: &ImageKey, how: Option<&String>) -> Option<String> {
+    let places: Vec<String> = chosen
+        .iter()
+        .filter(|(layout, _)| layout.key == *key)
+        .map(|(layout, _)| reading::tell::fields(&layout.paths()))
+        .collect();
+    let how = how.map_or("by its name", String::as_str);
+    (!places.is_empty()).then(|| format!("{key} ← {} ({how})", places.join(" and ")))
+}
+
 /// The keys, and what is wanted of each. A worker that was not requested takes
 /// the api's image (the contract: `worker` is optional).
 fn wants(rules: &ImageRules, images: &BTreeMap<ImageKey, ImageRef>) -> Result<Vec<Want>> {
@@ -189,39 +205,6 @@ fn wants(rules: &ImageRules, images: &BTreeMap<ImageKey, ImageRef>) -> Result<Ve
         });
     }
     Ok(wants)
-}
-
-fn named(search: &Search<'_>, want: &Want, paths: &[ValuePath]) -> Result<Vec<ImageLocation>> {
-    paths
-        .iter()
-        .map(|path| {
-            search.named(&want.key, path).ok_or_else(|| {
-                Error::new(
-                    Kind::Chart,
-                    format!("{}: deploy.toml names {path}, a map without repository, registry, tag or digest", want.key),
-                )
-                .hint(format!("name the map or the string that is the image: images.{} = [\"{path}.image\"]", want.key))
-            })
-        })
-        .collect()
-}
-
-/// The chart does not render; where it has no place for some images, that is
-/// the likelier cause.
-fn without_places(values: &Value, wants: &[Want], rules: &ImageRules, error: Error) -> Error {
-    let result = ProbeResult::default();
-    let diagnosis = Diagnosis {
-        values,
-        result: &result,
-        wants,
-        rules,
-    };
-    match diagnosis.settle() {
-        Err(missing) if error.kind() == Kind::Chart => {
-            missing.detail(error.to_string()).details(error.evidence())
-        }
-        _ => error,
-    }
 }
 
 /// A tag of digits only becomes a number where a template does not quote it.

@@ -42,6 +42,12 @@ pub fn coalesce(chart: &Chart, node: &[Value]) -> Value {
 
 /// The paths under which an enabled subchart's values lie, however deep.
 pub fn subcharts(chart: &Chart, node: &[Value]) -> Vec<ValuePath> {
+    let sourced = sourced_subcharts(chart, node);
+    sourced.into_iter().map(|(path, _)| path).collect()
+}
+
+/// The same, each with where it comes from as its parent's `Chart.yaml` says.
+pub(super) fn sourced_subcharts(chart: &Chart, node: &[Value]) -> Vec<(ValuePath, String)> {
     let mut values = Table::new();
     for file in node.iter().filter_map(Value::as_object) {
         merge(&mut values, file);
@@ -52,7 +58,11 @@ pub fn subcharts(chart: &Chart, node: &[Value]) -> Vec<ValuePath> {
     paths
 }
 
-fn collect(chart: &EffectiveChart, above: Option<&ValuePath>, paths: &mut Vec<ValuePath>) {
+fn collect(
+    chart: &EffectiveChart,
+    above: Option<&ValuePath>,
+    paths: &mut Vec<(ValuePath, String)>,
+) {
     for (name, below) in &chart.subcharts {
         let path = match above {
             Some(above) => Some(above.child(name)),
@@ -60,7 +70,7 @@ fn collect(chart: &EffectiveChart, above: Option<&ValuePath>, paths: &mut Vec<Va
         };
         if let Some(path) = path {
             collect(below, Some(&path), paths);
-            paths.push(path);
+            paths.push((path, below.repository.clone()));
         }
     }
 }

@@ -45,6 +45,11 @@ pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Res
     for note in &proof.notes {
         run.events.note(note);
     }
+    if plan.dry_run {
+        for line in &proof.found {
+            run.events.note(line);
+        }
+    }
     let before = found.serving().map(|record| record.manifest.as_str());
     let moved = tag_drift::warnings(
         &plan.request.images,

@@ -4,6 +4,7 @@
 mod check;
 mod deployed;
 mod expect;
+mod shapes;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -88,4 +89,29 @@ fn proved_with_helm3() {
 #[test]
 fn proved_with_helm4() {
     proved(Helm::V4);
+}
+
+/// Every shape by tag and by digest.
+fn read(helm: Helm) {
+    let shapes =
+        shapes::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/shapes.toml"));
+    assert!(shapes.len() >= 40, "only {} shapes", shapes.len());
+    let checks: Vec<(&shapes::Shape, &str)> = shapes
+        .iter()
+        .flat_map(|shape| ["tag", "digest"].map(|form| (shape, form)))
+        .collect();
+    let wrong = each(&checks, |(shape, form)| {
+        shapes::check(helm.path(), shape, form)
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn shapes_are_read_with_helm3() {
+    read(Helm::V3);
+}
+
+#[test]
+fn shapes_are_read_with_helm4() {
+    read(Helm::V4);
 }

@@ -1,0 +1,92 @@
+//! The usual words for a component: what tells an api from a web where the
+//! chart does not say it in the contract's own words.
+
+use crate::signal::ImageKey;
+
+const API: &[&str] = &["api", "apis", "restapi", "apiserver", "backend", "server"];
+const WEB: &[&str] = &[
+    "web",
+    "webapp",
+    "webui",
+    "frontend",
+    "ui",
+    "client",
+    "dashboard",
+];
+const WORKER: &[&str] = &["worker", "workers", "jobs", "queue", "celery"];
+
+/// The words of a name: `vue-web`, `frontendImage`, `shop_api` cut apart, in
+/// lower case.
+pub(super) fn of(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut lower_before = false;
+    for one in name.chars() {
+        let begins = one.is_ascii_uppercase() && lower_before;
+        if !one.is_ascii_alphanumeric() || begins {
+            words.push(String::new());
+        }
+        if one.is_ascii_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.push(one.to_ascii_lowercase());
+        }
+        lower_before = one.is_ascii_lowercase() || one.is_ascii_digit();
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Whether `word` is one of `key`'s.
+fn is_of(word: &str, key: &ImageKey) -> bool {
+    let known = match key.as_str() {
+        "api" => API,
+        "web" => WEB,
+        "worker" => WORKER,
+        other => return word == other,
+    };
+    known.contains(&word)
+}
+
+/// The key that the words speak of: none where they speak of none, or of two.
+pub(super) fn key<'k>(words: &[String], keys: &[&'k ImageKey]) -> Option<&'k ImageKey> {
+    let mut found = keys
+        .iter()
+        .copied()
+        .filter(|key| words.iter().any(|word| is_of(word, key)));
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{key, of};
+    use crate::signal::ImageKey;
+
+    #[test]
+    fn words_are_cut_apart_and_known() {
+        assert_eq!(of("vue-web"), ["vue", "web"]);
+        assert_eq!(of("frontendImage"), ["frontend", "image"]);
+        assert_eq!(of("shop_api2"), ["shop", "api2"]);
+        let keys: Vec<ImageKey> = ["api", "web", "worker", "cron"]
+            .iter()
+            .map(|key| key.parse().unwrap())
+            .collect();
+        let keys: Vec<&ImageKey> = keys.iter().collect();
+        for (name, expected) in [
+            ("backend", Some("api")),
+            ("uiImage", Some("web")),
+            ("celery-beat", Some("worker")),
+            ("web-server", None),
+            ("webhook", None),
+            ("cron", Some("cron")),
+            ("proxy", None),
+        ] {
+            assert_eq!(
+                key(&of(name), &keys).map(ImageKey::as_str),
+                expected,
+                "{name}"
+            );
+        }
+    }
+}

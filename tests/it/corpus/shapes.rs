@@ -1,0 +1,402 @@
+//! Charts in the ways that people write them, each a few lines of
+//! `shapes.toml`: what is read of them by tag and by digest, and that the
+//! lines which an error suggests make the next run pass.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+
+use deploy::chart::{self, Chart, Proof, Render};
+use deploy::node::Config;
+use deploy::plan::ImageRules;
+use deploy::signal::{ImageKey, ImageRef};
+use deploy::{Error, Kind};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// `shapes.toml`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shapes {
+    shape: Vec<Shape>,
+}
+
+/// A chart and what is expected of it.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// Its name.
+    pub name: String,
+    /// `values.yaml`; none: the chart has no such file.
+    values: Option<String>,
+    /// A container a line: `Deployment api/api = <template of the image>`; an
+    /// `init:` before the container's name, a `hook:` before the kind.
+    #[serde(default)]
+    pods: Vec<String>,
+    /// Files of templates, whole.
+    #[serde(default)]
+    files: BTreeMap<String, String>,
+    /// More lines of `Chart.yaml`.
+    #[serde(default)]
+    chart: String,
+    /// Subcharts by the name of their folder.
+    #[serde(default)]
+    sub: BTreeMap<String, Sub>,
+    /// The images without tag and digest; `ghcr.io/acme/shop/<key>` by default.
+    #[serde(default)]
+    images: BTreeMap<String, String>,
+    /// The keys of the request.
+    #[serde(default = "keys")]
+    keys: Vec<String>,
+    /// The tag of the request.
+    #[serde(default = "tag")]
+    tag: String,
+    /// The node's values.
+    #[serde(default)]
+    node: String,
+    /// Lines of deploy.toml, under the app.
+    #[serde(default)]
+    deploy: Vec<String>,
+    /// What comes of a request by tag: the line of each key, or the pieces of
+    /// an error.
+    by_tag: Vec<String>,
+    /// The same by digest; as by tag where it is not said.
+    by_digest: Option<Vec<String>>,
+    /// Whether it is refused by tag, by digest.
+    #[serde(default)]
+    refused: Vec<String>,
+    /// Whether the first of the suggested lines of each key makes it pass.
+    #[serde(default)]
+    pasted: Vec<String>,
+    /// Pieces of the notes by tag.
+    #[serde(default)]
+    notes: Vec<String>,
+    /// The most renders.
+    #[serde(default = "renders")]
+    renders: usize,
+}
+
+/// A subchart.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sub {
+    values: Option<String>,
+    pods: Vec<String>,
+}
+
+fn keys() -> Vec<String> {
+    vec!["api".into(), "web".into()]
+}
+
+fn tag() -> String {
+    "1a2b3c4d5e".into()
+}
+
+fn renders() -> usize {
+    4
+}
+
+/// All of them.
+pub fn load(path: &Path) -> Vec<Shape> {
+    let text = std::fs::read_to_string(path).unwrap();
+    toml::from_str::<Shapes>(&text).unwrap().shape
+}
+
+/// Objects of the lines of a chart, a template file each.
+fn templates(pods: &[String]) -> BTreeMap<String, String> {
+    let mut objects: BTreeMap<(String, String), Vec<(String, String, bool)>> = BTreeMap::new();
+    for line in pods {
+        let (place, image) = line.split_once(" = ").unwrap();
+        let (kind, names) = place.split_once(' ').unwrap();
+        let (name, container) = names.rsplit_once('/').unwrap();
+        let (container, init) = match container.strip_prefix("init:") {
+            Some(name) => (name, true),
+            None => (container, false),
+        };
+        let object = objects
+            .entry((kind.to_owned(), name.to_owned()))
+            .or_default();
+        object.push((container.to_owned(), image.to_owned(), init));
+    }
+    let mut files = BTreeMap::new();
+    for (at, ((kind, name), containers)) in objects.into_iter().enumerate() {
+        let (kind, hook) = match kind.strip_prefix("hook:") {
+            Some(kind) => (
+                kind.to_owned(),
+                "  annotations: {helm.sh/hook: pre-upgrade}\n",
+            ),
+            None => (kind, ""),
+        };
+        let list = |init: bool| -> String {
+            let of = containers.iter().filter(|(.., is_init)| *is_init == init);
+            of.map(|(name, image, _)| format!("{{name: {name}, image: '{image}'}}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let pod = format!(
+            "{{initContainers: [{}], containers: [{}], restartPolicy: Always}}",
+            list(true),
+            list(false)
+        );
+        let (version, spec) = match kind.as_str() {
+            "CronJob" => (
+                "batch/v1",
+                format!(
+                    "{{schedule: '1 1 * * *', jobTemplate: {{spec: {{template: {{spec: {pod}}}}}}}}}"
+                ),
+            ),
+            "Job" => ("batch/v1", format!("{{template: {{spec: {pod}}}}}")),
+            _ => (
+                "apps/v1",
+                format!(
+                    "{{selector: {{matchLabels: {{app: x}}}}, template: {{metadata: {{labels: {{app: x}}}}, spec: {pod}}}}}"
+                ),
+            ),
+        };
+        files.insert(
+            format!("templates/{at}.yaml"),
+            format!("apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: {name}\n{hook}spec: {spec}\n"),
+        );
+    }
+    files
+}
+
+impl Shape {
+    /// Writes the chart's folder.
+    pub fn write(&self, folder: &Path) {
+        let put = |path: &str, text: &str| {
+            let path = folder.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        put(
+            "Chart.yaml",
+            &format!(
+                "apiVersion: v2\nname: {}\nversion: 1.0.0\nappVersion: \"0.9.0\"\n{}",
+                self.name, self.chart
+            ),
+        );
+        if let Some(values) = &self.values {
+            put("values.yaml", values);
+        }
+        for (path, text) in templates(&self.pods).iter().chain(&self.files) {
+            put(path, text);
+        }
+        for (name, sub) in &self.sub {
+            let at = format!("charts/{name}");
+            put(
+                &format!("{at}/Chart.yaml"),
+                &format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\nappVersion: \"0.9.0\"\n"),
+            );
+            if let Some(values) = &sub.values {
+                put(&format!("{at}/values.yaml"), values);
+            }
+            for (path, text) in templates(&sub.pods) {
+                put(&format!("{at}/{path}"), &text);
+            }
+        }
+    }
+
+    fn requested(&self, form: &str) -> BTreeMap<ImageKey, ImageRef> {
+        let image = |(at, key): (usize, &String)| {
+            let name = self
+                .images
+                .get(key)
+                .cloned()
+                .unwrap_or_else(|| format!("ghcr.io/acme/shop/{key}"));
+            let end = match form {
+                "tag" => format!(":{}", self.tag),
+                _ => format!("@sha256:{}", format!("{:02x}", 0xa0 + at).repeat(32)),
+            };
+            (
+                key.parse().unwrap(),
+                format!("{name}{end}").parse().unwrap(),
+            )
+        };
+        self.keys.iter().enumerate().map(image).collect()
+    }
+}
+
+/// `helm template`, counted.
+struct Helm<'a> {
+    program: &'a Path,
+    folder: &'a Path,
+    node: &'a str,
+    count: std::sync::atomic::AtomicUsize,
+}
+
+impl Render for Helm<'_> {
+    async fn render(&self, overrides: &Value) -> deploy::Result<String> {
+        self.count
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), overrides.to_string()).unwrap();
+        let node = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(node.path(), self.node).unwrap();
+        let output = tokio::process::Command::new(self.program)
+            .args(["template", "shop"])
+            .arg(self.folder)
+            .args(["--namespace", "shop", "--skip-tests", "-f"])
+            .arg(node.path())
+            .arg("-f")
+            .arg(file.path())
+            .env_clear()
+            .env("HOME", "/nonexistent")
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(Error::new(Kind::Chart, "the chart does not render")
+                .details(deploy::text::tail(&said, 3)));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// What deploy.toml says with these lines under the app.
+fn rules(lines: &[String]) -> Result<ImageRules, String> {
+    let text = format!("[apps.shop]\n{}\n", lines.join("\n"));
+    let config = Config::parse(&text, Path::new("/etc/deploy/deploy.toml"))
+        .map_err(|error| format!("{error}: {text}"))?;
+    let app = config.apps.values().next().cloned().unwrap_or_default();
+    Ok(ImageRules {
+        layouts: app
+            .images
+            .into_iter()
+            .filter(|(_, paths)| !paths.is_empty())
+            .collect(),
+        parts: app.image_parts,
+        absent: app.absent,
+        allowed: app.allow_images,
+    })
+}
+
+/// Proves a chart's folder; how many renders it took.
+pub fn prove(
+    program: &Path,
+    folder: &Path,
+    node: &str,
+    deploy: &[String],
+    images: &BTreeMap<ImageKey, ImageRef>,
+) -> (deploy::Result<Proof>, usize) {
+    let chart = match super::expect::package(folder).map(|archive| Chart::read(archive.as_slice()))
+    {
+        Ok(Ok(chart)) => chart,
+        Ok(Err(error)) => return (Err(error), 0),
+        Err(error) => return (Err(Error::new(Kind::Node, error.to_string())), 0),
+    };
+    let helm = Helm {
+        program,
+        folder,
+        node,
+        count: 0.into(),
+    };
+    let values = [chart::values::parse("the node's values", node).unwrap()];
+    let rules = match rules(deploy) {
+        Ok(rules) => rules,
+        Err(error) => return (Err(Error::new(Kind::Node, error)), 0),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let proof = runtime.block_on(chart::prove(&chart, &values, &rules, images, &helm));
+    (proof, helm.count.into_inner())
+}
+
+/// What differs from what is expected, one line each.
+pub fn check(program: &Path, shape: &Shape, form: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join(&shape.name);
+    shape.write(&folder);
+    let images = shape.requested(form);
+    let (result, renders) = prove(program, &folder, &shape.node, &shape.deploy, &images);
+    let by_digest = shape.by_digest.as_ref().unwrap_or(&shape.by_tag);
+    let expected = if form == "tag" {
+        &shape.by_tag
+    } else {
+        by_digest
+    };
+    let is_refused = shape.refused.iter().any(|one| one == form);
+    let mut wrong = Vec::new();
+    match result {
+        Ok(proof) => {
+            if is_refused {
+                wrong.push(format!("accepted: {:?}", proof.found));
+            } else if proof.found != *expected {
+                wrong.push(format!("found {:?}", proof.found));
+            }
+            if renders > shape.renders {
+                wrong.push(format!("{renders} renders"));
+            }
+            wrong.extend(carried(&proof, &images));
+            let lacks =
+                |piece: &&String| !proof.notes.iter().any(|note| note.contains(piece.as_str()));
+            wrong.extend(
+                shape
+                    .notes
+                    .iter()
+                    .filter(lacks)
+                    .map(|piece| format!("no note {piece:?}: {:?}", proof.notes)),
+            );
+        }
+        Err(error) => {
+            let told = super::check::told(&error);
+            if !is_refused || error.kind() != Kind::Chart {
+                wrong.push(format!("refused: {told}"));
+            }
+            let lacks = |piece: &&String| !told.contains(piece.as_str());
+            wrong.extend(
+                expected
+                    .iter()
+                    .filter(lacks)
+                    .map(|piece| format!("lacks {piece:?}: {told}")),
+            );
+            if shape.pasted.iter().any(|one| one == form) {
+                let lines = pasted(&error, &shape.deploy);
+                let (again, _) = prove(program, &folder, &shape.node, &lines, &images);
+                match again {
+                    Ok(proof) => wrong.extend(carried(&proof, &images)),
+                    Err(error) => wrong.push(format!(
+                        "with {lines:?} still refused: {}",
+                        super::check::told(&error)
+                    )),
+                }
+            }
+        }
+    }
+    wrong
+        .into_iter()
+        .map(|line| format!("{} by {form}: {line}", shape.name))
+        .collect()
+}
+
+/// The lines of deploy.toml in an error's hints: the first for each key.
+fn pasted(error: &Error, before: &[String]) -> Vec<String> {
+    let mut lines: BTreeMap<String, String> = BTreeMap::new();
+    for hint in error.hints() {
+        let Some(at) = hint.find("images.") else {
+            continue;
+        };
+        let line = &hint[at..];
+        let end = line.rfind([']', '}']).map_or(line.len(), |end| end + 1);
+        let key = line.split(' ').next().unwrap_or_default().to_owned();
+        lines.entry(key).or_insert_with(|| line[..end].to_owned());
+    }
+    before.iter().cloned().chain(lines.into_values()).collect()
+}
+
+/// Each requested image stands in a container, whole.
+fn carried(proof: &Proof, images: &BTreeMap<ImageKey, ImageRef>) -> Vec<String> {
+    let carries = |image: &ImageRef| {
+        let containers = proof.objects.iter().flat_map(|object| &object.containers);
+        containers
+            .into_iter()
+            .any(|container| container.image == image.to_string())
+    };
+    let lost = images.iter().filter(|(_, image)| !carries(image));
+    lost.map(|(key, image)| format!("{key}: no container carries {image}"))
+        .collect()
+}
