@@ -7,8 +7,8 @@
 use super::context::Run;
 use super::observed::ReleaseObservation;
 use crate::chart::Proof;
-use crate::chart::immutability::{Obstacle, immutable, is_worth_reading, unserved};
 use crate::chart::hook_needs::hook_needs;
+use crate::chart::immutability::{Obstacle, immutable, is_worth_reading, unserved};
 use crate::cluster::objects::{Forbidden, absent, read};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Object, ObjectRef};
@@ -61,11 +61,7 @@ pub(super) async fn none(run: &Run<'_>, found: &ReleaseObservation, proof: &Proo
 }
 
 /// What a hook needs that is made only after it and is not there already.
-async fn hooks(
-    run: &Run<'_>,
-    found: &ReleaseObservation,
-    proof: &Proof,
-) -> Result<Vec<Obstacle>> {
+async fn hooks(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof) -> Result<Vec<Obstacle>> {
     let namespace = &run.plan.release.namespace;
     let is_upgrade = found.is_upgrade();
     let needs = hook_needs(&proof.objects, is_upgrade, namespace);

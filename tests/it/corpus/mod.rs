@@ -93,8 +93,7 @@ fn proved_with_helm4() {
 
 /// Every shape by tag and by digest.
 fn read(helm: Helm) {
-    let shapes =
-        shapes::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/shapes.toml"));
+    let shapes = shapes::load(&root().join("tests/data/shapes.toml"));
     assert!(shapes.len() >= 40, "only {} shapes", shapes.len());
     let checks: Vec<(&shapes::Shape, &str)> = shapes
         .iter()

@@ -102,9 +102,12 @@ pub fn load(path: &Path) -> Vec<Shape> {
     toml::from_str::<Shapes>(&text).unwrap().shape
 }
 
+/// A container: its name, its image, and whether it is an init container.
+type Container = (String, String, bool);
+
 /// Objects of the lines of a chart, a template file each.
 fn templates(pods: &[String]) -> BTreeMap<String, String> {
-    let mut objects: BTreeMap<(String, String), Vec<(String, String, bool)>> = BTreeMap::new();
+    let mut objects: BTreeMap<(String, String), Vec<Container>> = BTreeMap::new();
     for line in pods {
         let (place, image) = line.split_once(" = ").unwrap();
         let (kind, names) = place.split_once(' ').unwrap();
