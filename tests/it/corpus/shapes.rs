@@ -33,25 +33,20 @@ pub struct Shape {
     /// `init:` before the container's name, a `hook:` before the kind.
     #[serde(default)]
     pods: Vec<String>,
-    /// Files of templates, whole.
     #[serde(default)]
     files: BTreeMap<String, String>,
-    /// More lines of `Chart.yaml`.
     #[serde(default)]
     chart: String,
     /// Subcharts by the name of their folder.
     #[serde(default)]
     sub: BTreeMap<String, Sub>,
-    /// The images without tag and digest; `ghcr.io/acme/shop/<key>` by default.
+    /// Without tag and digest; `ghcr.io/acme/shop/<key>` by default.
     #[serde(default)]
     images: BTreeMap<String, String>,
-    /// The keys of the request.
     #[serde(default = "keys")]
     keys: Vec<String>,
-    /// The tag of the request.
     #[serde(default = "tag")]
     tag: String,
-    /// The node's values.
     #[serde(default)]
     node: String,
     /// Lines of deploy.toml, under the app.
@@ -71,7 +66,6 @@ pub struct Shape {
     /// Pieces of the notes by tag.
     #[serde(default)]
     notes: Vec<String>,
-    /// The most renders.
     #[serde(default = "renders")]
     renders: usize,
 }
