@@ -10,6 +10,7 @@ mod forward;
 mod judge;
 mod lock;
 mod observed;
+mod overtaken;
 mod preconditions;
 mod preflight;
 mod prove;

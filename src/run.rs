@@ -172,9 +172,41 @@ pub struct LockHolder {
     /// Since when.
     pub since: Timestamp,
     /// When the last helm that may write began under this lock, be it an
-    /// earlier run's: see [`crate::state::lock::helm_begins`].
+    /// earlier run's: see [`crate::state::lock::note_helm`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helm_began: Option<Timestamp>,
+    /// When that helm ended; none where nobody saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helm_ended: Option<Timestamp>,
+}
+
+/// The time in which a helm of a deploy worked: only what was written in it can
+/// be that helm's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HelmSpan {
+    /// When it began.
+    pub began: Timestamp,
+    /// When it ended; none where it still works, or nobody saw its end.
+    pub ended: Option<Timestamp>,
+}
+
+impl HelmSpan {
+    /// A helm that begins now.
+    pub fn begin() -> Self {
+        Self {
+            began: Timestamp::now(),
+            ended: None,
+        }
+    }
+
+    /// It has ended now.
+    #[must_use]
+    pub fn end(self) -> Self {
+        Self {
+            ended: Some(Timestamp::now()),
+            ..self
+        }
+    }
 }
 
 impl LockHolder {
@@ -192,6 +224,25 @@ impl LockHolder {
                 .and_then(|workflow| workflow.url.clone()),
             since: crate::run::now(),
             helm_began: None,
+            helm_ended: None,
+        }
+    }
+
+    /// The last helm that may write, as far as it was noted.
+    pub fn helm(&self) -> Option<HelmSpan> {
+        Some(HelmSpan {
+            began: self.helm_began?,
+            ended: self.helm_ended,
+        })
+    }
+
+    /// The same holder with this for its last helm.
+    #[must_use]
+    pub fn with_helm(self, helm: Option<HelmSpan>) -> Self {
+        Self {
+            helm_began: helm.map(|helm| helm.began),
+            helm_ended: helm.and_then(|helm| helm.ended),
+            ..self
         }
     }
 

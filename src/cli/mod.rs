@@ -32,7 +32,7 @@ use definition::{Cli, Command};
 use output::fail;
 
 use crate::error::{Error, Exit, Kind};
-use crate::process::shim;
+use crate::process::{guard, shim};
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ pub enum Invocation {
     Show(show::ShowArgs),
     /// Helm's own arguments, behind [`shim::ENTRY`].
     ExecHelm(Vec<OsString>),
+    /// The same with a guard, behind [`shim::GUARDED`].
+    ExecGuardedHelm(Vec<OsString>),
+    /// A guard of helm, behind [`guard::ENTRY`].
+    GuardHelm(Vec<OsString>),
     /// Another program's, behind [`shim::PROGRAM`].
     ExecProgram(Vec<OsString>),
     /// `deploy doctor`
@@ -66,6 +70,8 @@ pub fn invocation(args: impl IntoIterator<Item = OsString>) -> Invocation {
     let first = args.first().and_then(|first| first.to_str());
     match first {
         Some(shim::ENTRY) => Invocation::ExecHelm(args[1..].to_vec()),
+        Some(shim::GUARDED) => Invocation::ExecGuardedHelm(args[1..].to_vec()),
+        Some(guard::ENTRY) => Invocation::GuardHelm(args[1..].to_vec()),
         Some(shim::PROGRAM) => Invocation::ExecProgram(args[1..].to_vec()),
         Some("--help" | "-h") => subcommand(&args),
         // With anything behind it, it is a flag with a slip: 0 would say that
@@ -104,6 +110,8 @@ fn perform(args: Vec<OsString>) -> ExitCode {
         }
         Invocation::Man => man::run().unwrap_or_else(|error| fail(&error)),
         Invocation::ExecHelm(args) => return ExitCode::from(shim::run(args)),
+        Invocation::ExecGuardedHelm(args) => return ExitCode::from(shim::run_guarded(args)),
+        Invocation::GuardHelm(args) => return ExitCode::from(guard::run(args)),
         Invocation::ExecProgram(args) => return ExitCode::from(shim::run_program(args)),
     };
     ExitCode::from(exit.code())

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use handle::Lease;
 pub use messages::Acquisition;
 
-use crate::run;
+use crate::run::{self, HelmSpan};
 use crate::text;
 
 /// How long a Lease lasts after its last renewal. Its holder gives up before.
@@ -188,9 +188,17 @@ impl LeaseView {
             .filter(|holder| holder.lock.run.as_str() == identity)
     }
 
-    /// When the last helm began under it.
-    fn helm_began(&self) -> Option<Timestamp> {
-        self.holder.as_ref()?.lock.helm_began
+    /// The last helm that worked under it.
+    fn last_helm(&self) -> Option<HelmSpan> {
+        self.holder.as_ref()?.lock.helm()
+    }
+
+    /// Who held it last, where nobody does now.
+    fn last_line(&self) -> String {
+        match &self.holder {
+            Some(holder) => format!("taken, and given back, by {}", holder.line()),
+            None => "taken, and given back, by another deploy".to_owned(),
+        }
     }
 
     /// One line for people.
@@ -227,23 +235,31 @@ enum LeaseDecision {
 }
 
 /// Decides. A holder stops its helm before its Lease runs out ([`keeper`]), so
-/// one that let it run out on another machine has no helm any more.
+/// one that let it run out has no helm any more. Whether it ran out is judged by
+/// how long it was seen unchanged: a Lease that is renewed is held, whatever the
+/// clocks say.
 fn decide(
     seen: &LeaseView,
     facts: &LeaseContext<'_>,
     is_gone: impl Fn(Process) -> bool,
 ) -> LeaseDecision {
     let age = |renewed| Duration::try_from(facts.now.duration_since(renewed)).unwrap_or_default();
-    let stale = seen
+    let old = seen
         .renewed
         .is_some_and(|renewed| age(renewed) >= facts.stale_after);
+    let ran_out = facts.unchanged >= seen.lasts;
     let free = match seen.known() {
-        None => seen.identity.is_none() || facts.unchanged >= seen.lasts,
+        None => seen.identity.is_none() || ran_out,
         Some(holder) if holder.lock.run == facts.me.lock.run => true,
-        // A stopped process does not renew, and can go on.
-        Some(holder) if holder.is_beside(facts.me) => holder.processes().all(is_gone),
-        Some(_) => facts.unchanged >= seen.lasts,
+        // A process that is stopped does not renew, and can go on: its helm must
+        // be gone, as can be seen here.
+        Some(holder) if holder.is_beside(facts.me) => {
+            holder.processes().all(&is_gone) || (ran_out && holder.helm.is_none_or(is_gone))
+        }
+        Some(_) => ran_out,
     };
+    // One that says to last for hours: no holder that lives renews as rarely.
+    let stale = old && facts.unchanged >= LASTS.min(seen.lasts);
     if free || stale {
         LeaseDecision::Take
     } else {

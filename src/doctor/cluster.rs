@@ -305,7 +305,7 @@ fn pending(plan: &Plan, records: &[Record], at_work: bool) -> Finding {
     };
     let (revision, status) = (last.revision, last.status.name());
     let facts = RecoveryContext {
-        helm_began: lock::last_helm(&plan.state, release),
+        helm: lock::last_helm_of(&plan.state, release),
         now: run::now(),
         stale_after: plan.stale_after,
     };

@@ -16,6 +16,7 @@ pub mod render;
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,6 +30,7 @@ pub use render::RenderMode;
 use crate::error::Result;
 use crate::manifest::Object;
 use crate::plan::Plan;
+use crate::process::Heartbeat;
 use crate::process::cancel::Cancel;
 use crate::process::runner::{Invocation, Runner, StopReason};
 use failure::HelmOperation;
@@ -156,6 +158,11 @@ impl Helm {
         self.runner.at_work()
     }
 
+    /// Bounds every upgrade and rollback from now on.
+    pub fn bound(&self, heartbeat: Arc<Heartbeat>) {
+        self.runner.bound(heartbeat);
+    }
+
     /// Renders the chart to one stream of YAML documents, hooks included.
     pub async fn render(
         &self,
@@ -214,7 +221,11 @@ impl Helm {
         deadline: Instant,
         stop: impl Future<Output = ()>,
     ) -> Result<HelmOutcome> {
-        let ran = self.runner.run(call, &self.cancel, deadline, stop).await?;
+        let call = Invocation {
+            writes: true,
+            ..call.clone()
+        };
+        let ran = self.runner.run(&call, &self.cancel, deadline, stop).await?;
         if ran.status.success() {
             return Ok(HelmOutcome::Succeeded);
         }

@@ -13,7 +13,7 @@ use crate::event::{Event, Events, Phase, PhaseTiming, RunFacts};
 use crate::plan::Plan;
 use crate::process::Cancel;
 use crate::process::cancel::cancelled;
-use crate::run::{RunId, Who};
+use crate::run::{HelmSpan, RunId, Who};
 use crate::state::lock::{self, Lock};
 
 /// A deploy on its way.
@@ -90,11 +90,26 @@ impl<'a> Run<'a> {
         self.events.emit(&Event::Done(phase, took));
     }
 
-    /// Notes that a helm which may write begins: a recovery knows it by that.
-    pub(super) fn helm_begins(&self) {
+    /// Notes that a helm which may write begins: a recovery knows by that what
+    /// it wrote. Its end has to be noted with [`Self::helm_ends`].
+    pub(super) fn helm_begins(&self) -> HelmSpan {
+        let helm = HelmSpan::begin();
+        self.note(helm);
+        helm
+    }
+
+    /// Notes that this helm has ended: what is written from now on is another's.
+    pub(super) fn helm_ends(&self, helm: HelmSpan) {
+        self.note(helm.end());
+    }
+
+    fn note(&self, helm: HelmSpan) {
         if let Some(lock) = &self.lock {
             // Where it cannot be noted (a full disk), a recovery only waits longer.
-            let _ = lock::helm_begins(lock.as_fd());
+            let _ = lock::note_helm(lock.as_fd(), helm);
+        }
+        if let Some(lease) = self.lease.get() {
+            lease.note_helm(helm);
         }
     }
 

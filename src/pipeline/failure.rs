@@ -57,26 +57,33 @@ pub(super) async fn of(
     outcome: HelmOutcome,
     halt: Option<Halt>,
 ) -> Result<(), Failure> {
-    Err(match outcome {
+    Err(match (outcome, halt) {
+        (
+            HelmOutcome::Stopped {
+                by: StopReason::Cancelled(signal),
+                ..
+            },
+            _,
+        ) => Failure::Ended(cancelled(signal)),
+        // Whatever helm did: another deploy can be at work.
+        (_, Some(Halt::Lost(error))) => Failure::Ended(error),
         // It came right in the last moment after all: verify has the last word.
-        HelmOutcome::Succeeded => return Ok(()),
-        HelmOutcome::Stopped {
-            by: StopReason::Cancelled(signal),
-            ..
-        } => Failure::Ended(cancelled(signal)),
-        HelmOutcome::Stopped {
-            by: StopReason::Deadline,
-            ..
-        } => timed_out(run, watcher).await,
-        HelmOutcome::Stopped { .. } => match halt {
-            Some(Halt::Failed(failure)) => terminal(run, watcher, *failure).await,
-            Some(Halt::Lost(error)) => Failure::Ended(error),
-            None => Failure::Ended(Error::new(
-                Kind::Internal,
-                "helm was stopped, and nobody asked for it",
-            )),
-        },
-        HelmOutcome::Failed(failure) => by_itself(run, watcher, failure).await,
+        (HelmOutcome::Succeeded, _) => return Ok(()),
+        (
+            HelmOutcome::Stopped {
+                by: StopReason::Deadline,
+                ..
+            },
+            _,
+        ) => timed_out(run, watcher).await,
+        (HelmOutcome::Stopped { .. }, Some(Halt::Failed(failure))) => {
+            terminal(run, watcher, *failure).await
+        }
+        (HelmOutcome::Stopped { .. }, None) => Failure::Ended(Error::new(
+            Kind::Internal,
+            "helm was stopped, and nobody asked for it",
+        )),
+        (HelmOutcome::Failed(failure), _) => by_itself(run, watcher, failure).await,
     })
 }
 
@@ -89,7 +96,6 @@ pub(super) async fn of_rollback(
     halt: Option<Halt>,
 ) -> Result<(), Failure> {
     Err(match (outcome, halt) {
-        (HelmOutcome::Succeeded, _) => return Ok(()),
         (
             HelmOutcome::Stopped {
                 by: StopReason::Cancelled(signal),
@@ -97,8 +103,9 @@ pub(super) async fn of_rollback(
             },
             _,
         ) => Failure::Ended(cancelled(signal)),
+        (_, Some(Halt::Lost(error))) => Failure::Ended(error),
+        (HelmOutcome::Succeeded, _) => return Ok(()),
         (HelmOutcome::Failed(failure), _) => failure.error.into(),
-        (HelmOutcome::Stopped { .. }, Some(Halt::Lost(error))) => Failure::Ended(error),
         (HelmOutcome::Stopped { .. }, Some(Halt::Failed(failure))) => {
             terminal_of_rollback(watcher, *failure).await
         }

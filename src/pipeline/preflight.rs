@@ -6,7 +6,6 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kube::Client;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -63,6 +62,9 @@ pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
     all_manifests_are_there(run, &images, &cluster)?;
     run.facts.chart_digest = pulled.digest;
     run.facts.before = judgement::last_good(&records).map(|record| record.revision);
+    if let Some(lease) = run.lease.get() {
+        helm.bound(lease.heartbeat());
+    }
     let found = ReleaseObservation {
         helm,
         archive: pulled.archive,
@@ -79,10 +81,12 @@ pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
 async fn cluster(run: &Run<'_>) -> Result<(Cluster, Vec<Record>, Duration)> {
     let plan = run.plan;
     let driver = Driver::of(&plan.environment)?;
+    // It makes a connection of its own meanwhile.
+    let lease = begin_lease(run)?;
     let client = connect(plan).await?;
     let records = async {
         // Only then nobody else changes them.
-        let waited = lease(run, &client).await?;
+        let waited = take_lease(run, lease).await?;
         let records = store::list(&client, driver, &plan.release).await?;
         Ok((records, waited))
     };
@@ -103,18 +107,23 @@ async fn cluster(run: &Run<'_>) -> Result<(Cluster, Vec<Record>, Duration)> {
     Ok((cluster, records, waited))
 }
 
-/// Takes the release's lease; gives how long that was waited for. A dry run
-/// changes nothing and takes none.
-async fn lease(run: &Run<'_>, client: &Client) -> Result<Duration> {
-    let plan = run.plan;
-    if plan.dry_run {
-        return Ok(Duration::ZERO);
+/// Begins to take the release's lease. A dry run changes nothing and takes none.
+fn begin_lease<'a>(run: &'a Run<'_>) -> Result<Option<&'a Lease>> {
+    if run.plan.dry_run {
+        return Ok(None);
     }
+    let me = LeaseHolder::this_process(LockHolder::this_process(run.id, run.who));
+    let lease = Lease::begin(run.plan, me)?;
+    Ok(Some(run.lease.get_or_init(|| lease)))
+}
+
+/// Waits until the lease is taken; gives how long that took.
+async fn take_lease(run: &Run<'_>, lease: Option<&Lease>) -> Result<Duration> {
+    let plan = run.plan;
+    let Some(lease) = lease else {
+        return Ok(Duration::ZERO);
+    };
     let begun = Instant::now();
-    let lease = run.lease.get_or_init(|| {
-        let me = LeaseHolder::this_process(LockHolder::this_process(run.id, run.who));
-        Lease::begin(client.clone(), &plan.release, me, plan.stale_after)
-    });
     let told = |who: &str| run.events.progress(who);
     if let Acquisition::Denied(why) = lease.taken(&plan.release, run.patience, told).await? {
         run.events.note(format!(

@@ -164,10 +164,10 @@ fn facts(run: &Run<'_>) -> RecoveryContext {
     let here = run
         .lock
         .as_ref()
-        .and_then(|lock| lock::helm_began(lock.as_fd()));
-    let anywhere = run.lease.get().and_then(Lease::helm_began);
+        .and_then(|lock| lock::last_helm(lock.as_fd()));
+    let anywhere = run.lease.get().and_then(Lease::last_helm);
     RecoveryContext {
-        helm_began: here.max(anywhere),
+        helm: here.max(anywhere),
         now: run::now(),
         stale_after: run.plan.stale_after,
     }

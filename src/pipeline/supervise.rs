@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::context::Run;
 use super::observed::ReleaseObservation;
+use super::overtaken;
 use crate::cluster::discovery::NamespacePresence;
 use crate::error::{Error, Result, UnixSignal};
 use crate::helm::HelmOutcome;
@@ -120,7 +121,7 @@ pub(super) async fn supervise<H: Future<Output = Result<HelmOutcome>>>(
             failure = watcher.stalled(run.events) => Halt::Failed(Box::new(failure)),
         }
     };
-    beside(run, halted, helm).await
+    beside(run, found, halted, helm).await
 }
 
 /// Helm with only the Lease beside it; the error is that it was lost.
@@ -130,32 +131,48 @@ pub(super) async fn guard<H: Future<Output = Result<HelmOutcome>>>(
     helm: impl FnOnce(Stop) -> H,
 ) -> Result<(HelmOutcome, Option<Error>)> {
     let at_work = found.helm.at_work();
-    beside(run, lease_lost(run, Some(at_work)), helm).await
+    let lost = async { Halt::Lost(lease_lost(run, Some(at_work)).await) };
+    let (outcome, halt) = beside(run, found, lost, helm).await?;
+    match halt {
+        Some(Halt::Lost(error)) => Ok((outcome, Some(error))),
+        _ => Ok((outcome, None)),
+    }
 }
 
 /// Runs helm until it ends, or until `halted` tells why it has to be stopped.
-async fn beside<R, H: Future<Output = Result<HelmOutcome>>>(
+async fn beside<H: Future<Output = Result<HelmOutcome>>>(
     run: &Run<'_>,
-    halted: impl Future<Output = R>,
+    found: &ReleaseObservation,
+    halted: impl Future<Output = Halt>,
     helm: impl FnOnce(Stop) -> H,
-) -> Result<(HelmOutcome, Option<R>)> {
+) -> Result<(HelmOutcome, Option<Halt>)> {
     let (stop, stopped) = oneshot::channel::<()>();
     let asked = async {
         if stopped.await.is_err() {
             std::future::pending::<()>().await;
         }
     };
-    run.helm_begins();
+    let noted = run.helm_begins();
     let helm = helm(Box::pin(asked));
     tokio::pin!(helm);
-    let reason = tokio::select! {
+    let halt = tokio::select! {
         biased;
-        ended = &mut helm => return Ok((ended?, None)),
-        reason = halted => reason,
+        ended = &mut helm => {
+            run.helm_ends(noted);
+            let lost = overtaken::of(run, found, noted).await;
+            return Ok((ended?, lost.map(Halt::Lost)));
+        }
+        halt = halted => halt,
     };
     tracing::debug!("helm is told to end");
     let _ = stop.send(());
-    Ok((helm.await?, Some(reason)))
+    let ended = helm.await;
+    run.helm_ends(noted);
+    let halt = match halt {
+        Halt::Lost(error) => Halt::Lost(overtaken::told(run, found, noted, error).await),
+        failed @ Halt::Failed(_) => failed,
+    };
+    Ok((ended?, Some(halt)))
 }
 
 /// Waits until every workload is Ready, has failed for good, or time is up; the
@@ -165,7 +182,7 @@ pub(super) async fn until_ready(
     watcher: &mut RolloutWatcher,
     deadline: Instant,
 ) -> WaitEnd {
-    tokio::select! {
+    let end = tokio::select! {
         biased;
         signal = run.cancel.cancelled() => WaitEnd::Cancelled(signal),
         error = lease_lost(run, None) => WaitEnd::Halted(Halt::Lost(error)),
@@ -174,6 +191,14 @@ pub(super) async fn until_ready(
             Some(failure) => WaitEnd::Halted(Halt::Failed(Box::new(failure))),
         },
         () = tokio::time::sleep_until(deadline) => WaitEnd::TimeUp,
+    };
+    if matches!(end, WaitEnd::Cancelled(_) | WaitEnd::Halted(Halt::Lost(_))) {
+        return end;
+    }
+    // Stopped meanwhile, for longer than the Lease lasts: another can be at work.
+    match overtaken::lost(run).await {
+        Some(error) => WaitEnd::Halted(Halt::Lost(error)),
+        None => end,
     }
 }
 

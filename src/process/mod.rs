@@ -5,11 +5,14 @@
 
 pub mod cancel;
 pub(crate) mod capture;
+pub mod guard;
+mod heartbeat;
 pub mod runner;
 mod scratch;
 pub mod shim;
 
 pub use cancel::Cancel;
+pub use heartbeat::{Heartbeat, since_boot};
 pub use runner::StopReason;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal as Kill};
@@ -19,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::cancel::Cancel;
 use super::capture::{Capture, CaptureLimits};
+use super::heartbeat::Heartbeat;
 use super::scratch::Scratch;
 use super::shim;
 use crate::error::{Error, Kind, Result, UnixSignal};
@@ -54,6 +56,8 @@ pub struct Invocation {
     pub env: BTreeMap<OsString, OsString>,
     /// Whether standard output is a document: kept whole, up to [`RENDER_MAX`].
     pub document: bool,
+    /// Whether it may write to the release, and so must end with the Lease.
+    pub writes: bool,
 }
 
 /// Why helm was stopped.
@@ -65,6 +69,8 @@ pub enum StopReason {
     Deadline,
     /// The caller asked for it.
     Asked,
+    /// Its guard did: the Lease was not renewed for too long.
+    Overdue,
 }
 
 /// How a call of helm ended.
@@ -102,6 +108,7 @@ pub struct Runner {
     private: Scratch,
     lock: Option<OwnedFd>,
     at_work: watch::Sender<Option<u32>>,
+    heartbeat: OnceLock<Arc<Heartbeat>>,
     start: StartMode,
 }
 
@@ -137,6 +144,7 @@ impl Runner {
             private,
             lock,
             at_work: watch::Sender::new(None),
+            heartbeat: OnceLock::new(),
             start: StartMode::Guarded,
         })
     }
@@ -154,6 +162,12 @@ impl Runner {
     /// The process of each helm that begins from now on.
     pub fn at_work(&self) -> watch::Receiver<Option<u32>> {
         self.at_work.subscribe()
+    }
+
+    /// Bounds every helm that may write to the release from now on.
+    pub fn bound(&self, heartbeat: Arc<Heartbeat>) {
+        // A run has one Lease.
+        let _ = self.heartbeat.set(heartbeat);
     }
 
     /// A directory of mode 0700 that lives as long as the runner.
@@ -237,6 +251,9 @@ impl Runner {
             killed,
             "helm ran"
         );
+        if !status.success() && self.guarding(call).is_some_and(Heartbeat::has_ended_helm) {
+            stopped = Some(StopReason::Overdue);
+        }
         let ends = if call.document { DOCUMENT } else { WORDS };
         let (stdout, cut) = stdout.read(ends).map_err(unable)?;
         let (stderr, _) = stderr.read(WORDS).map_err(unable)?;
@@ -288,7 +305,7 @@ impl Runner {
             Some(lock) => Stdio::from(lock.try_clone().map_err(unable)?),
             None => Stdio::null(),
         };
-        self.command()
+        self.command(call)
             .args(&call.args)
             .env_clear()
             .envs(&self.environment)
@@ -306,14 +323,22 @@ impl Runner {
             .map_err(unable)
     }
 
-    fn command(&self) -> Command {
+    /// What bounds a call of helm.
+    fn guarding(&self, call: &Invocation) -> Option<&Heartbeat> {
+        let heartbeat = self.heartbeat.get().filter(|_| call.writes);
+        heartbeat.map(AsRef::as_ref)
+    }
+
+    fn command(&self, call: &Invocation) -> Command {
         match self.start {
             StartMode::Guarded => {
                 let mut command = Command::new("/proc/self/exe");
-                command
-                    .arg(shim::ENTRY)
-                    .arg(std::process::id().to_string())
-                    .arg(&self.helm);
+                let deploy = std::process::id().to_string();
+                match self.guarding(call) {
+                    Some(heartbeat) => command.arg(shim::GUARDED).arg(deploy).arg(heartbeat.path()),
+                    None => command.arg(shim::ENTRY).arg(deploy),
+                };
+                command.arg(&self.helm);
                 command
             }
             #[cfg(test)]

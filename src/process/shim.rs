@@ -1,24 +1,33 @@
-//! The hidden entry `deploy __exec-helm <parent> <helm> <argument>…`, which
-//! becomes helm; and `__exec-program`, which becomes any other program.
+//! The hidden entries that `deploy` starts programs with: `__exec-helm <parent>
+//! <helm> <argument>…` becomes helm, `__exec-guarded-helm <parent> <heartbeat>
+//! <helm> <argument>…` too, with a guard beside it, and `__exec-program` becomes
+//! any other program.
 //!
 //! It asks the kernel to end helm when `deploy` ends, and then replaces itself
 //! by helm. Doing this in a program of its own needs no code between fork and
-//! exec. It must do nothing else: no runtime, no output but its own failure.
+//! exec. It must do nothing else but start the guard ([`super::guard`]), before
+//! helm can begin: no runtime, no output but its own failure.
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{
     Pid, Resource, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
 };
 
+use super::guard;
+
 /// The first argument that asks for this entry.
 pub const ENTRY: &str = "__exec-helm";
+
+/// The first argument that asks for helm with a guard beside it.
+pub const GUARDED: &str = "__exec-guarded-helm";
 
 /// The first argument that asks for any other program.
 pub const PROGRAM: &str = "__exec-program";
@@ -37,6 +46,12 @@ const FILE_MAX: u64 = 256 << 20;
 /// those after [`ENTRY`].
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     end(become_helm(arguments))
+}
+
+/// Becomes helm, with a guard beside it; the arguments are those after
+/// [`GUARDED`]. Returns as [`run`] does.
+pub fn run_guarded(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    end(become_guarded(arguments))
 }
 
 /// Becomes another program, with the arguments after [`PROGRAM`]; returns as
@@ -82,6 +97,39 @@ fn become_helm(arguments: impl IntoIterator<Item = OsString>) -> Result<Infallib
             command.arg0(name);
         }
     })
+}
+
+fn become_guarded(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Infallible, ExecFailure> {
+    let mut arguments = arguments.into_iter();
+    let (parent, heartbeat) = (arguments.next(), arguments.next());
+    // First, so that no helm is ever without: it sees helm's end by itself.
+    start_guard(heartbeat).map_err(ExecFailure::orphaned)?;
+    become_helm(parent.into_iter().chain(arguments))
+}
+
+/// Starts the guard of this process, which will be helm.
+fn start_guard(heartbeat: Option<OsString>) -> anyhow::Result<()> {
+    let Some(heartbeat) = heartbeat else {
+        bail!("{GUARDED} is how deploy starts helm; it is of no use by hand");
+    };
+    let heartbeat = File::options()
+        .read(true)
+        .write(true)
+        .open(heartbeat)
+        .context("deploy ended before helm began")?;
+    Command::new("/proc/self/exe")
+        .arg(guard::ENTRY)
+        .arg(std::process::id().to_string())
+        .env_clear()
+        .current_dir("/")
+        .stdin(heartbeat)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("helm's guard cannot be started")?;
+    Ok(())
 }
 
 /// Becomes the program that the arguments name, after `prepare`.

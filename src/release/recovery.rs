@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::release::judgement;
 use crate::release::record::{Record, Status};
+use crate::run::HelmSpan;
 
 /// How long a deploy's helm can take from its start to its record: it reads the
 /// chart, asks the server what it can do, and renders.
@@ -24,8 +25,8 @@ pub const SETTLED: &str = "interrupted; settled by deploy";
 /// is alive.
 #[derive(Clone, Copy, Debug)]
 pub struct RecoveryContext {
-    /// When the last helm of a `deploy` began, on this node or under the lease.
-    pub helm_began: Option<Timestamp>,
+    /// The last helm of a `deploy`, on this node or under the lease.
+    pub helm: Option<HelmSpan>,
     /// The time, by the clock that helm's records are written with.
     pub now: Timestamp,
     /// After what time a helm that cannot be proven dead counts as dead.
@@ -92,25 +93,29 @@ fn dead(records: &[Record], last: &Record, facts: &RecoveryContext) -> bool {
         return false;
     };
     let age = Duration::try_from(facts.now.duration_since(written)).unwrap_or_default();
-    age >= facts.stale_after || is_a_deploys(records, last, written, facts)
+    age >= facts.stale_after || is_a_deploys(records, last, facts)
 }
 
-/// Whether the last record is the one of a deploy's last helm: the first since it
-/// began, if it came soon enough. A person who helps with a helm of their own writes a later one.
-fn is_a_deploys(
-    records: &[Record],
-    last: &Record,
-    written: Timestamp,
-    facts: &RecoveryContext,
-) -> bool {
-    let Some(began) = facts.helm_began else {
-        return false;
-    };
+/// Whether the last record is the one of a deploy's last helm.
+fn is_a_deploys(records: &[Record], last: &Record, facts: &RecoveryContext) -> bool {
+    facts
+        .helm
+        .and_then(|helm| written_by(records, helm))
+        .is_some_and(|first| first.revision == last.revision)
+}
+
+/// The record that a deploy's helm wrote: the first since it began, if it came
+/// soon enough, and before that helm ended. A person who helps with a helm of
+/// their own writes a later one.
+pub fn written_by(records: &[Record], helm: HelmSpan) -> Option<&Record> {
     let first = records
         .iter()
-        .find(|record| time(record).is_none_or(|time| time >= began));
-    first.is_some_and(|first| first.revision == last.revision)
-        && Duration::try_from(written.duration_since(began)).is_ok_and(|took| took <= TO_ITS_RECORD)
+        .find(|record| time(record).is_none_or(|time| time >= helm.began))?;
+    let written = time(first)?;
+    let soon = Duration::try_from(written.duration_since(helm.began))
+        .is_ok_and(|took| took <= TO_ITS_RECORD);
+    let while_it_worked = helm.ended.is_none_or(|ended| written <= ended);
+    (soon && while_it_worked).then_some(first)
 }
 
 fn time(record: &Record) -> Option<Timestamp> {
@@ -128,6 +133,7 @@ mod tests {
 
     use super::{RecoveryContext, RecoveryDecision, decide};
     use crate::release::record::{Record, read};
+    use crate::run::HelmSpan;
 
     /// `status@second`, behind a revision that helm settled when told to end a
     /// `*`, and a `+` where a deploy did it.
@@ -211,23 +217,58 @@ mod tests {
             ("deployed@10 pending-upgrade@5000", None, "wait 2"),
         ] {
             let facts = RecoveryContext {
-                helm_began: began.map(|second| Timestamp::from_second(second).unwrap()),
-                now: Timestamp::from_second(1000).unwrap(),
+                helm: began.map(|second| HelmSpan {
+                    began: at(second),
+                    ended: None,
+                }),
+                now: at(1000),
                 stale_after: Duration::from_secs(3600),
             };
-            let records = records(text);
-            let said = match decide(&records, &facts) {
-                RecoveryDecision::Leave => "leave".to_owned(),
-                RecoveryDecision::Fail(record) => format!("fail {}", record.revision),
-                RecoveryDecision::Undo(record) => format!("undo {}", record.revision),
-                RecoveryDecision::Wait(record) => format!("wait {}", record.revision),
-                RecoveryDecision::Remove(records) => {
-                    records.iter().fold("remove".to_owned(), |said, record| {
-                        format!("{said} {}", record.revision)
-                    })
-                }
+            assert_eq!(said(text, &facts), expected, "{text} began {began:?}");
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// What is done about these records.
+    fn said(text: &str, facts: &RecoveryContext) -> String {
+        match decide(&records(text), facts) {
+            RecoveryDecision::Leave => "leave".to_owned(),
+            RecoveryDecision::Fail(record) => format!("fail {}", record.revision),
+            RecoveryDecision::Undo(record) => format!("undo {}", record.revision),
+            RecoveryDecision::Wait(record) => format!("wait {}", record.revision),
+            RecoveryDecision::Remove(records) => {
+                records.iter().fold("remove".to_owned(), |said, record| {
+                    format!("{said} {}", record.revision)
+                })
+            }
+        }
+    }
+
+    /// Case E5: a deploy's helm ended without a record, and a person's own helm
+    /// works within the time in which the first could have written one.
+    #[test]
+    fn what_is_written_after_a_deploys_helm_ended_is_anothers() {
+        // records, when a deploy's last helm began and ended, what is done
+        for (text, began, ended, expected) in [
+            ("deployed@10 pending-upgrade@25", 20, Some(22), "wait 2"),
+            ("pending-install@25", 20, Some(22), "wait 1"),
+            ("deployed@10 pending-upgrade@21", 20, Some(22), "fail 2"),
+            ("deployed@10 pending-upgrade@22", 20, Some(22), "fail 2"),
+            // Nobody saw its end.
+            ("deployed@10 pending-upgrade@25", 20, None, "fail 2"),
+        ] {
+            let facts = RecoveryContext {
+                helm: Some(HelmSpan {
+                    began: at(began),
+                    ended: ended.map(at),
+                }),
+                now: at(1000),
+                stale_after: Duration::from_secs(3600),
             };
-            assert_eq!(said, expected, "{text} began {began:?}");
+            assert_eq!(said(text, &facts), expected, "{text} ended {ended:?}");
         }
     }
 }

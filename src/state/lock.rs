@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use super::directory::{make_directory, open_file};
 use crate::error::{Error, Kind, Result};
 use crate::plan::ReleaseId;
-use crate::run::{LockHolder, Timestamp, started};
+use crate::run::{HelmSpan, LockHolder, started};
 use crate::{text, units};
 
 /// The most that is read of what a holder wrote, in bytes.
@@ -195,10 +195,8 @@ impl LockPaths {
             wait_lock(&file)?;
         }
         drop(place);
-        let me = LockHolder {
-            helm_began: read_holder(&file).and_then(|before| before.helm_began),
-            ..me.clone()
-        };
+        let helm = read_holder(&file).and_then(|before| before.helm());
+        let me = me.clone().with_helm(helm);
         // A full disk does not matter: without this a recovery waits longer.
         let _ = write_holder(&file, &me);
         Ok(Lock { file, warning })
@@ -257,9 +255,9 @@ pub fn holder(state: &Path, release: &ReleaseId) -> Option<LockHolder> {
     }
 }
 
-/// When the last helm of this node began for a release; see [`helm_began`].
-pub fn last_helm(state: &Path, release: &ReleaseId) -> Option<Timestamp> {
-    read_holder(&File::open(LockPaths::new(state, release).file).ok()?)?.helm_began
+/// The last helm of this node for a release, as [`last_helm`] gives it.
+pub fn last_helm_of(state: &Path, release: &ReleaseId) -> Option<HelmSpan> {
+    read_holder(&File::open(LockPaths::new(state, release).file).ok()?)?.helm()
 }
 
 fn is_directory(file: &File) -> bool {
@@ -282,27 +280,21 @@ fn wait_lock(file: &File) -> io::Result<()> {
     })?)
 }
 
-/// Notes in the lock's file that a helm which may write begins now: whatever
-/// that helm leaves, a later holder of the lock knows whose it is. `lock` is the
-/// held lock.
-pub fn helm_begins(lock: BorrowedFd<'_>) -> io::Result<()> {
+/// Notes in the lock's file that a helm which may write begins, or has ended:
+/// whatever that helm leaves, a later holder of the lock knows whose it is.
+/// `lock` is the held lock.
+pub fn note_helm(lock: BorrowedFd<'_>, helm: HelmSpan) -> io::Result<()> {
     let file = File::from(lock.try_clone_to_owned()?);
     match read_holder(&file) {
-        Some(holder) => write_holder(
-            &file,
-            &LockHolder {
-                helm_began: Some(Timestamp::now()),
-                ..holder
-            },
-        ),
+        Some(holder) => write_holder(&file, &holder.with_helm(Some(helm))),
         None => Ok(()),
     }
 }
 
-/// When the last helm that may write began under this lock; none where none
-/// did, or that was not noted.
-pub fn helm_began(lock: BorrowedFd<'_>) -> Option<Timestamp> {
-    read_holder(&File::from(lock.try_clone_to_owned().ok()?))?.helm_began
+/// The last helm that may write under this lock; none where there was none, or
+/// it was not noted.
+pub fn last_helm(lock: BorrowedFd<'_>) -> Option<HelmSpan> {
+    read_holder(&File::from(lock.try_clone_to_owned().ok()?))?.helm()
 }
 
 /// Reads from the start, wherever the descriptor stands.

@@ -165,11 +165,12 @@ fn a_stranger_holds_it() {
         .exits(0)
         .says("waiting for node-c")
         .says("revision 2");
-    by_hand(&node, "node-c", 86_400, Span::new().hours(2));
+    // It is not known to be stale before it was seen unchanged, whatever the clocks say.
+    by_hand(&node, "node-c", 3, Span::new().hours(2));
     signal(&node, "t3")
         .run()
         .exits(0)
-        .never_says("waiting for")
+        .says("waiting for node-c")
         .says("revision 3");
     assert_eq!(lease(&node), Value::Null);
 }
@@ -188,6 +189,57 @@ on_both_helms! {
         node.kubectl(&["delete", "lease", &name]);
         signal(&node, "t2").run().exits(0).says("revision 3");
     }
+}
+
+/// Case E1: `deploy` is stopped for longer than the Lease lasts while its helm
+/// works, and another machine deploys: never two helms, never two records
+/// `deployed`. The stopped one ends helm all the same, and says who took over.
+#[test]
+fn a_deploy_that_is_stopped() {
+    let node = Node::new("stopped", Helm::V4);
+    let other = node.elsewhere("node-b");
+    install(&node);
+    let running = stuck(&node, false);
+    let mine = helm(running.pid(), "upgrade").expect("helm is at work");
+    until("its helm is told", || {
+        holder(&lease(&node))["helm"]["pid"] == mine
+    });
+    let others: Vec<u32> = descendants(running.pid());
+    running.signal(Signal::STOP);
+    let second = signal(&other, "t2").start();
+    second.until_says("waiting for run ");
+    until("the helm of the stopped one is ended", || {
+        assert_eq!(helm(second.pid(), "upgrade"), None, "two helms");
+        !is_running(mine)
+    });
+    until("its guard too", || {
+        !others.iter().any(|pid| is_running(*pid))
+    });
+    // Not the whole minute, for this test.
+    patch(&node, &json!({ "leaseDurationSeconds": 3 }));
+    second.wait().exits(0).says("revision 3");
+    running.signal(Signal::CONT);
+    running
+        .wait()
+        .exits(9)
+        .says("another deploy took over the release's lease")
+        .says("helm had written revision 2 before it was stopped; it is failed now")
+        .says("revision 3 was written by another, and is deployed");
+    let statuses: Vec<String> = node.records().into_iter().map(|(_, it)| it).collect();
+    let deployed = statuses.iter().filter(|status| *status == "deployed");
+    assert_eq!(deployed.count(), 1, "{statuses:?}");
+    node.runs(&[
+        &node.image("api", "t2").by_tag(),
+        &node.image("web", "t1").by_tag(),
+    ]);
+    assert_eq!(lease(&node), Value::Null);
+}
+
+/// Whether a process does anything still: a zombie does not.
+fn is_running(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// All that a release needs, but no lease.

@@ -29,13 +29,13 @@ pub(super) fn silent(what: &str, limit: Duration) -> Error {
         .hint("ask the API server for its state: kubectl get --raw /readyz")
 }
 
-/// Another deploy has it.
-pub(super) fn taken_over(holder: &str) -> Error {
+/// Another deploy has it, or had it: who.
+pub(super) fn taken_over(holder: String) -> Error {
     Error::new(
         Kind::Locked,
         "another deploy took over the release's lease; helm was stopped",
     )
-    .detail(format!("held by {holder}"))
+    .detail(holder)
     .hint("see what the other deploy made of the release, then send the signal again")
 }
 
@@ -49,6 +49,18 @@ pub(super) fn not_renewed(why: &str, limit: Duration) -> Error {
         ),
     )
     .detail(why.to_owned())
+}
+
+/// This process did not run for so long, and nobody took it meanwhile.
+pub(super) fn not_running(halted: Duration) -> Error {
+    let halted = units::show(Duration::from_secs(halted.as_secs()));
+    Error::new(
+        Kind::Broken,
+        format!(
+            "deploy was stopped, or the machine paused, for {halted}, so helm was stopped before another node could take the release's lease"
+        ),
+    )
+    .hint("send the signal again")
 }
 
 /// Another deploy still has it after `wait`.

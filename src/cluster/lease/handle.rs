@@ -1,60 +1,81 @@
 //! What a deploy has of its Lease: it waits for it, hears that it is lost, and
-//! gives it back. [`super::keeper`] does the work.
+//! gives it back. [`super::keeper`] does the work,
+//! on a thread of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kube::Client;
 use kube::api::Api;
-use tokio::sync::{Mutex, mpsc, watch};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::errors::{ended, too_long};
-use super::keeper::Keeper;
+use super::errors::{ended, not_renewed, too_long};
+use super::keeper::{Keeper, MachineClock, Orders};
 use super::messages::{Acquisition, LeaseEvent, Order, Tell};
 use super::{LeaseHolder, Process};
-use crate::error::{Error, Result};
-use crate::plan::ReleaseId;
-use crate::run::Timestamp;
+use crate::cluster::client::connect;
+use crate::error::{Error, Kind, Result};
+use crate::plan::{Plan, ReleaseId};
+use crate::process::Heartbeat;
+use crate::run::HelmSpan;
+
+/// How long the keeper may take to say what became of it.
+const WORD: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether a Lease that ran out is held again.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The Lease of a deploy.
 #[derive(Debug)]
 pub struct Lease {
     orders: mpsc::UnboundedSender<Order>,
     news: Mutex<mpsc::UnboundedReceiver<LeaseEvent>>,
-    began: watch::Receiver<Option<Timestamp>>,
+    last_helm: watch::Receiver<Option<HelmSpan>>,
     lost: Arc<AtomicBool>,
-    task: JoinHandle<()>,
+    heartbeat: Arc<Heartbeat>,
+    ended: oneshot::Receiver<()>,
 }
 
 impl Lease {
-    /// Begins to take the Lease of a release.
-    pub fn begin(
-        client: Client,
-        release: &ReleaseId,
-        me: LeaseHolder,
-        stale_after: Duration,
-    ) -> Self {
-        let (orders, ordered) = mpsc::unbounded_channel();
-        let (news, heard) = mpsc::unbounded_channel();
-        let (began, helm_began) = watch::channel(None);
-        let lost = Arc::new(AtomicBool::new(false));
-        let tell = Tell {
-            began,
-            news,
-            lost: Arc::clone(&lost),
+    /// Begins to take the Lease of the plan's release. The keeper has a thread, a
+    /// runtime and a connection of its own: nothing that stops the deploy's
+    /// thread (a disk, a terminal, work) delays a renewal.
+    pub fn begin(plan: &Plan, me: LeaseHolder) -> Result<Self> {
+        let unable = |error: std::io::Error| {
+            Error::new(Kind::Node, "the lease's keeper cannot be started").with_source(error)
         };
-        let api = Api::namespaced(client, &release.namespace);
-        let keeper = Keeper::new(api, &release.name, me, stale_after, tell);
-        Self {
-            orders,
-            news: Mutex::new(heard),
-            began: helm_began,
-            lost,
-            task: tokio::spawn(keeper.keep(ordered)),
-        }
+        let (lease, tell, ordered, end) = Self::new().map_err(unable)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(unable)?;
+        let plan = plan.clone();
+        let keep = async move {
+            let news = tell.news.clone();
+            match connect(&plan).await {
+                Ok(client) => {
+                    let api = Api::namespaced(client, &plan.release.namespace);
+                    let (name, stale_after) = (super::name(&plan.release.name), plan.stale_after);
+                    let keeper = Keeper::new(api, name, me, stale_after, MachineClock, tell);
+                    keeper.keep(ordered).await;
+                }
+                Err(error) => {
+                    let _ = news.send(LeaseEvent::Taken(Err(error)));
+                    drop((tell, ordered));
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("lease".to_owned())
+            .spawn(move || {
+                runtime.block_on(keep);
+                let _ = end.send(());
+                // What is left of it (a plugin of the kubeconfig) keeps nobody.
+                runtime.shutdown_background();
+            })
+            .map_err(unable)?;
+        Ok(lease)
     }
 
     /// Waits until it is taken, for at most `wait`; `told` is called with whom it
@@ -94,15 +115,71 @@ impl Lease {
         }
     }
 
-    /// When the last helm began under this Lease, be it a dead holder's.
-    pub fn helm_began(&self) -> Option<Timestamp> {
-        *self.began.borrow()
+    /// The two ends of a Lease: the deploy's, and what the keeper is given.
+    pub(super) fn new() -> std::io::Result<(Self, Tell, Orders, oneshot::Sender<()>)> {
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let (news, heard) = mpsc::unbounded_channel();
+        let (helm, last_helm) = watch::channel(None);
+        let (end, ended) = oneshot::channel();
+        let lost = Arc::new(AtomicBool::new(false));
+        let heartbeat = Arc::new(Heartbeat::new()?);
+        let tell = Tell {
+            last_helm: helm,
+            news,
+            lost: Arc::clone(&lost),
+            heartbeat: Arc::clone(&heartbeat),
+        };
+        let lease = Self {
+            orders,
+            news: Mutex::new(heard),
+            last_helm,
+            lost,
+            heartbeat,
+            ended,
+        };
+        Ok((lease, tell, ordered, end))
     }
 
-    /// Whether another holds it, who took it over or was faster: nothing must be
-    /// changed then.
+    /// When the last helm worked under this Lease, be it a dead holder's.
+    pub fn last_helm(&self) -> Option<HelmSpan> {
+        *self.last_helm.borrow()
+    }
+
+    /// Until when helm may work under it.
+    pub fn heartbeat(&self) -> Arc<Heartbeat> {
+        Arc::clone(&self.heartbeat)
+    }
+
+    /// Notes that a helm which may write begins, or has ended.
+    pub fn note_helm(&self, helm: HelmSpan) {
+        let _ = self.orders.send(Order::Note(helm));
+    }
+
+    /// Whether another holds it, who took it over or was faster, or can hold it
+    /// since it was not renewed: nothing must be changed then.
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
+        self.lost.load(Ordering::Relaxed) || self.heartbeat.is_over()
+    }
+
+    /// Why it is lost, once a helm has ended; none where it is held. Waits for the
+    /// keeper's word where it was not renewed in time, or a guard ended helm.
+    pub async fn loss(&self) -> Option<Error> {
+        let begun = Instant::now();
+        let mut news = self.news.lock().await;
+        while self.is_lost() || self.heartbeat.has_ended_helm() {
+            tokio::select! {
+                biased;
+                item = news.recv() => match item {
+                    Some(LeaseEvent::Lost(error)) => return Some(error),
+                    Some(_) => {}
+                    None => return Some(ended()),
+                },
+                () = sleep(LOOK) => if begun.elapsed() >= WORD {
+                    return Some(not_renewed("its keeper does not answer", WORD));
+                },
+            }
+        }
+        None
     }
 
     /// Notes each helm that begins, and ends with the reason when the Lease is
@@ -127,12 +204,9 @@ impl Lease {
 
     /// Gives it back within this time; else it runs out by itself. Where a helm
     /// can have left something `settled` is false: then the next one learns
-    /// when that helm began.
+    /// when that helm worked.
     pub async fn end(self, settled: bool, within: Duration) {
         let _ = self.orders.send(Order::End { settled });
-        let stop = self.task.abort_handle();
-        if timeout(within, self.task).await.is_err() {
-            stop.abort();
-        }
+        let _ = timeout(within, self.ended).await;
     }
 }

@@ -1,5 +1,6 @@
-//! Takes a Lease, renews it as long as it is held, and gives it back: a task
-//! of its own, beside the deploy.
+//! Takes a Lease, renews it as long as it is held, and gives it back: on a thread
+//! of its own, beside the deploy. With each renewal it moves on the time until
+//! which helm may work; nothing else does.
 //!
 //! One request takes it where nobody holds it. It must never fail a deploy where
 //! the cluster answers and refuses (a missing right, a quota): that is reported,
@@ -12,14 +13,17 @@ use k8s_openapi::api::coordination::v1::Lease as Object;
 use kube::Error as KubeError;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
-use super::errors::{not_renewed, refusal, silent, taken_over};
+use super::errors::{not_renewed, not_running, refusal, silent, taken_over};
 use super::messages::{Acquisition, LeaseEvent, Order, Tell};
-use super::{LeaseContext, LeaseDecision, LeaseHolder, LeaseView, Process, decide, held, released};
+use super::{
+    LASTS, LeaseContext, LeaseDecision, LeaseHolder, LeaseView, Process, decide, held, released,
+};
 use crate::cluster::client::{PATIENCE, failed};
 use crate::error::{Error, Result};
-use crate::run::{self, Timestamp};
+use crate::process::since_boot;
+use crate::run::{self, HelmSpan, Timestamp};
 
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(10);
@@ -27,6 +31,22 @@ const RENEW: Duration = Duration::from_secs(10);
 /// When helm is stopped after the last renewal: early enough for helm to settle
 /// (five seconds) or be killed before the Lease runs out.
 const GIVE_UP: Duration = Duration::from_secs(45);
+
+/// Until when helm may work after the last renewal: its guard ends it within a
+/// second, well before another node can take the Lease.
+const HELM_ENDS: Duration = Duration::from_secs(50);
+
+/// How long helm may work on where another holds the Lease: the deploy stops it
+/// at once, if it can.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How often the time is looked at: a timer of the kernel does not go on while the
+/// machine sleeps.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How many renewals have to fail in a row: after a pause the first can fail only
+/// since its connection is gone.
+const FAILURES: u32 = 3;
 
 /// How long one request of a renewal can take.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -53,7 +73,29 @@ enum Attempt {
     Failed(Error),
 }
 
-pub(super) struct Keeper {
+/// What the time is.
+pub(super) trait Clock {
+    /// The time since boot, which goes on while the machine sleeps.
+    fn since_boot(&self) -> Duration;
+
+    /// The time of the day, which can be wrong, and be set.
+    fn now(&self) -> Timestamp;
+}
+
+/// This machine's.
+pub(super) struct MachineClock;
+
+impl Clock for MachineClock {
+    fn since_boot(&self) -> Duration {
+        since_boot()
+    }
+
+    fn now(&self) -> Timestamp {
+        run::now()
+    }
+}
+
+pub(super) struct Keeper<C> {
     api: Api<Object>,
     name: String,
     me: LeaseHolder,
@@ -62,33 +104,36 @@ pub(super) struct Keeper {
     limit: Duration,
     /// As it was written last.
     object: Object,
-    /// When that was begun.
-    renewed: Instant,
+    /// When that was begun, in time since boot.
+    renewed: Duration,
     /// What is held by another, and since when it looks like that.
-    seen: Option<(LeaseView, Instant)>,
+    seen: Option<(LeaseView, Duration)>,
+    clock: C,
     tell: Tell,
 }
 
-type Orders = mpsc::UnboundedReceiver<Order>;
+pub(super) type Orders = mpsc::UnboundedReceiver<Order>;
 
-impl Keeper {
-    /// A task for the Lease of a release, which `me` shall hold.
+impl<C: Clock> Keeper<C> {
+    /// A task for the Lease of this name, which `me` shall hold.
     pub(super) fn new(
         api: Api<Object>,
-        release: &str,
+        name: String,
         me: LeaseHolder,
         stale_after: Duration,
+        clock: C,
         tell: Tell,
     ) -> Self {
         Self {
             api,
-            name: super::name(release),
+            name,
             me,
             stale_after,
             limit: PATIENCE,
             object: Object::default(),
-            renewed: Instant::now(),
+            renewed: clock.since_boot(),
             seen: None,
+            clock,
             tell,
         }
     }
@@ -128,17 +173,20 @@ impl Keeper {
     /// comes to be.
     async fn once_there(&mut self, orders: &mut Orders) -> bool {
         let mut at_work = false;
-        let mut raced: Option<Instant> = None;
+        let mut raced: Option<Duration> = None;
         loop {
+            let now = self.clock.since_boot();
+            self.tell.heartbeat.allow_until(now + HELM_ENDS);
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(Order::Helm(process)) => {
-                        self.helm_begins(process);
+                        self.me.helm = Some(process);
                         at_work = true;
                     }
+                    Some(Order::Note(helm)) => self.note(helm),
                     Some(Order::End { .. }) | None => return false,
                 },
-                () = sleep(SOON), if at_work => match self.attempt().await {
+                () = sleep(SOON) => if at_work { match self.attempt().await {
                     Attempt::Taken => {
                         self.tell.lost.store(false, Ordering::Relaxed);
                         return true;
@@ -146,20 +194,21 @@ impl Keeper {
                     Attempt::Absent | Attempt::Failed(_) => {}
                     // Too late to be reported: helm has begun.
                     Attempt::Denied(_) => {
+                        self.tell.heartbeat.allow_always();
                         drain(orders).await;
                         return false;
                     }
                     Attempt::Held(seen) => {
                         // Until this deploy has it, what is there can be the other's.
                         self.tell.lost.store(true, Ordering::Relaxed);
-                        let since = *raced.get_or_insert_with(Instant::now);
-                        if since.elapsed() >= RACE {
-                            self.loses(taken_over(&seen.line()));
+                        let since = *raced.get_or_insert(now);
+                        if self.since(since) >= RACE {
+                            self.loses(taken_over(held_by(&seen)));
                             drain(orders).await;
                             return false;
                         }
                     }
-                },
+                } },
             }
         }
     }
@@ -167,38 +216,67 @@ impl Keeper {
     /// Renews it until the end.
     async fn hold(&mut self, orders: &mut Orders) {
         let mut due = self.renewed + RENEW;
+        let mut failures = 0;
+        let mut halted = false;
         loop {
+            let wait = due.saturating_sub(self.clock.since_boot()).min(TICK);
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
                     Some(Order::Helm(process)) => {
-                        self.helm_begins(process);
-                        due = Instant::now();
+                        self.me.helm = Some(process);
+                        due = self.clock.since_boot();
+                    }
+                    Some(Order::Note(helm)) => {
+                        self.note(helm);
+                        // Another node has to know: what is written then is not its.
+                        if helm.ended.is_some() {
+                            due = self.clock.since_boot();
+                        }
                     }
                     Some(Order::End { settled }) => return self.give_back(settled).await,
                     None => return,
                 },
-                () = sleep_until(due) => match self.renew().await {
-                    Ok(()) => due = self.renewed + RENEW,
-                    Err(RenewError::Other(holder)) => {
-                        self.loses(taken_over(&holder));
-                        return drain(orders).await;
+                () = sleep(wait) => {}
+            }
+            if self.clock.since_boot() < due {
+                continue;
+            }
+            let last = self.renewed;
+            match self.renew().await {
+                Ok(()) => {
+                    due = self.renewed + RENEW;
+                    failures = 0;
+                    // It is held still, but helm is not at work any more.
+                    if !halted && self.tell.heartbeat.has_ended_helm() {
+                        halted = true;
+                        self.tell(LeaseEvent::Lost(not_running(self.since(last))));
                     }
-                    Err(RenewError::Failed(why)) if self.renewed.elapsed() >= GIVE_UP => {
+                }
+                Err(RenewError::Other(holder)) => {
+                    self.loses(taken_over(holder));
+                    return drain(orders).await;
+                }
+                Err(RenewError::Failed(why)) => {
+                    failures += 1;
+                    if failures >= FAILURES && self.since(self.renewed) >= GIVE_UP {
                         self.loses(not_renewed(&why, GIVE_UP));
                         return drain(orders).await;
                     }
-                    Err(RenewError::Failed(_)) => due = Instant::now() + ASK_AGAIN,
-                },
+                    due = self.clock.since_boot() + ASK_AGAIN;
+                }
             }
         }
     }
 
-    fn helm_begins(&mut self, process: Process) {
-        let now = Timestamp::now();
-        self.me.helm = Some(process);
-        self.me.lock.helm_began = Some(now);
-        self.tell.began.send_replace(Some(now));
+    fn note(&mut self, helm: HelmSpan) {
+        self.me.lock = self.me.lock.clone().with_helm(Some(helm));
+        self.tell.last_helm.send_replace(Some(helm));
+    }
+
+    /// How long ago that was.
+    fn since(&self, then: Duration) -> Duration {
+        self.clock.since_boot().saturating_sub(then)
     }
 
     fn tell(&self, news: LeaseEvent) {
@@ -215,19 +293,25 @@ impl Keeper {
             self.tell(LeaseEvent::Waiting(seen.clone()));
         }
         if self.seen.as_ref().is_none_or(|(before, _)| *before != seen) {
-            self.seen = Some((seen, Instant::now()));
+            self.seen = Some((seen, self.clock.since_boot()));
         }
     }
 
     fn loses(&self, error: Error) {
         self.tell.lost.store(true, Ordering::Relaxed);
+        // Where the deploy's own thread does not stop helm, its guard does.
+        let soon = self.clock.since_boot() + AT_ONCE;
+        let until = self.tell.heartbeat.until();
+        self.tell
+            .heartbeat
+            .allow_until(until.map_or(soon, |until| until.min(soon)));
         self.tell(LeaseEvent::Lost(error));
     }
 
     /// Creates it; where it is there, takes it from who is dead.
     async fn attempt(&mut self) -> Attempt {
         let what = "the release's lease cannot be taken";
-        let begun = Instant::now();
+        let begun = self.clock.since_boot();
         let new = Object {
             metadata: ObjectMeta {
                 name: Some(self.name.clone()),
@@ -235,7 +319,7 @@ impl Keeper {
             },
             spec: None,
         };
-        let new = held(new, &self.me, run::now());
+        let new = held(new, &self.me, self.clock.now());
         let options = PostParams::default();
         let Some(created) = self.in_time(self.api.create(&options, &new)).await else {
             return Attempt::Failed(silent(what, self.limit));
@@ -250,7 +334,7 @@ impl Keeper {
 
     /// Takes the Lease that is there, unless its holder can still live.
     async fn take_over(&mut self, what: &str) -> Attempt {
-        let begun = Instant::now();
+        let begun = self.clock.since_boot();
         let object = match self.in_time(self.api.get(&self.name)).await {
             None => return Attempt::Failed(silent(what, self.limit)),
             Some(Ok(object)) => object,
@@ -259,22 +343,22 @@ impl Keeper {
         };
         let seen = LeaseView::of(&object);
         let unchanged = match &self.seen {
-            Some((before, since)) if *before == seen => since.elapsed(),
+            Some((before, since)) if *before == seen => self.since(*since),
             _ => Duration::ZERO,
         };
         let facts = LeaseContext {
             me: &self.me,
-            now: run::now(),
+            now: self.clock.now(),
             unchanged,
             stale_after: self.stale_after,
         };
         if decide(&seen, &facts, Process::is_gone) == LeaseDecision::Wait {
             return Attempt::Held(seen);
         }
-        let helm = self.me.lock.helm_began.max(seen.helm_began());
-        self.me.lock.helm_began = helm;
-        self.tell.began.send_replace(helm);
-        let mine = held(object, &self.me, run::now());
+        let helm = self.me.lock.helm().max(seen.last_helm());
+        self.me.lock = self.me.lock.clone().with_helm(helm);
+        self.tell.last_helm.send_replace(helm);
+        let mine = held(object, &self.me, self.clock.now());
         let options = PostParams::default();
         match self
             .in_time(self.api.replace(&self.name, &options, &mine))
@@ -290,9 +374,10 @@ impl Keeper {
         }
     }
 
-    fn has(&mut self, object: Object, begun: Instant) -> Attempt {
+    fn has(&mut self, object: Object, begun: Duration) -> Attempt {
         self.object = object;
         self.renewed = begun;
+        self.tell.heartbeat.allow_until(begun + HELM_ENDS);
         self.limit = REQUEST;
         Attempt::Taken
     }
@@ -305,8 +390,8 @@ impl Keeper {
     }
 
     async fn renew(&mut self) -> Result<(), RenewError> {
-        let begun = Instant::now();
-        let mine = held(self.object.clone(), &self.me, run::now());
+        let begun = self.clock.since_boot();
+        let mine = held(self.object.clone(), &self.me, self.clock.now());
         let options = PostParams::default();
         match self
             .in_time(self.api.replace(&self.name, &options, &mine))
@@ -317,12 +402,18 @@ impl Keeper {
                 self.has(object, begun);
                 Ok(())
             }
+            // It ran out before this renewal: whoever changed or removed it had it.
+            Some(Err(KubeError::Api(status)))
+                if matches!(status.code, 404 | 409) && self.since(self.renewed) >= LASTS =>
+            {
+                self.successor().await
+            }
             // Somebody changed it, or an answer to this deploy was lost, or it was
             // removed.
             Some(Err(KubeError::Api(status))) if matches!(status.code, 404 | 409) => {
                 match self.attempt().await {
                     Attempt::Taken => Ok(()),
-                    Attempt::Held(seen) => Err(RenewError::Other(seen.line())),
+                    Attempt::Held(seen) => Err(RenewError::Other(held_by(&seen))),
                     Attempt::Absent => Err(RenewError::Failed("its namespace is gone".to_owned())),
                     Attempt::Denied(why) => Err(RenewError::Failed(why)),
                     Attempt::Failed(error) => Err(RenewError::Failed(error.to_string())),
@@ -330,6 +421,27 @@ impl Keeper {
             }
             Some(Err(error)) => Err(RenewError::Failed(failed("renewing", &error).to_string())),
         }
+    }
+
+    /// Who took a Lease that this deploy let run out, and may have ended since. It
+    /// is not taken again: this deploy's work is over.
+    async fn successor(&self) -> Result<(), RenewError> {
+        Err(match self.in_time(self.api.get(&self.name)).await {
+            Some(Ok(object)) => {
+                let seen = LeaseView::of(&object);
+                let line = if seen.identity.is_some() {
+                    held_by(&seen)
+                } else {
+                    seen.last_line()
+                };
+                RenewError::Other(line)
+            }
+            Some(Err(KubeError::Api(status))) if status.code == 404 => {
+                RenewError::Other("taken by a deploy that has ended since".to_owned())
+            }
+            Some(Err(error)) => RenewError::Failed(failed("renewing", &error).to_string()),
+            None => RenewError::Failed("the cluster does not answer".to_owned()),
+        })
     }
 
     /// Removes it: a deploy that went well leaves nothing in the cluster.
@@ -342,7 +454,7 @@ impl Keeper {
         if nothing_left && self.api.delete(&self.name, &only).await.is_ok() {
             return;
         }
-        let free = released(held(self.object.clone(), &self.me, run::now()));
+        let free = released(held(self.object.clone(), &self.me, self.clock.now()));
         // Where that fails it runs out.
         let _ = self
             .api
@@ -353,7 +465,7 @@ impl Keeper {
 
 /// Why a renewal failed.
 enum RenewError {
-    /// Another holds it; who.
+    /// Another holds it, or held it; who.
     Other(String),
     /// It can be tried again; what went wrong.
     Failed(String),
@@ -361,7 +473,11 @@ enum RenewError {
 
 /// The run goes on for itself; its end is waited for.
 async fn drain(orders: &mut Orders) {
-    while let Some(Order::Helm(_)) = orders.recv().await {}
+    while let Some(Order::Helm(_) | Order::Note(_)) = orders.recv().await {}
+}
+
+fn held_by(seen: &LeaseView) -> String {
+    format!("held by {}", seen.line())
 }
 
 /// What a refused request comes to.
@@ -371,3 +487,7 @@ fn refused(what: &str, error: &KubeError) -> Attempt {
         None => Attempt::Failed(failed(what, error)),
     }
 }
+
+#[cfg(test)]
+#[path = "keeper_tests.rs"]
+mod tests;

@@ -7,7 +7,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::{LeaseView, Process};
 use crate::error::{Error, Result};
-use crate::run::Timestamp;
+use crate::process::Heartbeat;
+use crate::run::HelmSpan;
 
 /// What became of the attempt to take it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,16 +28,22 @@ pub(super) enum LeaseEvent {
 
 /// What the task is asked to do.
 pub(super) enum Order {
+    /// A helm is at work: the process.
     Helm(Process),
+    /// A helm that may write begins, or has ended.
+    Note(HelmSpan),
+    /// The run is over; whether a helm left nothing to settle.
     End { settled: bool },
 }
 
 /// Where the task puts what the deploy wants to know.
 pub(super) struct Tell {
-    /// When the last helm began.
-    pub(super) began: watch::Sender<Option<Timestamp>>,
+    /// When the last helm worked, be it a dead holder's.
+    pub(super) last_helm: watch::Sender<Option<HelmSpan>>,
     /// What happens.
     pub(super) news: mpsc::UnboundedSender<LeaseEvent>,
     /// Whether another holds it: nothing must be touched then.
     pub(super) lost: Arc<AtomicBool>,
+    /// Until when helm may work.
+    pub(super) heartbeat: Arc<Heartbeat>,
 }

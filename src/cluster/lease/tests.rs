@@ -11,12 +11,12 @@ use super::{
 use crate::run;
 use crate::run::RunId;
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
 /// A holder on the machine with this boot; its process is the pid given.
-fn holder(run: &str, boot: &str, pid: u32, helm: Option<u32>) -> LeaseHolder {
+pub(super) fn holder(run: &str, boot: &str, pid: u32, helm: Option<u32>) -> LeaseHolder {
     let lock = run::LockHolder {
         pid,
         started: 7,
@@ -25,6 +25,7 @@ fn holder(run: &str, boot: &str, pid: u32, helm: Option<u32>) -> LeaseHolder {
         url: Some("https://github.com/acme/shop/actions/runs/1".to_owned()),
         since: at(0),
         helm_began: helm.map(|_| at(5)),
+        helm_ended: None,
     };
     LeaseHolder {
         lock,
@@ -60,7 +61,10 @@ fn what_is_written_is_read_again() {
     assert_eq!(taken.spec.unwrap().lease_transitions, Some(1));
     // The next one knows what helm was left.
     let free = LeaseView::of(&released(object));
-    assert_eq!((free.known(), free.helm_began()), (None, Some(at(5))));
+    assert_eq!(
+        (free.known(), free.last_helm().map(|helm| helm.began)),
+        (None, Some(at(5)))
+    );
     assert_eq!(free.line(), "nobody");
 }
 
@@ -113,17 +117,31 @@ fn only_the_dead_are_succeeded() {
             LeaseDecision::Wait,
         ),
         (
-            "halted here",
-            holder("bbbbbb", "one", 30, None),
+            "stopped here, its helm not",
+            holder("bbbbbb", "one", 30, Some(31)),
             9_000,
             999,
             LeaseDecision::Wait,
         ),
         (
-            "halted here for too long",
-            holder("bbbbbb", "one", 30, None),
+            "stopped here, its helm is gone",
+            holder("bbbbbb", "one", 30, Some(21)),
+            9_000,
+            lasts,
+            LeaseDecision::Take,
+        ),
+        (
+            "alive here, its helm is gone",
+            holder("bbbbbb", "one", 30, Some(21)),
+            9_000,
+            lasts - 1,
+            LeaseDecision::Wait,
+        ),
+        (
+            "stopped here for too long",
+            holder("bbbbbb", "one", 30, Some(31)),
             6_400,
-            0,
+            lasts,
             LeaseDecision::Take,
         ),
         (
@@ -163,10 +181,17 @@ fn only_the_dead_are_succeeded() {
             LeaseDecision::Wait,
         ),
         (
+            "elsewhere, by a clock an hour behind",
+            holder("bbbbbb", "two", 30, None),
+            6_400,
+            lasts - 1,
+            LeaseDecision::Wait,
+        ),
+        (
             "elsewhere, stale",
             holder("bbbbbb", "two", 30, None),
             6_400,
-            0,
+            lasts,
             LeaseDecision::Take,
         ),
         (
@@ -212,6 +237,21 @@ fn what_others_wrote_is_no_proof() {
         LeaseDecision::Take
     );
     assert!(!seen.line().contains('\u{1b}'), "{}", seen.line());
+    // One that says to last for a day, and is two hours old.
+    let spec = object.spec.as_mut().unwrap();
+    spec.lease_duration_seconds = Some(86_400);
+    let day = LeaseView::of(&object);
+    for (now, unchanged, expected) in [
+        (17_199, 0, LeaseDecision::Wait),
+        (17_199, LASTS.as_secs(), LeaseDecision::Take),
+        (11_000, LASTS.as_secs(), LeaseDecision::Wait),
+    ] {
+        let facts = LeaseContext {
+            now: at(now),
+            ..facts(&me, unchanged)
+        };
+        assert_eq!(decide(&day, &facts, |_| true), expected, "{now}");
+    }
     let annotations = object.metadata.annotations.as_mut().unwrap();
     for value in annotations.values_mut() {
         "{\"pid\": -1}".clone_into(value);

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Lock, LockWait, acquire};
 use crate::error::{Error, Kind};
 use crate::plan::ReleaseId;
-use crate::run::{LockHolder, RunId, Who, started};
+use crate::run::{HelmSpan, LockHolder, RunId, Who, started};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -28,6 +28,7 @@ fn holder(user: &str) -> LockHolder {
         url: Some("https://github.com/acme/shop/actions/runs/42".into()),
         since,
         helm_began: None,
+        helm_ended: None,
     }
 }
 
@@ -348,18 +349,20 @@ async fn what_a_killed_waiter_left_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn what_a_helm_began_is_handed_on_to_the_next_holder() {
+async fn when_a_helm_worked_is_handed_on_to_the_next_holder() {
     let state = tempfile::tempdir().unwrap();
     let first = take(state.path(), "a-user-with-a-long-name", LONG)
         .await
         .unwrap();
-    assert_eq!(super::helm_began(first.as_fd()), None);
-    super::helm_begins(first.as_fd()).unwrap();
-    let began = super::helm_began(first.as_fd());
-    assert!(began.is_some());
+    assert_eq!(super::last_helm(first.as_fd()), None);
+    let helm = HelmSpan::begin();
+    super::note_helm(first.as_fd(), helm).unwrap();
+    assert_eq!(super::last_helm(first.as_fd()), Some(helm));
+    let helm = helm.end();
+    super::note_helm(first.as_fd(), helm).unwrap();
     drop(first);
     for user in ["b", "somebody-else"] {
         let next = take(state.path(), user, LONG).await.unwrap();
-        assert_eq!(super::helm_began(next.as_fd()), began);
+        assert_eq!(super::last_helm(next.as_fd()), Some(helm));
     }
 }
