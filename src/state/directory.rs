@@ -1,9 +1,15 @@
 //! The state directory: which one it is, and how things are made in it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::{Accounts, Environment};
@@ -99,7 +105,7 @@ fn prepare_hint(system: &Path, uid: u32, accounts: &Accounts) -> String {
 
 /// Whether this user can make files in a directory, or the directory itself.
 fn usable(path: &Path) -> Result<(), &'static str> {
-    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    use rustix::fs::{Access, AtFlags, accessat};
     let may = |path: &Path| {
         accessat(
             CWD,
@@ -121,24 +127,6 @@ fn usable(path: &Path) -> Result<(), &'static str> {
     }
 }
 
-/// The modes of what is made in a state directory: its group shares it where
-/// the directory itself is open to the group, as several users of one node
-/// need; nobody else reads it.
-struct FileModes {
-    directory: u32,
-    file: u32,
-}
-
-impl FileModes {
-    fn of(state: &Path) -> Self {
-        let group = state.metadata().map_or(0, |found| found.mode()) & 0o070;
-        Self {
-            directory: 0o700 | group | if group & 0o020 == 0 { 0 } else { 0o2000 },
-            file: 0o600 | (group & 0o060),
-        }
-    }
-}
-
 /// Makes the state directory where it is not there: for root at its usual
 /// place and in a home alike, for this user alone.
 pub(super) fn prepare(state: &Path) -> io::Result<()> {
@@ -151,46 +139,119 @@ pub(super) fn prepare(state: &Path) -> io::Result<()> {
 /// Makes a directory inside the state directory.
 pub(super) fn make_directory(state: &Path, path: &Path) -> io::Result<()> {
     prepare(state)?;
-    let mode = FileModes::of(state).directory;
-    match fs::DirBuilder::new().mode(mode & 0o777).create(path) {
-        // The umask took bits away, and mkdir ignores setgid.
-        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
-        // A symlink is none: the directory may be shared.
-        Err(error)
-            if error.kind() == io::ErrorKind::AlreadyExists
-                && path.symlink_metadata().is_ok_and(|found| found.is_dir()) =>
-        {
-            Ok(())
+    Inside::of(state)?.enter(relative(state, path)?).map(drop)
+}
+
+/// Opens a file inside the state directory with this access, making it where it
+/// is not there. Only a plain file of one name is opened.
+pub(super) fn open_file(state: &Path, path: &Path, access: OFlags) -> io::Result<fs::File> {
+    let inside = Inside::of(state)?;
+    let path = relative(state, path)?;
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = inside.open(path.parent().unwrap_or(Path::new("")))?;
+    // A FIFO would be waited for.
+    let access = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let new = OFlags::CREATE | OFlags::EXCL;
+    let mode = Mode::from_raw_mode(inside.file_mode);
+    let file = match openat(&parent, name, access | new, mode) {
+        Ok(file) => inside.give(file, inside.file_mode)?,
+        Err(Errno::EXIST) => openat(&parent, name, access, Mode::empty())?,
+        Err(error) => return Err(error.into()),
+    };
+    let file = fs::File::from(file);
+    let about = file.metadata()?;
+    if !about.is_file() || about.nlink() > 1 {
+        return Err(io::Error::other("it is not a plain file"));
+    }
+    Ok(file)
+}
+
+fn relative<'a>(state: &Path, path: &'a Path) -> io::Result<&'a Path> {
+    path.strip_prefix(state)
+        .map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+/// The state directory, for what is made in it. Its group shares that where the
+/// directory itself is open to the group, as several users of one node need;
+/// nobody else reads it. What root makes is its owner's, who has to write there
+/// later. All of it is reached by descriptors and no link is followed: the
+/// directory may be shared.
+struct Inside {
+    directory: OwnedFd,
+    directory_mode: u32,
+    file_mode: u32,
+    /// Whose what root makes shall be.
+    owner: Option<(Uid, Gid)>,
+}
+
+impl Inside {
+    fn of(state: &Path) -> io::Result<Self> {
+        // The operators chose this path; it may be a link.
+        let directory = openat(CWD, state, OPEN_DIRECTORY, Mode::empty())?;
+        let about = fstat(&directory)?;
+        let group = about.st_mode & 0o070;
+        let of_root = about.st_uid == 0 || !geteuid().is_root();
+        Ok(Self {
+            directory,
+            directory_mode: 0o700 | group | if group & 0o020 == 0 { 0 } else { 0o2000 },
+            file_mode: 0o600 | (group & 0o060),
+            owner: (!of_root).then(|| (Uid::from_raw(about.st_uid), Gid::from_raw(about.st_gid))),
+        })
+    }
+
+    /// Opens a directory in it.
+    fn open(&self, path: &Path) -> io::Result<OwnedFd> {
+        self.walk(path, |parent, name| Ok(step(parent, name)?))
+    }
+
+    /// The same, making each that is not there.
+    fn enter(&self, path: &Path) -> io::Result<OwnedFd> {
+        self.walk(path, |parent, name| {
+            let mode = Mode::from_raw_mode(self.directory_mode & 0o777);
+            match mkdirat(parent, name, mode) {
+                Ok(()) => self.give(step(parent, name)?, self.directory_mode),
+                Err(Errno::EXIST) => Ok(step(parent, name)?),
+                Err(error) => Err(error.into()),
+            }
+        })
+    }
+
+    fn walk(
+        &self,
+        path: &Path,
+        next: impl Fn(&OwnedFd, &OsStr) -> io::Result<OwnedFd>,
+    ) -> io::Result<OwnedFd> {
+        let mut at = self.directory.try_clone()?;
+        for component in path.components() {
+            at = next(&at, component.as_os_str())?;
         }
-        Err(error) => Err(error),
+        Ok(at)
+    }
+
+    /// Gives something new its mode, of which the umask took bits away, and its
+    /// owner.
+    fn give(&self, made: OwnedFd, mode: u32) -> io::Result<OwnedFd> {
+        if let Some((user, group)) = self.owner {
+            fchown(&made, Some(user), Some(group))?;
+        }
+        // Last: a change of the owner takes setgid away.
+        fchmod(&made, Mode::from_raw_mode(mode))?;
+        Ok(made)
     }
 }
 
-/// Opens a file inside the state directory, making it where it is not there.
-/// Symlinks are not followed: the directory may be shared.
-pub(super) fn open_file(
-    state: &Path,
-    path: &Path,
-    options: &mut fs::OpenOptions,
-) -> io::Result<fs::File> {
-    let mode = FileModes::of(state).file;
-    let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    let created = options
-        .clone()
-        .create_new(true)
-        .mode(mode)
-        .custom_flags(nofollow)
-        .open(path);
-    match created {
-        Ok(file) => {
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-            Ok(file)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            options.custom_flags(nofollow).open(path)
-        }
-        Err(error) => Err(error),
-    }
+const OPEN_DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+/// Opens a directory in another; a symlink is none.
+fn step(parent: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    openat(
+        parent,
+        name,
+        OPEN_DIRECTORY | OFlags::NOFOLLOW,
+        Mode::empty(),
+    )
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use rustix::fs::OFlags;
+
 use super::{directory_from, make_directory, open_file};
 use crate::host::{Accounts, Environment};
 
@@ -112,10 +114,9 @@ fn what_is_made_is_as_open_as_the_directory() {
         make_directory(scratch.path(), &locks).unwrap();
         make_directory(scratch.path(), &locks).unwrap();
         let path = locks.join("x");
-        let mut options = fs::OpenOptions::new();
-        options.read(true).append(true);
-        open_file(scratch.path(), &path, &mut options).unwrap();
-        open_file(scratch.path(), &path, &mut options).unwrap();
+        let access = OFlags::RDWR | OFlags::APPEND;
+        open_file(scratch.path(), &path, access).unwrap();
+        open_file(scratch.path(), &path, access).unwrap();
         let bits = |path: &Path| path.metadata().unwrap().mode() & 0o7777;
         assert_eq!((bits(&locks), bits(&path)), (directory, file), "{state:o}");
     }
@@ -127,11 +128,41 @@ fn a_symlink_in_the_state_directory_is_not_followed() {
     let (target, link) = (scratch.path().join("target"), scratch.path().join("link"));
     fs::write(&target, "").unwrap();
     symlink(&target, &link).unwrap();
-    let mut options = fs::OpenOptions::new();
-    options.read(true).append(true);
-    assert!(open_file(scratch.path(), &link, &mut options).is_err());
+    assert!(open_file(scratch.path(), &link, OFlags::RDWR).is_err());
+    fs::hard_link(&target, scratch.path().join("second")).unwrap();
+    assert!(open_file(scratch.path(), &target, OFlags::RDWR).is_err());
     let (target, link) = (scratch.path().join("folder"), scratch.path().join("locks"));
     fs::create_dir(&target).unwrap();
     symlink(&target, &link).unwrap();
     assert!(make_directory(scratch.path(), &link).is_err());
+}
+
+/// Case E4: root deploys once in a directory of the runner's, as an operator does by
+/// hand. What it makes is the runner's, who has to lock and write there later.
+#[test]
+fn what_root_makes_is_the_directorys_owners() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(scratch.path(), Some(4321), Some(4322)).unwrap();
+    let folder = scratch.path().join("locks/shop.queue");
+    make_directory(scratch.path(), &scratch.path().join("locks")).unwrap();
+    make_directory(scratch.path(), &folder).unwrap();
+    let file = folder.join("1");
+    open_file(scratch.path(), &file, OFlags::RDWR).unwrap();
+    for path in [scratch.path().join("locks"), folder, file] {
+        let about = path.metadata().unwrap();
+        assert_eq!(
+            (about.uid(), about.gid()),
+            (4321, 4322),
+            "{}",
+            path.display()
+        );
+    }
+    // What is there stays as it is.
+    let other = scratch.path().join("other");
+    fs::write(&other, "").unwrap();
+    open_file(scratch.path(), &other, OFlags::RDWR).unwrap();
+    assert_eq!(other.metadata().unwrap().uid(), 0);
 }

@@ -7,6 +7,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+
 use super::directory::{make_directory, open_file};
 use crate::plan::Retention;
 use crate::run::{RunId, Timestamp};
@@ -30,9 +32,8 @@ const MAX: usize = 1 << 20;
 /// Writes a run's evidence, a line each; what is over 1 MiB is cut off.
 pub fn keep(state: &Path, run: &RunId, lines: &[String]) -> io::Result<()> {
     let path = folder(state, run)?.join(TEXT);
-    let mut options = fs::OpenOptions::new();
-    options.write(true).truncate(true);
-    let mut file = open_file(state, &path, &mut options)?;
+    let access = OFlags::WRONLY | OFlags::TRUNC;
+    let mut file = open_file(state, &path, access)?;
     let mut bytes = lines.join("\n").into_bytes();
     bytes.truncate(MAX);
     bytes.push(b'\n');

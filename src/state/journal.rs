@@ -6,11 +6,12 @@
 //! A failure to write is the caller's warning, never its error.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::directory::{open_file, prepare};
@@ -179,9 +180,8 @@ pub fn file(state: &Path) -> PathBuf {
 /// waits until it is on the disk. The directory is made where it is not there.
 pub fn append(state: &Path, entry: &Entry) -> io::Result<()> {
     prepare(state)?;
-    let mut options = OpenOptions::new();
-    options.read(true).append(true);
-    let mut journal = open_file(state, &file(state), &mut options)?;
+    let access = OFlags::RDWR | OFlags::APPEND;
+    let mut journal = open_file(state, &file(state), access)?;
     let mut line = Vec::with_capacity(2048);
     if is_torn(&mut journal)? {
         line.push(b'\n');

@@ -8,14 +8,14 @@
 
 mod queue;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use tokio::sync::mpsc;
 
@@ -205,10 +205,8 @@ impl LockPaths {
     /// The file to lock. Where it cannot be made (a full disk, a read-only
     /// directory) the directory itself is locked, for all releases at once.
     fn open(&self) -> io::Result<(File, Option<String>)> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
         let made = make_directory(&self.state, &self.directory)
-            .and_then(|()| open_file(&self.state, &self.file, &mut options))
+            .and_then(|()| open_file(&self.state, &self.file, OFlags::RDWR))
             // Another user's file may be readable only; that is enough to lock it.
             .or_else(|_| File::open(&self.file));
         let error = match made {
@@ -219,16 +217,30 @@ impl LockPaths {
             .into_iter()
             .find_map(|path| File::open(path).ok().filter(is_directory));
         match parent {
-            Some(parent) => Ok((
-                parent,
-                Some(format!(
-                    "the lock's file {} cannot be made ({error}): until it can, deploys of all \
-                     releases wait for each other",
-                    self.file.display()
-                )),
-            )),
+            Some(parent) => Ok((parent, Some(self.warning(&error)))),
             None => Err(error),
         }
+    }
+
+    /// What it means that the directory is locked instead of the file.
+    fn warning(&self, error: &io::Error) -> String {
+        let file = text::line(&self.file.to_string_lossy(), 500).into_owned();
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            let (state, directory) = (
+                self.state.to_string_lossy(),
+                self.directory.to_string_lossy(),
+            );
+            return format!(
+                "the lock's file {file} cannot be opened ({error}): deploys by the other users of \
+                 this node are not excluded by it; as root: chown -R --reference={} {}",
+                text::line(&state, 500),
+                text::line(&directory, 500),
+            );
+        }
+        format!(
+            "the lock's file {file} cannot be made ({error}): until it can, deploys of all \
+             releases wait for each other"
+        )
     }
 
     fn holder(&self) -> Option<LockHolder> {

@@ -5,11 +5,11 @@
 //! in turn. The kernel ends the lock of a waiter that dies, so nothing has to
 //! be cleaned up for the queue to go on.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::retry_on_intr;
 
 use super::super::directory::{make_directory, open_file};
@@ -62,9 +62,7 @@ fn draw(state: &Path, queue: &Path) -> io::Result<(Ticket, Vec<PathBuf>)> {
     numbers.sort_unstable();
     let mine = numbers.last().map_or(1, |last| last.saturating_add(1));
     let path = queue.join(mine.to_string());
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    let locked = open_file(state, &path, &mut options)?;
+    let locked = open_file(state, &path, OFlags::RDWR)?;
     flock(&locked, FlockOperation::NonBlockingLockExclusive)?;
     let before = numbers
         .iter()

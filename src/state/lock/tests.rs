@@ -280,6 +280,34 @@ async fn without_a_file_the_directory_is_locked() {
     assert!(error.to_string().contains("cannot hold a lock"), "{error}");
 }
 
+/// Case E4: a file that another user holds shut excludes that user's deploys from
+/// nothing, and the warning says so.
+#[test]
+fn the_warning_says_who_is_excluded() {
+    use std::io::{Error, ErrorKind};
+    let place = super::LockPaths::new(
+        Path::new("/var/lib/deploy"),
+        &ReleaseId::new("prod", "shop"),
+    );
+    for (kind, said) in [
+        (
+            ErrorKind::PermissionDenied,
+            "other users of this node are not excluded by it; as root: chown -R --reference=/var/lib/deploy /var/lib/deploy/locks",
+        ),
+        (
+            ErrorKind::StorageFull,
+            "deploys of all releases wait for each other",
+        ),
+        (
+            ErrorKind::ReadOnlyFilesystem,
+            "deploys of all releases wait for each other",
+        ),
+    ] {
+        let warning = place.warning(&Error::from(kind));
+        assert!(warning.contains(said), "{warning}");
+    }
+}
+
 #[test]
 fn what_was_written_by_others_is_read_with_care() {
     let state = tempfile::tempdir().unwrap();
