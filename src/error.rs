@@ -325,6 +325,19 @@ impl Error {
         self
     }
 
+    /// The same in words alone, as whoever shows it needs: the causes are lines of
+    /// evidence.
+    #[must_use]
+    pub fn retold(&self) -> Self {
+        let problem = Problem {
+            message: self.to_string(),
+            details: self.evidence(),
+            hints: self.hints().to_vec(),
+            source: None,
+        };
+        problem.of_kind(self.kind)
+    }
+
     /// The same without its lines of evidence: for a log that others read.
     #[must_use]
     pub fn without_details(mut self) -> Self {

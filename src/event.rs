@@ -3,10 +3,14 @@
 //!
 //! The pipeline never prints and a reporter never decides.
 
+mod queue;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+pub use queue::EventQueue;
 
 use crate::error::Error;
 use crate::signal::{Digest, ImageKey};
@@ -71,6 +75,10 @@ pub enum Event<'a> {
     Note(&'a str),
     /// Something to see to, though the deploy goes on.
     Warning(&'a str),
+    /// The process is stopped, by its terminal.
+    Suspended,
+    /// It goes on, or the machine does, after so long.
+    Continued(Duration),
     /// What is known when the run ends; sent right before its end.
     RunFacts(&'a RunFacts),
     /// The run ended well.
@@ -190,17 +198,50 @@ pub trait Reporter: Send {
     fn event(&mut self, event: &Event<'_>);
 }
 
+/// How long the reporters may take at the end. What they did not write by then
+/// is not worth the wait: the exit code tells.
+const LAST: Duration = Duration::from_secs(2);
+
 /// Gives each event to every reporter.
-#[derive(Default)]
-pub struct Events {
-    reporters: Mutex<Vec<Box<dyn Reporter>>>,
+pub struct Events(Outlet);
+
+enum Outlet {
+    /// At once.
+    Direct(Mutex<Vec<Box<dyn Reporter>>>),
+    /// On a thread of their own.
+    Queued(EventQueue),
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self::to(Vec::new())
+    }
 }
 
 impl Events {
-    /// Events for these reporters.
+    /// Events for these reporters, who take each at once.
     pub fn to(reporters: Vec<Box<dyn Reporter>>) -> Self {
-        Self {
-            reporters: Mutex::new(reporters),
+        Self(Outlet::Direct(Mutex::new(reporters)))
+    }
+
+    /// Events for these reporters, who work on a thread of their own: none of them
+    /// can stop whoever emits. When this is dropped they get the rest, within two
+    /// seconds.
+    pub fn queued(reporters: Vec<Box<dyn Reporter>>) -> Self {
+        match EventQueue::start(reporters) {
+            Ok(queue) => Self(Outlet::Queued(queue)),
+            Err(error) => {
+                tracing::debug!(%error, "no thread for reporters");
+                Self::default()
+            }
+        }
+    }
+
+    /// The queue, where there is one: for what happens beside the pipeline.
+    pub const fn queue(&self) -> Option<&EventQueue> {
+        match &self.0 {
+            Outlet::Direct(_) => None,
+            Outlet::Queued(queue) => Some(queue),
         }
     }
 
@@ -211,12 +252,12 @@ impl Events {
             Event::Done(phase, took) => tracing::debug!(phase = phase.name(), ?took, "done"),
             _ => {}
         }
-        let mut reporters = self
-            .reporters
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        for reporter in reporters.iter_mut() {
-            reporter.event(event);
+        match &self.0 {
+            Outlet::Queued(queue) => queue.emit(event),
+            Outlet::Direct(reporters) => {
+                let mut reporters = reporters.lock().unwrap_or_else(PoisonError::into_inner);
+                queue::give(&mut reporters, event);
+            }
         }
     }
 
@@ -233,5 +274,13 @@ impl Events {
     /// A line of progress.
     pub fn progress(&self, text: impl AsRef<str>) {
         self.emit(&Event::Progress(text.as_ref()));
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        if let Outlet::Queued(queue) = &self.0 {
+            queue.close(LAST);
+        }
     }
 }

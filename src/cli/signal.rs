@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 
@@ -14,10 +15,14 @@ use crate::node::{self, Node};
 use crate::pipeline::{self, Run};
 use crate::plan::Plan;
 use crate::process::Cancel;
+use crate::process::pause::{self, Pause};
 use crate::report;
 use crate::run::{RunId, Who};
 use crate::signal::{self, App, DeclaredKeys, Signal, nearest};
 use crate::state::journal::Entry;
+
+/// How long the reporters may take before the process is stopped.
+const BEFORE_STOP: Duration = Duration::from_millis(200);
 
 /// Reads a signal's arguments, as [`signal::parse`] does; where a subcommand
 /// was meant, the error says so.
@@ -42,7 +47,7 @@ pub(super) fn run(invoked_as: &OsStr, args: &[OsString]) -> Exit {
         EventEnvironment::Known(environment) => (environment, Ok(())),
         EventEnvironment::Hidden => (own, Err(node::event_policy::hidden())),
     };
-    let events = Events::to(report::reporters(&environment, signal::is_quiet(args)));
+    let events = Events::queued(report::reporters(&environment, signal::is_quiet(args)));
     match deploy(invoked_as, args, &environment, event, &events) {
         Ok(report) => {
             events.emit(&Event::Finished(&report));
@@ -138,12 +143,27 @@ fn follow(
 ) -> Result<(Result<Report>, RunFacts)> {
     runtime::on_this_thread(async {
         let cancel = Cancel::listen(environment.inside_actions())?;
+        tell_of_pauses(events)?;
         let mut run = Run::new(plan, id, who, events, &cancel);
         run.show_logs = node::event_policy::may_show_logs(environment);
         let ran = AssertUnwindSafe(pipeline::run(&mut run)).catch_unwind();
         let result = ran.await.unwrap_or_else(|bug| Err(panic::error(&*bug)));
         Ok((result, run.facts))
     })?
+}
+
+/// Tells when this process is stopped and goes on.
+fn tell_of_pauses(events: &Events) -> Result<()> {
+    let Some(queue) = events.queue().cloned() else {
+        return Ok(());
+    };
+    pause::listen(move |pause| match pause {
+        Pause::Suspended => {
+            queue.emit(&Event::Suspended);
+            queue.flush(BEFORE_STOP);
+        }
+        Pause::Continued(passed) => queue.emit(&Event::Continued(passed)),
+    })
 }
 
 fn entry(

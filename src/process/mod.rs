@@ -7,6 +7,7 @@ pub mod cancel;
 pub(crate) mod capture;
 pub mod guard;
 mod heartbeat;
+pub mod pause;
 pub mod runner;
 mod scratch;
 pub mod shim;

@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use crate::error::Error;
 use crate::event::{Phase, Report, Summary};
 use crate::text;
+use crate::units;
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -101,6 +102,19 @@ pub(super) fn progress(out: &mut impl Write, text: &str) -> io::Result<()> {
 
 pub(super) fn note(out: &mut impl Write, text: &str) -> io::Result<()> {
     writeln!(out, "{BOLD}note:{BOLD:#} {}", shown(text))
+}
+
+/// What it means that the process is stopped.
+pub(super) const SUSPENDED: &str =
+    "deploy is stopped: a helm at work is ended when the release's lease is not renewed in time";
+
+/// The process goes on.
+pub(super) fn continued(passed: Duration) -> String {
+    let seconds = Duration::from_secs(passed.as_secs());
+    format!(
+        "deploy was stopped, or the machine paused, for {}",
+        units::show(seconds)
+    )
 }
 
 pub(super) fn warning(out: &mut impl Write, text: &str) -> io::Result<()> {

@@ -164,6 +164,8 @@ impl<P: Write, R: Write> Terminal<P, R> {
                 .try_for_each(|line| lines::progress(out, &line.to_string())),
             Event::Note(text) => lines::note(out, text),
             Event::Warning(text) => lines::warning(out, text),
+            Event::Suspended => lines::note(out, lines::SUSPENDED),
+            Event::Continued(passed) => lines::note(out, &lines::continued(*passed)),
             Event::Failed(failure) => lines::error(out, failure),
             Event::Started(_)
             | Event::Workloads { .. }

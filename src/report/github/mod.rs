@@ -123,6 +123,10 @@ impl<W: Write> GitHub<W> {
                 self.record.remarks.push((*text).to_owned());
                 self.inside(|out| lines::note(out, text))
             }
+            Event::Suspended => self.inside(|out| lines::note(out, lines::SUSPENDED)),
+            Event::Continued(passed) => {
+                self.inside(|out| lines::note(out, &lines::continued(*passed)))
+            }
             Event::Warning(text) => self.warn(text),
             Event::RunFacts(facts) => {
                 self.record.facts = (*facts).clone();
