@@ -331,7 +331,8 @@ impl Error {
     pub fn retold(&self) -> Self {
         let problem = Problem {
             message: self.to_string(),
-            details: self.evidence(),
+            log: self.problem.log.clone(),
+            details: self.said(),
             hints: self.hints().to_vec(),
             source: None,
         };

@@ -4,6 +4,7 @@
 //!
 //! It must never call a holder dead that can still live.
 
+mod clock;
 mod errors;
 mod handle;
 mod keeper;

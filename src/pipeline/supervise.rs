@@ -152,6 +152,12 @@ async fn beside<H: Future<Output = Result<HelmOutcome>>>(
             std::future::pending::<()>().await;
         }
     };
+    // Stopped before, for longer than the Lease lasts: another can be at work.
+    if let Some(lease) = run.lease.get()
+        && let Some(error) = lease.loss().await
+    {
+        return Err(error);
+    }
     let noted = run.helm_begins();
     let helm = helm(Box::pin(asked));
     tokio::pin!(helm);

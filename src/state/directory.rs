@@ -230,13 +230,13 @@ impl Inside {
 
     /// Gives something new its mode, of which the umask took bits away, and its
     /// owner.
-    fn give(&self, made: OwnedFd, mode: u32) -> io::Result<OwnedFd> {
+    fn give(&self, new: OwnedFd, mode: u32) -> io::Result<OwnedFd> {
         if let Some((user, group)) = self.owner {
-            fchown(&made, Some(user), Some(group))?;
+            fchown(&new, Some(user), Some(group))?;
         }
         // Last: a change of the owner takes setgid away.
-        fchmod(&made, Mode::from_raw_mode(mode))?;
-        Ok(made)
+        fchmod(&new, Mode::from_raw_mode(mode))?;
+        Ok(new)
     }
 }
 

@@ -1,17 +1,18 @@
 //! What a deploy has of its Lease: it waits for it, hears that it is lost, and
-//! gives it back. [`super::keeper`] does the work,
-//! on a thread of its own.
+//! gives it back. [`super::keeper`] does the work, on a thread of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kube::api::Api;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::clock::MachineClock;
 use super::errors::{ended, not_renewed, too_long};
-use super::keeper::{Keeper, MachineClock, Orders};
+use super::keeper::{Keeper, Orders};
 use super::messages::{Acquisition, LeaseEvent, Order, Tell};
 use super::{LeaseHolder, Process};
 use crate::cluster::client::connect;
@@ -166,20 +167,21 @@ impl Lease {
     pub async fn loss(&self) -> Option<Error> {
         let begun = Instant::now();
         let mut news = self.news.lock().await;
-        while self.is_lost() || self.heartbeat.has_ended_helm() {
-            tokio::select! {
-                biased;
-                item = news.recv() => match item {
-                    Some(LeaseEvent::Lost(error)) => return Some(error),
-                    Some(_) => {}
-                    None => return Some(ended()),
-                },
-                () = sleep(LOOK) => if begun.elapsed() >= WORD {
-                    return Some(not_renewed("its keeper does not answer", WORD));
-                },
+        loop {
+            match news.try_recv() {
+                Ok(LeaseEvent::Lost(error)) => return Some(error),
+                Ok(_) => continue,
+                Err(TryRecvError::Disconnected) => return Some(ended()),
+                Err(TryRecvError::Empty) => {}
             }
+            if !self.heartbeat.is_over() && !self.heartbeat.has_ended_helm() {
+                return None;
+            }
+            if begun.elapsed() >= WORD {
+                return Some(not_renewed("its keeper does not answer", WORD));
+            }
+            sleep(LOOK).await;
         }
-        None
     }
 
     /// Notes each helm that begins, and ends with the reason when the Lease is
