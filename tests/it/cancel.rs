@@ -43,8 +43,13 @@ pub fn stuck(node: &Node, in_step: bool) -> Running {
 
 /// An upgrade whose helm is at work: in a hook, before anything is applied.
 pub fn stuck_in_hook(node: &Node) -> Running {
+    stuck_in_hook_for(node, 15)
+}
+
+/// The same, with a hook that takes so many seconds.
+pub fn stuck_in_hook_for(node: &Node, seconds: u32) -> Running {
     let hook = Hook {
-        args: ["once", "once-sleep 15000ms"].map(str::to_owned).to_vec(),
+        args: vec!["once".to_owned(), format!("once-sleep {seconds}000ms")],
         ..Hook::default()
     };
     node.push(&Shop::new("shop", "0.2.0").hook(hook).chart());

@@ -5,7 +5,7 @@ use jiff::{Span, Timestamp};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::cancel::{install, stuck, stuck_in_hook};
+use crate::cancel::{install, stuck, stuck_in_hook, stuck_in_hook_for};
 use crate::harness::process::{descendants, helm, kill};
 use crate::harness::{Helm, Node, Signal as Sent, on_both_helms, until};
 use crate::rights::{VERBS, namespaced};
@@ -199,7 +199,8 @@ fn a_deploy_that_is_stopped() {
     let node = Node::new("stopped", Helm::V4);
     let other = node.elsewhere("node-b");
     install(&node);
-    let running = stuck(&node, false);
+    // As long as helm may work after a renewal, and some more.
+    let running = stuck_in_hook_for(&node, 60);
     let mine = helm(running.pid(), "upgrade").expect("helm is at work");
     until("its helm is told", || {
         holder(&lease(&node))["helm"]["pid"] == mine
