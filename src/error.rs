@@ -5,7 +5,11 @@
 //! evidence; hints say what to do next. Whoever prints one escapes and cuts it
 //! (`text`): an error may quote outside text as it came.
 
+mod problem;
+
 use std::error::Error as StdError;
+
+pub use problem::Problem;
 
 /// A result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -189,87 +193,6 @@ impl Exit {
     }
 }
 
-/// What went wrong, in words, before it is known what that means for the release
-/// and so which [`Kind`] it is.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Problem {
-    message: String,
-    log: Vec<String>,
-    details: Vec<String>,
-    hints: Vec<String>,
-    #[source]
-    source: Option<Box<dyn StdError + Send + Sync>>,
-}
-
-impl Problem {
-    /// A problem whose `message` says in one line what was seen and what was
-    /// expected.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            log: Vec::new(),
-            details: Vec::new(),
-            hints: Vec::new(),
-            source: None,
-        }
-    }
-
-    /// Adds a line of evidence.
-    #[must_use]
-    pub fn detail(mut self, line: impl Into<String>) -> Self {
-        self.details.push(line.into());
-        self
-    }
-
-    /// Adds lines of evidence.
-    #[must_use]
-    pub fn details<S: Into<String>>(mut self, lines: impl IntoIterator<Item = S>) -> Self {
-        self.details.extend(lines.into_iter().map(Into::into));
-        self
-    }
-
-    /// Adds lines of a log: what most people look for, so they come before all
-    /// other evidence.
-    #[must_use]
-    pub fn log(mut self, lines: impl IntoIterator<Item = String>) -> Self {
-        self.log.extend(lines);
-        self
-    }
-
-    /// Adds something to do next.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
-        self
-    }
-
-    /// The lines of evidence, most telling first: the log, what was said, then
-    /// the chain of causes.
-    pub fn evidence(&self) -> Vec<String> {
-        [self.log.clone(), self.said()].concat()
-    }
-
-    /// The lines of evidence without the log.
-    fn said(&self) -> Vec<String> {
-        let mut lines = self.details.clone();
-        let mut next = StdError::source(self);
-        while let Some(cause) = next {
-            lines.push(cause.to_string());
-            next = cause.source();
-        }
-        lines
-    }
-
-    /// The error that it is.
-    pub const fn of_kind(self, kind: Kind) -> Error {
-        Error {
-            kind,
-            problem: self,
-        }
-    }
-}
-
 /// Why a run ended without success: a kind, which decides the exit code, and
 /// the problem in words.
 #[derive(Debug)]
@@ -291,6 +214,10 @@ impl StdError for Error {
 }
 
 impl Error {
+    const fn of(kind: Kind, problem: Problem) -> Self {
+        Self { kind, problem }
+    }
+
     /// An error of `kind` whose `message` says in one line what was seen and
     /// what was expected.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {

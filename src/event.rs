@@ -7,7 +7,7 @@ mod queue;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use queue::EventQueue;
@@ -203,46 +203,42 @@ pub trait Reporter: Send {
 const LAST: Duration = Duration::from_secs(2);
 
 /// Gives each event to every reporter.
-pub struct Events(Outlet);
-
-enum Outlet {
-    /// At once.
-    Direct(Mutex<Vec<Box<dyn Reporter>>>),
-    /// On a thread of their own.
-    Queued(EventQueue),
-}
-
-impl Default for Events {
-    fn default() -> Self {
-        Self::to(Vec::new())
-    }
+#[derive(Default)]
+pub struct Events {
+    /// Those who take an event at once; none once the queue is there.
+    direct: Mutex<Vec<Box<dyn Reporter>>>,
+    queue: OnceLock<EventQueue>,
 }
 
 impl Events {
     /// Events for these reporters, who take each at once.
     pub fn to(reporters: Vec<Box<dyn Reporter>>) -> Self {
-        Self(Outlet::Direct(Mutex::new(reporters)))
+        Self {
+            direct: Mutex::new(reporters),
+            queue: OnceLock::new(),
+        }
     }
 
-    /// Events for these reporters, who work on a thread of their own: none of them
-    /// can stop whoever emits. When this is dropped they get the rest, within two
-    /// seconds.
-    pub fn queued(reporters: Vec<Box<dyn Reporter>>) -> Self {
+    /// From now on the reporters work on a thread of their own: none of them can
+    /// stop whoever emits. When this is dropped they get the rest, within two
+    /// seconds. A bad request needs no thread, and begins none.
+    pub fn start_queue(&self) {
+        let reporters = std::mem::take(&mut *self.lock());
         match EventQueue::start(reporters) {
-            Ok(queue) => Self(Outlet::Queued(queue)),
-            Err(error) => {
-                tracing::debug!(%error, "no thread for reporters");
-                Self::default()
+            Ok(queue) => {
+                let _ = self.queue.set(queue);
             }
+            Err(error) => tracing::debug!(%error, "no thread for reporters"),
         }
     }
 
     /// The queue, where there is one: for what happens beside the pipeline.
-    pub const fn queue(&self) -> Option<&EventQueue> {
-        match &self.0 {
-            Outlet::Direct(_) => None,
-            Outlet::Queued(queue) => Some(queue),
-        }
+    pub fn queue(&self) -> Option<&EventQueue> {
+        self.queue.get()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Box<dyn Reporter>>> {
+        self.direct.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives an event to every reporter.
@@ -252,12 +248,9 @@ impl Events {
             Event::Done(phase, took) => tracing::debug!(phase = phase.name(), ?took, "done"),
             _ => {}
         }
-        match &self.0 {
-            Outlet::Queued(queue) => queue.emit(event),
-            Outlet::Direct(reporters) => {
-                let mut reporters = reporters.lock().unwrap_or_else(PoisonError::into_inner);
-                queue::give(&mut reporters, event);
-            }
+        match self.queue() {
+            Some(queue) => queue.emit(event),
+            None => queue::give(&mut self.lock(), event),
         }
     }
 
@@ -279,7 +272,7 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        if let Outlet::Queued(queue) = &self.0 {
+        if let Some(queue) = self.queue() {
             queue.close(LAST);
         }
     }

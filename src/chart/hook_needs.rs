@@ -147,6 +147,7 @@ mod tests {
     use super::hook_needs;
     use crate::manifest::Object;
 
+    /// Case B4: and where the chart makes it in time, or it is optional, nothing is said.
     #[test]
     fn a_hook_needs_what_is_made_after_it() {
         let manifest = "

@@ -201,6 +201,7 @@ mod tests {
     use super::{is_label_value, is_name, unquoted};
     use crate::manifest::Object;
 
+    /// Case D2: in variables, data and labels; what is quoted is text.
     #[test]
     fn what_yaml_does_not_take_for_text_is_told() {
         let render = |tag: &str| {

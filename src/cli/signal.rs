@@ -47,7 +47,7 @@ pub(super) fn run(invoked_as: &OsStr, args: &[OsString]) -> Exit {
         EventEnvironment::Known(environment) => (environment, Ok(())),
         EventEnvironment::Hidden => (own, Err(node::event_policy::hidden())),
     };
-    let events = Events::queued(report::reporters(&environment, signal::is_quiet(args)));
+    let events = Events::to(report::reporters(&environment, signal::is_quiet(args)));
     match deploy(invoked_as, args, &environment, event, &events) {
         Ok(report) => {
             events.emit(&Event::Finished(&report));
@@ -143,6 +143,7 @@ fn follow(
 ) -> Result<(Result<Report>, RunFacts)> {
     runtime::on_this_thread(async {
         let cancel = Cancel::listen(environment.inside_actions())?;
+        events.start_queue();
         tell_of_pauses(events)?;
         let mut run = Run::new(plan, id, who, events, &cancel);
         run.show_logs = node::event_policy::may_show_logs(environment);

@@ -288,7 +288,8 @@ mod tests {
     #[test]
     fn a_reporter_that_panics_is_no_failure_and_gets_no_more() {
         let ((one, ones), (other, others)) = (channel(), channel());
-        let events = Events::queued(vec![Box::new(Fragile(one)), Box::new(Sound(other))]);
+        let events = Events::to(vec![Box::new(Fragile(one)), Box::new(Sound(other))]);
+        events.start_queue();
         events.progress("a");
         events.note("b");
         events.progress("c");

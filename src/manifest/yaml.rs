@@ -83,6 +83,7 @@ mod tests {
         }
     }
 
+    /// Case C9: true bombs are refused all the same.
     #[test]
     fn comments_and_aliases_are_as_many_as_charts_have() {
         let mut text = String::from("base: &base {a: 1, b: [1, 2]}\n");

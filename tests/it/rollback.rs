@@ -51,7 +51,8 @@ fn serving(node: &Node, behaviour: &str) {
 }
 
 on_both_helms! {
-    /// The revision to go back to cannot start any more either.
+    /// Case A2: the revision to go back to cannot start any more either, so nothing
+    /// is said to serve.
     fn a_rollback_that_fails_needs_hands(node) {
         serving(&node, "");
         node.kubectl(&["delete", "secret", "mail"]);

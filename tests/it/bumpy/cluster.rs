@@ -78,6 +78,7 @@ pub(super) const CASES: &[Case] = &[
         bump.node.kubectl(&["delete", &webhook]);
         running
     }),
+    // Case C12: the API server goes away in the middle of a rollout.
     ("apiserver-restarts", |bump| {
         bump.serves();
         let relay = Relay::before_the_cluster(&bump.node);
