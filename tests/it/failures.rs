@@ -341,6 +341,8 @@ fn a_first_install_is_kept() {
     let node = Node::new("first", Helm::V4);
     let api = node.image("api", "t2").by_tag();
     node.image("web", "t1");
+    // In a namespace that this deploy makes, something might still copy a Secret.
+    node.kubectl(&["create", "namespace", &node.name]);
     let chart = with_container("          envFrom: [{secretRef: {name: mail}}]\n");
     let ran = upgrade(&node, &chart, &api, &[]);
     ran.exits(8).says("nothing was deleted");

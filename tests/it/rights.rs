@@ -91,7 +91,7 @@ on_both_helms! {
         let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
         let ran = node.signal("1.0.0").image("api", api.by_tag()).image("web", web.by_tag()).run();
         ran.exits(0).says("revision 1");
-        let said = ran.stderr.matches("may not watch").count();
+        let said = ran.stderr.matches("no right to watch").count();
         assert_eq!(said, usize::from(node.helm == Helm::V4), "{}", ran.stderr);
 
         let next = node.image("api", "t2");
@@ -108,7 +108,7 @@ on_both_helms! {
         namespaced(&node, &format!("{VERBS},watch"));
         let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
         node.signal("1.0.0").image("api", api.by_tag()).image("web", web.by_tag()).run()
-            .exits(0).says("revision 1").never_says("may not watch");
+            .exits(0).says("revision 1").never_says("no right to watch");
         node.runs(&[&api.by_tag(), &web.by_tag()]);
     }
 }
