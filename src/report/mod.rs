@@ -29,7 +29,7 @@ pub fn columns(environment: &Environment) -> Option<usize> {
     is_terminal.then(|| terminal::Size::of(io::stdout()).width)
 }
 
-/// As [`print`], with lines broken to the width of a terminal: for sentences.
+/// As [`print()`], with lines broken to the width of a terminal: for sentences.
 pub fn print_wrapped(environment: &Environment, lines: &[String]) {
     let Some(width) = columns(environment) else {
         return print(environment, lines);
