@@ -33,8 +33,12 @@ const FOLLOWED: usize = 32;
 const FETCH: Duration = Duration::from_secs(2);
 
 /// What the kubelet writes in place of a log whose container it has removed
-/// (`pkg/kubelet/kuberuntime/kuberuntime_container.go`).
-const GONE: &str = "unable to retrieve container logs for ";
+/// (`pkg/kubelet/kuberuntime/kuberuntime_container.go`), or whose file it has
+/// (`pkg/kubelet/kuberuntime/logs/logs.go` of `k8s.io/cri-client`).
+const GONE: [&str; 2] = [
+    "unable to retrieve container logs for ",
+    "failed to try resolving symlinks in path ",
+];
 
 /// The end of one container's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,7 +206,7 @@ pub(super) async fn fetch(
     // What has come until then is evidence, too.
     let _ = timeout(FETCH, reading).await;
     let mut lines = lines(tail.make_contiguous());
-    lines.retain(|line| !line.starts_with(GONE));
+    lines.retain(|line| !GONE.iter().any(|gone| line.starts_with(gone)));
     (!lines.is_empty()).then(|| Log {
         pod: pod.clone(),
         container: container.to_owned(),
