@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the steps of deploy-signal.yml share. Sourced, never run.
+# What the steps of build.yml and images.yml share. Sourced, never run.
 #
 # Writes only to $RUNNER_TEMP and to the files that the runner names. A secret
 # stands in no argument of a program: those can be read by every process.
@@ -12,6 +12,13 @@ repository=${GITHUB_REPOSITORY,,}
 owner=${repository%%/*}
 # shellcheck disable=SC2034
 source_url=$GITHUB_SERVER_URL/$GITHUB_REPOSITORY
+# What is built: the run's commit, or the one that a manual run names.
+# shellcheck disable=SC2034
+commit=${COMMIT:-$GITHUB_SHA}
+# shellcheck disable=SC2034
+is_digest='^sha256:[0-9a-f]{64}$'
+# shellcheck disable=SC2034
+chart_media=application/vnd.cncf.helm.chart.content.v1.tar+gzip
 
 scratch=$(mktemp -d "$RUNNER_TEMP/deploy-signal.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -42,18 +49,23 @@ output() {
     printf '%s=%s\n' "$1" "$2" >>"$GITHUB_OUTPUT"
 }
 
-# Credentials for helm, buildx and curl alike, in a file of our own that goes
-# with us: the account's real files are left alone.
+# Credentials for helm, buildx and curl alike, in a file that goes with the
+# script: the account's real files are left alone. $REGISTRIES, where it is set,
+# names those of other registries.
 sign_in() {
     export DOCKER_CONFIG=$scratch/credentials
     export HELM_REGISTRY_CONFIG=$DOCKER_CONFIG/config.json
     (
         umask 077
         mkdir "$DOCKER_CONFIG"
-        jq -n --arg registry "$registry" \
-            '{auths: {($registry): {auth: ("\(env.GITHUB_ACTOR):\(env.REGISTRY_TOKEN)" | @base64)}}}' \
-            >"$HELM_REGISTRY_CONFIG"
-    )
+        jq -n --arg registry "$registry" '
+            def pair: if (.username | type) == "string" and (.password | type) == "string"
+                then {auth: ("\(.username):\(.password)" | @base64)} else error end;
+            {auths: (((env.REGISTRIES // "") | if . == "" then {} else fromjson | map_values(pair) end)
+                + {($registry): {auth: ("\(env.GITHUB_ACTOR):\(env.REGISTRY_TOKEN)" | @base64)}})}
+            ' >"$HELM_REGISTRY_CONFIG" 2>/dev/null
+    ) || die "the secret registries is not a JSON object from a registry's name to its username and password" \
+        'An example: {"registry.example.com": {"username": "ci", "password": "…"}}'
 }
 
 # fetch URL HEADER...: a GET whose body goes to $scratch/body; sets $status, 000
@@ -141,10 +153,37 @@ push_failed() {
     die "$what could not be built or pushed" "The job's log has what was said, above."
 }
 
+# inside PATH FOLDER: whether a path, its links followed, lies in a folder.
+inside() {
+    local path folder
+    path=$(realpath -e -- "$1" 2>/dev/null) && folder=$(realpath -e -- "$2") || return 1
+    [[ $path == "$folder" || $path == "$folder"/* ]]
+}
+
+# blob LAYOUT DIGEST: the path of a blob of an OCI layout, or nothing where it is
+# not there or is not what its name says. A link may lead anywhere: it is none.
+blob() {
+    local path=$1/blobs/sha256/${2#sha256:}
+    [[ $2 =~ $is_digest ]] && [ -f "$path" ] && [ ! -L "$path" ] &&
+        [ "$(sha256sum <"$path")" = "${2#sha256:}  -" ] && printf '%s\n' "$path"
+}
+
 # The commit's time: what is built of it is the same whenever it is built.
 use_commit_time() {
     SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
     export SOURCE_DATE_EPOCH TZ=UTC
+}
+
+# platforms: one line for each of $PLATFORMS, a JSON list.
+platforms() {
+    jq -er '
+        def known: ["linux/amd64", "linux/arm64"];
+        if type != "array" or length == 0 then error("platforms: a JSON list with at least one platform was expected") else . end
+        | if (unique | length) != length then error("platforms: one stands twice") else . end
+        | .[]
+        | if IN(known[]) then . else error("platforms: \(.) is not known; there are \(known | join(", "))") end
+    ' <<<"$PLATFORMS" 2>"$scratch/said" || die "$(sed 's/^jq: error[^:]*: //' "$scratch/said")" \
+        'An example: ["linux/amd64", "linux/arm64"]'
 }
 
 # components: one line for each of $COMPONENTS, a JSON list: name, folder,

@@ -1,7 +1,8 @@
 //! The whole way, run by `act`: the example's own workflow calls ours, `BuildKit`
 //! builds the images, and the job on the node calls the script in the runner's
-//! home. Three things stand in for what is not here: `actions/checkout` copies a
-//! folder, `docker` only knows `buildx`, and every job runs on this machine.
+//! home. What stands in for what is not here: GitHub's actions copy folders
+//! (`actions/`), its API answers from the repository, `docker` only knows `buildx`,
+//! and every job runs on this machine.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -9,23 +10,48 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use testbed::ghcr::{Kind, PUSH_PASSWORD, PUSH_USER};
 
 use super::builder::{Builder, DOCKER, PROGRAMS};
+use super::github::Github;
 use super::stage::Stage;
 use crate::harness::{Helm, Node, RUNNER, Ran, Running, asked_of, deploy_binary, root};
 
 const HOME: &str = "/home/github-runner";
 
 /// A node whose runner works for a repository that only it serves.
-struct Repository {
-    stage: Stage,
-    node: Node,
+pub struct Repository {
+    pub stage: Stage,
+    pub node: Node,
+    github: Github,
 }
 
+/// What a workflow of this repository is called by.
+const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
+
+/// GitHub's actions, and what stands in for each.
+const ACTIONS: [(&str, &str); 4] = [
+    (
+        "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683",
+        "checkout",
+    ),
+    (
+        "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02",
+        "upload",
+    ),
+    (
+        "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093",
+        "download",
+    ),
+    (
+        "actions/github-script@60a0d83039c74a4aee543508d2ffcb1c3799cdea",
+        "script",
+    ),
+];
+
 impl Repository {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let mut node = Node::new(name, Helm::V4);
         let stage = Stage::new(name);
         // Like the owner's login, in a case that the registry does not know.
@@ -39,13 +65,24 @@ impl Repository {
         // The node says where: each of these scenarios has a namespace of its own.
         let place = format!("[apps.shop]\nnamespace = \"{}\"\n", node.name);
         node.home.write_etc("deploy/deploy.toml", &place, 0o644);
-        let repository = Self { stage, node };
+        // GitHub protects no branch: the caller names `main`. And act says of no
+        // workflow where it is from.
+        let github = Github::of(node.home.inside("origin"), &[]);
+        let repository = Self {
+            stage,
+            node,
+            github,
+        };
+        let inputs = "with:\n      scripts-repository: ORG/deploy";
+        let caller = ".github/workflows/deploy.yml";
+        repository.stage.edit(caller, "with:", inputs);
+        repository.stage.commit("for act");
         repository.furnish();
         repository
     }
 
     /// What the job that builds images needs.
-    fn builder(&self) -> Builder {
+    pub fn builder(&self) -> Builder {
         let home = &self.node.home;
         Builder::start(
             &home.shared("buildkit"),
@@ -64,12 +101,24 @@ impl Repository {
             fs::copy(program, home.inside("bin").join(name)).unwrap();
         }
         let copies = [
-            ("tests/it/hosted/checkout", "checkout"),
+            ("tests/it/hosted/actions", "actions"),
             (".github", "github/ORG/deploy/.github"),
             ("hosted", "github/ORG/deploy/hosted"),
         ];
         for (from, to) in copies {
             copy(&root().join(from), &home.inside(to));
+        }
+        // act looks for `./` in the caller's repository, and does not know a queue.
+        let workflows = home.inside("github/ORG/deploy/.github/workflows");
+        for entry in fs::read_dir(workflows).unwrap() {
+            let path = entry.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text.replace("      queue: max\n", "");
+            let lines = text.lines().map(|line| match line.split_once("uses: ./") {
+                Some((indent, file)) => format!("{indent}uses: ORG/deploy/{file}@{VERSION}\n"),
+                None => format!("{line}\n"),
+            });
+            fs::write(&path, lines.collect::<String>()).unwrap();
         }
         for folder in ["toolchain", "cache/go", "tmp"] {
             fs::create_dir_all(home.inside(folder)).unwrap();
@@ -84,11 +133,12 @@ impl Repository {
     }
 
     /// The repository as it is now goes to the runner, and an event with it.
-    fn act(&self, event: &str, payload: &Value) -> Acted {
+    pub fn act(&self, event: &str, payload: &Value) -> Acted {
         let home = &self.node.home;
-        for place in ["work", "origin"] {
+        for place in ["work", "origin", "artifacts"] {
             let _ = fs::remove_dir_all(home.inside(place));
         }
+        fs::create_dir(home.inside("artifacts")).unwrap();
         copy(&self.stage.path("workspace"), &home.inside("work"));
         copy(&self.stage.path("workspace/.git"), &home.inside("origin"));
         home.write("event.json", &payload.to_string(), 0o644);
@@ -110,24 +160,27 @@ impl Repository {
                 kept.display()
             ),
         );
-        let checkout = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683";
-        let version = concat!("v", env!("CARGO_PKG_VERSION"));
         command
             .args(["act", event, "--json", "--actor", PUSH_USER, "--eventpath"])
             .arg(format!("{HOME}/event.json"))
             .args(
-                ["ubuntu-24.04", "self-hosted", "linux"]
+                ["ubuntu-24.04", "ubuntu-24.04-arm", "self-hosted", "linux"]
                     .iter()
                     .flat_map(|label| ["--platform".to_owned(), format!("{label}=-self-hosted")]),
             )
-            .arg(format!("--local-repository={checkout}={HOME}/checkout"))
+            .args(ACTIONS.map(|(action, folder)| {
+                format!("--local-repository={action}={HOME}/actions/{folder}")
+            }))
             .arg(format!(
-                "--local-repository=ORG/deploy@{version}={HOME}/github/ORG/deploy"
+                "--local-repository=ORG/deploy@{VERSION}={HOME}/github/ORG/deploy"
             ))
             .args(["--secret", "GITHUB_TOKEN"]);
         let path = format!("{HOME}/bin:{HOME}/toolchain/bin:/usr/local/bin:/usr/bin:/bin");
         let jobs = [
             ("CHECKOUTS", format!("{HOME}/github")),
+            ("ORIGIN", format!("{HOME}/origin")),
+            ("ARTIFACTS", format!("{HOME}/artifacts")),
+            ("GITHUB_API_URL", self.github.url.clone()),
             ("GOCACHE", format!("{HOME}/cache/go")),
             ("GOTOOLCHAIN", "local".to_owned()),
             ("BUILDX_BUILDER", "testbed".to_owned()),
@@ -153,7 +206,7 @@ impl Repository {
     }
 
     /// What was pushed, by package.
-    fn pushed(&self) -> Vec<String> {
+    pub fn pushed(&self) -> Vec<String> {
         let asked = asked_of(&self.node.name);
         let mut all: Vec<String> = asked
             .into_iter()
@@ -167,12 +220,12 @@ impl Repository {
 }
 
 /// A run of `act`.
-struct Acted {
+pub struct Acted {
     ran: Ran,
     /// Each job that started, and how it ended.
     jobs: BTreeMap<String, String>,
     /// What the steps printed, and what act said of it.
-    told: String,
+    pub told: String,
 }
 
 impl Acted {
@@ -200,7 +253,7 @@ impl Acted {
     }
 
     #[track_caller]
-    fn jobs(&self, expected: &[(&str, &str)]) -> &Self {
+    pub fn jobs(&self, expected: &[(&str, &str)]) -> &Self {
         let expected: BTreeMap<String, String> = expected
             .iter()
             .map(|(job, result)| ((*job).to_owned(), (*result).to_owned()))
@@ -210,7 +263,7 @@ impl Acted {
     }
 
     #[track_caller]
-    fn says(&self, text: &str) -> &Self {
+    pub fn says(&self, text: &str) -> &Self {
         assert!(
             self.told.contains(text),
             "expected {text:?} in\n{}",
@@ -242,141 +295,4 @@ fn give(folder: &Path) {
         .status();
     assert!(status.unwrap().success());
     fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
-}
-
-/// The references that the images were pushed as, from what the step printed.
-fn built(acted: &Acted) -> Vec<String> {
-    let line = acted
-        .told
-        .lines()
-        .find_map(|line| line.strip_prefix("images: {"))
-        .unwrap_or_else(|| panic!("no images in\n{}", acted.told));
-    let images: BTreeMap<String, String> = serde_json::from_str(&format!("{{{line}")).unwrap();
-    let mut all: Vec<String> = images.into_values().collect();
-    all.sort();
-    all
-}
-
-const ALL: [(&str, &str); 6] = [
-    ("chart", "success"),
-    ("checks", "success"),
-    ("deploy", "success"),
-    ("gate", "success"),
-    ("images", "success"),
-    ("signal", "success"),
-];
-
-/// From a commit on `main` to the pods; then the same commit as a tag, and by
-/// hand: what is built already is taken as it is. A commit that crashes fails
-/// its job, which names the cause, and what ran before runs on.
-#[test]
-fn a_push_a_tag_and_a_hand_deploy_what_was_built() {
-    let repository = Repository::new("act");
-    let _builder = repository.builder();
-    let push = json!({ "ref": "refs/heads/main", "repository": { "private": false } });
-    let acted = repository.act("push", &push);
-    let images = built(acted.jobs(&ALL).says("revision 1"));
-    let digest = format!("ghcr.io/{}/shop/api@sha256:", repository.node.name);
-    assert!(
-        images.len() == 3 && images[0].starts_with(&digest),
-        "{images:?}"
-    );
-    let running: Vec<&str> = images.iter().map(String::as_str).collect();
-    repository.node.runs(&running);
-    assert_eq!(
-        repository.pushed(),
-        ["charts/shop", "shop/api", "shop/web", "shop/worker"]
-    );
-    let journal = repository.node.journal();
-    let requested = journal[0]["request"].to_string();
-    let version = format!("0.1.0-g{}", &repository.stage.head()[..12]);
-    assert!(requested.contains(&version), "{requested}");
-
-    repository.stage.git(&["tag", "v1.2.3"]);
-    let tag = json!({ "ref": "refs/tags/v1.2.3" });
-    repository
-        .act("push", &tag)
-        .jobs(&ALL)
-        .says("revision 2")
-        .says("built of this commit before");
-    assert!(
-        repository.node.journal()[1]["request"]
-            .to_string()
-            .contains("1.2.3")
-    );
-    repository.node.runs(&running);
-
-    let hand = json!({ "ref": "refs/heads/main", "inputs": {} });
-    repository
-        .act("workflow_dispatch", &hand)
-        .jobs(&ALL)
-        .says("of the same source");
-    repository.node.runs(&running);
-
-    let (good, bad) = ("if err := serve", "os.Exit(3)\n\tif err := serve");
-    repository.stage.edit("api/main.go", good, bad);
-    repository.stage.commit("an api that ends at once");
-    let mut red = ALL;
-    red[2] = ("deploy", "failure");
-    repository
-        .act("push", &push)
-        .jobs(&red)
-        .says("::error ")
-        .says("last with exit code 3")
-        .says("rolled back: revision 5 serves, a copy of revision 3")
-        .says("Summary - <h3>❌ <code>shop</code>: rollout failed");
-    repository.node.runs(&running);
-}
-
-/// Only the checks run, nothing is pushed, and the script itself refuses.
-#[test]
-fn a_pull_request_deploys_nothing() {
-    let repository = Repository::new("act-pr");
-    let payload = json!({
-        "action": "opened",
-        "pull_request": { "number": 1, "head": { "ref": "topic" }, "base": { "ref": "main" } },
-    });
-    repository
-        .act("pull_request", &payload)
-        .jobs(&[("checks", "success")]);
-    assert!(
-        asked_of(&repository.node.name).is_empty(),
-        "GHCR was not even asked"
-    );
-    assert!(repository.node.journal().is_empty());
-
-    repository
-        .node
-        .signal("0.1.0")
-        .image("api", "ghcr.io/acme/shop/api:1")
-        .image("web", "ghcr.io/acme/shop/web:1")
-        .env("GITHUB_ACTIONS", "true")
-        .env("GITHUB_EVENT_NAME", "pull_request")
-        .env("GITHUB_REF", "refs/pull/1/merge")
-        .run()
-        .exits(4);
-}
-
-/// A check that fails stops the build; a branch that may not deploy fails the
-/// gate; neither touches the node.
-#[test]
-fn what_fails_before_the_build_pushes_nothing() {
-    let repository = Repository::new("act-red");
-    repository.stage.edit(
-        "internal/serve/serve_test.go",
-        "\"/else\": 404",
-        "\"/else\": 200",
-    );
-    repository.stage.commit("a test that fails");
-    repository
-        .stage
-        .git(&["checkout", "--quiet", "-b", "topic"]);
-    let push = json!({ "ref": "refs/heads/topic" });
-    // `on:` of the example does not name it: by hand, anybody can try.
-    repository
-        .act("workflow_dispatch", &push)
-        .jobs(&[("checks", "failure"), ("gate", "failure")])
-        .says("the branch topic is not protected");
-    assert!(asked_of(&repository.node.name).is_empty());
-    assert!(repository.node.journal().is_empty());
 }

@@ -4,13 +4,19 @@ use deploy::signal::ChartVersion;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use super::github::Github;
 use super::stage::Stage;
 
+/// GitHub protects `main`.
 fn gate(name: &str) -> Stage {
-    Stage::new(name)
+    let stage = Stage::new(name);
+    let github = Github::of(stage.path("workspace/.git"), &["main"]);
+    stage
+        .env("GITHUB_API_URL", &github.url)
         .env("EVENTS", "push workflow_dispatch")
         .env("BRANCHES", "")
         .env("TAGS", "v*")
+        .env("TAGS_ANYWHERE", "false")
         .env("REF_PROTECTED", "false")
 }
 
@@ -52,6 +58,94 @@ fn protected_branches_tags_and_hands_may_deploy() {
     )
     .run("gate.sh")
     .exits(0);
+}
+
+/// A tag may be pushed by whoever may push any branch: its commit must be on one
+/// that takes reviewed commits.
+#[test]
+fn a_tag_deploys_what_was_reviewed() {
+    let tagged = |name: &str| {
+        let stage = gate(name);
+        stage.git(&["checkout", "--quiet", "-b", "topic"]);
+        stage.commit("not reviewed");
+        at(stage, "push", "tag", "v1.2.3")
+    };
+    tagged("tag")
+        .run("gate.sh")
+        .exits(1)
+        .says("which is on no protected branch, so it was not reviewed")
+        .says("tags-anywhere: true");
+    let other = tagged("tag").env("BRANCHES", "release/*");
+    other.run("gate.sh").exits(1);
+    for (variable, value) in [("TAGS_ANYWHERE", "true"), ("BRANCHES", "main top*")] {
+        tagged("tag").env(variable, value).run("gate.sh").exits(0);
+    }
+    // An older commit of the branch was reviewed too.
+    let stage = at(gate("tag"), "push", "tag", "v1.2.3");
+    let first = stage.head();
+    stage.commit("second");
+    stage.env("GITHUB_SHA", &first).run("gate.sh").exits(0);
+    let mute = tagged("tag").env("GITHUB_API_URL", "http://127.0.0.1:1");
+    mute.run("gate.sh")
+        .exits(1)
+        .says("GitHub did not say on which branches");
+}
+
+/// Only somebody's hand names a commit, and only a reviewed one.
+#[test]
+fn a_manual_run_goes_back_to_a_commit() {
+    let back = |event: &str| {
+        let stage = gate("back").env("REF_PROTECTED", "true");
+        let first = stage.head();
+        stage.commit("second");
+        at(stage, event, "branch", "main").env("COMMIT", &first)
+    };
+    back("workflow_dispatch").run("gate.sh").exits(0);
+    back("push")
+        .run("gate.sh")
+        .exits(1)
+        .says("Only workflow_dispatch names a commit");
+    let stage = back("workflow_dispatch");
+    stage.git(&["checkout", "--quiet", "-b", "topic"]);
+    let foreign = stage.commit("not reviewed");
+    stage.git(&["checkout", "--quiet", "main"]);
+    stage
+        .env("COMMIT", &foreign)
+        .run("gate.sh")
+        .exits(1)
+        .says(&format!("{foreign} is on no protected branch"));
+    let short = back("workflow_dispatch").env("COMMIT", "main");
+    short.run("gate.sh").exits(1).says("40 hexadecimal digits");
+}
+
+/// What would go wrong later is told at once.
+#[test]
+fn names_and_platforms_are_judged() {
+    for (variable, value, said) in [
+        ("APP", "Shop", "app: Shop is no application's name"),
+        ("APP", "", "app:  is no application's name"),
+        ("PLATFORMS", "linux/amd64", "parse"),
+        ("PLATFORMS", "[]", "at least one platform"),
+        (
+            "PLATFORMS",
+            r#"["linux/arm64", "linux/arm64"]"#,
+            "one stands twice",
+        ),
+        (
+            "PLATFORMS",
+            r#"["linux/mips"]"#,
+            "linux/mips is not known; there are linux/amd64, linux/arm64",
+        ),
+        ("IMAGE_PATH", "somebody/shop", "is no path of"),
+    ] {
+        let stage = gate("names")
+            .env("REF_PROTECTED", "true")
+            .env(variable, value);
+        stage.run("gate.sh").exits(1).says(said);
+    }
+    let stage = gate("names").env("REF_PROTECTED", "true");
+    let path = format!("{}/shop/back", stage.lower());
+    stage.env("IMAGE_PATH", &path).run("gate.sh").exits(0);
 }
 
 /// Neither an open gate nor a closed one writes anything but the runner's files.
@@ -186,6 +280,14 @@ fn versions() {
     let tag = |name: &str| at(Stage::new("version"), "push", "tag", name);
     assert_eq!(version(&tag("v2.0.0"), "1.2.3"), "2.0.0");
     assert_eq!(version(&tag("v2.0.0-rc.1+b"), "1.2.3"), "2.0.0-rc.1");
+    // Of several applications in one repository.
+    assert_eq!(version(&tag("shop-v2.0.0"), "1.2.3"), "2.0.0");
+    assert_eq!(version(&tag("apps/shop/v2.0.0-v1"), "1.2.3"), "2.0.0-v1");
+    // A commit that a manual run names is not the tag's.
+    assert_eq!(
+        version(&tag("v2.0.0").env("COMMIT", sha), "1.2.3"),
+        "1.2.3-g0123456789ab"
+    );
     for bad in ["v2", "2.0.0", "v02.0.0", "v1.2.3-01", "v1.2.3-", "v1.2.3 "] {
         tag(bad)
             .run_with("version.sh", &["1.2.3"])
@@ -233,88 +335,4 @@ fn every_commit_gives_a_version_that_deploy_takes() {
         Ok(())
     })
     .unwrap();
-}
-
-/// What the jobs before have put out.
-fn signal(name: &str) -> Stage {
-    Stage::new(name)
-        .env("CHART", "oci://ghcr.io/acme/charts/shop")
-        .env("CHART_VERSION", "0.1.0")
-        .env("CHART_DIGEST", "sha256:0")
-        .env("IMAGES", r#"{"api":"a","web":"b","worker":"c"}"#)
-}
-
-/// And, as before it, nothing is written but the runner's own files.
-#[test]
-fn the_signal_is_joined() {
-    let stage = signal("join");
-    let (ran, written) = stage.traced("signal.sh");
-    ran.exits(0);
-    stage.wrote_only(&written);
-    assert_eq!(stage.output("chart"), "oci://ghcr.io/acme/charts/shop");
-    assert_eq!(stage.output("chart_version"), "0.1.0");
-    assert_eq!(
-        stage.output("images"),
-        r#"{"api":"a","web":"b","worker":"c"}"#
-    );
-    assert_eq!(stage.output("superseded"), "false");
-}
-
-/// GitHub empties an output that holds a secret, and fails nothing.
-#[test]
-fn an_output_that_was_emptied_is_told() {
-    for (variable, value, said) in [
-        ("CHART", "", "the output chart came empty"),
-        ("CHART_VERSION", "", "the output chart_version came empty"),
-        ("IMAGES", "", "the output images came empty"),
-        (
-            "IMAGES",
-            r#"{"api":"a","web":"b"}"#,
-            "the output images came without worker",
-        ),
-        (
-            "IMAGES",
-            r#"{"api":"a","web":"","worker":"c"}"#,
-            "the output images came without web",
-        ),
-        ("IMAGES", "***", "the output images came without api"),
-    ] {
-        let stage = signal("masked").env(variable, value);
-        stage
-            .run("signal.sh")
-            .exits(1)
-            .says(said)
-            .says("masked by a secret?");
-    }
-}
-
-#[test]
-fn a_commit_that_is_no_longer_the_head_is_superseded() {
-    let old = |name: &str| {
-        let stage = signal(name);
-        let first = stage.head();
-        stage.commit("second");
-        stage.env("GITHUB_SHA", &first)
-    };
-    let stage = old("old");
-    stage
-        .run("signal.sh")
-        .exits(0)
-        .says("::notice title=deploy-signal::superseded: main is at");
-    assert_eq!(stage.output("superseded"), "true");
-    let summary = std::fs::read_to_string(stage.path("temp/summary")).unwrap();
-    assert!(summary.contains("### Superseded"), "{summary}");
-
-    // Somebody's will may go back.
-    let again = old("again").env("GITHUB_RUN_ATTEMPT", "2");
-    let tag = at(old("tag"), "push", "tag", "v1.0.0");
-    let hand = at(old("hand"), "workflow_dispatch", "branch", "main");
-    for stage in [again, tag, hand] {
-        stage.run("signal.sh").exits(0);
-        assert_eq!(stage.output("superseded"), "false");
-    }
-    let gone = signal("gone").env("GITHUB_SERVER_URL", "file:///nowhere");
-    gone.run("signal.sh")
-        .exits(1)
-        .says("the head of main cannot be asked for");
 }

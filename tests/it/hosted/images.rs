@@ -1,111 +1,198 @@
-//! The images' way to the registry, with the real `BuildKit`.
+//! The images' way to the registry, with the real `BuildKit`: built into layouts
+//! by a job that may not push, pushed by one that runs none of the caller's code.
 
-use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::fs;
+use std::process::Command;
 
-use testbed::ghcr::{Access, Kind, PUSH_PASSWORD, Policy};
+use serde_json::Value;
+use testbed::ghcr::{Access, PUSH_PASSWORD, Policy};
 
-use super::builder::{Builder, DOCKER, PROGRAMS};
-use super::stage::Stage;
-use crate::harness::{asked_of, policy_of};
+use super::made::Made;
+use crate::harness::{policy_of, push_image};
+use crate::install::machine::BUSYBOX;
 
-/// A job that has what a hosted runner has to build with.
-fn staged(name: &str) -> (Stage, Builder) {
-    let stage = Stage::new(name);
-    for component in ["api", "web", "worker"] {
-        let folder = stage.path("workspace").join(component).join("bin");
-        fs::create_dir_all(&folder).unwrap();
-        // Nobody runs these: any bytes are a program.
-        fs::write(folder.join(component), component).unwrap();
-    }
-    let docker = stage.path("bin/docker");
-    fs::write(&docker, DOCKER).unwrap();
-    fs::set_permissions(&docker, Permissions::from_mode(0o755)).unwrap();
-    symlink(&PROGRAMS.buildx, stage.path("bin/docker-buildx")).unwrap();
-    for folder in ["buildkit", "docker/instances"] {
-        fs::create_dir_all(stage.path(folder)).unwrap();
-    }
-    let socket = stage.path("buildkit.sock");
-    let builder = Builder::start(&stage.path("buildkit"), &socket, 0);
-    let instance = Builder::instance(&socket.display().to_string());
-    fs::write(stage.path("docker/instances/testbed"), instance).unwrap();
-    let store = stage.path("docker").display().to_string();
-    let stage = stage
-        .env("BUILDX_CONFIG", &store)
-        .env("BUILDX_BUILDER", "testbed");
-    (stage, builder)
-}
-
-fn images(stage: &Stage) -> BTreeMap<String, String> {
-    serde_json::from_str(&stage.output("images")).unwrap()
-}
-
-fn pushes(stage: &Stage) -> usize {
-    let asked = asked_of(&stage.lower());
-    asked
-        .iter()
-        .filter(|asked| asked.kind == Kind::Push)
-        .count()
+/// One blob of a layout, as JSON.
+fn blob(made: &Made, component: &str, digest: &str) -> Value {
+    let name = digest.trim_start_matches("sha256:");
+    let path = made.layout(component).join("blobs/sha256").join(name);
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 /// And nothing is written but in the workspace, the runner's temp, and docker's
 /// own store.
 #[test]
-fn images_are_built_once_for_a_commit() {
-    let (stage, _builder) = staged("images");
-    let (ran, written) = stage.traced("images.sh");
-    ran.exits(0)
-        .says("shop/web is new. GitHub makes a new package private");
-    let store = stage.path("docker").display().to_string();
+fn images_are_built_then_pushed_by_digest() {
+    let mut made = Made::new("images");
+    let (ran, written) = made.stage.traced("images.sh");
+    ran.exits(0);
+    let store = made.stage.path("docker").display().to_string();
     let written: Vec<String> = written
         .into_iter()
         .filter(|path| !path.starts_with(&store))
         .collect();
-    stage.wrote_only(&written);
-    let first = images(&stage);
-    assert_eq!(first.keys().collect::<Vec<_>>(), ["api", "web", "worker"]);
-    for (component, image) in &first {
-        let start = format!("ghcr.io/{}/shop/{component}@sha256:", stage.lower());
-        assert!(image.starts_with(&start), "{image}");
+    made.stage.wrote_only(&written);
+    assert_eq!(made.pushes(), 0, "the job that builds pushes nothing");
+
+    made.build();
+    let digests = made.digests();
+    let manifest = blob(&made, "api", &digests["api"]);
+    let source = format!("https://github.com/{}/Shop", made.stage.owner);
+    let said = &manifest["annotations"];
+    assert_eq!(said["org.opencontainers.image.source"], source);
+    assert_eq!(said["org.opencontainers.image.revision"], made.stage.head());
+    assert_eq!(
+        said["io.deploy-signal.run"],
+        format!("{source}/actions/runs/7")
+    );
+
+    made.push()
+        .exits(0)
+        .says("shop/web is new. GitHub makes a new package private");
+    let pushed = made.pushed();
+    assert_eq!(pushed.keys().collect::<Vec<_>>(), ["api", "web", "worker"]);
+    for (component, image) in &pushed {
+        let owner = made.stage.lower();
+        let digest = &digests[component];
+        assert_eq!(*image, format!("ghcr.io/{owner}/shop/{component}@{digest}"));
     }
 
-    let count = pushes(&stage);
-    stage
-        .run("images.sh")
-        .exits(0)
-        .says("is there: built of this commit before");
-    assert_eq!(images(&stage), first);
-    assert_eq!(pushes(&stage), count, "nothing was pushed again");
+    let made = made.env("REFERENCES", "tag");
+    made.push().exits(0).never_says("is new");
+    let tagged = format!(
+        "ghcr.io/{}/shop/api:{}@{}",
+        made.stage.lower(),
+        made.stage.head(),
+        digests["api"]
+    );
+    assert_eq!(made.pushed()["api"], tagged);
+}
 
-    let stage = stage.env("REFERENCES", "tag");
-    stage.run("images.sh").exits(0);
-    let tagged = format!("ghcr.io/{}/shop/api:{}", stage.lower(), stage.head());
-    assert_eq!(images(&stage)["api"], tagged);
+/// Both platforms are children of one index, whose digest the signal carries.
+/// Several applications of one repository have paths of their own.
+#[test]
+fn two_platforms_are_one_index() {
+    let mut made = Made::new("index").for_both();
+    let path = format!("{}/shop/back", made.stage.lower());
+    made = made
+        .env("IMAGE_PATH", &path)
+        .env("COMPONENTS", r#"["api", "web"]"#);
+    made.build().push().exits(0);
+    let api = made.pushed()["api"].clone();
+    let (repository, digest) = api.split_once('@').unwrap();
+    assert_eq!(repository, format!("ghcr.io/{path}/api"));
+    let body = made.stage.registry(&format!("{path}/api"), digest);
+    let index: Value = serde_json::from_str(&body).unwrap();
+    let mut children: Vec<(String, String)> = index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|child| {
+            let platform = &child["platform"];
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (text(&platform["architecture"]), text(&child["digest"]))
+        })
+        .collect();
+    children.sort();
+    let of = |variable: &str| {
+        let digests: Value = serde_json::from_str(&made.outputs[variable]).unwrap();
+        digests["api"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        children,
+        [
+            ("amd64".to_owned(), of("DIGESTS_AMD64")),
+            ("arm64".to_owned(), of("DIGESTS_ARM64"))
+        ]
+    );
+}
+
+/// Arguments reach the Dockerfile. Secrets do too, and are in no layer, no log
+/// and no argument.
+#[test]
+fn arguments_and_secrets_of_a_build() {
+    let made = Made::new("secrets")
+        .env("COMPONENTS", r#"["api", "web"]"#)
+        .env("BUILD_ARGS", "COLOUR=green\n\nSIZE=a=b")
+        .env("BUILD_SECRETS", "npm=open-sesame");
+    fs::copy(&*BUSYBOX, made.stage.path("workspace/api/bin/busybox")).unwrap();
+    fs::write(
+        made.stage.path("workspace/api/Dockerfile"),
+        "FROM scratch\nARG COLOUR SIZE\nCOPY bin/busybox /bin/busybox\n\
+         SHELL [\"/bin/busybox\", \"sh\", \"-c\"]\n\
+         RUN --mount=type=secret,id=npm /bin/busybox test \"$(/bin/busybox wc -c </run/secrets/npm)\" = 11\n\
+         LABEL colour=$COLOUR size=$SIZE\n",
+    )
+    .unwrap();
+    let ran = made.images("amd64");
+    ran.exits(0).says("::add-mask::open-sesame");
+    let told = ran.told().replace("::add-mask::open-sesame", "");
+    assert!(!told.contains("open-sesame"), "{told}");
+    let digests: Value = serde_json::from_str(&made.stage.output("digests")).unwrap();
+    let manifest = blob(&made, "api", digests["api"].as_str().unwrap());
+    let config = blob(&made, "api", manifest["config"]["digest"].as_str().unwrap());
+    let labels = &config["config"]["Labels"];
+    assert_eq!(
+        (&labels["colour"], &labels["size"]),
+        (&"green".into(), &"a=b".into())
+    );
+    let blobs = fs::read_dir(made.layout("api").join("blobs/sha256")).unwrap();
+    for entry in blobs {
+        let unpacked = Command::new("zcat")
+            .arg("-f")
+            .arg(entry.unwrap().path())
+            .output()
+            .unwrap();
+        let mut windows = unpacked.stdout.windows(11);
+        let found = windows.any(|window| window == b"open-sesame");
+        assert!(!found, "the secret is in a blob");
+    }
+
+    for (variable, said) in [
+        ("BUILD_ARGS", "a line of build-args is not NAME=VALUE"),
+        ("BUILD_SECRETS", "a line of build-secrets is not NAME=VALUE"),
+        ("REGISTRIES", "the secret registries is not a JSON object"),
+    ] {
+        let ran = made
+            .stage
+            .run_env("images.sh", &[(variable, "hidden".to_owned())]);
+        ran.exits(1).says(said).never_says("hidden");
+    }
+}
+
+/// A base image that only its owner may read.
+#[test]
+fn a_private_base_image() {
+    let made = Made::new("base").env("COMPONENTS", r#"["api", "web"]"#);
+    let base = format!("{}/base", made.stage.lower());
+    push_image(&base, "1");
+    policy_of(&made.stage.lower(), &Policy::private());
+    made.stage.edit(
+        "api/Dockerfile",
+        "FROM scratch",
+        &format!("FROM ghcr.io/{base}:1"),
+    );
+    made.images("amd64").exits(0);
 }
 
 #[test]
 fn what_cannot_be_built_or_pushed_is_told() {
-    let (stage, _builder) = staged("refused");
-    stage.edit("web/Dockerfile", "COPY bin/web", "COPY bin/nothing");
-    stage.commit("a Dockerfile that fails");
-    stage
-        .run("images.sh")
+    let mut made = Made::new("refused");
+    made.stage
+        .edit("web/Dockerfile", "COPY bin/web", "COPY bin/nothing");
+    made.images("amd64")
         .exits(1)
-        .says("::error title=deploy-signal::the image of web could not be built or pushed")
+        .says("::error title=deploy-signal::the image of web could not be built for linux/amd64")
         .says("bin/nothing");
+    made.stage
+        .edit("web/Dockerfile", "COPY bin/nothing", "COPY bin/web");
 
-    let stage = stage
-        .env("GITHUB_ACTOR", "reader")
-        .env("COMPONENTS", r#"["api", "web"]"#);
+    made.build();
     policy_of(
-        &stage.lower(),
+        &made.stage.lower(),
         &Policy::public().user("reader", PUSH_PASSWORD, Access::Read),
     );
-    stage.edit("web/Dockerfile", "COPY bin/nothing", "COPY bin/web");
-    stage.commit("one that is right");
-    stage
-        .run("images.sh")
+    let made = made.env("GITHUB_ACTOR", "reader");
+    made.push()
         .exits(1)
-        .says("refuses to take the image of api web: this repository may not write the package");
+        .says("refuses to take the image api: this repository may not write the package");
 }

@@ -2,9 +2,15 @@
 //! the whole way from a push to running pods, run by `act`.
 
 mod act;
+mod attacks;
 mod builder;
 mod chart;
 mod gate;
+mod github;
 mod images;
+mod jobs;
+mod made;
+mod runs;
+mod signal;
 mod stage;
 mod workflow;

@@ -145,7 +145,14 @@ impl Stage {
             .env("GITHUB_REF_NAME", "main")
             .env("GITHUB_REF_TYPE", "branch")
             .env("GITHUB_RUN_ATTEMPT", "1")
+            .env("GITHUB_RUN_ID", "7")
             .env("GITHUB_SHA", self.head())
+            .env("APP", "shop")
+            .env("PLATFORM", "linux/amd64")
+            .env("PLATFORMS", r#"["linux/amd64"]"#)
+            .env("IMAGE_PATH", "")
+            .env("LAYOUTS", path("temp/layouts/amd64"))
+            .env("CHART_FOLDER", path("temp/package"))
             .env("COMPONENTS", r#"["api", "web", "worker"]"#)
             .env("REFERENCES", "digest")
             .env("CHART", "chart")
@@ -168,6 +175,24 @@ impl Stage {
         Running::spawn(command).wait()
     }
 
+    /// Runs a script with further variables.
+    pub fn run_env(&self, script: &str, variables: &[(&str, String)]) -> Ran {
+        let _ = fs::remove_file(self.path("temp/output"));
+        let mut command = self.command(&root().join("hosted").join(script));
+        command.envs(variables.iter().map(|(key, value)| (key, value)));
+        Running::spawn(command).wait()
+    }
+
+    /// Runs a step's own script, with further variables.
+    pub fn shell(&self, script: &str, variables: &[(&str, String)]) -> Ran {
+        let _ = fs::remove_file(self.path("temp/output"));
+        let mut command = self.command(Path::new("/bin/bash"));
+        // As GitHub's runner does where a step says `shell: bash`.
+        command.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", script]);
+        command.envs(variables.iter().map(|(key, value)| (key, value)));
+        Running::spawn(command).wait()
+    }
+
     /// As [`Stage::run_with`], of another commit.
     pub fn with_commit(&self, id: &str, script: &str, args: &[&str]) -> Ran {
         let mut command = self.command(&root().join("hosted").join(script));
@@ -179,6 +204,26 @@ impl Stage {
     pub fn helm_shows(&self, chart: &str, version: &str) -> String {
         let mut command = self.command(Helm::V4.path());
         command.args(["show", "chart", chart, "--version", version]);
+        Running::spawn(command).wait().exits(0).stdout.clone()
+    }
+
+    /// Writes Chart.lock for the chart's dependencies, as its developer does.
+    pub fn lock_dependencies(&self) {
+        let mut command = self.command(Helm::V4.path());
+        command.args(["dependency", "update", "chart"]);
+        Running::spawn(command).wait().exits(0);
+        fs::remove_dir_all(self.path("workspace/chart/charts")).unwrap();
+    }
+
+    /// A manifest as the registry has it.
+    pub fn registry(&self, repository: &str, reference: &str) -> String {
+        let mut command = self.command(Path::new("/bin/bash"));
+        let lib = root().join("hosted/lib.sh");
+        let script = r#"source "$1"; sign_in; exists "$2" "$3"; cat "$scratch/body""#;
+        command
+            .args(["-c", script, "registry"])
+            .arg(lib)
+            .args([repository, reference]);
         Running::spawn(command).wait().exits(0).stdout.clone()
     }
 
@@ -212,6 +257,13 @@ impl Stage {
         let workspace = self.path("workspace");
         let written = calls.lines().filter_map(|line| written(line, &workspace));
         (ran, written.collect())
+    }
+
+    /// Whether the script put this out.
+    pub fn put_out(&self, name: &str) -> bool {
+        let all = fs::read_to_string(self.path("temp/output")).unwrap_or_default();
+        let start = format!("{name}=");
+        all.lines().any(|line| line.starts_with(&start))
     }
 
     /// What the script put out.

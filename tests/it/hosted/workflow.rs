@@ -1,7 +1,6 @@
 //! What must hold of the workflows' text: `act` knows nothing of permissions,
 //! protection, environments and concurrency, so those are read here.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::Value;
@@ -9,27 +8,32 @@ use serde_json::Value;
 use crate::harness::root;
 use crate::readme;
 
-const SIGNAL: &str = ".github/workflows/deploy-signal.yml";
-const EXAMPLE: &str = "examples/shop/.github/workflows/deploy.yml";
+pub const SIGNAL: &str = ".github/workflows/deploy-signal.yml";
+pub const BUILD: &str = ".github/workflows/build.yml";
+const IMAGES: &str = ".github/workflows/images.yml";
+pub const DEPLOY: &str = ".github/workflows/deploy.yml";
+/// The files of the hosted half, and below each what it calls.
+pub const HOSTED: [&str; 4] = [SIGNAL, BUILD, DEPLOY, IMAGES];
+pub const EXAMPLE: &str = "examples/shop/.github/workflows/deploy.yml";
 
 fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-fn read(path: &str) -> Value {
+pub fn read(path: &str) -> Value {
     serde_saphyr::from_str(&text(path)).unwrap()
 }
 
-fn jobs(workflow: &Value) -> &serde_json::Map<String, Value> {
+pub fn jobs(workflow: &Value) -> &serde_json::Map<String, Value> {
     workflow["jobs"].as_object().unwrap()
 }
 
-fn steps(job: &Value) -> &[Value] {
+pub fn steps(job: &Value) -> &[Value] {
     job["steps"].as_array().map_or(&[], Vec::as_slice)
 }
 
 /// Every workflow of this repository, and the example's.
-fn workflows() -> Vec<String> {
+pub fn workflows() -> Vec<String> {
     let folder = root().join(".github/workflows");
     let own = fs::read_dir(folder).unwrap().map(|entry| {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -38,62 +42,64 @@ fn workflows() -> Vec<String> {
     own.chain([EXAMPLE.to_owned()]).collect()
 }
 
-/// Rights by scope; `write` counts more than `read`.
-fn rights(granted: &Value) -> BTreeMap<String, String> {
-    let pairs = granted
-        .as_object()
-        .expect("permissions are listed one by one");
-    pairs
-        .iter()
-        .map(|(scope, right)| (scope.clone(), right.as_str().unwrap().to_owned()))
-        .collect()
+/// The scripts of the workflow itself, as a step checks them out.
+pub fn is_of_the_scripts(step: &Value) -> bool {
+    step["with"]["path"] == ".deploy-signal"
 }
 
-fn needs(job: &Value) -> Vec<&str> {
-    match &job["needs"] {
-        Value::Null => Vec::new(),
-        Value::String(one) => vec![one],
-        many => many
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(Value::as_str)
-            .collect(),
+/// The scripts come from where the workflow is from. A runner that does not say
+/// so, and a caller that does not either, must not get the caller's own files.
+#[test]
+fn the_scripts_are_nobodys_by_default() {
+    for path in HOSTED {
+        let workflow = read(path);
+        for (name, job) in jobs(&workflow) {
+            for step in steps(job).iter().filter(|step| is_of_the_scripts(step)) {
+                assert_eq!(
+                    step["with"]["repository"],
+                    "${{ job.workflow_repository || inputs.scripts-repository || '-/scripts-repository-is-not-set' }}",
+                    "{path}: {name}"
+                );
+            }
+        }
+        let inputs = &workflow["on"]["workflow_call"]["inputs"];
+        if inputs["scripts-repository"].is_object() {
+            assert_eq!(inputs["scripts-repository"]["default"], "", "{path}");
+        }
     }
 }
 
-/// GitHub refuses to load a run whose caller grants less than all jobs
-/// together name, whatever their conditions say.
+/// An input has one description and one default wherever it stands, and each is
+/// passed on.
 #[test]
-fn the_caller_grants_what_the_jobs_name_and_no_more() {
-    let workflow = read(SIGNAL);
-    let mut union = rights(&workflow["permissions"]);
-    for (name, job) in jobs(&workflow) {
-        assert!(
-            job["permissions"].is_object(),
-            "the job {name} narrows itself"
-        );
-        for (scope, right) in rights(&job["permissions"]) {
-            if right == "write" || !union.contains_key(&scope) {
-                union.insert(scope, right);
+fn inputs_are_the_same_in_each_file() {
+    let of = |path: &str| read(path)["on"]["workflow_call"]["inputs"].clone();
+    let signal = of(SIGNAL);
+    for path in [BUILD, DEPLOY, IMAGES] {
+        for (name, input) in of(path).as_object().unwrap() {
+            // Those that the one workflow puts out and the other takes.
+            let between = path == DEPLOY && ["chart", "chart-version", "images"].contains(&&**name);
+            let inner = path == IMAGES && ["platform", "runner"].contains(&&**name);
+            if !between && !inner {
+                assert_eq!(*input, signal[name], "{path}: {name}");
             }
         }
     }
-    let example = read(EXAMPLE);
-    let callers: Vec<_> = jobs(&example).values().collect();
-    assert_eq!(callers.len(), 1);
-    assert_eq!(rights(&callers[0]["permissions"]), union);
-    assert_eq!(
-        union,
-        [("contents", "read"), ("packages", "write")]
-            .map(|(scope, right)| (scope.to_owned(), right.to_owned()))
-            .into()
-    );
-    assert_eq!(
-        rights(&jobs(&workflow)["checks"]["permissions"]),
-        [("contents".to_owned(), "read".to_owned())].into(),
-        "what a pull request runs reads the tree and nothing else"
-    );
+    for path in HOSTED {
+        for (name, job) in jobs(&read(path)) {
+            let Some(called) = job["uses"].as_str() else {
+                continue;
+            };
+            let wanted = of(called.strip_prefix("./").unwrap());
+            let wanted: Vec<&String> = wanted.as_object().unwrap().keys().collect();
+            let given: Vec<&String> = job["with"].as_object().unwrap().keys().collect();
+            let sorted = |mut names: Vec<&String>| {
+                names.sort();
+                names.into_iter().cloned().collect::<Vec<_>>()
+            };
+            assert_eq!(sorted(given), sorted(wanted), "{path}: {name}");
+        }
+    }
 }
 
 #[test]
@@ -105,16 +111,14 @@ fn the_readmes_caller_is_the_examples() {
 #[test]
 fn the_example_calls_this_version() {
     let version = concat!("v", env!("CARGO_PKG_VERSION"));
-    let inputs = &read(SIGNAL)["on"]["workflow_call"]["inputs"];
-    let (repository, reference) = (
-        inputs["scripts-repository"]["default"].as_str().unwrap(),
-        inputs["scripts-ref"]["default"].as_str().unwrap(),
-    );
-    assert_eq!(reference, version);
+    for path in [SIGNAL, BUILD, IMAGES] {
+        let inputs = &read(path)["on"]["workflow_call"]["inputs"];
+        assert_eq!(inputs["scripts-ref"]["default"], version, "{path}");
+    }
     let example = read(EXAMPLE);
     assert_eq!(
         jobs(&example)["shop"]["uses"],
-        format!("{repository}/{SIGNAL}@{version}")
+        format!("ORG/deploy/{SIGNAL}@{version}")
     );
 }
 
@@ -138,6 +142,10 @@ fn actions_are_pinned_by_commit() {
             let Some((_, used)) = line.split_once("uses: ") else {
                 continue;
             };
+            // Of the same repository at the same commit.
+            if used.starts_with("./") {
+                continue;
+            }
             let (action, version) = used
                 .split_once(" # v")
                 .unwrap_or_else(|| panic!("{path}: no version beside {used}"));
@@ -182,71 +190,11 @@ fn pull_request_target_never() {
             "{path}: {on}"
         );
     }
-    let workflow = read(SIGNAL);
+    let workflow = read(BUILD);
     assert_eq!(
         jobs(&workflow)["checks"]["if"],
         "github.event_name != 'pull_request_target'"
     );
-}
-
-/// Of a pull request only `checks` runs: every other job waits for the gate,
-/// and the gate is closed. On anything else the checks gate the build.
-#[test]
-fn all_but_the_checks_wait_for_the_gate() {
-    let workflow = read(SIGNAL);
-    let all = jobs(&workflow);
-    assert_eq!(
-        all["gate"]["if"],
-        "github.event_name != 'pull_request' && github.event_name != 'merge_group'"
-    );
-    let mut behind: BTreeSet<&str> = ["gate"].into();
-    while behind.len() < all.len() - 1 {
-        let next = all.iter().find(|(name, job)| {
-            !behind.contains(name.as_str()) && needs(job).iter().any(|need| behind.contains(need))
-        });
-        let (name, job) = next.expect("every job but the checks waits for the gate");
-        // A condition with a status function would run it in spite of a closed gate.
-        let condition = job["if"].as_str().unwrap_or_default();
-        assert!(!condition.contains('('), "{name}: {condition}");
-        behind.insert(name);
-    }
-    assert!(!behind.contains("checks"));
-    for pushing in ["images", "chart"] {
-        assert!(needs(&all[pushing]).contains(&"checks"), "{pushing}");
-    }
-}
-
-/// The job on the node runs nothing but the script.
-#[test]
-fn the_deploy_job_is_the_script_and_nothing_else() {
-    let workflow = read(SIGNAL);
-    let deploy = &jobs(&workflow)["deploy"];
-    assert_eq!(deploy["permissions"], serde_json::json!({}));
-    assert_eq!(deploy["concurrency"]["cancel-in-progress"], false);
-    let group = deploy["concurrency"]["group"].as_str().unwrap();
-    assert!(group.contains("github.repository") && group.contains("inputs.app"));
-    assert_eq!(deploy["environment"], "${{ inputs.environment }}");
-    let [step] = steps(deploy) else {
-        panic!("one step")
-    };
-    assert!(step["uses"].is_null());
-    assert_eq!(step["shell"], "bash");
-    let variables: Vec<&String> = step["env"].as_object().unwrap().keys().collect();
-    assert_eq!(variables, ["APP", "CHART", "CHART_VERSION", "IMAGES"]);
-    assert_eq!(
-        step["run"].as_str().unwrap().trim_end().lines().last(),
-        Some(
-            "exec /home/github-runner/deploy.sh --app \"$APP\" --chart \"$CHART\" --chart-version \"$CHART_VERSION\" --images \"$IMAGES\""
-        )
-    );
-}
-
-/// Longer than the node's own budgets one after the other: waiting for the
-/// lock, deploying, rolling back.
-#[test]
-fn the_deploy_job_outlasts_the_nodes_own_timeouts() {
-    let limit = &read(SIGNAL)["on"]["workflow_call"]["inputs"]["timeout-minutes"]["default"];
-    assert!(limit.as_u64().unwrap() > 3 * 10, "{limit}");
 }
 
 /// Registries that are not trusted, names that lead elsewhere, and rights that
@@ -257,7 +205,7 @@ fn no_setting_of_the_host_is_touched() {
     let scripts: String = scripts
         .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
         .collect();
-    let all = text(SIGNAL) + &text(EXAMPLE) + &scripts;
+    let all = HOSTED.map(text).concat() + &text(EXAMPLE) + &scripts;
     for never in [
         "sudo",
         "/etc/",

@@ -56,7 +56,8 @@ pub enum Shell {
     Busybox,
 }
 
-static BUSYBOX: LazyLock<PathBuf> = LazyLock::new(|| {
+/// A program that needs nothing around it.
+pub static BUSYBOX: LazyLock<PathBuf> = LazyLock::new(|| {
     let cache = Cache::open().unwrap();
     let folder = unpack(&cache, "busybox-static", Progress::stderr()).unwrap();
     folder.join("bin/busybox")

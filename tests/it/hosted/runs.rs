@@ -1,0 +1,145 @@
+//! Runs of the whole way by `act`: from an event to the pods, or to nothing.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::act::{Acted, Repository};
+use crate::harness::asked_of;
+
+/// The references that the images were pushed as, from what the step printed.
+fn built(acted: &Acted) -> Vec<String> {
+    let line = acted
+        .told
+        .lines()
+        .find_map(|line| line.strip_prefix("push: {"))
+        .unwrap_or_else(|| panic!("no images in\n{}", acted.told));
+    let images: BTreeMap<String, String> = serde_json::from_str(&format!("{{{line}")).unwrap();
+    let mut all: Vec<String> = images.into_values().collect();
+    all.sort();
+    all
+}
+
+const ALL: [(&str, &str); 7] = [
+    ("checks", "success"),
+    ("deploy", "success"),
+    ("gate", "success"),
+    ("images", "success"),
+    ("package", "success"),
+    ("push", "success"),
+    ("signal", "success"),
+];
+
+/// From a commit on `main` to the pods; then the same commit as a tag, and by
+/// hand: the images are built again, and a chart that is there is the same. A
+/// commit that crashes fails its job, which names the cause, and what ran before
+/// runs on.
+#[test]
+fn a_push_a_tag_and_a_hand_deploy_what_was_built() {
+    let repository = Repository::new("act");
+    let _builder = repository.builder();
+    let push = json!({ "ref": "refs/heads/main", "repository": { "private": false } });
+    let acted = repository.act("push", &push);
+    let images = built(acted.jobs(&ALL).says("revision 1"));
+    let digest = format!("ghcr.io/{}/shop/api@sha256:", repository.node.name);
+    assert!(
+        images.len() == 3 && images[0].starts_with(&digest),
+        "{images:?}"
+    );
+    let runs = |images: &[String]| {
+        let images: Vec<&str> = images.iter().map(String::as_str).collect();
+        repository.node.runs(&images);
+    };
+    runs(&images);
+    assert_eq!(
+        repository.pushed(),
+        ["charts/shop", "shop/api", "shop/web", "shop/worker"]
+    );
+    let journal = repository.node.journal();
+    let requested = journal[0]["request"].to_string();
+    let version = format!("0.1.0-g{}", &repository.stage.head()[..12]);
+    assert!(requested.contains(&version), "{requested}");
+
+    repository.stage.git(&["tag", "v1.2.3"]);
+    let tag = json!({ "ref": "refs/tags/v1.2.3" });
+    let acted = repository.act("push", &tag);
+    runs(&built(acted.jobs(&ALL).says("revision 2")));
+    assert!(
+        repository.node.journal()[1]["request"]
+            .to_string()
+            .contains("1.2.3")
+    );
+
+    let hand = json!({ "ref": "refs/heads/main", "inputs": {} });
+    let acted = repository.act("workflow_dispatch", &hand);
+    let there = format!("charts/shop {version} is there");
+    let last = built(acted.jobs(&ALL).says(&there));
+    runs(&last);
+
+    let (good, bad) = ("if err := serve", "os.Exit(3)\n\tif err := serve");
+    repository.stage.edit("api/main.go", good, bad);
+    repository.stage.commit("an api that ends at once");
+    let mut red = ALL;
+    red[1] = ("deploy", "failure");
+    repository
+        .act("push", &push)
+        .jobs(&red)
+        .says("::error ")
+        .says("last with exit code 3")
+        .says("rolled back: revision 5 serves, a copy of revision 3")
+        .says("Summary - <h3>❌ <code>shop</code>: rollout failed");
+    runs(&last);
+}
+
+/// Only the checks run, nothing is pushed, and the script itself refuses.
+#[test]
+fn a_pull_request_deploys_nothing() {
+    let repository = Repository::new("act-pr");
+    let payload = json!({
+        "action": "opened",
+        "pull_request": { "number": 1, "head": { "ref": "topic" }, "base": { "ref": "main" } },
+    });
+    repository
+        .act("pull_request", &payload)
+        .jobs(&[("checks", "success")]);
+    assert!(
+        asked_of(&repository.node.name).is_empty(),
+        "GHCR was not even asked"
+    );
+    assert!(repository.node.journal().is_empty());
+
+    repository
+        .node
+        .signal("0.1.0")
+        .image("api", "ghcr.io/acme/shop/api:1")
+        .image("web", "ghcr.io/acme/shop/web:1")
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_EVENT_NAME", "pull_request")
+        .env("GITHUB_REF", "refs/pull/1/merge")
+        .run()
+        .exits(4);
+}
+
+/// A check that fails stops the build; a branch that may not deploy fails the
+/// gate; neither touches the node.
+#[test]
+fn what_fails_before_the_build_pushes_nothing() {
+    let repository = Repository::new("act-red");
+    repository.stage.edit(
+        "internal/serve/serve_test.go",
+        "\"/else\": 404",
+        "\"/else\": 200",
+    );
+    repository.stage.commit("a test that fails");
+    repository
+        .stage
+        .git(&["checkout", "--quiet", "-b", "topic"]);
+    let push = json!({ "ref": "refs/heads/topic" });
+    // `on:` of the example does not name it: by hand, anybody can try.
+    repository
+        .act("workflow_dispatch", &push)
+        .jobs(&[("checks", "failure"), ("gate", "failure")])
+        .says("the branch topic is not protected");
+    assert!(asked_of(&repository.node.name).is_empty());
+    assert!(repository.node.journal().is_empty());
+}
