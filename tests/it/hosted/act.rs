@@ -30,6 +30,9 @@ pub struct Repository {
 /// What a workflow of this repository is called by.
 const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
+/// The caller's workflow, in its repository.
+const CALLER: &str = ".github/workflows/deploy.yml";
+
 /// GitHub's actions, and what stands in for each.
 const ACTIONS: [(&str, &str); 4] = [
     (
@@ -52,6 +55,12 @@ const ACTIONS: [(&str, &str); 4] = [
 
 impl Repository {
     pub fn new(name: &str) -> Self {
+        let caller = root().join("examples/shop").join(CALLER);
+        Self::with_caller(name, &fs::read_to_string(caller).unwrap())
+    }
+
+    /// With another workflow than the example's.
+    pub fn with_caller(name: &str, caller: &str) -> Self {
         let mut node = Node::new(name, Helm::V4);
         let stage = Stage::new(name);
         // Like the owner's login, in a case that the registry does not know.
@@ -73,12 +82,28 @@ impl Repository {
             node,
             github,
         };
-        let inputs = "with:\n      scripts-repository: ORG/deploy";
-        let caller = ".github/workflows/deploy.yml";
-        repository.stage.edit(caller, "with:", inputs);
+        // And it cannot tell one runner of the node's from another.
+        let inputs =
+            "components: '[\"api\", \"web\", \"worker\"]'\n      scripts-repository: ORG/deploy";
+        let caller = caller
+            .replace("components: '[\"api\", \"web\", \"worker\"]'", inputs)
+            .replace("\"staging\"]", "\"linux\"]")
+            .replace("\"production\"]", "\"linux\"]");
+        fs::write(repository.stage.path("workspace").join(CALLER), caller).unwrap();
         repository.stage.commit("for act");
         repository.furnish();
         repository
+    }
+
+    /// With another command before the images are built.
+    pub fn prepare(&self, command: &str) {
+        let block = command.replace('\n', "\n        ");
+        let (from, to) = (
+            "prepare: ./build.sh",
+            format!("prepare: |\n        {block}"),
+        );
+        self.stage.edit(CALLER, from, to.trim_end());
+        self.stage.commit("another preparation");
     }
 
     /// What the job that builds images needs.
@@ -247,8 +272,10 @@ impl Acted {
                 jobs.insert(job.to_owned(), result.to_owned());
             }
         }
-        // The caller's job is ours as a whole.
-        jobs.remove("shop");
+        // A caller's job is all of those that it calls.
+        for caller in ["shop", "build", "staging", "production"] {
+            jobs.remove(caller);
+        }
         Self { ran, jobs, told }
     }
 

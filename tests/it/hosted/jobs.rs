@@ -12,7 +12,7 @@ use super::workflow::{
 };
 
 /// Rights by scope; `write` counts more than `read`.
-fn rights(granted: &Value) -> BTreeMap<String, String> {
+pub fn rights(granted: &Value) -> BTreeMap<String, String> {
     let pairs = granted
         .as_object()
         .expect("permissions are listed one by one");
@@ -36,7 +36,7 @@ fn needs(job: &Value) -> Vec<&str> {
 }
 
 /// All rights that the jobs of a workflow name, and of those that it calls.
-fn union(path: &str) -> BTreeMap<String, String> {
+pub fn union(path: &str) -> BTreeMap<String, String> {
     let workflow = read(path);
     let mut union = rights(&workflow["permissions"]);
     for (name, job) in jobs(&workflow) {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::act::{Acted, Repository};
+use super::workflow::DOCUMENT;
 use crate::harness::asked_of;
+use crate::readme::block_in;
 
 /// The references that the images were pushed as, from what the step printed.
 fn built(acted: &Acted) -> Vec<String> {
@@ -89,6 +91,60 @@ fn a_push_a_tag_and_a_hand_deploy_what_was_built() {
         .says("rolled back: revision 5 serves, a copy of revision 3")
         .says("Summary - <h3>❌ <code>shop</code>: rollout failed");
     runs(&last);
+}
+
+/// What `prepare` does in the job that builds, to get into another: variables and
+/// a path for later steps, with programs that note the job in which they run, and
+/// a process that stays for ten seconds and adds to what was built.
+const HOSTILE: &str = r#"./build.sh
+mkdir -p "$HOME/shims-$TARGETARCH"
+for program in bash curl docker git helm jq sha256sum; do
+  printf '#!/bin/sh\necho "$GITHUB_JOB" >>"%s/trespass"\nPATH=${PATH#*:}\nexec %s "$@"\n' "$HOME" "$program" >"$HOME/shims-$TARGETARCH/$program"
+  chmod +x "$HOME/shims-$TARGETARCH/$program"
+done
+echo 'echo "$GITHUB_JOB" >>"$HOME/trespass"' >"$HOME/env-$TARGETARCH"
+echo "$HOME/shims-$TARGETARCH" >>"$GITHUB_PATH"
+echo "BASH_ENV=$HOME/env-$TARGETARCH" >>"$GITHUB_ENV"
+echo 'digests={"api":"sha256:0"}' >>"$GITHUB_OUTPUT"
+(for _ in $(seq 100); do sleep 0.1; for layout in "$RUNNER_TEMP"/layouts/*/blobs; do echo x >"$layout/sha256/foreign"; done; done) >/dev/null 2>&1 &
+"#;
+
+/// Built once, for two platforms, by a commit whose `prepare` is hostile: staging
+/// and production get the same digests, which are those of what was built.
+#[test]
+fn staging_then_production() {
+    let repository = Repository::with_caller("act-both", &block_in(DOCUMENT, "staging"));
+    let _builder = repository.builder();
+    repository.prepare(HOSTILE);
+    let push = json!({ "ref": "refs/heads/main", "repository": { "private": false } });
+    let acted = repository.act("push", &push);
+    let images = built(acted.jobs(&ALL).says("revision 1").says("revision 2"));
+    let journal = repository.node.journal();
+    assert_eq!(journal.len(), 2);
+    assert_eq!(journal[0]["request"], journal[1]["request"]);
+    for image in &images {
+        let requested = journal[0]["request"].to_string();
+        assert!(requested.contains(image.as_str()), "{requested}");
+        let (repository_name, digest) = image.split_once('@').unwrap();
+        let path = repository_name.trim_start_matches("ghcr.io/");
+        let body = repository.stage.registry(path, digest);
+        let index: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let children = index["manifests"].as_array().unwrap().iter();
+        let mut platforms: Vec<&str> = children
+            .map(|child| child["platform"]["architecture"].as_str().unwrap())
+            .collect();
+        platforms.sort_unstable();
+        assert_eq!(platforms, ["amd64", "arm64"]);
+    }
+    let images: Vec<&str> = images.iter().map(String::as_str).collect();
+    repository.node.runs(&images);
+
+    // It reached the jobs in which it ran, and no other.
+    let trespass = std::fs::read_to_string(repository.node.home.inside("trespass")).unwrap();
+    let mut jobs: Vec<&str> = trespass.lines().collect();
+    jobs.sort_unstable();
+    jobs.dedup();
+    assert_eq!(jobs, ["images"]);
 }
 
 /// Only the checks run, nothing is pushed, and the script itself refuses.

@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use super::jobs::{rights, union};
 use crate::harness::root;
 use crate::readme;
 
@@ -12,6 +13,7 @@ pub const SIGNAL: &str = ".github/workflows/deploy-signal.yml";
 pub const BUILD: &str = ".github/workflows/build.yml";
 const IMAGES: &str = ".github/workflows/images.yml";
 pub const DEPLOY: &str = ".github/workflows/deploy.yml";
+pub const DOCUMENT: &str = "docs/hosted-workflow.md";
 /// The files of the hosted half, and below each what it calls.
 pub const HOSTED: [&str; 4] = [SIGNAL, BUILD, DEPLOY, IMAGES];
 pub const EXAMPLE: &str = "examples/shop/.github/workflows/deploy.yml";
@@ -105,6 +107,92 @@ fn inputs_are_the_same_in_each_file() {
 #[test]
 fn the_readmes_caller_is_the_examples() {
     assert_eq!(readme::block("caller"), text(EXAMPLE).trim_end());
+}
+
+/// The table of inputs says what the files say, and the callers grant what each
+/// file needs.
+#[test]
+fn the_document_says_what_the_workflows_say() {
+    let document = text(DOCUMENT);
+    let inputs = |path: &str| read(path)["on"]["workflow_call"]["inputs"].clone();
+    let (build, deploy) = (inputs(BUILD), inputs(DEPLOY));
+    let cell = |input: &Value| match &input["default"] {
+        Value::Null => "required".to_owned(),
+        Value::String(empty) if empty.is_empty() => String::new(),
+        Value::String(text) => format!("`{text}`"),
+        other => format!("`{other}`"),
+    };
+    let signal = inputs(SIGNAL);
+    let rows = signal.as_object().unwrap().iter().map(|(name, input)| {
+        let files = [("build", &build), ("deploy", &deploy)];
+        let files = files.iter().filter(|(_, inputs)| inputs[name].is_object());
+        let files: Vec<&str> = files.map(|(file, _)| *file).collect();
+        let meaning = input["description"].as_str().unwrap();
+        let line = format!(
+            "| `{name}` | {} | {} | {meaning} |",
+            files.join(" "),
+            cell(input)
+        );
+        (name.clone(), line)
+    });
+    let rows: std::collections::BTreeMap<String, String> = rows.collect();
+    let start = document.split_once("<!-- made from the workflows: inputs -->\n");
+    let table = start.unwrap().1.split_once("<!-- end -->").unwrap().0;
+    let mut said: Vec<&str> = table.lines().skip(2).collect();
+    said.sort_unstable();
+    let mut expected: Vec<&str> = rows.values().map(String::as_str).collect();
+    expected.sort_unstable();
+    assert_eq!(said, expected);
+
+    let secrets = read(SIGNAL)["on"]["workflow_call"]["secrets"].clone();
+    for name in secrets.as_object().unwrap().keys() {
+        assert!(document.contains(&format!("| `{name}` |")), "{name}");
+    }
+    for caller in ["one", "staging", "several"] {
+        let caller: Value = serde_saphyr::from_str(&readme::block_in(DOCUMENT, caller)).unwrap();
+        for (name, job) in jobs(&caller) {
+            let file = job["uses"].as_str().unwrap();
+            let (path, version) = file.split_once('@').unwrap();
+            assert_eq!(version, concat!("v", env!("CARGO_PKG_VERSION")), "{name}");
+            let path = path.strip_prefix("ORG/deploy/").unwrap();
+            assert_eq!(rights(&job["permissions"]), union(path), "{name}");
+            let known = inputs(path);
+            let given = job["with"].as_object().unwrap();
+            for input in given.keys() {
+                assert!(known[input].is_object(), "{name}: {input}");
+            }
+            for (input, of) in known.as_object().unwrap() {
+                let needed = of["required"] == true;
+                assert!(!needed || given.contains_key(input), "{name}: {input}");
+            }
+        }
+    }
+    // Each attack of the table is a test here.
+    let tests = ["attacks", "chart", "gate", "runs"]
+        .map(|file| text(&format!("tests/it/hosted/{file}.rs")))
+        .concat();
+    let attacks = document.split_once("| attack |").unwrap().1;
+    let attacks = attacks.split_once("\n\n").unwrap().0;
+    let mut count = 0;
+    for line in attacks.lines().skip(2) {
+        let test = line
+            .trim_end_matches([' ', '|'])
+            .rsplit("| ")
+            .next()
+            .unwrap();
+        let name = test.trim_matches('`');
+        assert!(
+            name == "the same" || tests.contains(&format!("fn {name}(")),
+            "{line}"
+        );
+        count += 1;
+    }
+    assert!(count >= 13, "{count}");
+}
+
+#[test]
+fn the_documents_first_caller_is_the_examples() {
+    assert_eq!(readme::block_in(DOCUMENT, "one"), text(EXAMPLE).trim_end());
 }
 
 /// The release that the example names is the one that these scripts are of.
