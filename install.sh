@@ -201,8 +201,7 @@ target() {
     esac
 }
 
-# Gets the file $1 of the release. Only this machine itself may be asked without
-# TLS; busybox's wget does not check certificates.
+# Gets the file $1 of the release. Only this machine itself may be asked without TLS.
 fetch() {
     from_url=$url/$1
     case $url in
@@ -211,32 +210,41 @@ fetch() {
     http://127.0.0.1:* | http://127.0.0.1/* | http://localhost:* | http://localhost/*) safe=http,https ;;
     *) die "$url is not https: what comes from there could be anyone's" "give an https URL" ;;
     esac
-    if have curl; then
-        curl --fail --silent --show-error --location --proto "=$safe" --connect-timeout 20 \
-            --max-time 900 --retry 2 --output "$work/$1" "$from_url" 2>"$work/said"
-    elif have wget && wget --version 2>/dev/null | grep -q 'GNU Wget'; then
-        wget -q -T 60 -O "$work/$1" "$from_url" 2>"$work/said"
-    elif have wget && [ "$safe" != https ]; then
-        wget -q -O "$work/$1" "$from_url" 2>"$work/said"
-    else
-        die "there is neither curl nor GNU wget to get $from_url" \
-            "install curl, or copy a binary here and give it: --from FILE"
-    fi
+    # Not wget: it follows https to http, and busybox's checks no certificate.
+    have curl || die "there is no curl to get $from_url" \
+        "install curl, or copy a binary here and give it: --from FILE"
+    curl --fail --silent --show-error --location --proto "=$safe" --connect-timeout 20 \
+        --max-time 900 --retry 2 --output "$work/$1" "$from_url" 2>"$work/said"
 }
 
-# Whether the archive $1 is what its bundle says was built; where `gh` is not
-# there, the checksum has to do.
+# Whether this gh knows the roots that today's provenance is signed under; one
+# that does not say its version is tried.
+gh_is_new() {
+    gh --version 2>/dev/null </dev/null | awk '
+        $1 == "gh" && $2 == "version" {
+            split($3, part, ".")
+            exit !(part[1] > 2 || (part[1] == 2 && part[2] >= 56))
+        }'
+}
+
+# Whether the archive $1 was built by the release workflow of its own tag: an older
+# release under a new name is not. Where no `gh` can say, the checksum has to do.
 prove() {
     if ! have gh; then
         say "gh is not here, so the build's provenance was not checked"
         return 0
     fi
+    if ! gh_is_new; then
+        say "gh is older than 2.56 and cannot check today's provenance, so it was not checked: upgrade gh to have it checked"
+        return 0
+    fi
     fetch "$1.sigstore.json" || die "cannot get $url/$1.sigstore.json: $(cat "$work/said")" \
         "without it nobody knows who built this; do not install it"
     gh attestation verify "$work/$1" --bundle "$work/$1.sigstore.json" --repo "$repository" \
+        --cert-identity "https://github.com/$repository/.github/workflows/release.yml@refs/tags/v$number" \
         >"$work/said" 2>&1 </dev/null || die "$1 is not what its provenance says: $(cat "$work/said")" \
         "do not install it; tell the owners of $repository"
-    say "its provenance is right: built by $repository"
+    say "its provenance is right: built by $repository for v$number"
 }
 
 # Gets a release and leaves its binary as $work/deploy.
@@ -262,6 +270,10 @@ download() {
             substr($2, length($2) - length(end) + 1) == end { print $2; count++ }
         END { exit count != 1 }' "$work/SHA256SUMS") ||
         die "$url/SHA256SUMS does not name one archive for $target" "take another release"
+    number=${name#deploy-}
+    number=${number%"-$target.tar.gz"}
+    [ -z "$release" ] || [ "$release" = "v$number" ] || die "$url has $name, which is not of $release" \
+        "do not install it: somebody put another release there"
     fetch "$name" || die "cannot get $url/$name: $(cat "$work/said")" "try again"
     expected=$(awk -v name="$name" '{ sub(/^\*/, "", $2) } $2 == name { print $1 }' "$work/SHA256SUMS")
     seen=$(sha256sum "$work/$name" | awk '{ print $1 }')
@@ -302,6 +314,8 @@ get_binary() {
         "give the deploy binary built for this machine" \
         "where programs cannot be run in ${TMPDIR:-/tmp}, set TMPDIR to a place where they can" ;;
     esac
+    [ -z "$number" ] || [ "$version" = "deploy $number" ] || die "$from_where holds $version" \
+        "do not install it: another release under this name"
 }
 
 # --- To where
@@ -661,6 +675,7 @@ main() {
     user=
     prefix=/usr/local
     link=/home/github-runner/deploy.sh
+    number=
     new=
     work=
     parse "$@"

@@ -322,3 +322,23 @@ fn a_release_is_a_draft_until_all_of_it_is_there() {
     let on = &read(".github/workflows/release.yml")["on"];
     assert_eq!(*on, serde_json::json!({ "push": { "tags": ["v*"] } }));
 }
+
+/// What is signed is what was packed: between the two nothing runs.
+#[test]
+fn a_release_is_packed_and_then_signed() {
+    let release = read(".github/workflows/release.yml");
+    let build = &jobs(&release)["build"];
+    let at = |what: &str| {
+        let is_it = |step: &Value| {
+            let text = |key: &str| step[key].as_str().unwrap_or_default().to_owned();
+            text("id") == what || text("uses").starts_with(what)
+        };
+        steps(build).iter().position(is_it).unwrap()
+    };
+    assert_eq!(at("actions/attest-build-provenance@"), at("pack") + 1);
+    for (name, job) in jobs(&release) {
+        let signs = job["permissions"]["id-token"] == "write";
+        let installs = job.to_string().contains("cargo install");
+        assert!(!(signs && installs), "{name}");
+    }
+}

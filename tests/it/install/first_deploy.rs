@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 
 use testbed::chart::Shop;
 
-use super::release::{Server, files};
+use super::release::{Server, files_of};
 use crate::harness::{Helm, Node, RUNNER, Running, deploy_binary, push_chart, push_image, root};
 use crate::readme;
 
@@ -25,7 +25,10 @@ fn in_at_most_five_commands() {
     assert!(commands.lines().count() <= 5, "{commands}");
 
     // The release comes from this machine, and so does its install.sh.
-    let mut release = files(&fs::read(deploy_binary()).unwrap());
+    let mut release = files_of(
+        env!("CARGO_PKG_VERSION"),
+        &fs::read(deploy_binary()).unwrap(),
+    );
     let script = root().join("install.sh");
     release.push(("install.sh".to_owned(), fs::read(script).unwrap(), 0));
     let server = Server::of(release);

@@ -23,7 +23,7 @@ pub const RUNNER: u32 = 64_001;
 pub const PROGRAMS: &str = "/programs";
 
 /// What only looks.
-pub const READERS: [&str; 10] = [
+pub const READERS: [&str; 9] = [
     "awk",
     "cmp",
     "curl",
@@ -33,7 +33,6 @@ pub const READERS: [&str; 10] = [
     "readlink",
     "sha256sum",
     "uname",
-    "wget",
 ];
 
 /// What may change something.
