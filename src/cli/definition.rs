@@ -4,22 +4,74 @@
 use clap::{Arg, ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{doctor, history, show};
+use super::{doctor, explain, history, show};
 use crate::signal::{Flag, QUIET_SHORT, SWITCHES};
 
 /// The subcommands: a first argument that is none of them begins a signal.
-pub const SUBCOMMANDS: [&str; 6] = ["history", "show", "doctor", "completions", "man", "help"];
+pub const SUBCOMMANDS: [&str; 7] = [
+    "history",
+    "show",
+    "doctor",
+    "explain",
+    "completions",
+    "man",
+    "help",
+];
+
+/// How a page of help is laid out: what a command is for, then how it is called.
+const PAGE: &str =
+    "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+const EXAMPLES: &str = "Examples:
+  deploy --app shop --chart oci://ghcr.io/acme/charts/shop \\
+    --chart-version 1.4.0 \\
+    --images '{\"api\":\"ghcr.io/acme/shop/api:1\",\"web\":\"ghcr.io/acme/shop/web:1\"}'
+  deploy doctor shop           is this node ready for it?
+  deploy history shop          what was deployed, and how did it end?
+  deploy explain 7             what does an exit code mean?";
+
+/// Examples of each subcommand.
+const EXAMPLES_OF: [(&str, &str); 6] = [
+    (
+        "history",
+        "  deploy history               the newest of this node
+  deploy history shop          those of one application
+  deploy history --json        a line each, for scripts",
+    ),
+    (
+        "show",
+        "  deploy show 20261124T175106Z-a1b2c3
+  deploy show 20261124T175106Z-a1b2c3 --json",
+    ),
+    (
+        "doctor",
+        "  deploy doctor shop           as the user that deploys
+  sudo -u github-runner /home/github-runner/deploy.sh doctor shop",
+    ),
+    (
+        "explain",
+        "  deploy explain               every exit code
+  deploy explain 7             one, and the causes behind it
+  deploy explain image-not-found",
+    ),
+    (
+        "completions",
+        "  deploy completions bash > /etc/bash_completion.d/deploy",
+    ),
+    ("man", "  deploy man | man -l -"),
+];
 
 #[derive(Parser)]
 #[command(
     name = "deploy",
     version,
     about = "Deploys what a signal asks for, with Helm, and proves that it runs",
-    override_usage = "deploy --app <app> --chart <ref> --chart-version <version> --images <json>\n       \
+    help_template = PAGE,
+    before_help = EXAMPLES,
+    override_usage = "deploy --app <app> --chart <ref> --chart-version <version> \\\n         \
+                      --images <json>\n       \
                       deploy <command>",
-    after_help = "Example:\n  deploy --app shop --chart oci://ghcr.io/acme/charts/shop --chart-version 1.4.0 \\\n    \
-                  --images '{\"api\":\"ghcr.io/acme/shop/api:1.4.0\",\"web\":\"ghcr.io/acme/shop/web:1.4.0\"}'\n\n\
-                  A signal says what to deploy. The node decides where and how: deploy.toml,\n\
+    after_help = "A signal says what to deploy. The node decides where and how: deploy.toml,\n\
                   <app>.values.yaml beside the script.",
     subcommand_help_heading = "Commands",
     subcommand_value_name = "command"
@@ -39,6 +91,8 @@ pub(super) enum Command {
     Show(show::ShowArgs),
     /// Check all that a deploy needs, and say how to fix it
     Doctor(doctor::DoctorArgs),
+    /// Say what an exit code or a cause means, and what to do
+    Explain(explain::ExplainArgs),
     /// Print what a shell needs to complete this command line
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -57,7 +111,12 @@ pub fn command() -> clap::Command {
                 Flag::ChartVersion => "version",
                 Flag::Images => "json",
             })
-            .help(flag.expected())
+            .help(match flag {
+                Flag::App => "its name: lower-case letters, digits and '-'",
+                Flag::Chart => "oci://ghcr.io/<owner>/charts/<chart>",
+                Flag::ChartVersion => "one exact SemVer 2 version, such as 1.4.0",
+                Flag::Images => "JSON: {\"api\":\"<image>\",\"web\":\"<image>\"}",
+            })
             .help_heading("Signal (all four are required)")
     });
     let switches = SWITCHES.map(|(switch, help)| {
@@ -68,10 +127,20 @@ pub fn command() -> clap::Command {
             .help(help)
     });
     let quiet = |arg: Arg| arg.short(QUIET_SHORT);
+    let page = |sub: clap::Command| {
+        let examples = EXAMPLES_OF.iter().find(|(name, _)| *name == sub.get_name());
+        match examples {
+            Some((_, examples)) => sub
+                .help_template(PAGE)
+                .before_help(format!("Examples:\n{examples}")),
+            None => sub,
+        }
+    };
     Cli::command()
         .args(flags)
         .args(switches)
         .mut_arg("quiet", quiet)
+        .mut_subcommands(page)
 }
 
 /// What `deploy completions` takes.

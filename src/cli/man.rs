@@ -50,12 +50,14 @@ fn write(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
     man.render_name_section(page)?;
     let usage = command.get_overridden_usage().map(ToString::to_string);
     verbatim("SYNOPSIS", &usage.unwrap_or_default()).to_writer(page)?;
+    let examples = command.get_before_help().map(ToString::to_string);
+    let examples = examples.unwrap_or_default();
+    let examples = examples.trim_start_matches("Examples:\n");
+    verbatim("EXAMPLES", examples).to_writer(page)?;
     man.render_options_section(page)?;
     commands(command).to_writer(page)?;
     exits().to_writer(page)?;
-    files().to_writer(page)?;
-    let example = command.get_after_help().map(ToString::to_string);
-    verbatim("EXAMPLE", &example.unwrap_or_default()).to_writer(page)
+    files().to_writer(page)
 }
 
 /// Text whose lines stay as they are.

@@ -8,6 +8,7 @@
 mod completions;
 mod definition;
 pub mod doctor;
+pub mod explain;
 pub mod history;
 mod journal_line;
 mod man;
@@ -53,6 +54,8 @@ pub enum Invocation {
     ExecProgram(Vec<OsString>),
     /// `deploy doctor`
     Doctor(doctor::DoctorArgs),
+    /// `deploy explain`
+    Explain(explain::ExplainArgs),
     /// `deploy completions`
     Completions(CompletionsArgs),
     /// `deploy man`
@@ -105,6 +108,7 @@ fn perform(args: Vec<OsString>) -> ExitCode {
         Invocation::Doctor(args) => {
             doctor::run(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
         }
+        Invocation::Explain(args) => explain::run(&args).unwrap_or_else(|error| fail(&error)),
         Invocation::Completions(args) => {
             completions::run(&args).unwrap_or_else(|error| fail(&error))
         }
@@ -133,6 +137,9 @@ fn subcommand(args: &[OsString]) -> Invocation {
         Ok(Cli {
             command: Some(Command::Doctor(args)),
         }) => Invocation::Doctor(args),
+        Ok(Cli {
+            command: Some(Command::Explain(args)),
+        }) => Invocation::Explain(args),
         Ok(Cli {
             command: Some(Command::Completions(args)),
         }) => Invocation::Completions(args),

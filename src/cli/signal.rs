@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 
 use super::definition::SUBCOMMANDS;
-use super::{journal_line, panic, runtime};
+use super::{explain, journal_line, panic, runtime};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::event::{Event, Events, Report, RunFacts};
 use crate::host::{Environment, EventEnvironment};
@@ -54,6 +54,7 @@ pub(super) fn run(invoked_as: &OsStr, args: &[OsString]) -> Exit {
             Exit::Deployed
         }
         Err(error) => {
+            let error = explain::named(error);
             events.emit(&Event::Failed(&error));
             error.exit()
         }

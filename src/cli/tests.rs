@@ -106,16 +106,28 @@ fn help_and_version_stand_alone() {
     let Invocation::Help(text) = invoked("deploy.sh --help") else {
         panic!("no help");
     };
-    assert_data_eq!(text.to_string(), str![[r#"
+    assert_data_eq!(
+        text.to_string(),
+        str![[r#"
 Deploys what a signal asks for, with Helm, and proves that it runs
 
-Usage: deploy --app <app> --chart <ref> --chart-version <version> --images <json>
+Examples:
+  deploy --app shop --chart oci://ghcr.io/acme/charts/shop \
+    --chart-version 1.4.0 \
+    --images '{"api":"ghcr.io/acme/shop/api:1","web":"ghcr.io/acme/shop/web:1"}'
+  deploy doctor shop           is this node ready for it?
+  deploy history shop          what was deployed, and how did it end?
+  deploy explain 7             what does an exit code mean?
+
+Usage: deploy --app <app> --chart <ref> --chart-version <version> \
+         --images <json>
        deploy <command>
 
 Commands:
   history      List the deploys of this node
   show         Show one deploy with the evidence of its failure
   doctor       Check all that a deploy needs, and say how to fix it
+  explain      Say what an exit code or a cause means, and what to do
   completions  Print what a shell needs to complete this command line
   man          Print the manual page
   help         Print this message or the help of the given subcommand(s)
@@ -127,19 +139,17 @@ Options:
   -V, --version  Print version
 
 Signal (all four are required):
-      --app <app>                the application's name: at most 53 lower-case letters, digits and '-', a letter or digit first and last
+      --app <app>                its name: lower-case letters, digits and '-'
       --chart <ref>              oci://ghcr.io/<owner>/charts/<chart>
-      --chart-version <version>  one exact SemVer 2 version, such as 1.4.0 or 1.4.0-rc.1+build.7
-      --images <json>            a JSON object: {"api":"<image>","web":"<image>"}, and "worker" where it has one
-
-Example:
-  deploy --app shop --chart oci://ghcr.io/acme/charts/shop --chart-version 1.4.0 \
-    --images '{"api":"ghcr.io/acme/shop/api:1.4.0","web":"ghcr.io/acme/shop/web:1.4.0"}'
+      --chart-version <version>  one exact SemVer 2 version, such as 1.4.0
+      --images <json>            JSON: {"api":"<image>","web":"<image>"}
 
 A signal says what to deploy. The node decides where and how: deploy.toml,
 <app>.values.yaml beside the script.
 
-"#]].raw());
+"#]]
+        .raw()
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use predicates::str::{contains, is_empty};
 
 use crate::{GOOD, Node, binary};
 
-const SUBCOMMANDS: [&str; 5] = ["history", "show", "doctor", "completions", "man"];
+const SUBCOMMANDS: [&str; 6] = ["history", "show", "doctor", "explain", "completions", "man"];
 
 /// A node whose settings nobody can read: what is tried on it reads none.
 fn broken() -> Node {
@@ -36,6 +36,7 @@ fn help_names_the_flags_and_the_commands() {
         for word in SUBCOMMANDS {
             told = told.stdout(contains(format!("\n  {word} ")));
         }
+        told.stdout(predicate::function(narrow));
     }
 }
 
@@ -56,6 +57,7 @@ fn each_subcommand_has_its_help() {
                 .code(0)
                 .stderr("")
                 .stdout(contains(format!("Usage: deploy {name}")))
+                .stdout(contains(format!("\n\nExamples:\n  ")))
                 .stdout(predicate::function(narrow));
         }
     }
@@ -104,6 +106,30 @@ fn the_manual_page() {
         let entry = format!("\\fB{}\\fR\n{}", exit.code(), exit.meaning());
         assert!(page.contains(&entry), "{entry} in {page}");
     }
+}
+
+/// What a failed run names can be asked for; the nearest is told where it cannot.
+#[test]
+fn a_failed_run_names_its_entry() {
+    let node = Node::new();
+    let more = "→ more about it: deploy explain no-helm\n";
+    node.deploy()
+        .args(GOOD)
+        .assert()
+        .code(3)
+        .stderr(contains(more));
+    let told = node.deploy().args(["explain", "no-helm"]).assert();
+    told.code(0)
+        .stderr("")
+        .stdout(contains("  helm is not in PATH\n"));
+    let told = node.deploy().args(["explain", "no-hlem"]).assert();
+    told.code(2)
+        .stdout("")
+        .stderr(contains("did you mean deploy explain no-helm?"));
+    let told = node.deploy().args(["explain", "7"]).assert();
+    told.code(0)
+        .stdout(contains("Exit code 7: rollout failed"))
+        .stdout(contains("\n  crash-loop\n"));
 }
 
 /// A node without deploys has a history without lines.
