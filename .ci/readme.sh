@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs commands as the README shows them:
+# Runs commands as the README and the pages of docs/ show them:
 #
 #     bash .ci/readme.sh NAME
 #
@@ -15,7 +15,7 @@ block() {
         wanted && /^```sh$/ { inside = 1; next }
         inside && /^```$/ { exit }
         inside { print }
-    ' README.md
+    ' README.md docs/*.md
 }
 
 # Scratch folders over what install.sh writes to, for us alone; other homes and
@@ -57,7 +57,7 @@ esac
 
 commands=$(block "$1")
 if [ -z "$commands" ]; then
-    printf 'README.md has no block marked <!-- ci: %s -->\n' "$1" >&2
+    printf 'no page has a block marked <!-- ci: %s -->\n' "$1" >&2
     exit 1
 fi
 printf '%s\n' "$commands" | sed 's/^/$ /'

@@ -7,6 +7,7 @@ actionlint_version=1.7.12
 cargo_deny_version=0.20.2
 # 1.14.0 needs Rust 1.98.
 cargo_shear_version=1.9.1
+mdbook_version=0.5.4
 zizmor_version=1.32.0
 # From Debian: the release's own version is the pin.
 shellcheck_version=debian-12
@@ -52,9 +53,9 @@ make_zizmor() {
     python3 -m pip install --quiet --target "$1" "zizmor==$zizmor_version"
 }
 
-# from_crates NAME VERSION FOLDER: builds a tool from source.
+# from_crates NAME VERSION FOLDER [OPTION…]: builds a tool from source.
 from_crates() {
-    cargo install "$1" --quiet --locked --version "$2" --root "$3" --target-dir "$3/build"
+    cargo install "$1" --quiet --locked --version "$2" --root "$3" --target-dir "$3/build" "${@:4}"
     rm -rf "$3/build"
 }
 
@@ -66,6 +67,11 @@ make_cargo_deny() {
 # About two minutes.
 make_cargo_shear() {
     from_crates cargo-shear "$cargo_shear_version" "$1"
+}
+
+# About two minutes.
+make_mdbook() {
+    from_crates mdbook "$mdbook_version" "$1" --no-default-features --features search
 }
 
 get_tools() {
@@ -80,6 +86,10 @@ get_cargo_deny() {
 
 get_cargo_shear() {
     get cargo-shear "$cargo_shear_version" bin/cargo-shear make_cargo_shear
+}
+
+get_mdbook() {
+    get mdbook "$mdbook_version" bin/mdbook make_mdbook
 }
 
 # Where `target` leads while we run, if it is our symlink.

@@ -7,7 +7,7 @@ use deploy::error::Exit;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
 
-use crate::{GOOD, Node, binary};
+use crate::{GOOD, NOWHERE, Node, binary};
 
 const SUBCOMMANDS: [&str; 6] = ["history", "show", "doctor", "explain", "completions", "man"];
 
@@ -108,16 +108,127 @@ fn the_manual_page() {
     }
 }
 
-/// What a failed run names can be asked for; the nearest is told where it cannot.
+/// The entry that a failed run names.
+fn named(command: &mut assert_cmd::Command) -> String {
+    let output = command.output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    let line = told.lines().last().unwrap_or_default();
+    let (_, entry) = line
+        .split_once("more about it: deploy explain ")
+        .unwrap_or_else(|| panic!("{told}"));
+    entry.to_owned()
+}
+
+/// A request with one value replaced, or one flag left out.
+fn request(flag: &str, value: Option<&str>) -> Vec<String> {
+    let pairs = GOOD.chunks(2).map(|pair| (pair[0], pair[1]));
+    pairs
+        .filter_map(|(name, given)| match name == flag {
+            true => value.map(|value| [name.to_owned(), value.to_owned()]),
+            false => Some([name.to_owned(), given.to_owned()]),
+        })
+        .flatten()
+        .collect()
+}
+
+/// Each kind of invalid request names its entry.
+#[test]
+fn an_invalid_request_names_its_entry() {
+    let node = Node::new();
+    let image = r#"{"api":"nginx","web":"ghcr.io/acme/shop/web:1"}"#;
+    let with = |more: &[&str]| {
+        let good = GOOD.iter().chain(more);
+        good.map(|word| (*word).to_owned()).collect::<Vec<_>>()
+    };
+    for (args, entry) in [
+        (request("--app", Some("Shop")), "invalid-app"),
+        (request("--app", None), "missing-flag"),
+        (request("--chart", Some("acme/shop")), "invalid-chart"),
+        (
+            request("--chart-version", Some("latest")),
+            "invalid-version",
+        ),
+        (request("--images", Some("{api: x}")), "invalid-images"),
+        (request("--images", Some(image)), "invalid-image"),
+        (with(&["--app", "other"]), "flag-twice"),
+        (with(&["--wait"]), "unknown-flag"),
+        (with(&["more"]), "unknown-argument"),
+        (
+            [&request("--images", None)[..], &["--images".to_owned()]].concat(),
+            "flag-without-value",
+        ),
+        (
+            vec!["--app".to_owned(), "shop".to_owned()],
+            "several-mistakes",
+        ),
+    ] {
+        assert_eq!(named(node.deploy().args(&args)), entry, "{args:?}");
+    }
+}
+
+/// What the node is not ready for, or refuses, names its entry.
 #[test]
 fn a_failed_run_names_its_entry() {
+    let deploy = |settings: &str| {
+        let node = Node::new();
+        node.write("deploy.toml", settings);
+        named(node.deploy().args(GOOD))
+    };
+    let with = |line: &str| format!("{NOWHERE}{line}\n");
+    for (settings, entry) in [
+        (NOWHERE, "no-helm"),
+        ("", "no-kubeconfig"),
+        (&with("helm = \"/nowhere\""), "no-helm"),
+        ("[defaults]\ntiemout = 1\n", "invalid-configuration"),
+        ("[apps.shop]\nvalues = [\"none.yaml\"]\n", "file-unreadable"),
+        ("[apps.other]\n", "app-not-listed"),
+        ("[defaults]\nowners = [\"globex\"]\n", "owner-not-trusted"),
+        (
+            "[apps.shop]\nchart = \"oci://ghcr.io/acme/charts/other\"\n",
+            "chart-pinned",
+        ),
+        (
+            "[defaults]\nforward = \"unix:/nowhere\"\n",
+            "controller-unreachable",
+        ),
+    ] {
+        assert_eq!(deploy(settings), entry, "{settings}");
+    }
     let node = Node::new();
-    let more = "→ more about it: deploy explain no-helm\n";
-    node.deploy()
-        .args(GOOD)
-        .assert()
-        .code(3)
-        .stderr(contains(more));
+    let actions = [("GITHUB_ACTIONS", "true")];
+    let event = |name| [("GITHUB_ACTIONS", "true"), ("GITHUB_EVENT_NAME", name)];
+    let by_hand = |variables: &[(&str, &str)]| {
+        named(node.deploy().envs(variables.iter().copied()).args(GOOD))
+    };
+    assert_eq!(by_hand(&[("DEPLOY_TIMEOUT", "5")]), "old-variable");
+    assert_eq!(
+        by_hand(&[("HELM_KUBEAPISERVER", "x")]),
+        "environment-points-elsewhere"
+    );
+    let inside = |variables: &[(&str, &str)]| {
+        let output = node
+            .script()
+            .envs(variables.iter().copied())
+            .args(GOOD)
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    for (told, entry) in [
+        (inside(&actions), "event-unknown"),
+        (inside(&event("pull_request")), "pull-request"),
+        (inside(&event("issues")), "event-not-allowed"),
+    ] {
+        let hint = format!("more about it: deploy explain {entry}");
+        assert!(told.contains(&hint), "{entry}: {told}");
+    }
+    node.chmod("deploy.toml", 0o666);
+    assert_eq!(named(node.deploy().args(GOOD)), "file-permissions");
+}
+
+/// What a failed run names can be asked for; the nearest is told where it cannot.
+#[test]
+fn an_entry_is_explained() {
+    let node = broken();
     let told = node.deploy().args(["explain", "no-helm"]).assert();
     told.code(0)
         .stderr("")

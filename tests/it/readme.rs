@@ -1,242 +1,95 @@
-//! The README, held against the code and against what is run: its tables say
-//! what the types say, and no command in it goes untried.
+//! The commands of the README and of docs/, for the scenarios that run them.
+//! What the pages say is held against the code in tests/docs.rs.
+
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "others include it, too, and need more of it"
+)]
+#[path = "../docs/markdown.rs"]
+mod markdown;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use deploy::error::{Exit, Kind};
-use deploy::node::Config;
-use deploy::node::config::KEYS;
+use testbed::build::{self, Cache};
+use testbed::progress::Progress;
 
-use crate::harness::{deploy_binary, root};
+use testbed::push::Pusher;
 
-/// The languages that a fenced block may name; only `sh` holds commands.
-const LANGUAGES: [&str; 4] = ["sh", "toml", "yaml", "text"];
+use crate::harness::{asked_of, bed, deploy_binary, root};
 
-/// The commands of the block after `<!-- test: NAME -->`.
+/// The commands of the block after `<!-- test: NAME -->`, on whatever page.
 pub(crate) fn block(name: &str) -> String {
-    block_in("README.md", name)
+    let pages = markdown::pages(root());
+    let found = pages.iter().find_map(|page| find(page, name));
+    found.unwrap_or_else(|| panic!("no page has a block after <!-- test: {name} -->"))
 }
 
-/// The same of another file in the tree.
-pub(crate) fn block_in(file: &str, name: &str) -> String {
-    let marker = format!("<!-- test: {name} -->");
-    let blocks = blocks(&read(file));
-    let found = blocks.into_iter().find(|block| block.marker == marker);
-    found
-        .unwrap_or_else(|| panic!("{file} has no block after {marker}"))
-        .text
+/// The same of one page.
+pub(crate) fn block_in(page: &str, name: &str) -> String {
+    find(page, name).unwrap_or_else(|| panic!("{page} has no block after <!-- test: {name} -->"))
 }
 
-/// Language and text of every block of a file.
-pub(crate) fn blocks_of(file: &str) -> Vec<(String, String)> {
-    let blocks = blocks(&read(file)).into_iter();
+fn find(page: &str, name: &str) -> Option<String> {
+    let blocks = markdown::blocks(&markdown::read(root(), page));
+    let mut blocks = blocks.into_iter();
+    let found = blocks.find(|block| block.marked("test") == Some(name))?;
+    Some(found.text)
+}
+
+/// Language and text of every block of a page.
+pub(crate) fn blocks_of(page: &str) -> Vec<(String, String)> {
+    let blocks = markdown::blocks(&markdown::read(root(), page)).into_iter();
     blocks.map(|block| (block.language, block.text)).collect()
 }
 
-fn read(file: &str) -> String {
-    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
-}
-
-/// A fenced block.
-struct Block {
-    /// The line before the fence.
-    marker: String,
-    language: String,
-    text: String,
-}
-
-fn readme() -> String {
-    read("README.md")
-}
-
-fn blocks(text: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut before = "";
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if let Some(language) = line.strip_prefix("```") {
-            let inside: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-            blocks.push(Block {
-                marker: before.to_owned(),
-                language: language.to_owned(),
-                text: inside.join("\n"),
-            });
-        }
-        before = line;
+/// What docs/developing.md says of the testbed for one's own things: with what
+/// `cargo testbed env` hands over, the example's chart is pushed and deployed.
+#[test]
+fn your_own_things_in_the_testbed() {
+    let pusher = Pusher::new(&bed().info).unwrap();
+    let cache = Cache::open().unwrap();
+    let example = root().join("examples/shop");
+    let built = build::shop(&example, &cache, Progress::stderr()).unwrap();
+    for name in ["api", "web", "worker"] {
+        let program = fs::read(built.path().join(name).join("bin").join(name)).unwrap();
+        let repository = format!("me/shop/{name}");
+        pusher
+            .program(&repository, "dev", (name, &program), "dev")
+            .unwrap();
     }
-    blocks
-}
-
-/// The cells of the table whose first column has this heading, without the
-/// heading and its rule.
-fn table(text: &str, first: &str) -> Vec<Vec<String>> {
-    let start = format!("| {first} |");
-    let cells = |line: &str| -> Vec<String> {
-        let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
-        inner
-            .split('|')
-            .map(|cell| cell.trim().to_owned())
-            .collect()
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path().to_str().unwrap();
+    let run = |name: &str| {
+        let commands = block(name)
+            .replace("cargo testbed", env!("CARGO_BIN_EXE_testbed"))
+            .replace("target/debug/deploy", deploy_binary().to_str().unwrap())
+            .replace("/tmp", home);
+        let output = Command::new("/bin/sh")
+            .args(["-euc", &commands])
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", home)
+            .env("DEPLOY_TESTBED_CACHE", cache.root())
+            .current_dir(root())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{commands}\n{out}{err}");
+        out
     };
-    text.lines()
-        .skip_while(|line| !line.starts_with(&start))
-        .take_while(|line| line.starts_with('|'))
-        .skip(2)
-        .map(cells)
-        .collect()
-}
-
-#[test]
-fn the_table_of_exit_codes_is_the_enum() {
-    let said = table(&readme(), "code");
-    let meant: Vec<Vec<String>> = Exit::ALL
-        .iter()
-        .map(|exit| {
-            vec![
-                exit.code().to_string(),
-                exit.meaning().to_owned(),
-                exit.cure().to_owned(),
-            ]
-        })
-        .collect();
-    assert_eq!(said, meant);
-}
-
-#[test]
-fn the_table_of_keys_is_the_one_that_is_read() {
-    // Code marks, and escapes without which a page would take <app> for a tag.
-    let plain = |cell: &str| cell.replace('`', "").replace("\\<", "<");
-    let said: Vec<Vec<String>> = table(&readme(), "key")
-        .iter()
-        .map(|row| row.iter().map(|cell| plain(cell)).collect())
-        .collect();
-    let meant: Vec<Vec<String>> = KEYS
-        .iter()
-        .map(|key| {
-            [
-                key.name,
-                key.place.tables(),
-                key.form,
-                key.default,
-                key.meaning,
-            ]
-            .map(str::to_owned)
-            .to_vec()
-        })
-        .collect();
-    assert_eq!(said, meant);
-}
-
-#[test]
-fn what_is_shown_of_deploy_toml_is_read() {
-    let shown: Vec<Block> = blocks(&readme())
-        .into_iter()
-        .filter(|block| block.language == "toml")
-        .collect();
-    assert!(!shown.is_empty(), "the README shows a deploy.toml");
-    for block in shown {
-        let read = Config::parse(&block.text, Path::new("/etc/deploy/deploy.toml"));
-        assert!(read.is_ok(), "{read:?}\n{}", block.text);
-    }
-}
-
-#[test]
-fn every_command_is_run_by_ci_or_by_a_test() {
-    let ci = fs::read_to_string(root().join(".ci/run")).expect(".ci/run can be read");
-    let tests: String = sources(&root().join("tests/it"))
-        .iter()
-        .map(|path| fs::read_to_string(path).expect("a source can be read"))
-        .collect();
-    let mut commands = 0;
-    for block in blocks(&readme()) {
-        assert!(
-            LANGUAGES.contains(&block.language.as_str()),
-            "a block in {:?}: commands are in sh, the rest in one of {LANGUAGES:?}",
-            block.language
-        );
-        if block.language != "sh" {
-            continue;
-        }
-        commands += 1;
-        let name = |kind: &str| {
-            let marker = block.marker.strip_prefix(&format!("<!-- {kind}: "))?;
-            marker.strip_suffix(" -->").map(str::to_owned)
-        };
-        if let Some(name) = name("ci") {
-            assert!(
-                ci.contains(&format!(".ci/readme.sh {name}\n")),
-                ".ci/run does not run the block {name}"
-            );
-        } else if let Some(name) = name("test") {
-            assert!(
-                tests.contains(&format!("block(\"{name}\")")),
-                "no test in tests/it takes the block {name}"
-            );
-        } else {
-            panic!(
-                "nothing runs this block; put a marker before it:\n{}",
-                block.text
-            );
-        }
-    }
+    run("own-chart");
+    let pushed = asked_of("me");
     assert!(
-        commands >= 4,
-        "the README's commands are not found any more"
+        pushed
+            .iter()
+            .any(|asked| asked.user.as_deref() == Some(testbed::ghcr::PUSH_USER)),
+        "the login that was handed over is used"
     );
-}
-
-#[test]
-fn links_lead_somewhere() {
-    let text = readme();
-    let targets = text
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next());
-    for target in targets.filter(|target| !target.contains("://")) {
-        assert!(root().join(target).exists(), "README.md links to {target}");
+    let told = run("own-deploy");
+    for part in ["deployed shop revision 1", "shop-api-", "Running"] {
+        assert!(told.contains(part), "{part}: {told}");
     }
-}
-
-/// The contract's example is a request that `deploy` takes: on a machine
-/// without helm it gets past the request and no further.
-#[test]
-fn the_signal_is_a_valid_request() {
-    let scratch = tempfile::tempdir().expect("a scratch folder");
-    // In place of one in /etc, which may list other apps.
-    let configuration = scratch.path().join("deploy.toml");
-    fs::write(&configuration, "").expect("a file");
-    let deploy = deploy_binary().to_str().expect("a path that is text");
-    let command = block("signal").replace("/home/github-runner/deploy.sh", deploy);
-    let output = Command::new("/bin/sh")
-        .args(["-ec", &command])
-        .env_clear()
-        .env("PATH", scratch.path())
-        .env("HOME", scratch.path())
-        .env("DEPLOY_CONFIG", &configuration)
-        .env("DEPLOY_STATE_DIR", scratch.path())
-        .current_dir(scratch.path())
-        .output()
-        .expect("a shell");
-    assert_eq!(
-        output.status.code(),
-        Some(i32::from(Exit::Failed(Kind::Node).code())),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder of tests") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
-    found
 }

@@ -1,12 +1,18 @@
 //! `env`: a shell that works in the testbed.
 
-use std::fs;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 
 use crate::build::Cache;
 use crate::client::{self, Info};
+use crate::ghcr::{PUSH_PASSWORD, PUSH_USER};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,6 +27,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
             // In place of one in /etc, which is for another cluster: an empty file configures
             // nothing. It goes with the testbed.
             fs::write(config(&status.info), "")?;
+            log_in(&login(&status.info)).context("the login for the registry")?;
             super::print(&exports(&status.info, args.helm));
         }
         None => bail!("no testbed is up: start one with `cargo testbed up`"),
@@ -30,6 +37,29 @@ pub(super) fn run(args: &Args) -> Result<()> {
 
 fn config(info: &Info) -> PathBuf {
     info.run.join("deploy.toml")
+}
+
+/// The directory of a login that may push to every owner, as docker keeps one.
+fn login(info: &Info) -> PathBuf {
+    info.run.join("login")
+}
+
+/// Writes it, for this user alone. It opens nothing but a registry on this machine's loopback.
+fn log_in(folder: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    let auth = STANDARD.encode(format!("{PUSH_USER}:{PUSH_PASSWORD}"));
+    let login = json!({"auths": {"ghcr.io": {"auth": auth}}});
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(folder.join("config.json"))?;
+    file.write_all(login.to_string().as_bytes())?;
+    Ok(())
 }
 
 fn exports(info: &Info, helm: u8) -> String {
@@ -43,7 +73,12 @@ fn exports(info: &Info, helm: u8) -> String {
     };
     let path = format!("{}:{}", folder(helm), folder(&info.kubectl));
     let path = format!("export PATH={}:\"$PATH\"", quote(&path));
+    let login = login(info);
     let own = [
+        // Read by docker's tools and crane; by helm; by skopeo and buildah.
+        ("DOCKER_CONFIG", login.clone().into()),
+        ("HELM_REGISTRY_CONFIG", login.join("config.json").into()),
+        ("REGISTRY_AUTH_FILE", login.join("config.json").into()),
         ("DEPLOY_CONFIG", config(info).into()),
         ("DEPLOY_STATE_DIR", info.run.join("deploy-state").into()),
     ];

@@ -78,6 +78,17 @@ fn in_at_most_five_commands() {
             "ghcr.io/org/pytoya/web:8f3c2d1"
         ]
     );
+    // What docs/getting-started.md goes on with.
+    for (name, says) in [
+        ("doctor", "ok  "),
+        ("dry-run", "would deploy"),
+        ("history", "deployed"),
+    ] {
+        let commands = readme::block(name)
+            .replace("--app pytoya", &format!("--app {}", node.name))
+            .replace("doctor pytoya", &format!("doctor {}", node.name));
+        node.shell(&commands).exits(0).says(says);
+    }
     // Lock and journal are where the whole node has them.
     let state = home.var_lib("deploy").metadata().unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&state), RUNNER);
