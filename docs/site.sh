@@ -8,7 +8,7 @@
 # the mdbook that .ci/tools.sh gets. Fails on a link that leads nowhere.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# shellcheck source=../.ci/tools.sh
+# shellcheck source=.ci/tools.sh
 source .ci/tools.sh
 
 site=$(realpath --canonicalize-missing "${1:-target/site}")

@@ -1,4 +1,4 @@
-//! Every key of deploy.toml, in one table that the README's is tested against.
+//! Every key of deploy.toml, in one table that docs/configuration.md's is tested against.
 
 /// Where a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ const fn key(
 
 use Section::{App, Both, Env};
 
-/// The table, in the order of the README.
+/// The table, in the order of docs/configuration.md.
 pub const KEYS: &[Key] = &[
     key(
         "timeout",

@@ -4,6 +4,7 @@
 //! a value of `[env]` is never shown, since proxies carry passwords.
 
 mod across;
+mod excerpt;
 mod forward;
 mod images;
 mod keys;
@@ -126,25 +127,30 @@ impl Config {
 fn error(document: &str, file: &Path, mut mistakes: Vec<Mistake>) -> Error {
     mistakes.sort_by_key(|mistake| mistake.at);
     let file = text::line(&file.to_string_lossy(), text::LINE).into_owned();
-    let mut lines = mistakes.iter().map(|mistake| {
+    let mut told = mistakes.iter().map(|mistake| {
         let (line, column) = reader::position(document, mistake.at);
         let message = text::line(&mistake.message, text::LINE);
-        match &mistake.hint {
+        let told = match &mistake.hint {
             Some(hint) => format!("{file}:{line}:{column}: {message}; {hint}"),
             None => format!("{file}:{line}:{column}: {message}"),
-        }
+        };
+        (told, excerpt::of(document, mistake.at))
     });
     // The parser and the reader give at least one mistake with each error.
-    let first = lines
+    let (first, excerpt) = told
         .next()
-        .unwrap_or_else(|| format!("{file}: not readable"));
-    let shown: Vec<String> = lines.by_ref().take(20).collect();
-    let left = lines.count();
-    let mut error = Error::new(Kind::Node, first).details(shown);
+        .unwrap_or_else(|| (format!("{file}: not readable"), Vec::new()));
+    let mut error = Error::new(Kind::Node, first).details(excerpt);
+    for (line, excerpt) in told.by_ref().take(20) {
+        error = error.detail(line).details(excerpt);
+    }
+    let left = told.count();
     if left > 0 {
         error = error.detail(format!("… and {left} more"));
     }
-    error.hint(format!("correct {file}; the README lists its keys"))
+    error.hint(format!(
+        "correct {file}; docs/configuration.md lists its keys"
+    ))
 }
 
 fn config(root: &DeTable<'_>, file: &Path, mistakes: &mut Vec<Mistake>) -> Config {

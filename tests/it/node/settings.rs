@@ -161,8 +161,13 @@ fn mistakes_are_shown_with_their_line() {
         ran.stderr,
         str![[r"
 error: /etc/deploy/deploy.toml:3:1: unknown key 'on_failures' in [defaults]; did you mean on_failure?
+  | 3 | on_failures =…
+  |   | ^^^^^^^^^^^
   | /etc/deploy/deploy.toml:6:1: unknown key 'value' in [apps.shop]; did you mean values?
-  → correct /etc/deploy/deploy.toml; the README lists its keys
+  | 6 | value =…
+  |   | ^^^^^
+  → correct /etc/deploy/deploy.toml; docs/configuration.md lists its keys
+  → more about it: deploy explain invalid-configuration
 
 "]]
     );

@@ -56,13 +56,14 @@ fn parse(document: &str) -> Result<Config, Error> {
     Config::parse(document, Path::new(FILE))
 }
 
-/// Every line of an error, with the file's name cut off.
+/// Every line of an error but those of the document, with the file's name cut off.
 fn told(document: &str) -> Vec<String> {
     let error = parse(document).unwrap_err();
     assert_eq!(error.kind(), Kind::Node);
     assert!(error.hints().iter().any(|hint| hint.contains(FILE)));
     std::iter::once(error.to_string())
         .chain(error.evidence())
+        .filter(|line| !line.contains(" | "))
         .map(|line| {
             line.strip_prefix(&format!("{FILE}:"))
                 .unwrap_or(&line)
