@@ -81,9 +81,9 @@ fn your_own_things_in_the_testbed() {
         out
     };
     run("own-chart");
-    let pushed = asked_of("me");
+    let asked = asked_of("me");
     assert!(
-        pushed
+        asked
             .iter()
             .any(|asked| asked.user.as_deref() == Some(testbed::ghcr::PUSH_USER)),
         "the login that was handed over is used"

@@ -54,8 +54,9 @@ fn every_entry_is_whole() {
     assert_eq!(PAGE.matches("\n### ").count(), entries.len());
     for entry in entries {
         assert!(entry.messages().count() > 0, "{}", entry.name);
-        let said = plain(entry.text).into_iter().filter(|line| line.len() > 20);
-        assert!(said.count() > entry.messages().count(), "{}", entry.name);
+        let mut said = plain(entry.text).into_iter();
+        let told = said.any(|line| line.len() > 20 && !line.starts_with("  "));
+        assert!(told, "{}", entry.name);
         assert!(explained(entry.name).is_ok());
         // What it quotes leads to it, not to one that stands before it.
         for message in entry.messages() {
