@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// A duration as Go writes it: `10m`, `1h30m`, `500ms`, `1.5h`
-/// (pkg.go.dev/time#ParseDuration), never negative.
+/// (pkg.go.dev/time#ParseDuration), never negative. jiff's friendly form is
+/// another: it takes no `.5s`, `1.5h30m`, `1m1h` or `0`, and does take `10m ago`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GoDuration(pub Duration);
 

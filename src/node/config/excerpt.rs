@@ -14,7 +14,7 @@ use crate::text;
 const WIDEST: usize = 160;
 
 /// In place of what is not shown.
-const HIDDEN: &str = "…";
+const HIDDEN: &str = " …";
 
 /// The line and the mark, a line each; nothing where none of it can be shown.
 pub(super) fn of(document: &str, at: usize) -> Vec<String> {
@@ -171,7 +171,7 @@ mod tests {
     /// What may be a secret is left out, wherever it was put.
     #[test]
     fn what_may_be_a_secret_is_not_shown() {
-        let unknown = "2 | tiemout =…\n  | ^^^^^^^";
+        let unknown = "2 | tiemout = …\n  | ^^^^^^^";
         assert_eq!(at("[defaults]\ntiemout = 's3cret'", "tiemout"), unknown);
         for document in [
             "[env]\nP = s3cret",
