@@ -472,7 +472,7 @@ configuration() {
     cat <<'TEXT'
 # What this node says of deploys. A signal says what; this says where and how.
 # Every line is a comment, so that nothing differs from having no file at all;
-# an unknown key is an error. The README lists all keys.
+# an unknown key is an error. docs/configuration.md lists all keys.
 
 #[defaults]
 #timeout    = "10m"         # one budget for the whole deploy
