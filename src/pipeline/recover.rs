@@ -185,6 +185,15 @@ async fn leftovers(run: &Run<'_>, found: &ReleaseObservation) -> Result<Vec<Stri
         let Some(job) = leftover.find(client).await? else {
             continue;
         };
+        if !has_ended(&job) && !leftover.has_run(client, &job).await {
+            let deadline = run.deadline;
+            leftover.remove_unstarted(client, &job, deadline).await?;
+            run.events.note(format!(
+                "removed the Job {} of revision {}: no container of it ever ran",
+                leftover.job.name, last.revision
+            ));
+            continue;
+        }
         if !has_ended(&job) {
             run.events.progress(format!(
                 "waiting for the Job {} of the interrupted revision {}",

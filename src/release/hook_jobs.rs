@@ -1,15 +1,16 @@
 //! Jobs of hooks that outlive the helm that made them.
 //!
 //! Which ones there can be is read from the record, purely; the rest works on the
-//! cluster. A Job that still runs is only waited for; one that has ended is
-//! removed only where helm would fail to create the next one. It must never touch
-//! anything but a Job of the group `batch` that carries helm's hook annotation.
+//! cluster. A Job that still runs is only waited for; one of which no container ever
+//! ran is removed, and one that has ended only where helm would fail to create the
+//! next one. It must never touch anything but a Job of the group `batch` that carries
+//! helm's hook annotation.
 
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Preconditions};
 use kube::runtime::wait::await_condition;
 use kube::{Client, Resource, ResourceExt as _};
@@ -101,14 +102,24 @@ impl Leftover {
     pub async fn wait(&self, client: &Client, deadline: Instant) -> Result<()> {
         let api = self.api::<Job>(client);
         let ended = |job: Option<&Job>| job.is_none_or(has_ended);
+        self.until(&api, ended, deadline).await
+    }
+
+    /// Waits until the Job is as wanted. [`Kind::Locked`] at `deadline`.
+    async fn until(
+        &self,
+        api: &Api<Job>,
+        wanted: impl Fn(Option<&Job>) -> bool,
+        deadline: Instant,
+    ) -> Result<()> {
         let watched = async {
-            while await_condition(api.clone(), &self.job.name, ended)
+            while await_condition(api.clone(), &self.job.name, &wanted)
                 .await
                 .is_err()
             {
                 tokio::time::sleep(ASK_AGAIN).await;
                 match api.get_opt(&self.job.name).await {
-                    Ok(job) if ended(job.as_ref()) => return,
+                    Ok(job) if wanted(job.as_ref()) => return,
                     _ => {}
                 }
             }
@@ -133,8 +144,50 @@ impl Leftover {
     /// Removes a Job that has ended; gives the end of its log, for the evidence.
     pub async fn remove(&self, client: &Client, job: &Job) -> Result<Vec<String>> {
         let log = self.log(client).await;
+        let what = "the hook's Job, which has ended, cannot be removed";
+        self.delete(client, job, DeleteParams::background(), what)
+            .await?;
+        Ok(log)
+    }
+
+    /// Whether a container of the Job's pods has ever run; so too where the pods
+    /// cannot be read, since two that overlap are worse than one that is waited for.
+    pub async fn has_run(&self, client: &Client, job: &Job) -> bool {
+        let own = self.pods();
+        let read = self.api::<Pod>(client);
+        match tokio::time::timeout(PATIENCE, read.list(&own)).await {
+            Ok(Ok(pods)) => has_run(job, &pods.items),
+            _ => true,
+        }
+    }
+
+    /// Removes a Job of which no container ever ran, and waits until its pods are gone,
+    /// so that none can begin beside the next one. [`Kind::Locked`] at `deadline`.
+    pub async fn remove_unstarted(
+        &self,
+        client: &Client,
+        job: &Job,
+        deadline: Instant,
+    ) -> Result<()> {
+        let what = "the hook's Job, of which no container ever ran, cannot be removed";
+        self.delete(client, job, DeleteParams::foreground(), what)
+            .await?;
+        let uid = job.uid();
         let api = self.api::<Job>(client);
-        let only = DeleteParams::background().preconditions(Preconditions {
+        let gone = |found: Option<&Job>| found.is_none_or(|found| found.uid() != uid);
+        self.until(&api, gone, deadline).await
+    }
+
+    /// Deletes exactly this Job; one that is gone or another by now is no error.
+    async fn delete(
+        &self,
+        client: &Client,
+        job: &Job,
+        how: DeleteParams,
+        what: &'static str,
+    ) -> Result<()> {
+        let api = self.api::<Job>(client);
+        let only = how.preconditions(Preconditions {
             resource_version: None,
             uid: job.uid(),
         });
@@ -142,25 +195,21 @@ impl Leftover {
             match api.delete(&self.job.name, &only).await {
                 Ok(_) => Ok(()),
                 Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-                Err(error) => Err(failed(
-                    "the hook's Job, which has ended, cannot be removed",
-                    &error,
-                )),
+                Err(error) => Err(failed(what, &error)),
             }
         };
-        within(
-            "the hook's Job, which has ended, cannot be removed",
-            removed,
-        )
-        .await?;
-        Ok(log)
+        within(what, removed).await
+    }
+
+    /// The Job's pods.
+    fn pods(&self) -> ListParams {
+        ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", self.job.name))
     }
 
     /// The last lines of the Job's pods, escaped; nothing where they cannot be had.
     async fn log(&self, client: &Client) -> Vec<String> {
         let api = self.api::<Pod>(client);
-        let own = ListParams::default()
-            .labels(&format!("batch.kubernetes.io/job-name={}", self.job.name));
+        let own = self.pods();
         let mut lines = Vec::new();
         let work = async {
             let pods = api
@@ -187,6 +236,33 @@ impl Leftover {
     }
 }
 
+/// Whether a container of the Job has ever run, by the Job's own counts and by those of
+/// its pods that are there. Pure.
+fn has_run(job: &Job, pods: &[Pod]) -> bool {
+    let counted = job.status.as_ref().is_some_and(|status| {
+        status.succeeded.unwrap_or(0) > 0
+            || status.failed.unwrap_or(0) > 0
+            || status.ready.unwrap_or(0) > 0
+    });
+    let began = |status: &ContainerStatus| {
+        let states = [&status.state, &status.last_state];
+        status.restart_count > 0
+            || states
+                .into_iter()
+                .flatten()
+                .any(|state| state.running.is_some() || state.terminated.is_some())
+    };
+    let pods = pods.iter().filter(|pod| {
+        let mut owners = pod.owner_references().iter();
+        owners.any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
+    });
+    let mut statuses = pods.filter_map(|pod| pod.status.as_ref()).flat_map(|pod| {
+        let init = pod.init_container_statuses.iter();
+        init.chain(&pod.container_statuses).flatten()
+    });
+    counted || statuses.any(began)
+}
+
 /// Whether a Job has completed or failed.
 pub fn has_ended(job: &Job) -> bool {
     let conditions = job
@@ -204,7 +280,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{has_ended, of};
+    use super::{has_ended, has_run, of};
     use crate::release::record::read;
 
     #[test]
@@ -265,6 +341,43 @@ mod tests {
         ] {
             let job = serde_json::from_value(json!({"metadata": {}, "status": status})).unwrap();
             assert_eq!(has_ended(&job), ended, "{status}");
+        }
+    }
+
+    /// Case A4: only a container that has begun makes two of them overlap.
+    #[test]
+    fn a_job_has_run_where_a_container_of_its_has() {
+        let waiting = json!({"waiting": {"reason": "CreateContainerConfigError"}});
+        let running = json!({"running": {}});
+        let ended = json!({"terminated": {"exitCode": 1}});
+        let container = |state: &serde_json::Value, last: &serde_json::Value| {
+            json!({"name": "c", "ready": false, "image": "", "imageID": "", "restartCount": 0,
+                "state": state, "lastState": last})
+        };
+        let pod = |owner: &str, init: serde_json::Value, own: serde_json::Value| {
+            let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "mig", "uid": owner});
+            json!({"metadata": {"ownerReferences": [owner]}, "status": {
+                "initContainerStatuses": [init], "containerStatuses": [own]}})
+        };
+        let none = json!({});
+        let not = container(&waiting, &none);
+        let was = container(&waiting, &ended);
+        let is = container(&running, &none);
+        for (status, pods, expected) in [
+            (json!({}), vec![], false),
+            (json!({"active": 1}), vec![pod("1", not.clone(), not.clone())], false),
+            (json!({"active": 1}), vec![pod("1", not.clone(), was)], true),
+            (json!({"active": 1}), vec![pod("1", is.clone(), not.clone())], true),
+            (json!({"active": 1}), vec![pod("2", is, not)], false),
+            (json!({"failed": 1}), vec![], true),
+        ] {
+            let job = json!({"metadata": {"uid": "1"}, "status": status});
+            let job = serde_json::from_value(job).unwrap();
+            let pods: Vec<_> = pods
+                .into_iter()
+                .map(|pod| serde_json::from_value(pod).unwrap())
+                .collect();
+            assert_eq!(has_run(&job, &pods), expected, "{status} {pods:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::harness::process::kill;
 use crate::harness::{Helm, Node, Signal, on_both_helms, until};
 
 const API: &str = "templates/api.yaml";
+const HOOK: &str = "templates/migrate.yaml";
 
 /// The example's chart, whose api has at most one pod at a time: helm calls it
 /// ready with none.
@@ -92,4 +93,29 @@ on_both_helms! {
         let left = [(1, "superseded"), (2, "failed"), (3, "deployed")];
         assert_eq!(node.records(), left.map(|(revision, status)| (revision, status.to_owned())));
     }
+}
+
+/// Case A4: a hook that cannot begin is a release that has failed, and no more than
+/// that: the fixed chart need not wait for what never ran.
+#[test]
+fn a_hook_that_never_ran_blocks_nothing() {
+    let node = Node::new("never-ran", Helm::V4);
+    let hooked = |version: &str| Shop::new("shop", version).hook(Hook::default()).chart();
+    let chart = hooked("0.2.0");
+    let lacking = chart.file(HOOK).unwrap().replace(
+        "          args:",
+        "          envFrom: [{secretRef: {name: not-there}}]\n          args:",
+    );
+    node.push(&one_at_a_time("0.1.0"));
+    node.push(&chart.with(HOOK, &lacking));
+    node.push(&hooked("0.3.0"));
+    let good = install(&node);
+    signal(&node, "0.2.0", &good)
+        .run()
+        .exits(7)
+        .says("Secret not-there");
+    signal(&node, "0.3.0", &good)
+        .run()
+        .exits(0)
+        .says("removed the Job shop-migrate of revision 2: no container of it ever ran");
 }
