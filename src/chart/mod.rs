@@ -7,6 +7,7 @@
 //! escaped when shown.
 
 pub mod archive;
+pub mod autoscaled;
 pub mod hook_needs;
 pub mod immutability;
 pub mod layout;

@@ -1,18 +1,25 @@
 //! Reads objects of the cluster as they are, by name.
 //!
-//! It never judges them, never lists, and never changes one.
+//! It never judges them, lists nothing but autoscalers, and never changes one.
+
+use std::time::Duration;
 
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
-use kube::api::{Api, ApiResource, DynamicObject};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::{Client, Error as KubeError};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::client::{failed, within};
 use crate::error::Result;
 use crate::manifest::ObjectRef;
+
+/// How long the autoscalers may take, which only a warning is made of.
+const AUTOSCALERS: Duration = Duration::from_secs(2);
 
 /// What it means that the kubeconfig's user has no right to read an object (403).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +73,17 @@ pub async fn read(
         }
     };
     within(what, try_join_all(objects.iter().map(get))).await
+}
+
+/// The autoscalers of a namespace; none where they may not be read, or not now: what
+/// they are asked for is a warning.
+pub async fn autoscalers(client: &Client, namespace: &str) -> Vec<Value> {
+    let api: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
+    let Ok(Ok(found)) = timeout(AUTOSCALERS, api.list(&ListParams::default())).await else {
+        return Vec::new();
+    };
+    let value = |object: HorizontalPodAutoscaler| serde_json::to_value(object).ok();
+    found.items.into_iter().filter_map(value).collect()
 }
 
 /// Those of the objects that are definitely not there: of one that may not be

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ fn plan(path: &str) -> Plan {
         values: Vec::new(),
         images: ImageRules::default(),
         budget: minute,
+        platforms: BTreeSet::new(),
         chart_is_pinned: false,
         rollback_budget: minute,
         on_failure: OnFailure::Keep,

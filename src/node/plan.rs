@@ -212,6 +212,7 @@ fn join(
         forward: found.forward,
         images: app.map(image_rules).unwrap_or_default(),
         budget,
+        platforms: app.map(|app| app.platforms.clone()).unwrap_or_default(),
         chart_is_pinned: app.is_some_and(|app| app.chart.is_some()),
         rollback_budget,
         on_failure,

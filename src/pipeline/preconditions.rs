@@ -6,10 +6,10 @@
 
 use super::context::Run;
 use super::observed::ReleaseObservation;
-use crate::chart::Proof;
+use crate::chart::{Proof, autoscaled};
 use crate::chart::hook_needs::hook_needs;
 use crate::chart::immutability::{Obstacle, immutable, is_worth_reading, unserved};
-use crate::cluster::objects::{Forbidden, absent, read};
+use crate::cluster::objects::{Forbidden, absent, autoscalers, read};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Object, ObjectRef};
 use crate::release::{obstacles, ownership};
@@ -56,8 +56,29 @@ pub(super) async fn none(run: &Run<'_>, found: &ReleaseObservation, proof: &Proo
         let live = run.unless_cancelled(live(run, found, proof)).await?;
         obstacles.extend(immutable(&proof.objects, &live, namespace));
     }
-    obstacles.extend(run.unless_cancelled(hooks(run, found, proof)).await?);
+    let needed = hooks(run, found, proof);
+    let scaled = async { Ok::<_, Error>(autoscaled(found, proof, namespace).await) };
+    let both = async { tokio::try_join!(needed, scaled) };
+    let (needed, scaled) = run.unless_cancelled(both).await?;
+    for warning in scaled {
+        run.events.warn(warning);
+    }
+    obstacles.extend(needed);
     refuse(obstacles)
+}
+
+/// A warning for each workload that an autoscaler scales as well as the chart. The
+/// cluster is asked only where one can be there.
+async fn autoscaled(found: &ReleaseObservation, proof: &Proof, namespace: &str) -> Vec<String> {
+    if !autoscaled::sets_replicas(&proof.objects) {
+        return Vec::new();
+    }
+    let live = if found.is_upgrade() {
+        autoscalers(&found.cluster.client, namespace).await
+    } else {
+        Vec::new()
+    };
+    autoscaled::warnings(&proof.objects, &live, namespace)
 }
 
 /// What a hook needs that is made only after it and is not there already.

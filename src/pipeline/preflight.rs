@@ -1,6 +1,7 @@
 //! Looks at all that a deploy needs, before anything is touched: helm, the
 //! chart, the images, the cluster, and what the release was so far.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
@@ -97,6 +98,12 @@ async fn cluster(run: &Run<'_>) -> Result<(Cluster, Vec<Record>, Duration)> {
         records,
         platforms,
     )?;
+    // Of nodes that may not be known, more is not known by that.
+    let platforms = platforms.map(|mut own: BTreeSet<String>| {
+        let more = plan.platforms.iter();
+        own.extend(more.map(|platform| platform.as_str().to_owned()));
+        own
+    });
     let cluster = Cluster {
         client,
         capabilities,

@@ -9,6 +9,7 @@ pub mod forward;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 pub use forward::{Endpoint, Forward, ForwardTarget, Token};
@@ -127,6 +128,37 @@ impl ImageParts {
     }
 }
 
+/// A platform as image indexes name it, without its variant: `linux/amd64`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Platform(String);
+
+impl Platform {
+    /// What is expected of one.
+    pub const EXPECTED: &str = "a platform such as \"linux/amd64\", without a variant";
+
+    /// `os/architecture`
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Platform {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_word = |word: &str| {
+            let mut bytes = word.bytes();
+            !word.is_empty() && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        match text.split_once('/') {
+            Some((os, architecture)) if is_word(os) && is_word(architecture) => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(Self::EXPECTED),
+        }
+    }
+}
+
 /// What the node says of an application's images.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageRules {
@@ -151,6 +183,8 @@ pub struct Plan {
     pub values: Vec<PathBuf>,
     /// What the node says of the images.
     pub images: ImageRules,
+    /// Platforms that the nodes run besides their own.
+    pub platforms: BTreeSet<Platform>,
     /// One budget for the whole deploy.
     pub budget: Duration,
     /// Whether deploy.toml names the one chart that the app may be deployed with.

@@ -183,7 +183,9 @@ pub fn wrong_platform(incompatible_images: &[String]) -> Error {
         )
         .details(several.iter().cloned()),
     };
-    error.hint("build it for the nodes' platform too: docker buildx build --platform …")
+    error
+        .hint("build it for the nodes' platform too: docker buildx build --platform …")
+        .hint("where the nodes run it all the same (binfmt_misc), say so in deploy.toml: platforms = [\"linux/amd64\"]")
 }
 
 fn not_found(message: &str) -> Error {

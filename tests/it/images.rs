@@ -19,7 +19,8 @@ fn deploy(node: &Node, api: &Image) -> Ran {
     signal.image("web", web.by_tag()).run()
 }
 
-/// One manifest, whose config alone tells its platform.
+/// One manifest, whose config alone tells its platform. Case C10: nodes that run it
+/// all the same are the operator's to know.
 #[test]
 fn an_image_for_another_platform_touches_nothing() {
     let node = Node::new("platform", Helm::V4);
@@ -34,6 +35,12 @@ fn an_image_for_another_platform_touches_nothing() {
         api.by_tag()
     ));
     assert_eq!(node.namespaces(), "");
+    let emulated = format!("[apps.{}]\nplatforms = [\"linux/{other}\"]\n", node.name);
+    node.home.write("deploy.toml", &emulated, 0o600);
+    let web = node.image("web", "t1");
+    let signal = node.signal("0.1.0").image("api", api.by_tag());
+    let dry = signal.image("web", web.by_tag()).arg("--dry-run");
+    dry.run().exits(0);
 }
 
 /// An index for other platforms is as good as none; one with ours among them

@@ -206,4 +206,11 @@ pub const KEYS: &[Key] = &[
         "[]",
         "images that the proof lets pass beside the requested ones",
     ),
+    key(
+        "platforms",
+        App,
+        "list of platforms",
+        "the nodes' own",
+        "platforms that the nodes run besides their own, as with binfmt_misc",
+    ),
 ];

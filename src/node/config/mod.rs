@@ -26,7 +26,7 @@ use reader::{Mistake, Table, closest};
 use super::events::EventName;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Variable, VariableClass};
-use crate::plan::{ImageParts, OnFailure, ValuePath};
+use crate::plan::{ImageParts, OnFailure, Platform, ValuePath};
 use crate::signal::{App, ChartRef, ImageKey, ImageRef, Owner, app_hint};
 use crate::{text, units};
 
@@ -95,6 +95,8 @@ pub struct Application {
     pub absent: BTreeSet<ImageKey>,
     /// Images that the proof lets pass.
     pub allow_images: BTreeSet<ImageRef>,
+    /// Platforms that the nodes run besides their own.
+    pub platforms: BTreeSet<Platform>,
     /// What differs from the defaults.
     pub settings: Settings,
 }
@@ -267,6 +269,7 @@ fn application(
             "ghcr.io/<owner>/<path> with :tag, @sha256:<digest>, or both",
             mistakes,
         )),
+        platforms: set(table.list("platforms", Platform::EXPECTED, mistakes)),
         ..Application::default()
     };
     if let Some(mut images) = table.table("images", mistakes) {
