@@ -17,6 +17,7 @@ mod prove;
 mod recover;
 mod remediate;
 mod rollback;
+mod stuck_pods;
 mod supervise;
 mod tag_drift;
 mod verify;

@@ -59,11 +59,11 @@ fn is_used(access: &Access, usage: &Usage<'_>) -> bool {
     if access.purpose == Purpose::Namespace && access.scope == Scope::Cluster {
         return usage.creates_namespace;
     }
-    let mut objects = usage
-        .objects
-        .iter()
-        .filter(|object| is_kubernetes_group(object.group()));
-    let is_first = usage.objects.is_empty() && access.purpose.need() == Need::Helpful;
+    let is_usual = is_kubernetes_group(access.group);
+    let mut objects = usage.objects.iter().filter(|object| {
+        is_usual && is_kubernetes_group(object.group()) || object.group() == access.group
+    });
+    let is_first = usage.objects.is_empty() && access.purpose.need() == Need::Helpful && is_usual;
     access.kinds.is_empty() || is_first || objects.any(|object| access.is_for(&object.kind))
 }
 

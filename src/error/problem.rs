@@ -59,6 +59,22 @@ impl Problem {
         self
     }
 
+    /// Adds what is to be done before everything else; what was said already is not
+    /// said again.
+    #[must_use]
+    pub fn first_do<S: Into<String>>(mut self, hints: impl IntoIterator<Item = S>) -> Self {
+        let mut first: Vec<String> = hints.into_iter().map(Into::into).collect();
+        self.hints.retain(|hint| !first.contains(hint));
+        first.append(&mut self.hints);
+        self.hints = first;
+        self
+    }
+
+    /// What to do next, most urgent first.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
     /// The lines of evidence, most telling first: the log, what was said, then
     /// the chain of causes.
     pub fn evidence(&self) -> Vec<String> {

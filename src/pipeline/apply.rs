@@ -18,7 +18,7 @@ use crate::helm::{HelmMajor, Upgrade};
 use crate::manifest::Object;
 use crate::release::judgement;
 use crate::release::record::next_is_server_side;
-use crate::rollout::{nobody_waits_for, not_waited_for};
+use crate::rollout::{is_judged, nobody_waits_for, not_waited_for};
 
 /// Installs or upgrades the release and waits until it is Ready. `found` holds the
 /// records as helm found them.
@@ -61,8 +61,9 @@ pub(super) async fn upgrade(
     watcher.expect(&applied.generations);
     ready(run, &mut watcher, deadline).await?;
     let images = requested.values().map(ToString::to_string).collect();
-    for object in nobody_waits_for(&proof.objects, &images) {
-        run.events.warn(not_waited_for(&object));
+    let nobodys = nobody_waits_for(&proof.objects, &images);
+    for object in nobodys.iter().filter(|object| !is_judged(object)) {
+        run.events.warn(not_waited_for(object));
     }
     judge::good(run, found, &applied.record).await?;
     run.end(Phase::Rollout, begun);

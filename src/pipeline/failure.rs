@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Problem, Result};
 use crate::helm::{self, FailureKind, HelmOutcome};
 use crate::process::StopReason;
 use crate::process::cancel::cancelled;
-use crate::rollout::{Evidence, RolloutWatcher, TerminalFailure, explain_timeout, gather};
+use crate::rollout::{Evidence, RolloutWatcher, TerminalFailure, gather};
 use crate::run;
 use crate::state::evidence;
 use crate::units;
@@ -123,6 +123,7 @@ pub(super) async fn of_rollback_wait(
         WaitEnd::Ready => return Ok(()),
         WaitEnd::TimeUp => time_up_of_rollback(begun, watcher),
         WaitEnd::Cancelled(signal) => Failure::Ended(cancelled(signal)),
+        WaitEnd::Foreign(problem) => Failure::Rollout(problem.first_do(watcher.advice())),
         WaitEnd::Halted(Halt::Failed(failure)) => terminal_of_rollback(watcher, *failure).await,
         WaitEnd::Halted(Halt::Lost(error)) => Failure::Ended(error),
     })
@@ -136,12 +137,13 @@ async fn terminal_of_rollback(watcher: &RolloutWatcher, mut failure: TerminalFai
         Some(&mut failure),
     )
     .await;
-    Failure::Rollout(failure.problem(&evidence))
+    Failure::Rollout(failure.problem(&evidence).first_do(watcher.advice()))
 }
 
 fn time_up_of_rollback(begun: Instant, watcher: &RolloutWatcher) -> Failure {
     let message = format!("not ready after {}", units::show(passed(begun)));
-    Failure::Rollout(Problem::new(message).details(explain_timeout(watcher.cache())))
+    let problem = Problem::new(message).details(watcher.explain_timeout());
+    Failure::Rollout(problem.first_do(watcher.advice()))
 }
 
 /// The time that passed, in whole seconds: never the budget.
@@ -159,6 +161,9 @@ pub(super) async fn of_wait(
         WaitEnd::Ready => return Ok(()),
         WaitEnd::TimeUp => timed_out(run, watcher).await,
         WaitEnd::Cancelled(signal) => Failure::Ended(cancelled(signal)),
+        WaitEnd::Foreign(problem) => {
+            rollout(gathered(run, watcher, None, |evidence, _| problem.details(evidence.news())).await)
+        }
         WaitEnd::Halted(Halt::Failed(failure)) => terminal(run, watcher, *failure).await,
         WaitEnd::Halted(Halt::Lost(error)) => Failure::Ended(error),
     })
@@ -209,7 +214,7 @@ async fn terminal(
 }
 
 async fn timed_out(run: &mut Run<'_>, watcher: &RolloutWatcher) -> Failure {
-    let mut lines = explain_timeout(watcher.cache());
+    let mut lines = watcher.explain_timeout();
     if let Some(silence) = discovery::silent(watcher.client()).await {
         lines.insert(0, silence);
     }
@@ -250,7 +255,7 @@ async fn gathered(
         .await)
     };
     let evidence = run.unless_cancelled(gathering).await?;
-    let problem = problem(&evidence, failure.as_ref());
+    let problem = problem(&evidence, failure.as_ref()).first_do(watcher.advice());
     let mut lines = vec![problem.to_string()];
     let mut said = problem.evidence();
     said.retain(|line| !evidence.lines.contains(line));

@@ -195,13 +195,11 @@ async fn roll_back(
         Ok(()) => problem,
         Err(error) => problem.detail(format!("the verdict is not in the records: {error}")),
     };
-    let problem = problem.detail(cause).details(
-        failure
-            .evidence()
-            .into_iter()
-            .map(|line| format!("  {line}")),
-    );
-    manual_action_required(run, problem)
+    let evidence = failure.evidence();
+    let problem = problem
+        .detail(cause)
+        .details(evidence.into_iter().map(|line| format!("  {line}")));
+    manual_action_required(run, problem.first_do(failure.hints()))
 }
 
 /// What a person does next about a release that is left as it is.

@@ -12,14 +12,15 @@ use tokio::time::Instant;
 
 use super::context::Run;
 use super::observed::ReleaseObservation;
-use super::overtaken;
+use super::{overtaken, stuck_pods};
 use crate::cluster::discovery::NamespacePresence;
-use crate::error::{Error, Result, UnixSignal};
+use crate::error::{Error, Problem, Result, UnixSignal};
 use crate::helm::HelmOutcome;
-use crate::manifest::Object;
+use crate::manifest::{Object, ObjectRef};
 use crate::release::record::Record;
 use crate::rollout::{
-    Expected, RolloutContext, RolloutWatcher, TerminalFailure, WatchTarget, labels, promises,
+    Expected, RolloutContext, RolloutWatcher, TerminalFailure, WatchTarget, canary_target,
+    is_judged, labels, promises,
 };
 
 /// Ends when helm shall be stopped.
@@ -41,6 +42,8 @@ pub(super) enum WaitEnd {
     TimeUp,
     /// The run was cancelled.
     Cancelled(UnixSignal),
+    /// A workload of another group says that it has failed.
+    Foreign(Problem),
     /// Ended early.
     Halted(Halt),
 }
@@ -61,6 +64,7 @@ pub(super) async fn watcher(
         requested: images,
         promised: promises(objects.iter().map(|object| &object.value)),
         expected: expected(run, found, &objects),
+        foreign: foreign(run, &objects),
     };
     let targets = targets(run, before, objects);
     RolloutWatcher::start(found.cluster.client.clone(), &targets, known, run.events).await
@@ -82,10 +86,24 @@ fn expected(run: &Run<'_>, found: &ReleaseObservation, objects: &[&Object]) -> E
     expected
 }
 
+/// The objects that are judged by their own status.
+fn foreign(run: &Run<'_>, objects: &[&Object]) -> Vec<ObjectRef> {
+    let namespace = &run.plan.release.namespace;
+    let own = objects.iter().filter(|object| object.hooks.is_empty());
+    own.map(|object| object.reference.clone().within(namespace))
+        .filter(is_judged)
+        .collect()
+}
+
 /// What is waited for of these objects, where the manifest `before` is what the
 /// cluster holds.
 fn targets(run: &Run<'_>, before: &str, objects: Vec<&Object>) -> Vec<WatchTarget> {
     let before = Object::parse(before).unwrap_or_default();
+    // Flagger scales what a Canary leads, and the Canary itself says how it went.
+    let led: Vec<ObjectRef> = objects
+        .iter()
+        .filter_map(|object| canary_target(&object.value))
+        .collect();
     let target = |object: &Object| {
         let reference = object.reference.clone();
         WatchTarget::new(
@@ -95,7 +113,12 @@ fn targets(run: &Run<'_>, before: &str, objects: Vec<&Object>) -> Vec<WatchTarge
         )
         .map(|target| target.labelled(labels(&object.value)))
     };
-    objects.into_iter().filter_map(target).collect()
+    let is_led = |object: &&Object| led.iter().any(|led| led.is_same(&object.reference));
+    objects
+        .into_iter()
+        .filter(|object| !is_led(object))
+        .filter_map(target)
+        .collect()
 }
 
 /// Whether two are the same object with the same pod template.
@@ -118,7 +141,7 @@ pub(super) async fn supervise<H: Future<Output = Result<HelmOutcome>>>(
         tokio::select! {
             biased;
             error = lease_lost(run, Some(at_work)) => Halt::Lost(error),
-            failure = watcher.stalled(run.events) => Halt::Failed(Box::new(failure)),
+            failure = stuck_pods::stalled(run, watcher) => Halt::Failed(failure),
         }
     };
     beside(run, found, halted, helm).await
@@ -192,10 +215,7 @@ pub(super) async fn until_ready(
         biased;
         signal = run.cancel.cancelled() => WaitEnd::Cancelled(signal),
         error = lease_lost(run, None) => WaitEnd::Halted(Halt::Lost(error)),
-        failure = watcher.settled(run.events) => match failure {
-            None => WaitEnd::Ready,
-            Some(failure) => WaitEnd::Halted(Halt::Failed(Box::new(failure))),
-        },
+        end = stuck_pods::settled(run, watcher) => end,
         () = tokio::time::sleep_until(deadline) => WaitEnd::TimeUp,
     };
     if matches!(end, WaitEnd::Cancelled(_) | WaitEnd::Halted(Halt::Lost(_))) {

@@ -8,8 +8,8 @@
 use std::fmt;
 
 use self::Purpose::{
-    Autoscaler, HelmWait, Jobs, Lease, Logs, Namespace, Nodes, Reasons, Recheck, Records, Rollout,
-    Verification, Volumes,
+    Autoscaler, Autoscalers, HelmWait, Jobs, Lease, Logs, Namespace, Nodes, OwnStatus, Reasons, Recheck, Records,
+    Rollout, StuckPods, Verification, Volumes,
 };
 
 /// Where a right counts.
@@ -56,6 +56,10 @@ pub enum Purpose {
     Recheck,
     /// Jobs that are in the way: left by an interrupted deploy, or unchangeable.
     Jobs,
+    /// Deleting a pod that its controller will not replace.
+    StuckPods,
+    /// Workloads of other groups that are judged by their own status.
+    OwnStatus,
     /// The release's Lease.
     Lease,
     /// The release's namespace.
@@ -66,11 +70,13 @@ pub enum Purpose {
     Volumes,
     /// Whether nodes can be added.
     Autoscaler,
+    /// What scales the release's workloads.
+    Autoscalers,
 }
 
 impl Purpose {
     /// Every purpose, in the order of the table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Records,
         Verification,
         HelmWait,
@@ -79,11 +85,14 @@ impl Purpose {
         Logs,
         Recheck,
         Jobs,
+        StuckPods,
+        OwnStatus,
         Lease,
         Namespace,
         Nodes,
         Volumes,
         Autoscaler,
+        Autoscalers,
     ];
 
     /// Whether a deploy fails without its rights.
@@ -105,11 +114,14 @@ impl Purpose {
             Logs => "logs for the evidence",
             Recheck => "a second look at what the kubelet reports as missing",
             Jobs => "Jobs that an interrupted deploy left, or that cannot be changed",
+            StuckPods => "a pod that is not Ready and that its StatefulSet will not replace",
+            OwnStatus => "what a Rollout or a Canary says of itself",
             Lease => "one deploy of a release at a time, from whatever node",
             Namespace => "the release's namespace",
             Nodes => "what the nodes offer",
             Volumes => "what a claim can be bound to",
             Autoscaler => "the cluster autoscaler's status",
+            Autoscalers => "autoscalers of the release's workloads",
         }
     }
 
@@ -130,6 +142,10 @@ impl Purpose {
             Jobs => {
                 "a hook's Job of an interrupted deploy is neither waited for nor removed where helm fails on it, and a Job that cannot be changed is noticed by helm only"
             }
+            StuckPods => {
+                "a StatefulSet whose pod is broken comes right, forward or back, only when a person deletes that pod"
+            }
+            OwnStatus => "whether a Rollout or a Canary succeeded is not checked",
             Lease => "deploys from two nodes are not kept apart",
             Namespace => "a namespace that is not there has to be created by an administrator",
             Nodes => {
@@ -138,6 +154,9 @@ impl Purpose {
             Volumes => "a claim that nothing can fill is noticed only when time is up",
             Autoscaler => {
                 "a pod that fits no node is noticed late, since a new node might still come"
+            }
+            Autoscalers => {
+                "there is no warning where the chart sets the replicas of what an autoscaler scales"
             }
         }
     }
@@ -156,8 +175,8 @@ pub struct Access {
     pub verbs: &'static [&'static str],
     /// Where they count.
     pub scope: Scope,
-    /// The kinds, all of Kubernetes' own groups, of which a release must have one
-    /// for this to be used; empty where it always is.
+    /// The kinds of which a release must have one for this to be used; empty where it
+    /// always is.
     pub kinds: &'static [&'static str],
 }
 
@@ -174,7 +193,7 @@ const LIST: &[&str] = &["list"];
 
 /// The table. What one row grants is not repeated in another: the second look
 /// reads Secrets, too, and a hook's Job has its pods listed.
-pub const REQUIRED_ACCESS: [Access; 25] = [
+pub const REQUIRED_ACCESS: [Access; 29] = [
     release(
         Records,
         "",
@@ -199,6 +218,9 @@ pub const REQUIRED_ACCESS: [Access; 25] = [
     release(Recheck, "", "persistentvolumeclaims", GET),
     release(Recheck, "", "serviceaccounts", GET),
     release(Jobs, "batch", "jobs", &["get", "list", "watch", "delete"]).of(&["Job"]),
+    release(StuckPods, "", "pods", &["delete"]).of(&["StatefulSet"]),
+    release(OwnStatus, "argoproj.io", "rollouts", GET).of(&["Rollout"]),
+    release(OwnStatus, "flagger.app", "canaries", GET).of(&["Canary"]),
     release(
         Lease,
         "coordination.k8s.io",
@@ -208,6 +230,8 @@ pub const REQUIRED_ACCESS: [Access; 25] = [
     // A Role in a namespace can grant the right to get that namespace.
     release(Namespace, "", "namespaces", GET),
     cluster(Namespace, "", "namespaces", &["create"]),
+    release(Autoscalers, "autoscaling", "horizontalpodautoscalers", LIST)
+        .of(&["Deployment", "StatefulSet"]),
     cluster(Nodes, "", "nodes", LIST),
     cluster(Volumes, "", "persistentvolumes", LIST),
     cluster(Volumes, "storage.k8s.io", "storageclasses", LIST),

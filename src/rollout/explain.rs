@@ -17,7 +17,7 @@ const PODS: usize = 3;
 
 /// What stood in the way when time was up: a line for each workload that is not
 /// ready, and lines about its pods, with the probe and its last answer. Safe to show.
-pub fn explain_timeout(cache: &ReleaseCache) -> Vec<String> {
+pub(super) fn explain_timeout(cache: &ReleaseCache) -> Vec<String> {
     let mut lines = Vec::new();
     for target in cache.targets().filter(|target| {
         !target.hook || cache.workload(&target.id).is_some() || target.id.kind == WorkloadKind::Pod

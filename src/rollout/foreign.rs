@@ -14,7 +14,7 @@ use crate::text;
 
 /// What a workload of another group says of itself. Texts are safe to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ForeignStatus {
+pub(super) enum ForeignStatus {
     /// As it should be.
     Ready,
     /// Not yet, and what it waits for (reads on after "waits for").
@@ -35,7 +35,7 @@ pub fn is_judged(object: &ObjectRef) -> bool {
 /// What a live object says of itself; none where it is not one of the kinds that are
 /// judged so. `before` is the same object before helm: a Canary does not say which
 /// generation its status is about.
-pub fn status(object: &Value, before: Option<&Value>) -> Option<ForeignStatus> {
+pub(super) fn status(object: &Value, before: Option<&Value>) -> Option<ForeignStatus> {
     let reference = ObjectRef::of(object);
     if reference.is("argoproj.io", "Rollout") {
         Some(rollout(object))

@@ -34,6 +34,7 @@ mod evidence;
 mod expected;
 mod explain;
 mod foreign;
+mod foreign_watch;
 mod informers;
 mod logs;
 mod missing;
@@ -65,17 +66,15 @@ pub use cache::ReleaseCache;
 pub use cause::{Cause, TerminalFailure};
 pub use evidence::{Evidence, gather};
 pub use expected::Expected;
-pub use explain::explain_timeout;
 pub use foreign::{
-    ForeignStatus, canary_target, is_judged, nobody_waits_for, not_waited_for,
-    status as foreign_status,
+    canary_target, is_judged, nobody_waits_for, not_waited_for,
 };
 pub use logs::{Log, Logs};
 pub use recheck::has_autoscaler;
 pub use rules::{RULES, Rule, RuleContext};
 pub use selectors::labels;
 pub use shortage::ReleaseReadiness;
-pub use stuck::{StuckPod, stuck_pods};
+pub use stuck::StuckPod;
 pub use target::WatchTarget;
-pub use watcher::{RolloutContext, RolloutWatcher};
+pub use watcher::{RolloutContext, RolloutWatcher, Stall};
 pub use workload_ref::{NamespacedName, WorkloadKind, WorkloadRef};

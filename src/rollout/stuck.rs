@@ -29,7 +29,7 @@ pub struct StuckPod {
 /// The pods of the release's `StatefulSet`s that are stuck, the lowest ordinal of each
 /// first. Ask it of a cache that has seen what was applied; a pod that has just begun
 /// to start is among them.
-pub fn stuck_pods(cache: &ReleaseCache) -> Vec<StuckPod> {
+pub(super) fn stuck_pods(cache: &ReleaseCache) -> Vec<StuckPod> {
     cache
         .targets()
         .filter(|target| target.id.kind == WorkloadKind::StatefulSet)

@@ -6,7 +6,7 @@
 //! refuses is said once, and the rollout is judged without it. Nothing here changes the
 //! cluster.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kube::Client;
@@ -18,6 +18,8 @@ use super::baseline::Baseline;
 use super::cache::ReleaseCache;
 use super::cause::{Cause, TerminalFailure};
 use super::expected::Expected;
+use super::explain::explain_timeout;
+use super::foreign_watch::{ForeignLook, ForeignWatch};
 use super::informers::{Informer, InformerEvent, can_stream, spawn, wanted};
 use super::logs::Logs;
 use super::model::Elapsed;
@@ -26,9 +28,11 @@ use super::recheck;
 use super::recheck_jobs;
 use super::selectors::selector;
 use super::shortage::{self, ReleaseReadiness};
+use super::stuck::{StuckPod, stuck_pods};
 use super::target::WatchTarget;
 use super::verdict::{judge, most_telling};
 use super::workload_ref::WorkloadRef;
+use crate::error::Problem;
 use crate::event::{Event, Events};
 use crate::manifest::ObjectRef;
 
@@ -40,6 +44,10 @@ const DEBOUNCE: Duration = Duration::from_millis(20);
 
 /// Rules that wait for time to pass are asked again this often.
 const RECHECK: Duration = Duration::from_secs(1);
+
+/// A pod whose controller waits for it may still become ready within this time, or be
+/// replaced.
+const STUCK: Duration = Duration::from_secs(5);
 
 /// Changes that wait to be taken in.
 const QUEUE: usize = 1024;
@@ -57,6 +65,8 @@ pub struct RolloutContext {
     pub promised: BTreeSet<String>,
     /// What may still come besides that, and what has just been seen.
     pub expected: Expected,
+    /// The release's objects of other groups, with their namespaces.
+    pub foreign: Vec<ObjectRef>,
 }
 
 /// A rollout under watch.
@@ -69,7 +79,22 @@ pub struct RolloutWatcher {
     facts_asked_at: Option<Instant>,
     reported: ReportedProgress,
     logs: Logs,
+    foreign: ForeignWatch,
+    /// Since when each pod, by its uid, has been stuck; none once it was told.
+    stuck: BTreeMap<String, Option<Instant>>,
+    advice: Vec<String>,
     _watches: JoinSet<()>,
+}
+
+/// Why a rollout stands still.
+#[derive(Debug)]
+pub enum Stall {
+    /// It has failed for good.
+    Failed(Box<TerminalFailure>),
+    /// A pod is in the way of its successor; told once of each.
+    Pod(StuckPod),
+    /// A workload of another group says that it has failed.
+    Foreign(Problem),
 }
 
 impl RolloutWatcher {
@@ -142,6 +167,7 @@ impl RolloutWatcher {
         baseline.expect(context.expected);
         let reported = ReportedProgress::of(progress(&cache), Elapsed(started.elapsed()));
         let logs = Logs::new(client.clone());
+        let foreign = ForeignWatch::start(&client, &context.foreign).await;
         Self {
             client,
             cache,
@@ -151,42 +177,92 @@ impl RolloutWatcher {
             facts_asked_at: None,
             reported,
             logs,
+            foreign,
+            stuck: BTreeMap::new(),
+            advice: Vec::new(),
             _watches: watches,
         }
     }
 
     /// Returns when the release cannot come right by waiting, else never. May be
     /// dropped and called again at any time.
-    pub async fn stalled(&mut self, events: &Events) -> TerminalFailure {
+    pub async fn stalled(&mut self, events: &Events) -> Stall {
         let mut open = true;
         loop {
-            if let Some(failure) = self.look(events).await {
-                return failure;
+            if let Some(stall) = self.stall(events).await {
+                return stall;
             }
             self.take_in(&mut open, events).await;
         }
     }
 
-    /// Ends with nothing when every workload is Ready, and with the first that has
-    /// failed for good. Helm has ended before. It may be dropped, as
-    /// [`Self::stalled`].
-    pub async fn settled(&mut self, events: &Events) -> Option<TerminalFailure> {
+    /// Ends with nothing when every workload is Ready, and with the first that stands
+    /// still. Helm has ended before. It may be dropped, as [`Self::stalled`].
+    pub async fn settled(&mut self, events: &Events) -> Option<Stall> {
         let mut open = true;
         loop {
             self.ask_for_jobs().await;
             let ReleaseReadiness { ready, warnings } = self.readiness();
             if ready {
                 self.report_progress(events);
-                for warning in warnings {
-                    events.warn(warning);
+                match self.foreign.look(&self.client, events).await {
+                    ForeignLook::Settled => {
+                        for warning in warnings {
+                            events.warn(warning);
+                        }
+                        return None;
+                    }
+                    ForeignLook::Failed(problem) => return Some(Stall::Foreign(problem)),
+                    ForeignLook::Waiting => {}
                 }
-                return None;
             }
-            if let Some(failure) = self.look(events).await {
-                return Some(failure);
+            if let Some(stall) = self.stall(events).await {
+                return Some(stall);
             }
             self.take_in(&mut open, events).await;
         }
+    }
+
+    /// Whether the rollout stands still by what is known.
+    async fn stall(&mut self, events: &Events) -> Option<Stall> {
+        if let Some(failure) = self.look(events).await {
+            return Some(Stall::Failed(Box::new(failure)));
+        }
+        self.stuck_pod().map(Stall::Pod)
+    }
+
+    /// A pod that has been stuck for a while, and of which nothing was told before.
+    fn stuck_pod(&mut self) -> Option<StuckPod> {
+        let now = Instant::now();
+        let pods = stuck_pods(&self.cache);
+        let is_there = |uid: &String| pods.iter().any(|pod| pod.uid == *uid);
+        self.stuck
+            .retain(|uid, since| since.is_none() || is_there(uid));
+        pods.into_iter().find(|pod| {
+            let since = self.stuck.entry(pod.uid.clone()).or_insert(Some(now));
+            let is_due = since.is_some_and(|since| since + STUCK <= now);
+            if is_due {
+                *since = None;
+            }
+            is_due
+        })
+    }
+
+    /// What is not Ready yet and what it waits for, most telling first.
+    pub fn explain_timeout(&self) -> Vec<String> {
+        let mut lines = explain_timeout(&self.cache);
+        lines.extend(self.foreign.waits_for());
+        lines
+    }
+
+    /// Remembers what a person has to do, should the rollout fail.
+    pub fn advise(&mut self, hint: String) {
+        self.advice.push(hint);
+    }
+
+    /// What a person has to do first.
+    pub fn advice(&self) -> &[String] {
+        &self.advice
     }
 
     /// Asks once, now that helm has ended, which of its Jobs are there: one that is not
@@ -216,7 +292,14 @@ impl RolloutWatcher {
         within: Duration,
         events: &Events,
     ) -> Option<TerminalFailure> {
-        timeout(within, self.stalled(events)).await.ok()
+        let failed = async {
+            loop {
+                if let Stall::Failed(failure) = self.stalled(events).await {
+                    return *failure;
+                }
+            }
+        };
+        timeout(within, failed).await.ok()
     }
 
     /// From now on only what is seen of these generations, or of newer ones, says

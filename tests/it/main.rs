@@ -11,6 +11,7 @@ mod bumpy;
 mod cancel;
 mod chaos;
 mod contract;
+mod controllers;
 mod corpus;
 mod crash;
 mod crowd;

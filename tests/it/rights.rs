@@ -4,6 +4,7 @@
 use serde_json::json;
 use testbed::chart::{Hook, Shop};
 
+use crate::controllers::{lacking, send, stateful};
 use crate::harness::{Helm, Node, SCRIPT, on_both_helms};
 use crate::readme::block_in;
 
@@ -200,4 +201,27 @@ on_both_helms! {
         let labels = node.kubectl(&["get", "namespace", &node.name, "--output=jsonpath={.metadata.labels.team}"]);
         assert_eq!(labels, "shop");
     }
+}
+
+/// Case A16: without the right to delete pods a person has to do it, and is told so
+/// before all else.
+#[test]
+fn a_pod_that_may_not_be_deleted() {
+    let node = Node::new("no-delete", Helm::V4);
+    account(&node);
+    let others = RESOURCES.replace("pods,pods/log,", "");
+    role(&node, "get,list,watch,create,update,patch,delete", &others);
+    let pods = "--resource=pods,pods/log";
+    node.kubectl(&["create", "role", "pods", "--verb=get,list,watch", pods]);
+    bind(&node, "pods");
+    node.push(&stateful("0.1.0"));
+    node.push(&lacking("0.2.0"));
+    send(&node, "0.1.0", false).exits(0);
+    node.home
+        .write("deploy.toml", "[defaults]\nrollback_timeout = \"12s\"\n", 0o600);
+    let ran = send(&node, "0.2.0", false);
+    ran.exits(8).says("there is no right to delete pods");
+    let told = ran.told();
+    let hint = told.find("delete the pod that StatefulSet").unwrap();
+    assert!(hint < told.find("look at it:").unwrap(), "{told}");
 }

@@ -32,7 +32,8 @@ use super::taints::Taint;
 use super::target::WatchTarget;
 use super::verdict::{Status, judge};
 use super::workload_ref::{NamespacedName, WorkloadKind};
-use super::{ReleaseCache, explain_timeout};
+use super::ReleaseCache;
+use super::explain::explain_timeout;
 use crate::manifest::{ObjectRef, quantity};
 
 /// So many seconds after its last step a recording must end as it says: the rules

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{Recording, change, read, replayed, word};
-use crate::rollout::explain_timeout;
+use crate::rollout::explain::explain_timeout;
 use crate::rollout::model::{Change, Elapsed, ResourceKind};
 use crate::rollout::progress::progress;
 use crate::rollout::verdict::judge;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::words::{cache, container, deployment, event, pod, replica_set, target};
 use crate::event::{Unit, WorkloadProgress};
 use crate::rollout::baseline::Baseline;
-use crate::rollout::explain_timeout;
+use crate::rollout::explain::explain_timeout;
 use crate::rollout::model::Elapsed;
 use crate::rollout::progress::{ReportedProgress, progress};
 use crate::rollout::verdict::{judge, most_telling};

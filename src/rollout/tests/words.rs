@@ -10,7 +10,7 @@ use crate::event::{Unit, WorkloadProgress};
 use crate::rollout::baseline::Baseline;
 use crate::rollout::cache::ReleaseCache;
 use crate::rollout::cause::{Cause, TerminalFailure};
-use crate::rollout::explain_timeout;
+use crate::rollout::explain::explain_timeout;
 use crate::rollout::model::{Change, Elapsed, ResourceKind};
 use crate::rollout::progress::{ReportedProgress, progress};
 use crate::rollout::rules::RULES;
