@@ -73,7 +73,8 @@ mod tests {
     /// Case D4: only where the autoscaler's target is a workload whose replicas are set.
     #[test]
     fn replicas_beside_an_autoscaler_are_named() {
-        let api = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api}\nspec: {replicas: 2}\n";
+        let api =
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api}\nspec: {replicas: 2}\n";
         let free = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api}\nspec: {}\n";
         let hpa = |kind: &str, name: &str| {
             format!(
@@ -88,7 +89,11 @@ mod tests {
         ] {
             let objects = Object::parse(&format!("{workload}---\n{scaled}")).unwrap();
             let found = warnings(&objects, &[], "prod");
-            assert_eq!(found.len(), usize::from(warned), "{workload}{scaled}{found:?}");
+            assert_eq!(
+                found.len(),
+                usize::from(warned),
+                "{workload}{scaled}{found:?}"
+            );
         }
         let live = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler",
             "metadata": {"name": "keda", "namespace": "prod"},
@@ -97,7 +102,9 @@ mod tests {
         assert!(sets_replicas(&objects));
         assert_eq!(
             warnings(&objects, &[live], "prod"),
-            ["HorizontalPodAutoscaler keda scales Deployment api, and the chart sets its replicas to 2: each deploy scales it back to that; leave spec.replicas out of the template"]
+            [
+                "HorizontalPodAutoscaler keda scales Deployment api, and the chart sets its replicas to 2: each deploy scales it back to that; leave spec.replicas out of the template"
+            ]
         );
     }
 }

@@ -161,9 +161,12 @@ pub(super) async fn of_wait(
         WaitEnd::Ready => return Ok(()),
         WaitEnd::TimeUp => timed_out(run, watcher).await,
         WaitEnd::Cancelled(signal) => Failure::Ended(cancelled(signal)),
-        WaitEnd::Foreign(problem) => {
-            rollout(gathered(run, watcher, None, |evidence, _| problem.details(evidence.news())).await)
-        }
+        WaitEnd::Foreign(problem) => rollout(
+            gathered(run, watcher, None, |evidence, _| {
+                problem.details(evidence.news())
+            })
+            .await,
+        ),
         WaitEnd::Halted(Halt::Failed(failure)) => terminal(run, watcher, *failure).await,
         WaitEnd::Halted(Halt::Lost(error)) => Failure::Ended(error),
     })

@@ -6,9 +6,9 @@
 
 use super::context::Run;
 use super::observed::ReleaseObservation;
-use crate::chart::{Proof, autoscaled};
 use crate::chart::hook_needs::hook_needs;
 use crate::chart::immutability::{Obstacle, immutable, is_worth_reading, unserved};
+use crate::chart::{Proof, autoscaled};
 use crate::cluster::objects::{Forbidden, absent, autoscalers, read};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Object, ObjectRef};

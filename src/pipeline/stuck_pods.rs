@@ -7,11 +7,18 @@ use kube::Api;
 use kube::api::{DeleteParams, Preconditions};
 
 use super::context::Run;
-use super::supervise::{Halt, WaitEnd};
 use crate::cluster::client::within;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Problem, Result};
 use crate::rollout::{RolloutWatcher, Stall, StuckPod, TerminalFailure};
 use k8s_openapi::api::core::v1::Pod;
+
+/// Why waiting is of no use any more.
+pub(super) enum Standstill {
+    /// A workload has failed for good.
+    Failed(Box<TerminalFailure>),
+    /// A workload of another group says that it has failed.
+    Foreign(Problem),
+}
 
 /// Returns when the release cannot come right by waiting, else never.
 pub(super) async fn stalled(run: &Run<'_>, watcher: &mut RolloutWatcher) -> Box<TerminalFailure> {
@@ -25,14 +32,13 @@ pub(super) async fn stalled(run: &Run<'_>, watcher: &mut RolloutWatcher) -> Box<
     }
 }
 
-/// Ends when every workload is Ready, or one has failed for good.
-pub(super) async fn settled(run: &Run<'_>, watcher: &mut RolloutWatcher) -> WaitEnd {
+/// Ends with nothing when every workload is Ready.
+pub(super) async fn settled(run: &Run<'_>, watcher: &mut RolloutWatcher) -> Option<Standstill> {
     loop {
-        match watcher.settled(run.events).await {
-            None => return WaitEnd::Ready,
-            Some(Stall::Failed(failure)) => return WaitEnd::Halted(Halt::Failed(failure)),
-            Some(Stall::Foreign(problem)) => return WaitEnd::Foreign(problem),
-            Some(Stall::Pod(pod)) => delete(run, watcher, &pod).await,
+        match watcher.settled(run.events).await? {
+            Stall::Failed(failure) => return Some(Standstill::Failed(failure)),
+            Stall::Foreign(problem) => return Some(Standstill::Foreign(problem)),
+            Stall::Pod(pod) => delete(run, watcher, &pod).await,
         }
     }
 }
@@ -71,10 +77,9 @@ async fn try_delete(watcher: &RolloutWatcher, stuck: &StuckPod) -> Result<()> {
         match api.delete(&stuck.pod.name, &only).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 403 => Err(Error::new(
-                Kind::Node,
-                "there is no right to delete pods",
-            )),
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                Err(Error::new(Kind::Node, "there is no right to delete pods"))
+            }
             Err(error) => Err(crate::cluster::client::failed(what, &error)),
         }
     };

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::context::Run;
 use super::observed::ReleaseObservation;
+use super::stuck_pods::Standstill;
 use super::{overtaken, stuck_pods};
 use crate::cluster::discovery::NamespacePresence;
 use crate::error::{Error, Problem, Result, UnixSignal};
@@ -215,7 +216,11 @@ pub(super) async fn until_ready(
         biased;
         signal = run.cancel.cancelled() => WaitEnd::Cancelled(signal),
         error = lease_lost(run, None) => WaitEnd::Halted(Halt::Lost(error)),
-        end = stuck_pods::settled(run, watcher) => end,
+        end = stuck_pods::settled(run, watcher) => match end {
+            None => WaitEnd::Ready,
+            Some(Standstill::Failed(failure)) => WaitEnd::Halted(Halt::Failed(failure)),
+            Some(Standstill::Foreign(problem)) => WaitEnd::Foreign(problem),
+        },
         () = tokio::time::sleep_until(deadline) => WaitEnd::TimeUp,
     };
     if matches!(end, WaitEnd::Cancelled(_) | WaitEnd::Halted(Halt::Lost(_))) {

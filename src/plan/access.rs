@@ -8,8 +8,8 @@
 use std::fmt;
 
 use self::Purpose::{
-    Autoscaler, Autoscalers, HelmWait, Jobs, Lease, Logs, Namespace, Nodes, OwnStatus, Reasons, Recheck, Records,
-    Rollout, StuckPods, Verification, Volumes,
+    Autoscaler, Autoscalers, HelmWait, Jobs, Lease, Logs, Namespace, Nodes, OwnStatus, Reasons,
+    Recheck, Records, Rollout, StuckPods, Verification, Volumes,
 };
 
 /// Where a right counts.

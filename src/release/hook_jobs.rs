@@ -355,7 +355,8 @@ mod tests {
                 "state": state, "lastState": last})
         };
         let pod = |owner: &str, init: serde_json::Value, own: serde_json::Value| {
-            let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "mig", "uid": owner});
+            let owner =
+                json!({"apiVersion": "batch/v1", "kind": "Job", "name": "mig", "uid": owner});
             json!({"metadata": {"ownerReferences": [owner]}, "status": {
                 "initContainerStatuses": [init], "containerStatuses": [own]}})
         };
@@ -365,9 +366,17 @@ mod tests {
         let is = container(&running, &none);
         for (status, pods, expected) in [
             (json!({}), vec![], false),
-            (json!({"active": 1}), vec![pod("1", not.clone(), not.clone())], false),
+            (
+                json!({"active": 1}),
+                vec![pod("1", not.clone(), not.clone())],
+                false,
+            ),
             (json!({"active": 1}), vec![pod("1", not.clone(), was)], true),
-            (json!({"active": 1}), vec![pod("1", is.clone(), not.clone())], true),
+            (
+                json!({"active": 1}),
+                vec![pod("1", is.clone(), not.clone())],
+                true,
+            ),
             (json!({"active": 1}), vec![pod("2", is, not)], false),
             (json!({"failed": 1}), vec![], true),
         ] {

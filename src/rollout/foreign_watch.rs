@@ -105,9 +105,7 @@ impl ForeignWatch {
 impl Watched {
     async fn ask(&mut self, client: &Client, events: &Events) {
         let now = match read(client, &self.object).await {
-            Ok(Some(live)) => {
-                status(&live, self.before.as_ref()).unwrap_or(ForeignStatus::Unknown)
-            }
+            Ok(Some(live)) => status(&live, self.before.as_ref()).unwrap_or(ForeignStatus::Unknown),
             Ok(None) => ForeignStatus::Unknown,
             Err(()) => ForeignStatus::Waiting("an answer of the API server".to_owned()),
         };

@@ -66,9 +66,7 @@ pub use cache::ReleaseCache;
 pub use cause::{Cause, TerminalFailure};
 pub use evidence::{Evidence, gather};
 pub use expected::Expected;
-pub use foreign::{
-    canary_target, is_judged, nobody_waits_for, not_waited_for,
-};
+pub use foreign::{canary_target, is_judged, nobody_waits_for, not_waited_for};
 pub use logs::{Log, Logs};
 pub use recheck::has_autoscaler;
 pub use rules::{RULES, Rule, RuleContext};

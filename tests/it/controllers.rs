@@ -59,7 +59,11 @@ fn a_rollout_of_argo_is_judged_by_its_own_status() {
     node.home.write("crd.yaml", &crd, 0o600);
     let file = node.home.inside("crd.yaml");
     node.kubectl(&["apply", "-f", file.to_str().unwrap()]);
-    node.kubectl(&["wait", "--for=condition=Established", "crd/rollouts.argoproj.io"]);
+    node.kubectl(&[
+        "wait",
+        "--for=condition=Established",
+        "crd/rollouts.argoproj.io",
+    ]);
     let chart = Shop::new("shop", "0.1.0").chart();
     let text = chart.file(API).unwrap().replace(
         "apiVersion: apps/v1\nkind: Deployment",
@@ -78,13 +82,17 @@ fn a_rollout_of_argo_is_judged_by_its_own_status() {
     };
     let running = start();
     running.until_says("waits for its controller to observe the change");
-    says("{\"observedGeneration\": \"1\", \"phase\": \"Progressing\", \"message\": \"more replicas need to be updated\"}");
+    says(
+        "{\"observedGeneration\": \"1\", \"phase\": \"Progressing\", \"message\": \"more replicas need to be updated\"}",
+    );
     running.until_says("more replicas need to be updated");
-    says("{\"observedGeneration\": \"2\", \"phase\": \"Degraded\", \"message\": \"ProgressDeadlineExceeded: timed out\"}");
-    running
-        .wait()
-        .exits(8)
-        .says(&format!("Rollout {}-api failed: ProgressDeadlineExceeded: timed out", node.name));
+    says(
+        "{\"observedGeneration\": \"2\", \"phase\": \"Degraded\", \"message\": \"ProgressDeadlineExceeded: timed out\"}",
+    );
+    running.wait().exits(8).says(&format!(
+        "Rollout {}-api failed: ProgressDeadlineExceeded: timed out",
+        node.name
+    ));
     let running = start();
     until("the second is applied", || node.is_rolling_out());
     says("{\"observedGeneration\": \"9\", \"phase\": \"Healthy\", \"message\": \"\"}");

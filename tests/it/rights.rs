@@ -217,8 +217,11 @@ fn a_pod_that_may_not_be_deleted() {
     node.push(&stateful("0.1.0"));
     node.push(&lacking("0.2.0"));
     send(&node, "0.1.0", false).exits(0);
-    node.home
-        .write("deploy.toml", "[defaults]\nrollback_timeout = \"12s\"\n", 0o600);
+    node.home.write(
+        "deploy.toml",
+        "[defaults]\nrollback_timeout = \"12s\"\n",
+        0o600,
+    );
     let ran = send(&node, "0.2.0", false);
     ran.exits(8).says("there is no right to delete pods");
     let told = ran.told();

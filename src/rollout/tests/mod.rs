@@ -24,7 +24,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::ReleaseCache;
 use super::baseline::{Baseline, Node};
+use super::explain::explain_timeout;
 use super::model::{Change, Elapsed, ResourceKind};
 use super::progress::progress;
 use super::rules::RULES;
@@ -32,8 +34,6 @@ use super::taints::Taint;
 use super::target::WatchTarget;
 use super::verdict::{Status, judge};
 use super::workload_ref::{NamespacedName, WorkloadKind};
-use super::ReleaseCache;
-use super::explain::explain_timeout;
 use crate::manifest::{ObjectRef, quantity};
 
 /// So many seconds after its last step a recording must end as it says: the rules

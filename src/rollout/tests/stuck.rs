@@ -8,7 +8,7 @@ use super::change;
 use super::words::target;
 use crate::rollout::cache::ReleaseCache;
 use crate::rollout::model::Elapsed;
-use crate::rollout::stuck_pods;
+use crate::rollout::stuck::stuck_pods;
 
 const SEEN: Elapsed = Elapsed(Duration::from_secs(1));
 
