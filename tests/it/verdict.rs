@@ -117,5 +117,5 @@ fn a_hook_that_never_ran_blocks_nothing() {
     signal(&node, "0.3.0", &good)
         .run()
         .exits(0)
-        .says("removed the Job shop-migrate of revision 2: no container of it ever ran");
+        .says("-migrate of revision 2: no container of it ever ran");
 }
