@@ -9,7 +9,15 @@ use crate::manifest::{ContainerImage, Object};
 use crate::signal::{ImageKey, ImageRef};
 use crate::{Error, Kind, Result, text};
 
-/// Notes on images that the request did not name, by the render without the
+/// What becomes of the images that the request did not name, a line each.
+pub(super) struct Beside {
+    /// Those of a requested component's repository that keep what they carry.
+    pub(super) stay: Vec<String>,
+    /// Those that change along.
+    pub(super) move_along: Vec<String>,
+}
+
+/// Looks at the images that the request did not name, by the render without the
 /// overrides. Fails with [`Kind::Chart`] where one would become another image
 /// altogether by a value that was read from a render (`is_read`).
 pub(super) fn told(
@@ -18,7 +26,7 @@ pub(super) fn told(
     placements: &[Placement],
     images: &BTreeMap<ImageKey, ImageRef>,
     is_read: bool,
-) -> Result<Vec<String>> {
+) -> Result<Beside> {
     let placed = |object: &Object, container: &ContainerImage| {
         placements.iter().find(|placement| {
             placement.path == container.path && placement.object.is_same(&object.reference)
@@ -31,7 +39,7 @@ pub(super) fn told(
             placed(object, container).map(|placement| (old.name.as_str(), &placement.key))
         })
         .collect();
-    let (mut notes, mut changed) = (Vec::new(), Vec::new());
+    let (mut stay, mut move_along, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     for (object, container, old, new) in &pairs {
         if placed(object, container).is_some() {
             continue;
@@ -39,7 +47,7 @@ pub(super) fn told(
         let requested = images.values().any(|image| image.name() == new.name);
         if old == new {
             if let Some(key) = moved.get(old.name.as_str()).filter(|_| !requested) {
-                notes.push(format!(
+                stay.push(format!(
                     "{object}, {container}: keeps {}, which is of the same repository as {key}'s was",
                     text::quoted(&old.to_string())
                 ));
@@ -49,7 +57,7 @@ pub(super) fn told(
         } else if !is_read
             || old.name == new.name && moved.keys().any(|name| owner(name) == owner(&old.name))
         {
-            notes.push(format!(
+            move_along.push(format!(
                 "{object}, {container}: changes along, from {} to {}, though the request does not name it",
                 text::quoted(&old.to_string()),
                 text::quoted(&new.to_string())
@@ -63,7 +71,7 @@ pub(super) fn told(
         }
     }
     if changed.is_empty() {
-        return Ok(notes);
+        return Ok(Beside { stay, move_along });
     }
     Err(Error::new(
         Kind::Chart,
@@ -83,10 +91,10 @@ fn pairs<'a>(
     let mut seen = BTreeSet::new();
     let mut pairs = Vec::new();
     for object in after.iter().filter(|object| !object.is_test()) {
-        let Some(old) = before
+        let same = before
             .iter()
-            .find(|old| old.reference.is_same(&object.reference))
-        else {
+            .find(|old| old.reference.is_same(&object.reference));
+        let Some(old) = same.or_else(|| like(before, object)) else {
             continue;
         };
         for container in &object.containers {
@@ -105,6 +113,19 @@ fn pairs<'a>(
         }
     }
     pairs
+}
+
+/// The only object of the kind and the template of `object`, whose name holds a
+/// random part or the tag.
+fn like<'b>(before: &'b [Object], object: &Object) -> Option<&'b Object> {
+    let of = &object.reference;
+    let mut found = before.iter().filter(|old| {
+        !old.source.is_empty()
+            && old.source == object.source
+            && old.reference.is(of.group(), &of.kind)
+    });
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
 }
 
 /// Registry and owner of an image's name.

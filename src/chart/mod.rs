@@ -26,6 +26,7 @@ mod label_rules;
 mod layout_candidates;
 mod leftover_fields;
 mod locate;
+mod mentions;
 mod model;
 mod probe;
 mod reading;

@@ -18,7 +18,7 @@ use super::locate::{Located, locate};
 use super::model::{ContainerSlot, Need, Placement, ProbeResult, State, Want};
 use super::reading::{self, Subject};
 use super::render::Render;
-use super::{beside, foreign, label_rules, values};
+use super::{beside, foreign, label_rules, mentions, values};
 use crate::manifest::{Object, ObjectRef};
 use crate::plan::{ImageRules, ValuePath};
 use crate::signal::{ImageKey, ImageRef};
@@ -35,6 +35,8 @@ pub struct Proof {
     pub placements: Vec<Placement>,
     /// Worth knowing, nothing to do.
     pub notes: Vec<String>,
+    /// What stays on another image, though it looks like one of those requested.
+    pub warnings: Vec<String>,
     /// Where each key's image was found, a line each:
     /// `api ← backend.image.{repository,tag} (by repository)`.
     pub found: Vec<String>,
@@ -107,14 +109,11 @@ pub async fn prove<R: Render>(
     unquoted(label_rules::unquoted(&objects))?;
     notes.extend(judgement.notes);
     let is_read = chosen.iter().any(|(layout, _)| layout.solved.is_some());
+    let mut warnings = mentions::told(&objects, images, &rules.allowed);
     if let Some(before) = &before {
-        notes.extend(beside::told(
-            before,
-            &objects,
-            &judgement.placements,
-            images,
-            is_read,
-        )?);
+        let told = beside::told(before, &objects, &judgement.placements, images, is_read)?;
+        warnings.extend(told.stay);
+        notes.extend(told.move_along);
     }
     let found = wants
         .iter()
@@ -125,6 +124,7 @@ pub async fn prove<R: Render>(
         overrides,
         placements: judgement.placements,
         notes,
+        warnings,
         found,
         objects,
         allowed: rules.allowed.clone(),

@@ -45,6 +45,9 @@ pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Res
     for note in &proof.notes {
         run.events.note(note);
     }
+    for warning in &proof.warnings {
+        run.events.warn(warning);
+    }
     if plan.dry_run {
         for line in &proof.found {
             run.events.note(line);

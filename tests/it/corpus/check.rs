@@ -182,11 +182,12 @@ fn accepted(wrong: &mut Vec<String>, case: &Case, proof: &Proof) {
         }
     }
     if let Some(notes) = &case.notes {
+        let told: Vec<&String> = proof.notes.iter().chain(&proof.warnings).collect();
         let missing = notes
             .iter()
-            .any(|piece| !proof.notes.iter().any(|note| note.contains(piece.as_str())));
-        if missing || notes.len() != proof.notes.len() {
-            wrong.push(format!("notes {:?}", proof.notes));
+            .any(|piece| !told.iter().any(|note| note.contains(piece.as_str())));
+        if missing || notes.len() != told.len() {
+            wrong.push(format!("notes {told:?}"));
         }
     }
 }

@@ -329,14 +329,14 @@ pub fn check(program: &Path, shape: &Shape, form: &str) -> Vec<String> {
                 wrong.push(format!("{renders} renders"));
             }
             wrong.extend(carried(&proof, &images));
-            let lacks =
-                |piece: &&String| !proof.notes.iter().any(|note| note.contains(piece.as_str()));
+            let told: Vec<&String> = proof.notes.iter().chain(&proof.warnings).collect();
+            let lacks = |piece: &&String| !told.iter().any(|note| note.contains(piece.as_str()));
             wrong.extend(
                 shape
                     .notes
                     .iter()
                     .filter(lacks)
-                    .map(|piece| format!("no note {piece:?}: {:?}", proof.notes)),
+                    .map(|piece| format!("no note {piece:?}: {told:?}")),
             );
         }
         Err(error) => {
