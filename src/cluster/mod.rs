@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod discovery;
+pub mod dry_run;
 mod kubeconfig;
 pub mod lease;
 pub mod namespace;

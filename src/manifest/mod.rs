@@ -7,8 +7,12 @@ use std::fmt;
 
 use serde_json::Value;
 
+pub mod changes;
 mod images;
+pub mod managers;
+mod merge_keys;
 mod object_ref;
+pub mod patch;
 pub mod quantity;
 pub(crate) mod yaml;
 
