@@ -13,6 +13,7 @@ use std::time::Duration;
 pub use queue::EventQueue;
 
 use crate::error::Error;
+use crate::manifest::changes::Preview;
 use crate::signal::{Digest, ImageKey};
 use crate::text;
 
@@ -71,6 +72,8 @@ pub enum Event<'a> {
         /// What of it is worth a line of its own: only what changed.
         news: &'a [WorkloadProgress],
     },
+    /// What will change, before it does.
+    Preview(&'a Preview),
     /// Worth knowing, nothing to do.
     Note(&'a str),
     /// Something to see to, though the deploy goes on.
@@ -183,6 +186,12 @@ pub struct Report {
     pub unchanged: bool,
     /// Whether it was a dry run.
     pub dry_run: bool,
+    /// What would change, where a dry run could tell.
+    pub preview: Option<Preview>,
+    /// The revision that it is a copy of, where it went back by hand.
+    pub restored: Option<u32>,
+    /// Whether the result is wanted as JSON.
+    pub json: bool,
     /// Where each image stands: key, image, and the containers that carry it.
     pub placed: Vec<(String, String, Vec<String>)>,
     /// The controller that did it, where the signal was forwarded.

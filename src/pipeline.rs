@@ -13,6 +13,7 @@ mod observed;
 mod overtaken;
 mod preconditions;
 mod preflight;
+mod preview;
 mod prove;
 mod recover;
 mod remediate;
@@ -67,11 +68,16 @@ async fn deploy(run: &mut Run<'_>, summary: Summary) -> Result<Report> {
         revision: None,
         unchanged: false,
         dry_run: run.plan.dry_run,
+        preview: None,
+        restored: None,
+        json: false,
         forward: None,
         placed: prove::placed(run.plan, &proof),
         took: Duration::ZERO,
     };
-    if !run.plan.dry_run {
+    if run.plan.dry_run {
+        report.preview = preview::of_upgrade(run, &found, &proof).await?;
+    } else {
         let mut applied = apply::upgrade(run, &mut found, &proof).await;
         if let Err(Failure::Lost(problem)) = &applied
             && recover::after_break(run, &mut found, problem).await?

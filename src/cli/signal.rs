@@ -117,7 +117,10 @@ fn deploy(
     events.emit(&Event::RunFacts(&facts));
     let entry = entry(&plan, run, at, who, &facts, &result);
     journal_line::write(&plan.state, &entry, events);
-    result
+    result.map(|report| Report {
+        json: signal.json,
+        ..report
+    })
 }
 
 fn load(invoked_as: &OsStr, environment: &Environment) -> Result<Node> {

@@ -133,8 +133,9 @@ Commands:
   help         Print this message or the help of the given subcommand(s)
 
 Options:
-      --dry-run  Plan and prove only: nothing is applied, nothing is locked
+      --dry-run  Plan, prove and tell what would change: nothing is applied
   -q, --quiet    Print the result only
+      --json     Print the result as JSON, for scripts
   -h, --help     Print help
   -V, --version  Print version
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::{Event, Phase, Report, Reporter, RunFacts, Summary, WorkloadProgress};
 use crate::error::Error;
+use crate::manifest::changes::Preview;
 
 /// How many events wait before progress is dropped.
 const ROOM: usize = 256;
@@ -23,6 +24,7 @@ enum OwnedEvent {
     Done(Phase, Duration),
     Progress(String),
     Workloads(Vec<WorkloadProgress>, Vec<WorkloadProgress>),
+    Preview(Box<Preview>),
     Note(String),
     Warning(String),
     Suspended,
@@ -40,6 +42,7 @@ impl OwnedEvent {
             Event::Done(phase, took) => Self::Done(*phase, *took),
             Event::Progress(text) => Self::Progress((*text).to_owned()),
             Event::Workloads { all, news } => Self::Workloads(all.to_vec(), news.to_vec()),
+            Event::Preview(preview) => Self::Preview(Box::new((*preview).clone())),
             Event::Note(text) => Self::Note((*text).to_owned()),
             Event::Warning(text) => Self::Warning((*text).to_owned()),
             Event::Suspended => Self::Suspended,
@@ -57,6 +60,7 @@ impl OwnedEvent {
             Self::Done(phase, took) => Event::Done(*phase, *took),
             Self::Progress(text) => Event::Progress(text),
             Self::Workloads(all, news) => Event::Workloads { all, news },
+            Self::Preview(preview) => Event::Preview(preview),
             Self::Note(text) => Event::Note(text),
             Self::Warning(text) => Event::Warning(text),
             Self::Suspended => Event::Suspended,

@@ -127,6 +127,24 @@ impl Helm {
         }
     }
 
+    /// The same without a chart, for what needs none: the registry is not asked.
+    pub async fn without_chart(
+        plan: &Plan,
+        lock: Option<BorrowedFd<'_>>,
+        cancel: Cancel,
+    ) -> Result<Self> {
+        let runner = runner(plan, lock)?;
+        let known = known(&runner, &cancel).await?;
+        Ok(Self::of(runner, known, plan, cancel))
+    }
+
+    /// What it calls itself where the API server asks who writes a field: the name
+    /// of its binary (`getManagedFieldsManager` in `pkg/kube/client.go`).
+    pub fn field_manager(&self) -> String {
+        let name = self.runner.helm().file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// The version of helm.
     pub const fn version(&self) -> &semver::Version {
         &self.version

@@ -133,9 +133,12 @@ pub(super) fn finish(out: &mut impl Write, report: &Report) -> io::Result<()> {
         )?;
     } else {
         let revision = report.revision.unwrap_or_default();
+        let restored = report
+            .restored
+            .map_or_else(String::new, |from| format!(", a copy of revision {from},"));
         write!(
             out,
-            "{GOOD}deployed{GOOD:#} {release} revision {revision} in {seconds:.1}s"
+            "{GOOD}deployed{GOOD:#} {release} revision {revision}{restored} in {seconds:.1}s"
         )?;
         match report.before {
             Some(before) => writeln!(out, " (before: {before})")?,

@@ -1,8 +1,10 @@
 //! What people and scripts read. Reporters only format: they never decide, and
 //! they are the only place that writes to stdout or stderr.
 
+mod changes;
 pub mod github;
 mod lines;
+mod result;
 pub mod terminal;
 pub mod trace;
 mod wrap;

@@ -14,7 +14,7 @@ use anstream::{AutoStream, ColorChoice};
 use self::live::LiveBlock;
 pub use self::live::Size;
 use super::wrap::wrapped;
-use super::{lines, trace};
+use super::{changes, lines, result, trace};
 use crate::error::Error;
 use crate::event::{Event, Reporter};
 use crate::host::Environment;
@@ -147,7 +147,7 @@ impl<P: Write, R: Write> Terminal<P, R> {
         }
         if let Event::Finished(report) = event {
             let mut result = Vec::new();
-            lines::finish(&mut result, report)?;
+            result::result(&mut result, report)?;
             self.result.write("", &result, "")?;
         }
         Ok(())
@@ -162,6 +162,7 @@ impl<P: Write, R: Write> Terminal<P, R> {
             Event::Workloads { news, .. } if self.block.is_none() => news
                 .iter()
                 .try_for_each(|line| lines::progress(out, &line.to_string())),
+            Event::Preview(preview) => changes::preview(out, preview),
             Event::Note(text) => lines::note(out, text),
             Event::Warning(text) => lines::warning(out, text),
             Event::Suspended => lines::note(out, lines::SUSPENDED),

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 
-use super::flag::{DRY_RUN, Flag, QUIET, QUIET_SHORT};
+use super::flag::{DRY_RUN, Flag, JSON, QUIET, QUIET_SHORT};
 use super::hint;
 use super::violation::{Actual, Violation};
 
@@ -45,6 +45,7 @@ pub(super) struct Arguments {
     pub(super) inputs: Vec<(Flag, Input)>,
     pub(super) dry_run: bool,
     pub(super) quiet: bool,
+    pub(super) json: bool,
     /// What a signal does not have.
     pub(super) violations: Vec<Violation>,
 }
@@ -58,6 +59,7 @@ pub(super) fn read(args: &[OsString]) -> Arguments {
             inputs: Vec::new(),
             dry_run: false,
             quiet: false,
+            json: false,
             violations: Vec::new(),
         },
         meant: Vec::new(),
@@ -131,6 +133,10 @@ impl<'a> Reader<'a> {
             let arguments = &mut self.arguments;
             let again = std::mem::replace(&mut arguments.quiet, true);
             arguments.violations.extend(alone(QUIET, inline, again));
+        } else if name == JSON.as_bytes() {
+            let arguments = &mut self.arguments;
+            let again = std::mem::replace(&mut arguments.json, true);
+            arguments.violations.extend(alone(JSON, inline, again));
         } else {
             self.unknown(OsStr::from_bytes(name), inline);
         }

@@ -21,18 +21,22 @@ pub enum Flag {
 }
 
 /// The flags without a value, for people at the node, and what they do.
-pub const SWITCHES: [(&str, &str); 2] = [
+pub const SWITCHES: [(&str, &str); 3] = [
     (
         DRY_RUN,
-        "Plan and prove only: nothing is applied, nothing is locked",
+        "Plan, prove and tell what would change: nothing is applied",
     ),
     (QUIET, "Print the result only"),
+    (JSON, "Print the result as JSON, for scripts"),
 ];
 
 /// `--dry-run`
 pub(super) const DRY_RUN: &str = "--dry-run";
 /// `--quiet`
 pub(super) const QUIET: &str = "--quiet";
+
+/// `--json`
+pub(super) const JSON: &str = "--json";
 
 /// `--quiet`, in short.
 pub const QUIET_SHORT: char = 'q';

@@ -33,6 +33,7 @@ pub fn parse(
         inputs,
         dry_run,
         quiet: _,
+        json: as_json,
         mut violations,
     } = args::read(args);
     let is_flag = |arg: &OsString| arg.len() > 1 && arg.as_encoded_bytes().starts_with(b"-");
@@ -62,6 +63,7 @@ pub fn parse(
                 images,
             },
             dry_run,
+            json: as_json,
             notes: note(&lowered),
         }),
         _ => Err(InvalidRequest { violations }),

@@ -37,6 +37,8 @@ pub struct Signal {
     pub request: Request,
     /// Whether it is only to be planned and proven.
     pub dry_run: bool,
+    /// Whether the result is wanted as JSON.
+    pub json: bool,
     /// To be reported once: what was lower-cased. As it came, unescaped.
     pub notes: Vec<String>,
 }

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use self::command::{AnnotationLevel, Log, first};
 use self::summary::{RunEnd, RunRecord};
-use super::lines;
+use super::{changes, lines, result};
 use crate::error::{Error, Exit, Kind};
 use crate::event::{Event, Phase, Report, Reporter, RunFacts};
 use crate::host::Environment;
@@ -75,6 +75,7 @@ impl<W: Write> GitHub<W> {
                 facts: RunFacts::default(),
                 timings: Vec::new(),
                 remarks: Vec::new(),
+                preview: None,
                 begun: Instant::now(),
             },
             phase: None,
@@ -119,6 +120,10 @@ impl<W: Write> GitHub<W> {
                 news.iter()
                     .try_for_each(|line| lines::progress(out, &line.to_string()))
             }),
+            Event::Preview(preview) => {
+                self.record.preview = Some((*preview).clone());
+                self.inside(|out| changes::preview(out, preview))
+            }
             Event::Note(text) => {
                 self.record.remarks.push((*text).to_owned());
                 self.inside(|out| lines::note(out, text))
@@ -135,7 +140,7 @@ impl<W: Write> GitHub<W> {
             Event::Failed(error) => self.failed(error),
             Event::Finished(report) => {
                 self.log.end_group()?;
-                let text = text(|out| lines::finish(out, report))?;
+                let text = text(|out| result::result(out, report))?;
                 self.log.lines(&text)
             }
         }

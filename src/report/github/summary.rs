@@ -7,9 +7,11 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use super::super::changes;
 use super::super::lines::shown;
 use crate::error::{Error, Exit, Kind};
 use crate::event::{Phase, Report, RunFacts, Summary};
+use crate::manifest::changes::Preview;
 use crate::signal::{Digest, ImageKey};
 
 /// The most that is shown of evidence, in bytes: more is no help on a page.
@@ -27,6 +29,8 @@ pub(super) struct RunRecord {
     pub(super) timings: Vec<(Phase, Duration, bool)>,
     /// Notes and warnings.
     pub(super) remarks: Vec<String>,
+    /// What would change, where that was told before anything did.
+    pub(super) preview: Option<Preview>,
     pub(super) begun: Instant,
 }
 
@@ -54,10 +58,30 @@ pub(super) fn render(record: &RunRecord, end: RunEnd<'_>, room: usize) -> Option
         &said,
         left.saturating_sub(logs.len()),
     );
-    let evidence = logs + &said;
+    let left = left.saturating_sub(logs.len() + said.len());
+    let evidence = logs + &said + &changes(record, end, left);
     [format!("{head}{evidence}{foot}"), head, least(record, end)]
         .into_iter()
         .find(|page| page.len() <= room)
+}
+
+/// What would change, folded.
+fn changes(record: &RunRecord, end: RunEnd<'_>, room: usize) -> String {
+    let preview = match end {
+        RunEnd::Finished(report) => report.preview.as_ref(),
+        RunEnd::Failed(_) => None,
+    };
+    let Some(preview) = preview.or(record.preview.as_ref()) else {
+        return String::new();
+    };
+    let mut text = Vec::new();
+    if changes::preview(&mut text, preview).is_err() {
+        return String::new();
+    }
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let text = anstream::adapter::strip_str(&text).to_string();
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    fenced("What would change", false, &lines, room)
 }
 
 fn head(record: &RunRecord, end: RunEnd<'_>) -> String {
@@ -302,6 +326,7 @@ mod tests {
             facts: RunFacts::default(),
             timings: Vec::new(),
             remarks: vec!["<script>".to_owned()],
+            preview: None,
             begun: Instant::now(),
         }
     }

@@ -46,6 +46,9 @@ fn report() -> Report {
         unchanged: false,
         forward: None,
         dry_run: false,
+        preview: None,
+        restored: None,
+        json: false,
         placed: vec![(
             "api".to_owned(),
             "ghcr.io/acme/api:1".to_owned(),

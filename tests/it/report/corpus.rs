@@ -94,6 +94,9 @@ fn tell(reporter: &mut dyn Reporter, text: &str, end: End) {
                 unchanged: false,
                 forward: None,
                 dry_run: matches!(end, End::DryRun),
+                preview: None,
+                restored: None,
+                json: false,
                 placed: vec![(some(), some(), vec![some(), some()])],
                 took: Duration::from_secs(3),
             }));
