@@ -29,6 +29,7 @@ mod lease;
 mod node;
 mod obstacles;
 mod old_script;
+mod operate;
 mod readme;
 mod registry;
 mod report;

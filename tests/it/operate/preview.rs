@@ -1,0 +1,105 @@
+//! What a dry run says would change is what changes.
+//!
+//! `DEPLOY_SOAK=200` tries so many random changes of chart and cluster, half with
+//! each Helm; `DEPLOY_SOAK_SEED` repeats a run.
+
+#![expect(clippy::print_stdout, reason = "the figures of a soak")]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::objects::{self, Dice, SECRET};
+use crate::harness::{Node, Ran, on_both_helms};
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// The preview of a dry run, which holds nothing secret.
+fn preview(node: &Node) -> Value {
+    let ran = objects::signal(node).arg("--dry-run").arg("--json").run();
+    ran.exits(0);
+    no_secret(&ran);
+    let result: Value = serde_json::from_str(&ran.stdout).unwrap();
+    result["preview"].clone()
+}
+
+fn no_secret(ran: &Ran) {
+    // The first characters alone: what follows shifts the rest.
+    let coded = STANDARD.encode(&SECRET[..6]);
+    ran.never_says(SECRET).never_says(&coded);
+}
+
+/// What somebody does beside helm.
+fn meddle(dice: &mut Dice, node: &Node) {
+    let patch = |kind: &str, patch: &str| {
+        node.kubectl(&["patch", kind, "front", "--type=strategic", "--patch", patch]);
+    };
+    match dice.below(6) {
+        0 => patch(
+            "deployment",
+            r#"{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"ghcr.io/none/other:1"}]}}}}"#,
+        ),
+        1 => patch(
+            "deployment",
+            r#"{"spec":{"template":{"spec":{"containers":[{"name":"main","env":[{"name":"THEIRS","value":"1"}]}]}}}}"#,
+        ),
+        2 => patch("deployment", r#"{"metadata":{"labels":{"team":"a"}}}"#),
+        3 => patch("service", r#"{"spec":{"sessionAffinity":"ClientIP"}}"#),
+        4 => drop(node.kubectl(&[
+            "annotate",
+            "--overwrite",
+            "configmap",
+            "settings",
+            "by=hand",
+        ])),
+        _ => drop(node.kubectl(&[
+            "patch",
+            "widget",
+            "gear",
+            "--type=merge",
+            "--patch",
+            r#"{"spec":{"size":99}}"#,
+        ])),
+    }
+}
+
+on_both_helms! {
+    /// 200 random changes in a soak, a tenth of them always: no miss, and no extra.
+    fn a_preview_tells_what_changes(node) {
+        let seed = number("DEPLOY_SOAK_SEED").unwrap_or(16);
+        let steps = usize::try_from(number("DEPLOY_SOAK").unwrap_or(20) / 2).unwrap();
+        let mut dice = Dice(seed ^ node.helm as u64);
+        node.home.write("widget.json", &objects::definition().to_string(), 0o644);
+        let file = node.home.inside("widget.json");
+        node.kubectl(&["apply", "--server-side", "--filename", file.to_str().unwrap()]);
+        node.kubectl(&["wait", "--for=condition=Established", "customresourcedefinition/widgets.preview.test"]);
+        let mut wanted = objects::some();
+        objects::prepare(&node, &wanted);
+        let first = preview(&node);
+        assert!(first["objects"].as_array().unwrap().iter().all(|object| object["change"] == "not-predicted"), "{first}");
+        objects::signal(&node).run().exits(0);
+        assert_eq!(objects::predicted(&preview(&node)), Vec::<String>::new());
+        let (mut fields, mut wrong) = (0, Vec::new());
+        for step in 0..steps {
+            for _ in 0..=dice.below(3) {
+                objects::change(&mut dice, &mut wanted, step);
+            }
+            if dice.below(3) == 0 {
+                meddle(&mut dice, &node);
+            }
+            objects::write(&node, &wanted);
+            let said = objects::predicted(&preview(&node));
+            let before = objects::live(&node);
+            objects::signal(&node).run().exits(0);
+            let done = objects::changes(&before, &objects::live(&node));
+            fields += done.len();
+            if said != done {
+                wrong.push(format!("step {step}:\nsaid {said:#?}\ndone {done:#?}"));
+            }
+        }
+        println!("{:?}: {steps} deploys, {fields} changes, {} of them told wrong", node.helm, wrong.len());
+        assert!(wrong.is_empty(), "DEPLOY_SOAK_SEED={seed}\n{}", wrong.join("\n"));
+    }
+}
