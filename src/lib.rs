@@ -4,7 +4,7 @@
 //! only those below it:
 //!
 //! - [`cli`]: the command line; picks the reporters
-//! - [`doctor`]: what is asked for by hand
+//! - [`doctor`], [`operate`]: what is asked for by hand
 //! - [`pipeline`]: a deploy, step by step
 //! - [`helm`]: the engine; [`release`]: what it stored, and recovery from that
 //! - [`cluster`], [`node`]: the API server; configuration and policy, which give
@@ -32,6 +32,7 @@ pub mod host;
 pub mod manifest;
 pub mod net;
 pub mod node;
+pub mod operate;
 pub mod pipeline;
 pub mod plan;
 pub mod process;

@@ -4,9 +4,11 @@
 //! Nothing here prints, and nothing here decides what a step knows better.
 
 mod apply;
+mod by_hand;
 mod context;
 mod failure;
 mod forward;
+mod gate;
 mod judge;
 mod lock;
 mod observed;
@@ -28,6 +30,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use by_hand::roll_back;
 pub use context::Run;
 
 use failure::Failure;
@@ -41,10 +44,12 @@ pub async fn run(run: &mut Run<'_>) -> Result<Report> {
     let summary = summary(run);
     run.events.emit(&Event::Planned(&summary));
 
+    gate::signal(run)?;
     lock::take(run).await?;
-    let done = match &run.plan.forward {
-        Some(controller) => forward::to(run, controller, summary).await,
-        None => deploy(run, summary).await,
+    let done = match (gate::frozen(run), &run.plan.forward) {
+        (Err(refused), _) => Err(refused),
+        (Ok(()), Some(controller)) => forward::to(run, controller, summary).await,
+        (Ok(()), None) => deploy(run, summary).await,
     };
     lock::give_back(run).await;
     let mut report = done?;

@@ -4,13 +4,16 @@
 use clap::{Arg, ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{doctor, explain, history, show};
+use super::{doctor, explain, freeze, history, rollback, show};
 use crate::signal::{Flag, QUIET_SHORT, SWITCHES};
 
 /// The subcommands: a first argument that is none of them begins a signal.
-pub const SUBCOMMANDS: [&str; 7] = [
+pub const SUBCOMMANDS: [&str; 10] = [
     "history",
     "show",
+    "rollback",
+    "freeze",
+    "unfreeze",
     "doctor",
     "explain",
     "completions",
@@ -89,6 +92,12 @@ pub(super) enum Command {
     History(history::HistoryArgs),
     /// Show one deploy with the evidence of its failure
     Show(show::ShowArgs),
+    /// Go back to an earlier revision
+    Rollback(rollback::RollbackArgs),
+    /// Take no signals for a while, of one app or all
+    Freeze(freeze::FreezeArgs),
+    /// Take signals again
+    Unfreeze(freeze::UnfreezeArgs),
     /// Check all that a deploy needs, and say how to fix it
     Doctor(doctor::DoctorArgs),
     /// Say what an exit code or a cause means, and what to do

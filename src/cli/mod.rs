@@ -9,16 +9,19 @@ mod completions;
 mod definition;
 pub mod doctor;
 pub mod explain;
+mod follow;
+pub mod freeze;
 pub mod history;
 mod journal_line;
 mod man;
 mod output;
 mod panic;
+pub mod rollback;
 mod runtime;
 pub mod show;
 pub mod signal;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -32,7 +35,9 @@ pub use definition::{CompletionsArgs, SUBCOMMANDS, command};
 use definition::{Cli, Command};
 use output::fail;
 
-use crate::error::{Error, Exit, Kind};
+use crate::error::{Error, Exit, Kind, Result};
+use crate::host::Environment;
+use crate::node::{self, Node};
 use crate::process::{guard, shim};
 
 /// What a command line asks for.
@@ -56,6 +61,12 @@ pub enum Invocation {
     Doctor(doctor::DoctorArgs),
     /// `deploy explain`
     Explain(explain::ExplainArgs),
+    /// `deploy rollback`
+    Rollback(rollback::RollbackArgs),
+    /// `deploy freeze`
+    Freeze(freeze::FreezeArgs),
+    /// `deploy unfreeze`
+    Unfreeze(freeze::UnfreezeArgs),
     /// `deploy completions`
     Completions(CompletionsArgs),
     /// `deploy man`
@@ -109,6 +120,13 @@ fn perform(args: Vec<OsString>) -> ExitCode {
             doctor::run(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
         }
         Invocation::Explain(args) => explain::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::Rollback(args) => rollback::run(&invoked_as, &args),
+        Invocation::Freeze(args) => {
+            freeze::freeze_now(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
+        }
+        Invocation::Unfreeze(args) => {
+            freeze::unfreeze(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
+        }
         Invocation::Completions(args) => {
             completions::run(&args).unwrap_or_else(|error| fail(&error))
         }
@@ -141,6 +159,15 @@ fn subcommand(args: &[OsString]) -> Invocation {
             command: Some(Command::Explain(args)),
         }) => Invocation::Explain(args),
         Ok(Cli {
+            command: Some(Command::Rollback(args)),
+        }) => Invocation::Rollback(args),
+        Ok(Cli {
+            command: Some(Command::Freeze(args)),
+        }) => Invocation::Freeze(args),
+        Ok(Cli {
+            command: Some(Command::Unfreeze(args)),
+        }) => Invocation::Unfreeze(args),
+        Ok(Cli {
             command: Some(Command::Completions(args)),
         }) => Invocation::Completions(args),
         Ok(Cli {
@@ -156,6 +183,16 @@ fn subcommand(args: &[OsString]) -> Invocation {
             _ => Invocation::Refused(refused(&error)),
         },
     }
+}
+
+/// The node, for a program of this name.
+fn load(invoked_as: &OsStr, environment: &Environment) -> Result<Node> {
+    let cwd = std::env::current_dir().map_err(|error| {
+        Error::new(Kind::Node, "the working directory is gone")
+            .with_source(error)
+            .hint("call the script from a directory that is there")
+    })?;
+    node::load(invoked_as, environment, &cwd)
 }
 
 /// clap's error as this crate's; whoever shows it escapes it.

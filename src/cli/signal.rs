@@ -1,28 +1,20 @@
 //! A signal: read and checked before anything else starts, then run.
 
 use std::ffi::{OsStr, OsString};
-use std::panic::AssertUnwindSafe;
-use std::time::Duration;
-
-use futures::FutureExt as _;
 
 use super::definition::SUBCOMMANDS;
-use super::{explain, journal_line, panic, runtime};
-use crate::error::{Error, Exit, Kind, Result};
+use super::follow::{announce, follow};
+use super::{explain, journal_line, load};
+use crate::error::{Error, Exit, Result};
 use crate::event::{Event, Events, Report, RunFacts};
 use crate::host::{Environment, EventEnvironment};
 use crate::node::{self, Node};
-use crate::pipeline::{self, Run};
+use crate::pipeline;
 use crate::plan::Plan;
-use crate::process::Cancel;
-use crate::process::pause::{self, Pause};
 use crate::report;
 use crate::run::{RunId, Who};
 use crate::signal::{self, App, DeclaredKeys, Signal, nearest};
 use crate::state::journal::Entry;
-
-/// How long the reporters may take before the process is stopped.
-const BEFORE_STOP: Duration = Duration::from_millis(200);
 
 /// Reads a signal's arguments, as [`signal::parse`] does; where a subcommand
 /// was meant, the error says so.
@@ -96,24 +88,13 @@ fn deploy(
     })?;
     let who = Who::of(environment, node.uid, &node.accounts);
     plan.dry_run = signal.dry_run;
-    tracing::debug!(
-        release = plan.release.name,
-        namespace = plan.release.namespace,
-        values = ?plan.values,
-        helm = ?plan.helm,
-        kubeconfig = ?plan.kubeconfig,
-        context = ?plan.kube_context,
-        state = %plan.state.display(),
-        budget = ?plan.budget,
-        "the node's plan"
-    );
     for note in &signal.notes {
         events.note(note);
     }
-    for warning in warnings {
-        events.warn(warning);
-    }
-    let (result, facts) = follow(&plan, &run, &who, environment, events)?;
+    announce(&plan, &warnings, events);
+    let (result, facts) = follow(&plan, &run, &who, environment, events, async |run| {
+        pipeline::run(run).await
+    })?;
     events.emit(&Event::RunFacts(&facts));
     let entry = entry(&plan, run, at, who, &facts, &result);
     journal_line::write(&plan.state, &entry, events);
@@ -123,52 +104,9 @@ fn deploy(
     })
 }
 
-fn load(invoked_as: &OsStr, environment: &Environment) -> Result<Node> {
-    let cwd = std::env::current_dir().map_err(|error| {
-        Error::new(Kind::Node, "the working directory is gone")
-            .with_source(error)
-            .hint("call the script from a directory that is there")
-    })?;
-    node::load(invoked_as, environment, &cwd)
-}
-
 fn declared_keys(node: &Result<Node>, app: &App) -> DeclaredKeys {
     node.as_ref()
         .map_or(DeclaredKeys::Unreadable, |node| node.declared_keys(app))
-}
-
-/// Runs the pipeline, and says what is known of the run however it ended.
-fn follow(
-    plan: &Plan,
-    id: &RunId,
-    who: &Who,
-    environment: &Environment,
-    events: &Events,
-) -> Result<(Result<Report>, RunFacts)> {
-    runtime::on_this_thread(async {
-        let cancel = Cancel::listen(environment.inside_actions())?;
-        events.start_queue();
-        tell_of_pauses(events)?;
-        let mut run = Run::new(plan, id, who, events, &cancel);
-        run.show_logs = node::event_policy::may_show_logs(environment);
-        let ran = AssertUnwindSafe(pipeline::run(&mut run)).catch_unwind();
-        let result = ran.await.unwrap_or_else(|bug| Err(panic::error(&*bug)));
-        Ok((result, run.facts))
-    })?
-}
-
-/// Tells when this process is stopped and goes on.
-fn tell_of_pauses(events: &Events) -> Result<()> {
-    let Some(queue) = events.queue().cloned() else {
-        return Ok(());
-    };
-    pause::listen(move |pause| match pause {
-        Pause::Suspended => {
-            queue.emit(&Event::Suspended);
-            queue.flush(BEFORE_STOP);
-        }
-        Pause::Continued(passed) => queue.emit(&Event::Continued(passed)),
-    })
 }
 
 fn entry(

@@ -126,6 +126,9 @@ Usage: deploy --app <app> --chart <ref> --chart-version <version> \
 Commands:
   history      List the deploys of this node
   show         Show one deploy with the evidence of its failure
+  rollback     Go back to an earlier revision
+  freeze       Take no signals for a while, of one app or all
+  unfreeze     Take signals again
   doctor       Check all that a deploy needs, and say how to fix it
   explain      Say what an exit code or a cause means, and what to do
   completions  Print what a shell needs to complete this command line

@@ -149,6 +149,39 @@ pub(super) fn state(node: &Node, environment: &Environment, plan: &Plan) -> Find
     }
 }
 
+/// Whether signals are taken, and whether this user can take a freeze away.
+pub(super) fn freeze(plan: &Plan, uid: u32) -> Finding {
+    let check = "freeze";
+    let found = match state::freeze::of(&plan.freezes, &plan.request.app, crate::run::now()) {
+        Err(error) => return Finding::failed(check, &error),
+        Ok(found) => found,
+    };
+    let operators = Path::new(state::freeze::OPERATORS);
+    let open = uid != 0 && can_change(&operators.join("freeze.json"));
+    if let Some(freeze) = found.first() {
+        return Finding::warn(check, freeze.line())
+            .fix("end it once it has served: deploy unfreeze");
+    }
+    if open {
+        let found = format!(
+            "this user can write {}: so can every job of the runner, which can end any freeze",
+            shown(operators)
+        );
+        return Finding::warn(check, found).fix(format!(
+            "as root: chown root: {0} && chmod 755 {0}",
+            shown(operators)
+        ));
+    }
+    Finding::ok(
+        check,
+        format!(
+            "signals are taken; a freeze of root's lies in {}, where no job of the runner can end it, one of this user's in {}, where each can",
+            shown(operators),
+            shown(&plan.state)
+        ),
+    )
+}
+
 fn room(folder: &Path) -> std::io::Result<()> {
     let mut file = tempfile::tempfile_in(folder)?;
     file.write_all(&vec![0; ROOM])?;

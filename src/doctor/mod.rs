@@ -21,7 +21,7 @@ use crate::host::Environment;
 use crate::node::{self, Node};
 use crate::plan::Plan;
 use crate::process::Cancel;
-use crate::signal::{App, Request};
+use crate::signal::App;
 
 pub use finding::{Finding, Severity};
 
@@ -70,6 +70,7 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
         return Ok(found);
     };
     found.push(files::state(&node, environment, &plan));
+    found.push(files::freeze(&plan, node.uid));
     let mut client = None;
     if plan.forward.is_none() {
         client = Some(tools(&plan, &mut found).await);
@@ -120,7 +121,7 @@ fn plan_unchecked(
     environment: &Environment,
     found: &mut Vec<Finding>,
 ) -> Result<Option<Plan>> {
-    let request = request(app, node)?;
+    let request = node::stand_in(app, node)?;
     let warnings = |plan: Plan, warnings: Vec<String>, found: &mut Vec<Finding>| {
         // The state directory has a finding of its own.
         let own = |warning: &&String| !warning.starts_with(crate::state::SYSTEM);
@@ -155,26 +156,6 @@ fn stand_in() -> Result<App> {
     "doctor"
         .parse()
         .map_err(|_| Error::new(Kind::Internal, "the stand-in's name is no app's"))
-}
-
-/// A request that is never sent: only its app counts.
-fn request(app: &App, node: &Node) -> Result<Request> {
-    let broken = |_| Error::new(Kind::Internal, "the stand-in is no request");
-    let pinned = node.config.apps.get(app).and_then(|app| app.chart.clone());
-    let chart = pinned.map_or_else(
-        || {
-            format!("oci://ghcr.io/{app}/charts/{app}")
-                .parse()
-                .or_else(|_| "oci://ghcr.io/doctor/charts/doctor".parse())
-        },
-        Ok,
-    );
-    Ok(Request {
-        app: app.clone(),
-        chart: chart.map_err(broken)?,
-        version: "0.0.0".parse().map_err(broken)?,
-        images: std::collections::BTreeMap::new(),
-    })
 }
 
 /// Helm and the cluster, which the apps share that are not forwarded; the

@@ -38,6 +38,8 @@ fn plan(path: &str) -> Plan {
         kubeconfig: None,
         kube_context: None,
         environment: BTreeMap::from([("PATH".into(), path.into())]),
+        windows: Vec::new(),
+        freezes: Vec::new(),
         state: "/nowhere".into(),
         evidence: Retention {
             keep: minute,

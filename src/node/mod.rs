@@ -13,9 +13,11 @@ mod locate;
 mod machine;
 mod plan;
 mod policy;
+mod stand_in;
 
 pub use config::Config;
 pub use events::{EVENTS, EventName};
 pub use locate::SYSTEM;
 pub use machine::{Node, load};
 pub use plan::{plan, plan_unchecked};
+pub use stand_in::stand_in;

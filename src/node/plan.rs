@@ -224,6 +224,8 @@ fn join(
             .pick(|s| s.kube_context.clone())
             .or_else(|| context.map(|name| name.to_string_lossy().into_owned())),
         environment: given,
+        windows: settings.pick(|s| s.windows.clone()).unwrap_or_default(),
+        freezes: state::freeze::places(&found.state.path),
         state: found.state.path,
         evidence: Retention {
             keep: settings.pick(|s| s.evidence_keep).unwrap_or(RETENTION.keep),

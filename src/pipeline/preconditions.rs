@@ -24,6 +24,11 @@ pub(super) fn release(run: &Run<'_>, found: &ReleaseObservation) -> Result<()> {
         plan.chart_is_pinned,
         &request.app,
     )?;
+    not_leaving(run, found)
+}
+
+/// Fails with [`Kind::Broken`] where the release is being uninstalled.
+pub(super) fn not_leaving(run: &Run<'_>, found: &ReleaseObservation) -> Result<()> {
     match obstacles::uninstalling(&found.records, &run.plan.release) {
         Some(problem) => Err(problem.of_kind(Kind::Broken)),
         None => Ok(()),

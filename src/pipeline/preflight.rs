@@ -79,6 +79,32 @@ pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
     Ok(found)
 }
 
+/// The same for a rollback by hand: chart, images and registry are not asked for.
+pub(super) async fn without_chart(run: &mut Run<'_>) -> Result<ReleaseObservation> {
+    let begun = run.begin(Phase::Preflight);
+    let plan = run.plan;
+    let lock = run.lock.as_ref().map(Lock::as_fd);
+    let helm = Helm::without_chart(plan, lock, run.cancel.clone());
+    let work = async { tokio::try_join!(helm, cluster(run)) };
+    let (helm, (cluster, records, waited)) = run.unless_cancelled(work).await?;
+    run.deadline += waited;
+    run.facts.before = judgement::last_good(&records).map(|record| record.revision);
+    if let Some(lease) = run.lease.get() {
+        helm.bound(lease.heartbeat());
+    }
+    let found = ReleaseObservation {
+        helm,
+        archive: PathBuf::new(),
+        chart: Chart::default(),
+        values: Vec::new(),
+        cluster,
+        records,
+        earlier: PreviousDigests::default(),
+    };
+    run.end(Phase::Preflight, begun);
+    Ok(found)
+}
+
 async fn cluster(run: &Run<'_>) -> Result<(Cluster, Vec<Record>, Duration)> {
     let plan = run.plan;
     let driver = Driver::of(&plan.environment)?;

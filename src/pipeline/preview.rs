@@ -45,7 +45,6 @@ pub(super) async fn of_upgrade(
 }
 
 /// What going back to a revision would change.
-#[expect(dead_code, reason = "the next commit's rollback by hand calls it")]
 pub(super) async fn of_rollback(
     run: &Run<'_>,
     found: &ReleaseObservation,

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod forward;
+pub mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use forward::{Endpoint, Forward, ForwardTarget, Token};
+pub use windows::Window;
 
 use crate::signal::{ImageKey, ImageRef, Request};
 
@@ -208,6 +210,10 @@ pub struct Plan {
     pub environment: BTreeMap<OsString, OsString>,
     /// Lock and journal lie here.
     pub state: PathBuf,
+    /// When signals are taken; always where there is none.
+    pub windows: Vec<Window>,
+    /// The directories in which a freeze may lie.
+    pub freezes: Vec<PathBuf>,
     /// How long evidence is kept, and how much of it in bytes.
     pub evidence: Retention,
     /// The controller that gets the signal instead of Helm.

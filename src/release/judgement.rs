@@ -20,6 +20,9 @@ const GOOD: &str = "deploy: good";
 /// Not Ready in time, failed for good, or interrupted before it was judged.
 const FAILED: &str = "deploy: judged failed";
 
+/// Good, and the release leaves it by hand.
+const LEAVING: &str = "deploy: good; rolling back to";
+
 /// How the description of helm's own rollback begins (`pkg/action/rollback.go`).
 const ROLLBACK: &str = "Rollback to ";
 
@@ -34,6 +37,12 @@ pub fn not_judged(run: &RunId) -> String {
 /// What replaces it once every workload is Ready.
 pub fn good(run: &RunId) -> String {
     format!("{GOOD} (run {run})")
+}
+
+/// What the good revision says that a rollback by hand leaves for `target`: a helm
+/// that cannot describe its rollback gives the next no mark.
+pub fn leaving(run: &RunId, target: u32) -> String {
+    format!("{LEAVING} {target} (run {run})")
 }
 
 /// What replaces it where the rollout failed; `target` is the revision that the
@@ -69,6 +78,7 @@ fn judgement(records: &[Record], at: usize) -> Judgement {
         let before = at.checked_sub(1).map(|before| &records[before].description);
         before.is_some_and(|before| {
             before.starts_with(&format!("{FAILED}; rolling back to {target} "))
+                || before.starts_with(&format!("{LEAVING} {target} "))
         })
     };
     match said.strip_prefix(ROLLBACK) {
@@ -100,6 +110,18 @@ pub fn last_good(records: &[Record]) -> Option<&Record> {
             .map(|at| &records[at])
     };
     newest(Status::Deployed).or_else(|| newest(Status::Superseded))
+}
+
+/// Why the revision at `at` of a life's records does not count as good, in words;
+/// none where it does.
+pub fn not_good(life: &[Record], at: usize) -> Option<&'static str> {
+    match (judgement(life, at), life[at].status) {
+        (Judgement::NotJudged, _) => Some("was never judged"),
+        (Judgement::Failed, _) | (_, Status::Failed) => Some("failed"),
+        (_, Status::Deployed | Status::Superseded) => None,
+        (_, status) if status.is_pending() => Some("was never finished"),
+        _ => Some("was uninstalled, or has a status that is not known"),
+    }
 }
 
 /// The newest revision, where helm applied it and nobody judged it.

@@ -1,7 +1,7 @@
 //! The release: its records, how they are read and settled, and what a dead helm
 //! left of it.
 //!
-//! `judgement`, `obstacles`, `ownership`, `record` and `recovery` are pure; `store` and
+//! `judgement`, `obstacles`, `ownership`, `record`, `recovery` and `target` are pure; `store` and
 //! `hook_jobs` ask the cluster.
 //! Nothing here runs helm, and nothing here touches a claim, a namespace or a
 //! workload other than a hook's ended Job.
@@ -13,5 +13,6 @@ pub mod ownership;
 pub mod record;
 pub mod recovery;
 pub mod store;
+pub mod target;
 
 pub use record::{Driver, Hook, Record, Status};

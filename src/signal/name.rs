@@ -3,12 +3,29 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::violation::GrammarError;
 
 /// An application: an RFC 1123 label of at most 53 characters, Helm's limit
 /// for the name of a release (`helm.sh/helm`, `pkg/chartutil/validate_name.go`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct App(String);
+
+impl TryFrom<String> for App {
+    type Error = GrammarError;
+
+    fn try_from(text: String) -> Result<Self, GrammarError> {
+        text.parse()
+    }
+}
+
+impl From<App> for String {
+    fn from(app: App) -> Self {
+        app.0
+    }
+}
 
 impl App {
     /// The most characters of a name.

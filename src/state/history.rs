@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::journal::{self, Entry};
+use super::journal::{self, Entry, Operation};
 use crate::error::{Error, Kind, Result};
 use crate::signal::App;
 use crate::{text, units};
@@ -155,6 +155,9 @@ fn row(entry: &Entry) -> Vec<String> {
         (before, after) => number(after.or(before)),
     };
     let outcome = match (entry.dry_run, entry.exit) {
+        (false, 0) if entry.operation.is_some() => {
+            entry.operation.map_or("", Operation::name).to_owned()
+        }
         (true, 0) => "dry run".to_owned(),
         (true, exit) => format!("dry run: {} ({exit})", cell(&entry.outcome, 40)),
         (false, 0) => cell(&entry.outcome, 40),

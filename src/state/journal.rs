@@ -18,7 +18,7 @@ use super::directory::{open_file, prepare};
 use crate::error::Exit;
 use crate::event::{PhaseTiming, RunFacts};
 use crate::run::{RunId, Timestamp, Who, field};
-use crate::signal::Request;
+use crate::signal::{App, Request};
 
 /// The longest line that is read, in bytes: a request alone may take 64 KiB,
 /// and twice that with its escapes.
@@ -62,6 +62,12 @@ pub struct Entry {
     /// The controller that had the signal, where it was forwarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward: Option<String>,
+    /// What was done by hand; none for a signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// Why, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Whether nothing was applied on purpose.
     #[serde(default)]
     pub dry_run: bool,
@@ -75,7 +81,7 @@ pub struct Entry {
 }
 
 /// A request, as it was validated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedRequest {
     /// The app.
     pub app: String,
@@ -85,6 +91,29 @@ pub struct RecordedRequest {
     pub version: String,
     /// The images by key.
     pub images: BTreeMap<String, String>,
+}
+
+/// What was done by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    /// `deploy rollback`
+    Rollback,
+    /// `deploy freeze`
+    Freeze,
+    /// `deploy unfreeze`
+    Unfreeze,
+}
+
+impl Operation {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rollback => "rollback",
+            Self::Freeze => "freeze",
+            Self::Unfreeze => "unfreeze",
+        }
+    }
 }
 
 /// A phase and how long it took, as a line holds it.
@@ -123,12 +152,35 @@ impl From<&Request> for RecordedRequest {
 impl Entry {
     /// A run that ends now with nothing more to say of it than this.
     pub fn new(run: RunId, at: Timestamp, who: Who, request: &Request, exit: Exit) -> Self {
+        Self::of(run, at, who, request.into(), exit)
+    }
+
+    /// What was done by hand and succeeded, without a signal; an app of `*` stands
+    /// for all of them.
+    pub fn by_hand(
+        run: RunId,
+        at: Timestamp,
+        who: Who,
+        app: Option<&App>,
+        operation: Operation,
+    ) -> Self {
+        let request = RecordedRequest {
+            app: app.map_or("*", App::as_str).to_owned(),
+            ..RecordedRequest::default()
+        };
+        Self {
+            operation: Some(operation),
+            ..Self::of(run, at, who, request, Exit::Deployed)
+        }
+    }
+
+    fn of(run: RunId, at: Timestamp, who: Who, request: RecordedRequest, exit: Exit) -> Self {
         Self {
             run,
             at,
             took_ms: u64::try_from(crate::run::now().duration_since(at).as_millis()).unwrap_or(0),
             who,
-            request: request.into(),
+            request,
             release: None,
             namespace: None,
             chart_digest: None,
@@ -137,6 +189,8 @@ impl Entry {
             before: None,
             revision: None,
             forward: None,
+            operation: None,
+            reason: None,
             dry_run: false,
             outcome: exit.outcome().to_owned(),
             exit: exit.code(),

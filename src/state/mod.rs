@@ -6,6 +6,7 @@
 
 mod directory;
 pub mod evidence;
+pub mod freeze;
 pub mod history;
 pub mod journal;
 pub mod lock;

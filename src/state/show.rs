@@ -84,6 +84,10 @@ fn about(entry: &Entry) -> Vec<String> {
             format!("{} ({})", cell(&entry.outcome), entry.exit),
         ),
     ];
+    if let Some(operation) = entry.operation {
+        rows.push(("by hand", operation.name().to_owned()));
+    }
+    rows.extend(entry.reason.iter().map(|reason| ("reason", cell(reason))));
     rows.extend(entry.cause.iter().map(|cause| ("cause", cell(cause))));
     if let (Some(release), Some(namespace)) = (&entry.release, &entry.namespace) {
         let release = format!("{} in namespace {}", cell(release), cell(namespace));

@@ -9,7 +9,17 @@ use predicates::str::{contains, is_empty};
 
 use crate::{GOOD, NOWHERE, Node, binary};
 
-const SUBCOMMANDS: [&str; 6] = ["history", "show", "doctor", "explain", "completions", "man"];
+const SUBCOMMANDS: [&str; 9] = [
+    "history",
+    "show",
+    "rollback",
+    "freeze",
+    "unfreeze",
+    "doctor",
+    "explain",
+    "completions",
+    "man",
+];
 
 /// A node whose settings nobody can read: what is tried on it reads none.
 fn broken() -> Node {

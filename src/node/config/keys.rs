@@ -136,6 +136,13 @@ pub const KEYS: &[Key] = &[
         "after what time a holder that cannot be proven dead counts as dead; by default, and at the least, long enough for timeout, rollback_timeout and two minutes",
     ),
     key(
+        "windows",
+        Both,
+        "list of windows",
+        "always",
+        "when signals are taken: days, times and a time zone, such as \"Mon-Fri 08:00-18:00 Europe/Berlin\"",
+    ),
+    key(
         "evidence.keep",
         Both,
         "age",

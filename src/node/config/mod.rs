@@ -26,7 +26,7 @@ use reader::{Mistake, Table, closest};
 use super::events::EventName;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Variable, VariableClass};
-use crate::plan::{ImageParts, OnFailure, Platform, ValuePath};
+use crate::plan::{ImageParts, OnFailure, Platform, ValuePath, Window};
 use crate::signal::{App, ChartRef, ImageKey, ImageRef, Owner, app_hint};
 use crate::{text, units};
 
@@ -68,6 +68,8 @@ pub struct Settings {
     pub lock_timeout: Option<Duration>,
     /// After what time a holder that cannot be proven dead counts as dead.
     pub stale_after: Option<Duration>,
+    /// When signals are taken.
+    pub windows: Option<Vec<Window>>,
     /// How long evidence is kept.
     pub evidence_keep: Option<Duration>,
     /// How much evidence is kept, in bytes.
@@ -232,6 +234,7 @@ fn settings(table: &mut Table<'_>, base: &Path, mistakes: &mut Vec<Mistake>) -> 
         stale_after: table
             .text::<names::PositiveDuration>("stale_after", DURATION, mistakes)
             .map(|t| t.0),
+        windows: table.list("windows", Window::EXPECTED, mistakes),
         forward: forward::read(table, base, mistakes),
         ..Settings::default()
     };

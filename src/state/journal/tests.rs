@@ -40,6 +40,8 @@ pub(crate) fn entry(app: &str, exit: Exit) -> Entry {
         before: Some(6),
         revision: Some(7),
         forward: None,
+        operation: None,
+        reason: None,
         dry_run: false,
         outcome: exit.outcome().into(),
         exit: exit.code(),

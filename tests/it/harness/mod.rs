@@ -293,6 +293,16 @@ impl Node {
         run::Running::spawn(command).wait()
     }
 
+    /// Begins a subcommand that runs helm, as this user, by hand.
+    pub fn by_hand(&self, user: u32, args: &[&str]) -> Running {
+        let helm = Some(self.helm.path());
+        let mut command = self
+            .home
+            .command(deploy_binary(), helm, user, "/home/github-runner");
+        command.arg(SCRIPT).args(args).envs(&self.env);
+        Running::spawn(command)
+    }
+
     /// A signal for another chart of the owner's.
     pub fn chart_signal(&self, chart: &str, version: &str) -> Signal<'_> {
         Signal::new(self, chart, version)

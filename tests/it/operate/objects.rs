@@ -1,6 +1,13 @@
 //! A chart that renders the objects of its values beside an application that runs
 //! no pods, and ways to change them at random.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::semicolon_if_nothing_returned,
+    clippy::too_many_lines,
+    reason = "what a scenario just made, one change a line"
+)]
+
 use deploy::manifest::changes::{compare, without_noise};
 use serde_json::{Map, Value, json};
 use testbed::chart::Shop;

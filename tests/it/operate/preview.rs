@@ -81,8 +81,9 @@ on_both_helms! {
         assert!(first["objects"].as_array().unwrap().iter().all(|object| object["change"] == "not-predicted"), "{first}");
         objects::signal(&node).run().exits(0);
         assert_eq!(objects::predicted(&preview(&node)), Vec::<String>::new());
-        let (mut fields, mut wrong) = (0, Vec::new());
+        let (mut fields, mut refused, mut wrong) = (0, 0, Vec::new());
         for step in 0..steps {
+            let earlier = wanted.clone();
             for _ in 0..=dice.below(3) {
                 objects::change(&mut dice, &mut wanted, step);
             }
@@ -91,6 +92,13 @@ on_both_helms! {
             }
             objects::write(&node, &wanted);
             let said = objects::predicted(&preview(&node));
+            if said.iter().any(|line| line.contains("\"refused\"")) {
+                // So it is, and the good revision is put back.
+                objects::signal(&node).run().exits(7).says("the cluster refuses");
+                refused += 1;
+                wanted = earlier;
+                continue;
+            }
             let before = objects::live(&node);
             objects::signal(&node).run().exits(0);
             let done = objects::changes(&before, &objects::live(&node));
@@ -99,7 +107,7 @@ on_both_helms! {
                 wrong.push(format!("step {step}:\nsaid {said:#?}\ndone {done:#?}"));
             }
         }
-        println!("{:?}: {steps} deploys, {fields} changes, {} of them told wrong", node.helm, wrong.len());
+        println!("{:?}: {steps} deploys ({refused} refused), {fields} changes, {} deploys told wrong", node.helm, wrong.len());
         assert!(wrong.is_empty(), "DEPLOY_SOAK_SEED={seed}\n{}", wrong.join("\n"));
     }
 }

@@ -1,0 +1,124 @@
+//! `deploy rollback`: goes back to an earlier revision by hand.
+
+use std::ffi::OsStr;
+
+use super::follow::{announce, follow};
+use super::{journal_line, load};
+use crate::error::{Error, Exit, Kind, Result};
+use crate::event::{Event, Events, Report, RunFacts};
+use crate::host::Environment;
+use crate::node::{self, event_policy};
+use crate::operate::goal::{Goal, revision, run_of};
+use crate::operate::known;
+use crate::pipeline;
+use crate::plan::Plan;
+use crate::report;
+use crate::run::{RunId, Timestamp, Who};
+use crate::signal::App;
+use crate::state::journal::{Entry, Operation};
+
+/// What `deploy rollback` takes.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct RollbackArgs {
+    /// The application
+    #[arg(value_name = "app")]
+    pub app: App,
+    /// A revision, or the run that made it; else the good one before
+    #[arg(value_name = "revision|run")]
+    pub goal: Option<Goal>,
+    /// Tell what would change: nothing is applied
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the result as JSON, for scripts
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Goes back.
+pub(super) fn run(invoked_as: &OsStr, args: &RollbackArgs) -> Exit {
+    let environment = Environment::of_process();
+    report::trace::start(&environment);
+    let events = Events::to(report::reporters(&environment, false));
+    match go_back(invoked_as, args, &environment, &events) {
+        Ok(report) => {
+            events.emit(&Event::Finished(&report));
+            Exit::Deployed
+        }
+        Err(error) => {
+            events.emit(&Event::Failed(&error));
+            error.exit()
+        }
+    }
+}
+
+fn go_back(
+    invoked_as: &OsStr,
+    args: &RollbackArgs,
+    environment: &Environment,
+    events: &Events,
+) -> Result<Report> {
+    event_policy::refuse_pull_requests(environment)?;
+    let node = load(invoked_as, environment)?;
+    known(&args.app, &node)?;
+    let request = node::stand_in(&args.app, &node)?;
+    let (mut plan, warnings) = node::plan_unchecked(request, &node, environment)?;
+    plan.dry_run = args.dry_run;
+    let at = crate::run::now();
+    let id = RunId::new(at);
+    let who = Who::of(environment, node.uid, &node.accounts);
+    announce(&plan, &warnings, events);
+    let goal = args.goal.as_ref();
+    let goal = goal.map(|goal| revision(goal, &plan.release, &plan.state));
+    let (result, facts) = match goal.transpose() {
+        Ok(goal) => follow(&plan, &id, &who, environment, events, async |run| {
+            pipeline::roll_back(run, goal).await
+        })?,
+        Err(error) => (Err(error), RunFacts::default()),
+    };
+    events.emit(&Event::RunFacts(&facts));
+    let is_request = |error: &Error| error.kind() == Kind::Request;
+    if !result.as_ref().is_err_and(is_request) {
+        let entry = entry(&plan, id, at, who, &facts, &result);
+        journal_line::write(&plan.state, &entry, events);
+    }
+    result.map(|report| Report {
+        json: args.json,
+        ..report
+    })
+}
+
+/// The run's line: chart and images are those that the revision was deployed with,
+/// where this node knows it.
+fn entry(
+    plan: &Plan,
+    run: RunId,
+    at: Timestamp,
+    who: Who,
+    facts: &RunFacts,
+    result: &Result<Report>,
+) -> Entry {
+    let exit = result.as_ref().map_or_else(Error::exit, |_| Exit::Deployed);
+    let mut entry = Entry {
+        release: Some(plan.release.name.clone()),
+        namespace: Some(plan.release.namespace.clone()),
+        operation: Some(Operation::Rollback),
+        dry_run: plan.dry_run,
+        ..Entry::new(run, at, who, &plan.request, exit).with_facts(facts)
+    };
+    let restored = result.as_ref().ok().and_then(|report| report.restored);
+    let earlier = restored.and_then(|revision| run_of(&plan.state, &plan.release, revision));
+    match earlier {
+        Some(earlier) => {
+            entry.request = earlier.request;
+            entry.chart_digest = earlier.chart_digest;
+            entry.digests = earlier.digests;
+        }
+        None => {
+            (entry.request.chart, entry.request.version) = ("-".to_owned(), "-".to_owned());
+        }
+    }
+    match result {
+        Ok(_) => entry,
+        Err(error) => entry.with_cause(&error.to_string()),
+    }
+}
