@@ -4,13 +4,14 @@
 use clap::{Arg, ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{doctor, explain, freeze, history, rollback, show};
+use super::{doctor, explain, freeze, history, rollback, show, status};
 use crate::signal::{Flag, QUIET_SHORT, SWITCHES};
 
 /// The subcommands: a first argument that is none of them begins a signal.
-pub const SUBCOMMANDS: [&str; 10] = [
+pub const SUBCOMMANDS: [&str; 11] = [
     "history",
     "show",
+    "status",
     "rollback",
     "freeze",
     "unfreeze",
@@ -92,6 +93,8 @@ pub(super) enum Command {
     History(history::HistoryArgs),
     /// Show one deploy with the evidence of its failure
     Show(show::ShowArgs),
+    /// Show what runs, and whether it drifted
+    Status(status::StatusArgs),
     /// Go back to an earlier revision
     Rollback(rollback::RollbackArgs),
     /// Take no signals for a while, of one app or all

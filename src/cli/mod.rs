@@ -20,6 +20,7 @@ pub mod rollback;
 mod runtime;
 pub mod show;
 pub mod signal;
+pub mod status;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -61,6 +62,8 @@ pub enum Invocation {
     Doctor(doctor::DoctorArgs),
     /// `deploy explain`
     Explain(explain::ExplainArgs),
+    /// `deploy status`
+    Status(status::StatusArgs),
     /// `deploy rollback`
     Rollback(rollback::RollbackArgs),
     /// `deploy freeze`
@@ -120,6 +123,9 @@ fn perform(args: Vec<OsString>) -> ExitCode {
             doctor::run(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
         }
         Invocation::Explain(args) => explain::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::Status(args) => {
+            status::run(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
+        }
         Invocation::Rollback(args) => rollback::run(&invoked_as, &args),
         Invocation::Freeze(args) => {
             freeze::freeze_now(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
@@ -158,6 +164,9 @@ fn subcommand(args: &[OsString]) -> Invocation {
         Ok(Cli {
             command: Some(Command::Explain(args)),
         }) => Invocation::Explain(args),
+        Ok(Cli {
+            command: Some(Command::Status(args)),
+        }) => Invocation::Status(args),
         Ok(Cli {
             command: Some(Command::Rollback(args)),
         }) => Invocation::Rollback(args),

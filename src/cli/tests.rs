@@ -126,6 +126,7 @@ Usage: deploy --app <app> --chart <ref> --chart-version <version> \
 Commands:
   history      List the deploys of this node
   show         Show one deploy with the evidence of its failure
+  status       Show what runs, and whether it drifted
   rollback     Go back to an earlier revision
   freeze       Take no signals for a while, of one app or all
   unfreeze     Take signals again

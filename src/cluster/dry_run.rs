@@ -23,7 +23,7 @@ use self::answer::{refused, untold};
 use super::client::{failed, within};
 use crate::error::Result;
 use crate::manifest::changes::{Change, compare, differs, is_secret, without_noise};
-use crate::manifest::{ObjectRef, is_kubernetes_group, patch};
+use crate::manifest::{ObjectRef, is_kubernetes_group, managers, patch};
 use crate::plan::ReleaseId;
 
 /// How helm applies.
@@ -105,25 +105,27 @@ pub struct DryRun<'a> {
     release: &'a ReleaseId,
     kinds: Kinds,
     method: Method,
-    manager: String,
+    /// None where it is read off each object.
+    manager: Option<String>,
 }
 
 impl<'a> DryRun<'a> {
     /// Tries what helm would do to the release, by this method and under this name
-    /// of a field manager: that of its binary.
+    /// of a field manager: that of its binary; else the one under which it applied
+    /// each object.
     pub fn new(
         client: &'a Client,
         release: &'a ReleaseId,
         kinds: Kinds,
         method: Method,
-        manager: impl Into<String>,
+        manager: Option<String>,
     ) -> Self {
         Self {
             client,
             release,
             kinds,
             method,
-            manager: manager.into(),
+            manager,
         }
     }
 
@@ -189,7 +191,8 @@ impl<'a> DryRun<'a> {
             let Some(patch) = self.patch(&object, &target, basis, &live) else {
                 return Ok(Forecast::Stays(live));
             };
-            let tried = api.patch(&object.name, &self.params(), &patch).await;
+            let params = self.params(Some(&live));
+            let tried = api.patch(&object.name, &params, &patch).await;
             answered(&object, tried, what, |then| {
                 let then = serde_json::to_value(then).unwrap_or_default();
                 Forecast::Becomes { live, then }
@@ -238,20 +241,26 @@ impl<'a> DryRun<'a> {
     ) -> kube::Result<DynamicObject> {
         if self.method == Method::Server {
             let patch = Patch::Apply(target);
-            return api.patch(&object.name, &self.params(), &patch).await;
+            return api.patch(&object.name, &self.params(None), &patch).await;
         }
         let made = serde_json::from_value(target.clone()).map_err(KubeError::SerdeError)?;
         let params = PostParams {
             dry_run: true,
-            field_manager: Some(self.manager.clone()),
+            field_manager: Some(self.field_manager(None)),
         };
         api.create(&params, &made).await
     }
 
-    fn params(&self) -> PatchParams {
+    fn field_manager(&self, live: Option<&Value>) -> String {
+        let of_object = || managers::helm_of(live?);
+        let named = self.manager.clone().or_else(of_object);
+        named.unwrap_or_else(|| managers::HELM.to_owned())
+    }
+
+    fn params(&self, live: Option<&Value>) -> PatchParams {
         let params = PatchParams {
             dry_run: true,
-            field_manager: Some(self.manager.clone()),
+            field_manager: Some(self.field_manager(live)),
             ..PatchParams::default()
         };
         match self.method {

@@ -21,7 +21,7 @@ pub struct Manager {
 }
 
 /// How helm calls itself: by the name of its binary.
-const HELM: &str = "helm";
+pub const HELM: &str = "helm";
 
 /// The parts of Kubernetes that write by themselves. k3s and its like run all of
 /// them in one process, which gives its own name.
@@ -72,6 +72,14 @@ impl Manager {
     pub fn is_tool(&self) -> bool {
         TOOLS.iter().any(|tool| self.name.starts_with(tool))
     }
+}
+
+/// The name under which helm applied the object on the server, where it did.
+pub fn helm_of(object: &Value) -> Option<String> {
+    entries(object)
+        .map(manager)
+        .find(|manager| manager.is_helm() && manager.operation == "Apply")
+        .map(|manager| manager.name)
 }
 
 /// Everyone that wrote the field, the latest first. `object` is the live one.

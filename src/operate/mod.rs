@@ -4,6 +4,7 @@
 
 pub mod freeze;
 pub mod goal;
+pub mod status;
 
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;

@@ -107,7 +107,7 @@ async fn preview(run: &Run<'_>, found: &ReleaseObservation, work: &Work<'_>) -> 
     let client = &found.cluster.client;
     let all = wanted.iter().chain(&before);
     let kinds = Kinds::of(client, all.map(|object| &object.reference)).await?;
-    let manager = found.helm.field_manager();
+    let manager = Some(found.helm.field_manager());
     let trial = DryRun::new(client, &run.plan.release, kinds, work.method, manager);
     let same = |one: &Object, other: &Object| {
         trial

@@ -52,6 +52,12 @@ pub fn failed(run: &RunId, target: Option<u32>, cause: &str) -> String {
     format!("{FAILED}{next} (run {run}): {}", text::line(cause, CAUSE))
 }
 
+/// The run that wrote a description, as text; none where no run of `deploy` did.
+pub fn run_in(description: &str) -> Option<&str> {
+    let (_, rest) = description.split_once("(run ")?;
+    rest.split_once(')').map(|(run, _)| run)
+}
+
 /// What is known of a revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {

@@ -33,7 +33,7 @@ use super::target::WatchTarget;
 use super::verdict::{judge, most_telling};
 use super::workload_ref::WorkloadRef;
 use crate::error::Problem;
-use crate::event::{Event, Events};
+use crate::event::{Event, Events, WorkloadProgress};
 use crate::manifest::ObjectRef;
 
 /// How long the first lists may take before helm goes ahead unwatched.
@@ -328,6 +328,12 @@ impl RolloutWatcher {
     /// know all the same.
     pub fn readiness(&self) -> ReleaseReadiness {
         shortage::of_release(&self.cache, &self.baseline, self.now())
+    }
+
+    /// Where each workload stands, as last seen.
+    pub fn workloads(&self) -> Vec<WorkloadProgress> {
+        let lines = progress(&self.cache).into_iter();
+        lines.map(|(_, line)| line).collect()
     }
 
     /// The release's objects as last seen.

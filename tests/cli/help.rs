@@ -9,9 +9,10 @@ use predicates::str::{contains, is_empty};
 
 use crate::{GOOD, NOWHERE, Node, binary};
 
-const SUBCOMMANDS: [&str; 9] = [
+const SUBCOMMANDS: [&str; 10] = [
     "history",
     "show",
+    "status",
     "rollback",
     "freeze",
     "unfreeze",

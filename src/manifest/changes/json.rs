@@ -57,7 +57,7 @@ pub fn change_as_json(change: &ObjectChange, shows_values: bool) -> Value {
 }
 
 /// The names of an object.
-pub(super) fn named(object: &ObjectRef) -> Map<String, Value> {
+pub fn named(object: &ObjectRef) -> Map<String, Value> {
     let mut named = Map::new();
     let mut put = |key: &str, value: &str| named.insert(key.to_owned(), json!(value));
     put("apiVersion", &object.api_version);

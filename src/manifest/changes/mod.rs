@@ -12,7 +12,7 @@ mod path;
 use super::ObjectRef;
 
 pub use diff::{Content, FieldChange, compare, is_secret};
-pub use json::{change_as_json, preview_as_json};
+pub use json::{change_as_json, named, preview_as_json};
 pub use noise::{differs, without_noise};
 pub use path::{FieldPath, Step, id};
 

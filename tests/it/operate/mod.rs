@@ -1,5 +1,6 @@
 //! What is asked for by hand: previews, status, drift, freezes and rollbacks.
 
+mod drift;
 mod freeze;
 mod objects;
 mod preview;

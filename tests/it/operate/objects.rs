@@ -161,8 +161,23 @@ pub fn some() -> Vec<Value> {
     ]
 }
 
+/// Tells the cluster of the kind `Widget`.
+pub fn define(node: &Node) {
+    node.home
+        .write("widget.json", &definition().to_string(), 0o644);
+    let file = node.home.inside("widget.json");
+    let name = "customresourcedefinition/widgets.preview.test";
+    node.kubectl(&[
+        "apply",
+        "--server-side",
+        "--filename",
+        file.to_str().unwrap(),
+    ]);
+    node.kubectl(&["wait", "--for=condition=Established", name]);
+}
+
 /// The kind of `Widget`, as the cluster learns it.
-pub fn definition() -> Value {
+fn definition() -> Value {
     json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "widgets.preview.test"},
         "spec": {"group": "preview.test", "scope": "Namespaced",

@@ -71,10 +71,7 @@ on_both_helms! {
         let seed = number("DEPLOY_SOAK_SEED").unwrap_or(16);
         let steps = usize::try_from(number("DEPLOY_SOAK").unwrap_or(20) / 2).unwrap();
         let mut dice = Dice(seed ^ node.helm as u64);
-        node.home.write("widget.json", &objects::definition().to_string(), 0o644);
-        let file = node.home.inside("widget.json");
-        node.kubectl(&["apply", "--server-side", "--filename", file.to_str().unwrap()]);
-        node.kubectl(&["wait", "--for=condition=Established", "customresourcedefinition/widgets.preview.test"]);
+        objects::define(&node);
         let mut wanted = objects::some();
         objects::prepare(&node, &wanted);
         let first = preview(&node);

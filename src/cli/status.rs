@@ -1,0 +1,138 @@
+//! `deploy status`: what runs, and whether it is still what was deployed.
+
+use std::ffi::OsStr;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use super::{load, runtime};
+use crate::error::{Error, Exit, Kind, Result};
+use crate::host::Environment;
+use crate::node::{self, Node};
+use crate::operate::known;
+use crate::operate::status::{self, Status};
+use crate::plan::Plan;
+use crate::report;
+use crate::run;
+use crate::signal::App;
+use crate::state;
+
+/// How often `--watch` looks.
+const EACH: Duration = Duration::from_secs(2);
+
+/// Puts the cursor home and clears the screen.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+
+/// What `deploy status` takes.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct StatusArgs {
+    /// The application; without it, a line for each
+    #[arg(value_name = "app")]
+    pub app: Option<App>,
+    /// One JSON object for each application, for scripts
+    #[arg(long)]
+    pub json: bool,
+    /// Look again every two seconds, until it is stopped
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// Looks, and prints it.
+pub(super) fn run(invoked_as: &OsStr, args: &StatusArgs) -> Result<Exit> {
+    let environment = Environment::of_process();
+    report::trace::start(&environment);
+    let node = load(invoked_as, &environment)?;
+    let plans = plans(args, &node, &environment)?;
+    runtime::on_this_thread(async {
+        let mut last = Vec::new();
+        loop {
+            let (lines, exit) = look(args, &plans).await?;
+            let redraws = args.watch && !args.json && std::io::stdout().is_terminal();
+            if redraws {
+                report::print(&environment, &[format!("{CLEAR}{}", lines.join("\n"))]);
+            } else if lines != last {
+                // Lines that go elsewhere are told again only where they changed.
+                report::print_wrapped(&environment, &lines);
+            }
+            if !args.watch {
+                return Ok(exit);
+            }
+            last = lines;
+            tokio::time::sleep(EACH).await;
+        }
+    })?
+}
+
+/// What is known of each app before the cluster is asked.
+fn plans(args: &StatusArgs, node: &Node, environment: &Environment) -> Result<Vec<Plan>> {
+    let apps = match &args.app {
+        Some(app) => {
+            known(app, node)?;
+            vec![app.clone()]
+        }
+        None if node.config.apps.is_empty() => {
+            let state = state::directory(environment, node.uid, &node.accounts, &node.cwd)?;
+            status::apps_of_journal(&state.path)
+        }
+        None => node.config.apps.keys().cloned().collect(),
+    };
+    let plan = |app: &App| {
+        let request = node::stand_in(app, node)?;
+        Ok(node::plan_unchecked(request, node, environment)?.0)
+    };
+    apps.iter().map(plan).collect()
+}
+
+async fn look(args: &StatusArgs, plans: &[Plan]) -> Result<(Vec<String>, Exit)> {
+    if args.app.is_some() {
+        let Some(plan) = plans.first() else {
+            return Err(Error::new(Kind::Internal, "the app has no plan"));
+        };
+        let status = status::of(plan).await?;
+        let lines = if args.json {
+            vec![status::as_json(&status).to_string()]
+        } else {
+            status::screen(&status, run::now())
+        };
+        return Ok((lines, status.health.exit()));
+    }
+    if plans.is_empty() {
+        return Ok((
+            vec!["no app is listed in deploy.toml, and none was deployed yet".to_owned()],
+            Exit::Deployed,
+        ));
+    }
+    let mut all: Vec<(String, Result<Status, String>)> = Vec::new();
+    let mut worst = Exit::Deployed;
+    for plan in plans {
+        let app = plan.request.app.to_string();
+        match status::of(plan).await {
+            Ok(status) => {
+                worst = worse(worst, status.health.exit());
+                all.push((app, Ok(status)));
+            }
+            // Of an app that is listed and was never deployed nothing is wrong.
+            Err(error) if error.kind() == Kind::Request => {
+                all.push((app, Err("never deployed here".to_owned())));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let lines = if args.json {
+        let known = all.iter().filter_map(|(_, status)| status.as_ref().ok());
+        known
+            .map(|status| status::as_json(status).to_string())
+            .collect()
+    } else {
+        status::table(&all)
+    };
+    Ok((lines, worst))
+}
+
+/// The one of two ends that needs more: 8, then 7.
+fn worse(one: Exit, other: Exit) -> Exit {
+    if other.code() > one.code() {
+        other
+    } else {
+        one
+    }
+}

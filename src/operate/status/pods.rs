@@ -1,0 +1,151 @@
+//! Which images really run: what the kubelet says of each container (`imageID`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
+use kube::api::{Api, ListParams};
+
+use crate::cluster::client::{failed, within};
+use crate::error::Result;
+use crate::manifest::Object;
+use crate::plan::ReleaseId;
+use crate::rollout::labels;
+
+/// An image that a container asks for, and what runs of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningImage {
+    /// `Deployment shop-api`
+    pub workload: String,
+    /// The container.
+    pub container: String,
+    /// As the pod asks for it.
+    pub asked: String,
+    /// The digests that run; none where none does.
+    pub digests: BTreeSet<String>,
+    /// In how many pods.
+    pub pods: usize,
+}
+
+/// The images of the workloads' pods.
+pub(super) async fn running(
+    client: &Client,
+    release: &ReleaseId,
+    objects: &[&Object],
+) -> Result<Vec<RunningImage>> {
+    let workloads = objects.iter().filter(|object| {
+        ["Deployment", "StatefulSet", "DaemonSet"]
+            .iter()
+            .any(|kind| object.reference.is("apps", kind))
+    });
+    let list = async |object: &&&Object| {
+        let place = object.reference.clone().within(&release.namespace);
+        let namespace = place.namespace.as_deref().unwrap_or(&release.namespace);
+        let selector: Vec<String> = labels(&object.value)
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if selector.is_empty() {
+            return Ok((object.to_string(), Vec::new()));
+        }
+        let wanted = ListParams::default().labels(&selector.join(","));
+        let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let what = "the release's pods cannot be read";
+        let listed = api
+            .list(&wanted)
+            .await
+            .map_err(|error| failed(what, &error))?;
+        Ok((object.to_string(), listed.items))
+    };
+    let workloads: Vec<&&Object> = workloads.collect();
+    let listed = try_join_all(workloads.iter().map(list));
+    let listed = within("the release's pods cannot be read", listed).await?;
+    Ok(listed
+        .iter()
+        .flat_map(|(workload, pods)| images(workload, pods))
+        .collect())
+}
+
+fn images(workload: &str, pods: &[Pod]) -> Vec<RunningImage> {
+    let mut found: BTreeMap<(String, String), (BTreeSet<String>, usize)> = BTreeMap::new();
+    for pod in pods.iter().filter(|pod| is_kept(pod)) {
+        let (Some(spec), status) = (&pod.spec, pod.status.as_ref()) else {
+            continue;
+        };
+        let statuses = status.and_then(|status| status.container_statuses.as_deref());
+        for container in &spec.containers {
+            let asked = container.image.clone().unwrap_or_default();
+            let entry = found.entry((container.name.clone(), asked)).or_default();
+            entry.1 += 1;
+            let own = statuses.into_iter().flatten();
+            let own = own.filter(|status| {
+                status.name == container.name
+                    && status
+                        .state
+                        .as_ref()
+                        .is_some_and(|state| state.running.is_some())
+            });
+            entry.0.extend(own.filter_map(|status| {
+                let (_, digest) = status.image_id.rsplit_once('@')?;
+                Some(digest.to_owned())
+            }));
+        }
+    }
+    let image = |((container, asked), (digests, pods))| RunningImage {
+        workload: workload.to_owned(),
+        container,
+        asked,
+        digests,
+        pods,
+    };
+    found.into_iter().map(image).collect()
+}
+
+/// Whether a pod is a workload's that stays: not a Job's, and not on its way out.
+fn is_kept(pod: &Pod) -> bool {
+    let owners = pod.metadata.owner_references.iter().flatten();
+    let mut owners = owners.filter(|owner| owner.controller == Some(true));
+    pod.metadata.deletion_timestamp.is_none() && owners.all(|owner| owner.kind != "Job")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::images;
+
+    #[test]
+    fn what_runs_is_read_off_the_kubelets_word() {
+        let pod = |digest: &str, more: serde_json::Value| {
+            let mut pod = json!({"metadata": {}, "spec": {"containers": [{"name": "api", "image": "ghcr.io/a/b:1"}]},
+                "status": {"containerStatuses": [{"name": "api", "image": "x", "imageID": format!("ghcr.io/a/b@{digest}"),
+                    "ready": true, "restartCount": 0, "state": {"running": {}}}]}});
+            pod["metadata"] = more;
+            serde_json::from_value(pod).unwrap()
+        };
+        let found = images(
+            "Deployment api",
+            &[
+                pod("sha256:1", json!({})),
+                pod("sha256:2", json!({})),
+                pod(
+                    "sha256:3",
+                    json!({"deletionTimestamp": "2026-11-27T10:00:00Z"}),
+                ),
+                pod(
+                    "sha256:4",
+                    json!({"ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "u", "controller": true}]}),
+                ),
+            ],
+        );
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].digests,
+            ["sha256:1", "sha256:2"].map(str::to_owned).into()
+        );
+        assert_eq!(found[0].pods, 2);
+    }
+}
