@@ -58,8 +58,8 @@ pub(super) fn of_list(kind: &str, at: &Fields) -> ListMerge {
             | "variables",
             _,
         )
-        | ("resourceClaims" | "schedulingGates", "spec")
-        | ("imagePullSecrets", "spec" | "") => "name",
+        // Those of a ServiceAccount are replaced whole.
+        | ("imagePullSecrets" | "resourceClaims" | "schedulingGates", "spec") => "name",
         ("secrets", "") if kind == "ServiceAccount" => "name",
         ("volumeMounts", _) => "mountPath",
         ("volumeDevices", _) => "devicePath",

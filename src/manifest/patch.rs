@@ -197,6 +197,13 @@ impl Merge<'_> {
         let (Value::Object(mut patch), Value::Object(set)) = (removed, set.clone()) else {
             return set;
         };
+        let order: Vec<(String, Value)> = set
+            .iter()
+            .filter_map(|(key, order)| {
+                let list = key.strip_prefix("$setElementOrder/")?;
+                Some((list.to_owned(), order.clone()))
+            })
+            .collect();
         for (key, new) in set {
             let place = at.then(&key);
             let value = match (patch.remove(&key), new) {
@@ -207,6 +214,9 @@ impl Merge<'_> {
                 (_, new) => new,
             };
             patch.insert(key, value);
+        }
+        for (list, order) in &order {
+            sort(patch.get_mut(list), order);
         }
         Value::Object(patch)
     }
@@ -224,6 +234,22 @@ impl Merge<'_> {
         }
         Value::Array(new)
     }
+}
+
+/// Brings the elements of a patch into the order that it sets: the API server
+/// refuses any other. Elements that go have no place in it.
+fn sort(list: Option<&mut Value>, order: &Value) {
+    let (Some(Value::Array(list)), Value::Array(order)) = (list, order) else {
+        return;
+    };
+    let place = |item: &Value| {
+        let named = |id: &Value| {
+            let mut keys = id.as_object().into_iter().flatten();
+            keys.all(|(key, value)| item.get(key) == Some(value)) && item.get("$patch").is_none()
+        };
+        order.iter().position(named).unwrap_or(order.len())
+    };
+    list.sort_by_key(place);
 }
 
 fn find<'a>(list: &'a [Value], by: &str, id: &Value) -> Option<&'a Value> {

@@ -93,6 +93,32 @@ fn ports_of_a_service_and_of_a_container_have_keys_of_their_own() {
     assert_eq!(patch["spec"]["ingress"], json!([{"ports": [{"port": 81}]}]));
 }
 
+/// The API server refuses another order than the one that is set.
+#[test]
+fn elements_stand_in_the_order_that_is_set() {
+    let service = |ports: Value| json!({"kind": "Service", "spec": {"ports": ports}});
+    let patch = three_way(
+        &service(json!([{"port": 80, "targetPort": 8080}, {"port": 86}])),
+        &service(json!([{"port": 80}, {"port": 85}])),
+        &service(json!([{"port": 80, "targetPort": 8080}, {"port": 86}])),
+    );
+    assert_eq!(
+        patch.unwrap()["spec"]["ports"],
+        json!([{"port": 80, "targetPort": null}, {"port": 85}, {"$patch": "delete", "port": 86}])
+    );
+}
+
+/// One name, two meanings: a pod's are merged, a service account's are not.
+#[test]
+fn pull_secrets_of_a_service_account_are_replaced_whole() {
+    let account = |secrets: Value| json!({"kind": "ServiceAccount", "imagePullSecrets": secrets});
+    let (before, after) = (account(json!([{"name": "one"}])), account(json!([])));
+    assert_eq!(
+        three_way(&before, &after, &before),
+        Some(json!({"imagePullSecrets": []}))
+    );
+}
+
 /// Drift of a custom resource is not seen by helm: it compares two renders.
 #[test]
 fn other_kinds_are_patched_by_what_two_renders_differ_in() {
