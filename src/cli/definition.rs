@@ -35,7 +35,7 @@ const EXAMPLES: &str = "Examples:
   deploy explain 7             what does an exit code mean?";
 
 /// Examples of each subcommand.
-const EXAMPLES_OF: [(&str, &str); 6] = [
+const EXAMPLES_OF: [(&str, &str); 10] = [
     (
         "history",
         "  deploy history               the newest of this node
@@ -47,6 +47,23 @@ const EXAMPLES_OF: [(&str, &str); 6] = [
         "  deploy show 20261124T175106Z-a1b2c3
   deploy show 20261124T175106Z-a1b2c3 --json",
     ),
+    (
+        "status",
+        "  deploy status                a line for each application
+  deploy status shop           what runs, and whether it drifted
+  deploy status shop --json    for scripts",
+    ),
+    (
+        "rollback",
+        "  deploy rollback shop         to the good revision before
+  deploy rollback shop 4       to that one",
+    ),
+    (
+        "freeze",
+        "  deploy freeze shop --reason 'load test' --until 3d
+  deploy freeze --reason 'holidays'",
+    ),
+    ("unfreeze", "  deploy unfreeze shop"),
     (
         "doctor",
         "  deploy doctor shop           as the user that deploys

@@ -192,6 +192,8 @@ async fn workloads(
         requested: BTreeSet::new(),
         promised: promises(values()),
         expected: Expected::of(values()),
+        // A look does not wait for what they may come to.
+        foreign: Vec::new(),
     };
     let events = Events::default();
     let watcher = RolloutWatcher::start(client.clone(), &targets, context, &events).await;
