@@ -33,7 +33,10 @@ pub(super) async fn failed(
     let Some(last) = records.last().filter(|last| Some(last.revision) > before) else {
         return Ok(());
     };
-    if matches!(last.status, Status::Deployed | Status::Failed) {
+    // A helm that was stopped in a rollback leaves it pending; none is at work now.
+    let is_ours =
+        matches!(last.status, Status::Deployed | Status::Failed) || last.status.is_pending();
+    if is_ours {
         let said = judgement::failed(run.id, target, cause);
         write(run, found, last, Status::Failed, &said).await?;
     }
