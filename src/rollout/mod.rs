@@ -19,7 +19,7 @@
 //! 2. [`RolloutWatcher::stalled`] raced against helm's end; [`RolloutWatcher::last_look`]
 //!    where helm failed by itself, as it does at once when a hook fails.
 //! 3. [`gather`] before anything is undone, then [`TerminalFailure::problem`]; where time is
-//!    up, [`explain_timeout`] says what stood in the way.
+//!    up, [`RolloutWatcher::explain_timeout`] says what stood in the way.
 //!
 //! Nothing here changes the cluster, polls it, or fails a deploy because it could not
 //! look: what cannot be watched is said once and then left to helm.
