@@ -33,10 +33,12 @@ pub(super) async fn failed(
     let Some(last) = records.last().filter(|last| Some(last.revision) > before) else {
         return Ok(());
     };
-    // A helm that was stopped in a rollback leaves it pending; none is at work now.
-    let is_ours =
-        matches!(last.status, Status::Deployed | Status::Failed) || last.status.is_pending();
-    if is_ours {
+    // A helm that was stopped in a rollback leaves it pending, and none is at work now.
+    // A pending install or upgrade is for recovery to settle: what it does hangs on that.
+    if matches!(
+        last.status,
+        Status::Deployed | Status::Failed | Status::PendingRollback
+    ) {
         let said = judgement::failed(run.id, target, cause);
         write(run, found, last, Status::Failed, &said).await?;
     }

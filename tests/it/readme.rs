@@ -63,9 +63,10 @@ fn your_own_things_in_the_testbed() {
     let home = scratch.path().to_str().unwrap();
     let run = |name: &str| {
         let commands = block(name)
+            // First: the programs may lie there themselves.
+            .replace("/tmp", home)
             .replace("cargo testbed", env!("CARGO_BIN_EXE_testbed"))
-            .replace("target/debug/deploy", deploy_binary().to_str().unwrap())
-            .replace("/tmp", home);
+            .replace("target/debug/deploy", deploy_binary().to_str().unwrap());
         let output = Command::new("/bin/sh")
             .args(["-euc", &commands])
             .env_clear()
