@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Preconditions};
 use kube::runtime::wait::await_condition;
 use kube::{Client, Resource, ResourceExt as _};
@@ -19,11 +19,17 @@ use tokio::time::Instant;
 use crate::cluster::client::{PATIENCE, failed, within};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Object, ObjectRef};
+use crate::release::job_start::{self, Start};
 use crate::release::record::{Hook, Record};
 use crate::text;
 
 /// How often a Job is asked for where there is no right to watch it.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a Job may stand where a container can have begun that the kubelet has not
+/// told of. It tells within seconds; a pull or a volume can take for ever, and then no
+/// container ran.
+const UNCLEAR: Duration = Duration::from_secs(30);
 
 /// The lines that are kept of a removed Job's log.
 const LOG_LINES: i64 = 50;
@@ -150,14 +156,24 @@ impl Leftover {
         Ok(log)
     }
 
-    /// Whether a container of the Job's pods has ever run; so too where the pods
-    /// cannot be read, since two that overlap are worse than one that is waited for.
+    /// Whether a container of the Job's pods has ever run. What is not known yet is
+    /// asked for again, for [`UNCLEAR`] at most; pods that cannot be read have run, since
+    /// two that overlap are worse than one that is waited for.
     pub async fn has_run(&self, client: &Client, job: &Job) -> bool {
         let own = self.pods();
         let read = self.api::<Pod>(client);
-        match tokio::time::timeout(PATIENCE, read.list(&own)).await {
-            Ok(Ok(pods)) => has_run(job, &pods.items),
-            _ => true,
+        let settled = Instant::now() + UNCLEAR;
+        loop {
+            let start = match tokio::time::timeout(PATIENCE, read.list(&own)).await {
+                Ok(Ok(pods)) => job_start::of(job, &pods.items),
+                _ => Start::Begun,
+            };
+            match start {
+                Start::Begun => return true,
+                Start::Impossible => return false,
+                Start::Unclear if Instant::now() >= settled => return false,
+                Start::Unclear => tokio::time::sleep(ASK_AGAIN).await,
+            }
         }
     }
 
@@ -236,33 +252,6 @@ impl Leftover {
     }
 }
 
-/// Whether a container of the Job has ever run, by the Job's own counts and by those of
-/// its pods that are there. Pure.
-fn has_run(job: &Job, pods: &[Pod]) -> bool {
-    let counted = job.status.as_ref().is_some_and(|status| {
-        status.succeeded.unwrap_or(0) > 0
-            || status.failed.unwrap_or(0) > 0
-            || status.ready.unwrap_or(0) > 0
-    });
-    let began = |status: &ContainerStatus| {
-        let states = [&status.state, &status.last_state];
-        status.restart_count > 0
-            || states
-                .into_iter()
-                .flatten()
-                .any(|state| state.running.is_some() || state.terminated.is_some())
-    };
-    let pods = pods.iter().filter(|pod| {
-        let mut owners = pod.owner_references().iter();
-        owners.any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
-    });
-    let mut statuses = pods.filter_map(|pod| pod.status.as_ref()).flat_map(|pod| {
-        let init = pod.init_container_statuses.iter();
-        init.chain(&pod.container_statuses).flatten()
-    });
-    counted || statuses.any(began)
-}
-
 /// Whether a Job has completed or failed.
 pub fn has_ended(job: &Job) -> bool {
     let conditions = job
@@ -280,7 +269,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{has_ended, has_run, of};
+    use super::{has_ended, of};
     use crate::release::record::read;
 
     #[test]
@@ -341,52 +330,6 @@ mod tests {
         ] {
             let job = serde_json::from_value(json!({"metadata": {}, "status": status})).unwrap();
             assert_eq!(has_ended(&job), ended, "{status}");
-        }
-    }
-
-    /// Case A4: only a container that has begun makes two of them overlap.
-    #[test]
-    fn a_job_has_run_where_a_container_of_its_has() {
-        let waiting = json!({"waiting": {"reason": "CreateContainerConfigError"}});
-        let running = json!({"running": {}});
-        let ended = json!({"terminated": {"exitCode": 1}});
-        let container = |state: &serde_json::Value, last: &serde_json::Value| {
-            json!({"name": "c", "ready": false, "image": "", "imageID": "", "restartCount": 0,
-                "state": state, "lastState": last})
-        };
-        let pod = |owner: &str, init: serde_json::Value, own: serde_json::Value| {
-            let owner =
-                json!({"apiVersion": "batch/v1", "kind": "Job", "name": "mig", "uid": owner});
-            json!({"metadata": {"ownerReferences": [owner]}, "status": {
-                "initContainerStatuses": [init], "containerStatuses": [own]}})
-        };
-        let none = json!({});
-        let not = container(&waiting, &none);
-        let was = container(&waiting, &ended);
-        let is = container(&running, &none);
-        for (status, pods, expected) in [
-            (json!({}), vec![], false),
-            (
-                json!({"active": 1}),
-                vec![pod("1", not.clone(), not.clone())],
-                false,
-            ),
-            (json!({"active": 1}), vec![pod("1", not.clone(), was)], true),
-            (
-                json!({"active": 1}),
-                vec![pod("1", is.clone(), not.clone())],
-                true,
-            ),
-            (json!({"active": 1}), vec![pod("2", is, not)], false),
-            (json!({"failed": 1}), vec![], true),
-        ] {
-            let job = json!({"metadata": {"uid": "1"}, "status": status});
-            let job = serde_json::from_value(job).unwrap();
-            let pods: Vec<_> = pods
-                .into_iter()
-                .map(|pod| serde_json::from_value(pod).unwrap())
-                .collect();
-            assert_eq!(has_run(&job, &pods), expected, "{status} {pods:?}");
         }
     }
 }
