@@ -23,7 +23,7 @@ const COULD_NOT: [&str; 8] = [
 
 /// What is known of the start of a Job's containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
+pub(super) enum Start {
     /// One has run, or runs.
     Begun,
     /// None has run, and none is about to.
@@ -33,7 +33,7 @@ pub enum Start {
 }
 
 /// Reads the Job's own counts and the pods that are there; pods of others do not count.
-pub fn of(job: &Job, pods: &[Pod]) -> Start {
+pub(super) fn of(job: &Job, pods: &[Pod]) -> Start {
     let status = job.status.as_ref();
     let counts = status.map(|status| [status.succeeded, status.failed, status.ready]);
     if counts

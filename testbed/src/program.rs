@@ -105,14 +105,18 @@ pub fn is_release() -> Result<bool> {
     Ok(folder()?.ends_with("release"))
 }
 
-/// Whether the program is newer than all of its sources.
+/// Whether the program was made of these sources, and is newer than all of them. A target folder
+/// can serve more than one clone: cargo notes beside a program where its sources lie.
 fn is_current(program: &Path) -> bool {
     let Ok(built) = fs::metadata(program).and_then(|meta| meta.modified()) else {
         return false;
     };
-    let root = Path::new(ROOT);
-    if !root.is_dir() {
+    let Ok(root) = Path::new(ROOT).canonicalize() else {
         return true;
+    };
+    let note = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    if !note.contains(&format!(" {}/src/", root.display())) {
+        return false;
     }
     ["src", "Cargo.toml", "Cargo.lock"]
         .iter()
