@@ -89,8 +89,7 @@ fn shown(node: &Node) -> serde_json::Value {
     let journal = node.journal();
     let run = journal.last().unwrap()["run"].as_str().unwrap();
     let ran = node.subcommand(&["show", run, "--json"]);
-    ran.exits(0);
-    serde_json::from_str(&ran.stdout).unwrap()
+    ran.exits(0).json("shown").remove(0)
 }
 
 /// The revisions' states, the oldest first.

@@ -27,11 +27,7 @@ fn sound(scenario: &str) -> Node {
 /// What doctor finds, called by this name.
 fn findings(node: &Node, name: &str) -> (Option<i32>, Vec<Value>) {
     let ran = node.shell(&format!("exec {name} doctor {} --json", node.name));
-    let found = ran
-        .stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
-    (ran.status.code(), found.collect())
+    (ran.status.code(), ran.json("finding"))
 }
 
 /// The one finding of this check.

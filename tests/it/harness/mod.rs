@@ -7,6 +7,7 @@ pub mod process;
 mod records;
 pub mod relay;
 mod run;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

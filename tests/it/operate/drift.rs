@@ -4,8 +4,6 @@
 
 #![expect(clippy::print_stdout, reason = "the figures of a soak")]
 
-use serde_json::Value;
-
 use super::objects::{self, Dice, SECRET, title};
 use crate::harness::{Node, on_both_helms};
 
@@ -110,7 +108,7 @@ fn told(node: &Node) -> Vec<String> {
         ran.told()
     );
     ran.never_says(SECRET).never_says("theirs");
-    let status: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let status = ran.json("status").remove(0);
     let mut found = Vec::new();
     for object in status["drift"].as_array().unwrap() {
         let name = title(object);

@@ -21,8 +21,7 @@ fn preview(node: &Node) -> Value {
     let ran = objects::signal(node).arg("--dry-run").arg("--json").run();
     ran.exits(0);
     no_secret(&ran);
-    let result: Value = serde_json::from_str(&ran.stdout).unwrap();
-    result["preview"].clone()
+    ran.json("result")[0]["preview"].clone()
 }
 
 fn no_secret(ran: &Ran) {
