@@ -29,6 +29,7 @@ pub mod event;
 pub mod forward;
 pub mod helm;
 pub mod host;
+pub mod install;
 pub mod manifest;
 pub mod net;
 pub mod node;

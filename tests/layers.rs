@@ -24,7 +24,7 @@ use imports::{Crate, Files};
 /// A module without a file yet keeps its place.
 const LAYERS: [&[&str]; 12] = [
     &["cli"],
-    &["doctor", "operate", "receive"],
+    &["doctor", "install", "operate", "receive"],
     &["pipeline"],
     &["helm", "argocd"],
     &["release"],

@@ -4,11 +4,11 @@
 use clap::{Arg, ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{doctor, explain, freeze, history, rollback, show, status};
+use super::{doctor, explain, freeze, history, install, rollback, show, status};
 use crate::signal::{Flag, QUIET_SHORT, SWITCHES};
 
 /// The subcommands: a first argument that is none of them begins a signal.
-pub const SUBCOMMANDS: [&str; 11] = [
+pub const SUBCOMMANDS: [&str; 12] = [
     "history",
     "show",
     "status",
@@ -17,6 +17,7 @@ pub const SUBCOMMANDS: [&str; 11] = [
     "unfreeze",
     "doctor",
     "explain",
+    "install",
     "completions",
     "man",
     "help",
@@ -35,7 +36,7 @@ const EXAMPLES: &str = "Examples:
   deploy explain 7             what does an exit code mean?";
 
 /// Examples of each subcommand.
-const EXAMPLES_OF: [(&str, &str); 10] = [
+const EXAMPLES_OF: [(&str, &str); 11] = [
     (
         "history",
         "  deploy history               the newest of this node
@@ -74,6 +75,12 @@ const EXAMPLES_OF: [(&str, &str); 10] = [
         "  deploy explain               every exit code
   deploy explain 7             one, and the causes behind it
   deploy explain image-not-found",
+    ),
+    (
+        "install",
+        "  sudo ./deploy install        this program, and the link that workflows call
+  sudo deploy install --rollback
+  sudo deploy install --uninstall --dry-run",
     ),
     (
         "completions",
@@ -122,6 +129,8 @@ pub(super) enum Command {
     Doctor(doctor::DoctorArgs),
     /// Say what an exit code or a cause means, and what to do
     Explain(explain::ExplainArgs),
+    /// Install this program on a node, or take it away again
+    Install(install::InstallArgs),
     /// Print what a shell needs to complete this command line
     Completions(CompletionsArgs),
     /// Print the manual page

@@ -12,6 +12,7 @@ pub mod explain;
 mod follow;
 pub mod freeze;
 pub mod history;
+pub mod install;
 mod journal_line;
 mod man;
 mod output;
@@ -70,6 +71,8 @@ pub enum Invocation {
     Freeze(freeze::FreezeArgs),
     /// `deploy unfreeze`
     Unfreeze(freeze::UnfreezeArgs),
+    /// `deploy install`
+    Install(install::InstallArgs),
     /// `deploy completions`
     Completions(CompletionsArgs),
     /// `deploy man`
@@ -133,6 +136,7 @@ fn perform(args: Vec<OsString>) -> ExitCode {
         Invocation::Unfreeze(args) => {
             freeze::unfreeze(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
         }
+        Invocation::Install(args) => install::run(&args).unwrap_or_else(|error| fail(&error)),
         Invocation::Completions(args) => {
             completions::run(&args).unwrap_or_else(|error| fail(&error))
         }
@@ -176,6 +180,9 @@ fn subcommand(args: &[OsString]) -> Invocation {
         Ok(Cli {
             command: Some(Command::Unfreeze(args)),
         }) => Invocation::Unfreeze(args),
+        Ok(Cli {
+            command: Some(Command::Install(args)),
+        }) => Invocation::Install(args),
         Ok(Cli {
             command: Some(Command::Completions(args)),
         }) => Invocation::Completions(args),

@@ -132,6 +132,7 @@ Commands:
   unfreeze     Take signals again
   doctor       Check all that a deploy needs, and say how to fix it
   explain      Say what an exit code or a cause means, and what to do
+  install      Install this program on a node, or take it away again
   completions  Print what a shell needs to complete this command line
   man          Print the manual page
   help         Print this message or the help of the given subcommand(s)

@@ -96,6 +96,17 @@ impl Accounts {
         user.home.is_absolute().then_some(user.home.as_path())
     }
 
+    /// Number and group of the user of this name.
+    pub fn by_name(&self, name: &str) -> Option<(u32, u32)> {
+        let user = self.users.iter().find(|user| user.name == name)?;
+        Some((user.uid, user.gid))
+    }
+
+    /// A user's own group.
+    pub fn group_of(&self, uid: u32) -> Option<u32> {
+        Some(self.users.iter().find(|user| user.uid == uid)?.gid)
+    }
+
     /// Whether a group has no one in it but this user: named as the user, the
     /// user's own, and nobody else's. Root's group is never private.
     pub fn is_private_group(&self, uid: u32, gid: u32) -> bool {

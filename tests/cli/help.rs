@@ -9,7 +9,7 @@ use predicates::str::{contains, is_empty};
 
 use crate::{GOOD, NOWHERE, Node, binary};
 
-const SUBCOMMANDS: [&str; 10] = [
+const SUBCOMMANDS: [&str; 11] = [
     "history",
     "show",
     "status",
@@ -18,6 +18,7 @@ const SUBCOMMANDS: [&str; 10] = [
     "unfreeze",
     "doctor",
     "explain",
+    "install",
     "completions",
     "man",
 ];

@@ -1,46 +1,67 @@
 //! Killed between any two of its steps: nothing half there, the old script not
 //! lost, and the same command again ends as if nothing had been.
 //!
-//! Every program that can change something is a function here, which counts the
-//! calls and kills the whole process group before the one that it was told: the
-//! programs by themselves would not do, since busybox's shell never looks for
-//! its own. On dash's machine nothing else is found, so no change goes
-//! uncounted: between two of these calls nothing differs. `DEPLOY_SOAK` set, it
-//! is killed before every call; else before every third, dash's and busybox's
-//! turn about.
+//! strace kills `deploy install` as it enters a system call that changes something:
+//! before each of them with `DEPLOY_SOAK` set, else before every third.
 
-use std::fmt::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
 
-use super::machine::{Machine, PROGRAMS, WRITERS, in_both_shells, release};
+use testbed::build::{Cache, unpack};
+use testbed::progress::Progress;
+
+use super::machine::{Machine, PROGRAMS, Ran, Shell, release};
 use super::{BEFORE, BINARY, DOCUMENTS, PREVIOUS, SCRIPT, SETTINGS, STATE};
 
-const HOOKS: &str = "/hooks";
 const OLD: &str = "the old script";
 
-/// Puts the functions there.
-fn arm(machine: &Machine) {
-    let mut hooks = "hooked() {\n  read -r hooked_count </count; read -r hooked_stop </stop\n  \
-                     hooked_count=$((hooked_count + 1)); echo $hooked_count >/count\n  \
-                     [ $hooked_count != $hooked_stop ] || kill -KILL 0\n}\n"
-        .to_owned();
-    for program in WRITERS {
-        writeln!(hooks, "{program}() {{ hooked; command {program} \"$@\"; }}").unwrap();
-    }
-    machine.write(HOOKS, &hooks);
+/// What changes something.
+const CALLS: [&str; 12] = [
+    "fchmod",
+    "fchown",
+    "fsync",
+    "linkat",
+    "mkdir",
+    "mkdirat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "symlinkat",
+    "unlinkat",
+    "write",
+];
+
+/// strace, and the libraries that it needs.
+static STRACE: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
+    let cache = Cache::open().unwrap();
+    ["strace", "libunwind8"].map(|name| unpack(&cache, name, Progress::stderr()).unwrap())
+});
+
+/// Runs `deploy install` under strace with these arguments of strace's.
+fn traced(machine: &Machine, strace: &[&str], args: &[&str]) -> Ran {
+    let [program, libraries] = &*STRACE;
+    let mut command = Command::new(program.join("usr/bin/strace"));
+    let libraries = libraries.join("usr/lib/x86_64-linux-gnu");
+    command.env("LD_LIBRARY_PATH", libraries);
+    command.args(strace).args(["--", "unshare"]);
+    let line = [&["/built", "install"], args].concat();
+    machine.run_by(command, 0, PROGRAMS, &line)
 }
 
-/// Runs install.sh until it would make its call of this number; says how many
-/// calls it came to.
-fn killed_at(machine: &Machine, call: usize, args: &[&str]) -> usize {
-    machine.write("/count", "0\n");
-    machine.write("/stop", &format!("{call}\n"));
-    let script = format!(". {HOOKS}; . /install.sh");
-    let command = [&["/bin/sh", "-c", &script, "install.sh"], args].concat();
-    let ran = machine.run(0, PROGRAMS, &command);
-    let (ended, killed) = (ran.status.success(), ran.status.signal() == Some(9));
-    assert!(if call == 0 { ended } else { killed }, "{}", ran.said);
-    machine.read("/count").unwrap().trim().parse().unwrap()
+/// How often each call is made.
+fn calls(machine: &Machine, args: &[&str]) -> Vec<(&'static str, usize)> {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let set = format!("trace={}", CALLS.join(","));
+    let file = log.path().to_str().unwrap();
+    traced(machine, &["-o", file, "-e", &set], args).exits(0);
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    let count = |call: &str| {
+        let begins = format!("{call}(");
+        log.lines().filter(|line| line.starts_with(&begins)).count()
+    };
+    CALLS.map(|call| (call, count(call))).to_vec()
 }
 
 /// What must be so at every instant.
@@ -84,39 +105,46 @@ fn is_whole(machine: &Machine, when: &str) {
     }
 }
 
-/// Kills the command at each of its calls, each time beginning with the machine
-/// as it is now.
-fn everywhere(machine: &Machine, args: &[&str], first: usize) {
+/// Kills the command before its calls, each time beginning with the machine as it is
+/// now.
+fn everywhere(machine: &Machine, args: &[&str]) {
     let start = machine.keep();
-    let calls = killed_at(machine, 0, args);
+    let calls = calls(machine, args);
     let end = machine.listing();
-    assert!(calls > 3, "{calls} calls");
     let every = if std::env::var_os("DEPLOY_SOAK").is_some() {
         1
     } else {
         3
     };
-    for call in (1..=calls).filter(|call| call % every == first % every) {
+    let all = calls
+        .iter()
+        .flat_map(|(call, count)| (1..=*count).map(move |at| (call, at)));
+    let all: Vec<_> = all.collect();
+    assert!(all.len() > 3, "{calls:?}");
+    for (call, at) in all.iter().step_by(every) {
         machine.restore(&start);
-        let when = format!("{args:?}, killed at call {call} of {calls}");
-        assert_eq!(killed_at(machine, call, args), call, "{when}");
+        let when = format!("{args:?}, killed before {call} {at}");
+        let set = format!("trace={call}");
+        let inject = format!("inject={call}:signal=KILL:when={at}");
+        let strace = ["-o", "/dev/null", "-e", &set, "-e", &inject];
+        let ran = traced(machine, &strace, args);
+        assert_eq!(ran.status.signal(), Some(9), "{when}: {}", ran.said);
         is_whole(machine, &when);
-        machine.install(args).exits(0);
+        let again = [&["/built", "install"], args].concat();
+        machine.run(0, PROGRAMS, &again).exits(0);
         is_whole(machine, &when);
         assert_eq!(machine.listing(), end, "{when}");
     }
 }
 
-in_both_shells! {
-    /// From a fresh node to an upgrade, back, and away.
-    fn between_any_two_steps(machine) {
-        arm(machine);
-        machine.write(SCRIPT, OLD);
-        let (old, new) = (machine.release("1.0.0"), machine.release("2.0.0"));
-        let first = usize::from(machine.path("bin/busybox").exists());
-        everywhere(machine, &["--from", &old], first);
-        everywhere(machine, &["--from", &new], first);
-        everywhere(machine, &["--rollback"], first);
-        everywhere(machine, &["--uninstall"], first);
-    }
+/// From a fresh node to an upgrade, back, and away.
+#[test]
+fn between_any_two_steps() {
+    let machine = Machine::new(Shell::Dash);
+    machine.write(SCRIPT, OLD);
+    let (old, new) = (machine.release("1.0.0"), machine.release("2.0.0"));
+    everywhere(&machine, &["--from", &old]);
+    everywhere(&machine, &["--from", &new]);
+    everywhere(&machine, &["--rollback"]);
+    everywhere(&machine, &["--uninstall"]);
 }

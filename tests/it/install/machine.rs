@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use testbed::build::{Cache, unpack};
 use testbed::progress::Progress;
 
-use crate::harness;
+use crate::harness::{self, deploy_binary};
 
 /// A user that owns the runner's home and nothing else.
 pub const RUNNER: u32 = 64_001;
@@ -23,22 +23,10 @@ pub const RUNNER: u32 = 64_001;
 pub const PROGRAMS: &str = "/programs";
 
 /// What only looks.
-pub const READERS: [&str; 9] = [
-    "awk",
-    "cmp",
-    "curl",
-    "grep",
-    "id",
-    "ls",
-    "readlink",
-    "sha256sum",
-    "uname",
-];
+const READERS: [&str; 6] = ["awk", "curl", "id", "ls", "sha256sum", "uname"];
 
-/// What may change something.
-pub const WRITERS: [&str; 10] = [
-    "cat", "chmod", "chown", "cp", "ln", "mkdir", "mktemp", "mv", "rm", "rmdir",
-];
+/// What may change something: in a folder of its own, which it removes.
+const WRITERS: [&str; 7] = ["cat", "chmod", "cp", "mkdir", "mktemp", "mv", "rm"];
 
 /// What unpacks an archive.
 const UNPACKERS: [&str; 2] = ["tar", "gzip"];
@@ -63,13 +51,15 @@ pub static BUSYBOX: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 /// Enters the root and becomes the command. `usr/bin` is there where the
-/// machine has Debian's own programs.
+/// machine has Debian's own programs; its libraries are what the `deploy` that was
+/// built here needs, which lies at `/built`.
 const ENTER: &str = r#"
-root=$1 user=$2 programs=$3; shift 3
+root=$1 deploy=$2 user=$3 programs=$4; shift 4
 mount --bind /dev/null "$root/dev/null"
-if [ -d "$root/usr/bin" ]; then
-    for folder in bin lib lib64; do mount --bind "/usr/$folder" "$root/usr/$folder"; done
-fi
+mount --bind "$deploy" "$root/built"
+for folder in bin lib lib64; do
+    [ ! -d "$root/usr/$folder" ] || mount --bind "/usr/$folder" "$root/usr/$folder"
+done
 exec env -i PATH="$programs" /usr/sbin/chroot --userspec="$user:$user" --groups= "$root" "$@"
 "#;
 
@@ -99,6 +89,7 @@ impl Machine {
             fs::create_dir_all(machine.path(folder)).unwrap();
         }
         machine.write("dev/null", "");
+        machine.write("built", "");
         machine.write("etc/passwd", &format!("root:x:0:0::/root:/bin/sh\nrunner:x:{RUNNER}:{RUNNER}::/home/github-runner:/bin/sh\n"));
         machine.write("etc/group", &format!("root:x:0:\nrunner:x:{RUNNER}:\n"));
         let script = harness::root().join("install.sh");
@@ -109,13 +100,15 @@ impl Machine {
             Some(RUNNER),
         )
         .expect("these tests are about root and run as root");
+        let usr = |folder: &str| {
+            fs::create_dir_all(machine.path("usr").join(folder)).unwrap();
+            symlink(format!("usr/{folder}"), machine.path(folder)).unwrap();
+        };
+        ["lib", "lib64"].into_iter().for_each(usr);
         match shell {
             Shell::Dash => {
                 fs::remove_dir(machine.path("bin")).unwrap();
-                for folder in ["bin", "lib", "lib64"] {
-                    fs::create_dir_all(machine.path("usr").join(folder)).unwrap();
-                    symlink(format!("usr/{folder}"), machine.path(folder)).unwrap();
-                }
+                usr("bin");
             }
             Shell::Busybox => {
                 fs::copy(&*BUSYBOX, machine.path("bin/busybox")).unwrap();
@@ -186,13 +179,19 @@ impl Machine {
 
     /// Runs a command in a process group of its own.
     pub fn run(&self, user: u32, programs: &str, command: &[&str]) -> Ran {
-        let output = Command::new("unshare")
+        let mut unshare = Command::new("unshare");
+        unshare.env_clear();
+        self.run_by(unshare, user, programs, command)
+    }
+
+    /// The same by a program that runs `unshare`.
+    pub fn run_by(&self, mut unshare: Command, user: u32, programs: &str, command: &[&str]) -> Ran {
+        let output = unshare
             .args(["--mount", "--propagation", "private", "--"])
             .args(["sh", "-euc", ENTER, "enter"])
-            .arg(self.root.path())
+            .args([self.root.path(), deploy_binary()])
             .args([&user.to_string(), programs])
             .args(command)
-            .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .process_group(0)
             .stdin(Stdio::null())
@@ -266,7 +265,8 @@ fn copy(from: &Path, to: &Path) {
 pub fn release(version: &str) -> String {
     format!(
         "#!/bin/sh\ncase $1 in\n--version) echo 'deploy {version}' ;;\n\
-         completions | man) echo \"$1 $2 of {version}\" ;;\n*) exit 2 ;;\nesac\n"
+         completions | man) echo \"$1 $2 of {version}\" ;;\n\
+         install) exec /built \"$@\" ;;\n*) exit 2 ;;\nesac\n"
     )
 }
 

@@ -1,5 +1,5 @@
-//! install.sh, run as root would on machines of their own: with dash and
-//! Debian's programs, and with busybox alone.
+//! install.sh and `deploy install`, run as root would on machines of their own: with
+//! dash and Debian's programs, and with busybox alone.
 
 mod first_deploy;
 mod killed;
@@ -12,7 +12,6 @@ use std::path::Path;
 
 use deploy::node::Config;
 
-use crate::harness::deploy_binary;
 use machine::{Machine, PROGRAMS, RUNNER, Shell, in_both_shells};
 
 const BINARY: &str = "/usr/local/bin/deploy";
@@ -59,7 +58,6 @@ in_both_shells! {
 #[test]
 fn what_is_built_here() {
     let machine = Machine::new(Shell::Dash);
-    std::fs::copy(deploy_binary(), machine.path("built")).unwrap();
     machine.install(&["--from", "built"]).exits(0);
     assert_eq!(
         installed(&machine),
@@ -104,8 +102,9 @@ in_both_shells! {
     /// Again, to another version, back, and forward.
     fn versions(machine) {
         let (old, new) = (machine.release("1.0.0"), machine.release("2.0.0"));
-        machine.install(&["--rollback"]).exits(1).says("there is no /usr/local/bin/deploy.previous");
+        machine.install(&["--rollback"]).exits(1).says("there is no /usr/local/bin/deploy that could do it");
         machine.install(&["--from", &old]).exits(0);
+        machine.install(&["--rollback"]).exits(3).says("there is no /usr/local/bin/deploy.previous");
         let before = machine.listing();
         machine.install(&["--from", &old]).exits(0).says("is this one already").says("leads to it already");
         assert_eq!(machine.listing(), before);
@@ -141,9 +140,11 @@ in_both_shells! {
             "/var/lib/deploy/journal.jsonl",
         ]);
         let again = machine.listing();
-        machine.install(&["--uninstall"]).exits(0);
+        machine.install(&["--uninstall"]).exits(0).says("nothing to take away");
         assert_eq!(machine.listing(), again);
         // A script that is not ours is not touched.
+        machine.install(&["--from", &machine.release("1.0.0")]).exits(0);
+        std::fs::remove_file(machine.path(SCRIPT)).unwrap();
         machine.write(SCRIPT, "theirs");
         machine.install(&["--uninstall"]).exits(0).says("it is not ours");
         assert_eq!(machine.read(SCRIPT).unwrap(), "theirs");
@@ -183,7 +184,7 @@ in_both_shells! {
         let from = machine.release("1.0.0");
         let home = "/home/github-runner";
         std::fs::set_permissions(machine.path("tmp"), std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
-        machine.install_as(RUNNER, PROGRAMS, &["--from", &from]).exits(1).says("cannot write to /usr/local/bin").says("run this as root");
+        machine.install_as(RUNNER, PROGRAMS, &["--from", &from]).exits(3).says("cannot write to /usr/local/bin").says("run this as root");
         let prefix = format!("{home}/.local");
         machine.install_as(RUNNER, PROGRAMS, &["--from", &from, "--prefix", &prefix]).exits(0).says("not root, so /var/lib/deploy was left out");
         assert_eq!(installed(machine), "deploy 1.0.0");
@@ -196,10 +197,10 @@ in_both_shells! {
     /// Whose the state is to be is never guessed; what is there is left so.
     fn whose_the_state_is(machine) {
         let from = machine.release("1.0.0");
-        machine.install(&["--from", &from, "--user", "nobody-here"]).exits(1).says("there is no user nobody-here");
+        machine.install(&["--from", &from, "--user", "nobody-here"]).exits(2).says("there is no user nobody-here");
         chown(machine.path("/home/github-runner"), Some(0), Some(0)).unwrap();
         let before = machine.listing();
-        machine.install(&["--from", &from]).exits(1).says("the runner's user is not known").says("--user USER");
+        machine.install(&["--from", &from]).exits(3).says("the runner's user is not known").says("--user USER");
         assert_eq!(machine.listing(), before);
         machine.install(&["--from", &from, "--user", &RUNNER.to_string()]).exits(0);
         assert_eq!(machine.path(STATE).metadata().unwrap().uid(), RUNNER);
@@ -227,13 +228,14 @@ fn a_wrong_command_line_is_told() {
         (&["--form", "x"], "unknown argument '--form'"),
         (&["x"], "unknown argument 'x'"),
         (&["--rollback", "--uninstall"], "do not go together"),
-        (
-            &["--link", "/home/github-runner/"],
-            "--link wants the path of a script",
-        ),
     ] {
         machine.install(arguments).exits(2).says(why);
     }
+    let from = machine.release("1.0.0");
+    machine
+        .install(&["--from", &from, "--link", "/home/github-runner/"])
+        .exits(2)
+        .says("--link wants the path of a script");
     machine.install(&["--help"]).exits(0).says("Usage:");
     machine
         .install(&[])
