@@ -206,8 +206,12 @@ fn field(field: &DriftedField) -> Vec<String> {
             subresource => format!(" ({})", text::line(subresource, 40)),
         };
         let name = text::line(&by.name, 60);
-        let time = text::line(&by.time, 40);
-        lines.push(format!("    by {name}{how} at {time}"));
+        // An apiserver writes no time for what came through the scale subresource.
+        let when = match text::line(&by.time, 40) {
+            time if time.is_empty() => String::new(),
+            time => format!(" at {time}"),
+        };
+        lines.push(format!("    by {name}{how}{when}"));
     }
     lines
 }
