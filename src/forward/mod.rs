@@ -10,8 +10,8 @@ pub mod answer;
 mod call;
 pub(crate) mod command;
 mod http;
-mod proxied;
 mod request_body;
+mod transport;
 pub mod verdict;
 
 pub use call::ForwardCall;
