@@ -112,12 +112,32 @@ pub struct RunFacts {
     pub chart_digest: Option<Digest>,
     /// The digest of each image, as far as the registry gave it.
     pub digests: BTreeMap<ImageKey, Digest>,
+    /// Where chart and images come from, where that had to be proven.
+    pub proven: Proven,
     /// The phases that ended, in their order.
     pub phases: Vec<PhaseTiming>,
     /// The revision that served before.
     pub before: Option<u32>,
     /// The release's last revision.
     pub revision: Option<u32>,
+}
+
+/// Where an artifact comes from, as it was proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// By what that was proven: `key sha256:…`.
+    pub by: String,
+    /// The digest that it was proven of.
+    pub digest: Digest,
+}
+
+/// What was proven of a run's artifacts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proven {
+    /// Of the chart.
+    pub chart: Option<Origin>,
+    /// Of each image.
+    pub images: BTreeMap<ImageKey, Origin>,
 }
 
 /// A phase that ended, and how long it took.

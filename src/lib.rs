@@ -10,7 +10,8 @@
 //! - [`cluster`], [`node`]: the API server; configuration and policy, which give
 //!   a plan
 //! - [`chart`], [`state`]: layout and proof; lock, journal, evidence
-//! - [`forward`], [`report`]: a local controller; what people and scripts read
+//! - [`forward`], [`provenance`], [`report`]: a local controller; proofs of origin;
+//!   what people and scripts read
 //! - [`plan`], [`registry`], [`rollout`]: what will be done; GHCR; the workloads
 //! - [`event`], [`manifest`], [`signal`], [`process`], [`net`], [`run`]: what
 //!   happens, objects, the contract, child processes, ways to hosts, who runs
@@ -37,6 +38,7 @@ pub mod operate;
 pub mod pipeline;
 pub mod plan;
 pub mod process;
+pub mod provenance;
 pub mod registry;
 pub mod release;
 pub mod report;

@@ -11,7 +11,9 @@ mod forward;
 mod gate;
 mod judge;
 mod lock;
+mod moved_tags;
 mod observed;
+mod origin;
 mod overtaken;
 mod preconditions;
 mod preflight;
@@ -77,7 +79,7 @@ async fn deploy(run: &mut Run<'_>, summary: Summary) -> Result<Report> {
         restored: None,
         json: false,
         forward: None,
-        placed: prove::placed(run.plan, &proof),
+        placed: prove::placed(run, &proof),
         took: Duration::ZERO,
     };
     if run.plan.dry_run {

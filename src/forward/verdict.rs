@@ -36,7 +36,7 @@ impl From<FinalEvent> for ForwardOutcome {
                 digests: digests
                     .filter_map(|(key, digest)| Some((key.parse().ok()?, digest.parse().ok()?)))
                     .collect(),
-                phases: Vec::new(),
+                ..RunFacts::default()
             },
             message: last.message.filter(|message| !message.trim().is_empty()),
         }

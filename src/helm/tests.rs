@@ -46,6 +46,7 @@ fn plan(path: &str) -> Plan {
             max: 0,
         },
         forward: None,
+        verify: None,
         dry_run: false,
     }
 }

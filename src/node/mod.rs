@@ -14,6 +14,7 @@ mod machine;
 mod plan;
 mod policy;
 mod stand_in;
+mod verify;
 
 pub use config::Config;
 pub use events::{EVENTS, EventName};

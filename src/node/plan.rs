@@ -11,11 +11,11 @@ use std::time::Duration;
 use super::config::{Application, Forwarding, Namespace, ReleaseName, Settings};
 use super::limits::{LOCK_TIMEOUT, TIMEOUT, default_stale_after, least_stale_after};
 use super::machine::Node;
-use super::{event_policy, file_permissions, locate, policy};
+use super::{event_policy, file_permissions, locate, policy, verify};
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, EnvPolicy, Environment};
 use crate::plan::forward::{Forward, Token};
-use crate::plan::{ImageRules, OnFailure, Plan, ReleaseId, Retention};
+use crate::plan::{ImageRules, OnFailure, Plan, ReleaseId, Retention, Verify};
 use crate::signal::Request;
 use crate::units::{self, GoDuration};
 use crate::{state, text};
@@ -69,6 +69,7 @@ fn ready(
 ) -> Result<(Plan, Vec<String>)> {
     let forward = forward(node, settings)?;
     let found = NodeFiles {
+        verify: verify::of(node, settings.pick(|s| s.verify.as_ref()))?,
         values: match forward {
             Some(_) => Vec::new(),
             None => values(node, &request, settings.app)?,
@@ -109,6 +110,7 @@ impl<'a> EffectiveSettings<'a> {
 /// What was found on the node.
 struct NodeFiles {
     forward: Option<Forward>,
+    verify: Option<Verify>,
     values: Vec<PathBuf>,
     home_kubeconfig: Option<PathBuf>,
     k3s_kubeconfig: bool,
@@ -176,6 +178,12 @@ fn join(
     );
     warnings.extend(host::dropped_warning(&dropped));
     warnings.extend(found.state.warning.clone());
+    if found.forward.is_some() && found.verify.is_some() {
+        warnings.push(
+            "verify is not applied here: the app is handed to a controller, which has to verify"
+                .to_owned(),
+        );
+    }
     if !given.contains_key(OsStr::new("HOME"))
         && let Some(home) = node.home(environment)
     {
@@ -231,6 +239,7 @@ fn join(
             keep: settings.pick(|s| s.evidence_keep).unwrap_or(RETENTION.keep),
             max: settings.pick(|s| s.evidence_max).unwrap_or(RETENTION.max),
         },
+        verify: found.verify,
         dry_run: false,
         request,
     };

@@ -1,5 +1,7 @@
 //! Runs `helm upgrade --install`, and waits until every workload is Ready.
 
+use std::collections::BTreeSet;
+
 use tokio::time::Instant;
 
 use super::context::Run;
@@ -8,7 +10,7 @@ use super::observed::ReleaseObservation;
 use super::prove::with_overrides;
 use super::rollback::clear_leftover_fields;
 use super::verify::Applied;
-use super::{judge, supervise, verify, wait_strategy};
+use super::{judge, moved_tags, supervise, verify, wait_strategy};
 use crate::chart::Proof;
 use crate::cluster::discovery::NamespacePresence;
 use crate::cluster::namespace::create_owned;
@@ -31,13 +33,13 @@ pub(super) async fn upgrade(
     let values = with_overrides(run.plan, found, "overrides.json", &proof.overrides)?;
     own_namespace(run, found, proof).await?;
     clear_leftover_fields(run, found, proof).await?;
-    let requested = &run.plan.request.images;
+    let images: BTreeSet<String> = run.images.values().map(ToString::to_string).collect();
     let mut watcher = supervise::watcher(
         run,
         found,
         found.serving().map_or("", |record| &record.manifest),
         proof.objects.iter().collect(),
-        requested.values().map(ToString::to_string).collect(),
+        images.clone(),
         run.left(),
     )
     .await;
@@ -60,7 +62,7 @@ pub(super) async fn upgrade(
     let applied = verify::applied(run, found, proof).await?;
     watcher.expect(&applied.generations);
     ready(run, &mut watcher, deadline).await?;
-    let images = requested.values().map(ToString::to_string).collect();
+    moved_tags::check(run, found).await?;
     let nobodys = nobody_waits_for(&proof.objects, &images);
     for object in nobodys.iter().filter(|object| !is_judged(object)) {
         run.events.warn(not_waited_for(object));

@@ -2,6 +2,7 @@
 //! next and for the journal.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::plan::Plan;
 use crate::process::Cancel;
 use crate::process::cancel::cancelled;
 use crate::run::{HelmSpan, RunId, Who};
+use crate::signal::{ImageKey, ImageRef};
 use crate::state::lock::{self, Lock};
 
 /// A deploy on its way.
@@ -28,6 +30,9 @@ pub struct Run<'a> {
     pub events: &'a Events,
     /// Whether it was cancelled.
     pub cancel: &'a Cancel,
+    /// The images as they are deployed: those of the request, by their digests
+    /// where these were proven.
+    pub(super) images: BTreeMap<ImageKey, ImageRef>,
     /// What the journal wants to know.
     pub facts: RunFacts,
     /// What was kept of it so far: logs and all, not for a public log.
@@ -62,6 +67,7 @@ impl<'a> Run<'a> {
             who,
             events,
             cancel,
+            images: plan.request.images.clone(),
             facts: RunFacts::default(),
             evidence: Vec::new(),
             show_logs: false,

@@ -8,6 +8,7 @@ use kube::Client;
 use serde_json::Value;
 
 use super::context::Run;
+use super::origin::OriginCheck;
 use crate::chart::Chart;
 use crate::cluster::discovery::{self, NamespacePresence};
 use crate::error::{Exit, Kind, Result};
@@ -33,6 +34,8 @@ pub(super) struct ReleaseObservation {
     pub(super) records: Vec<Record>,
     /// What the images were in earlier deploys.
     pub(super) earlier: PreviousDigests,
+    /// What asks for proofs of origin, where the node wants them.
+    pub(super) origin: Option<OriginCheck>,
 }
 
 /// The cluster, as far as a deploy asks for it.

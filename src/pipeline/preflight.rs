@@ -1,7 +1,7 @@
 //! Looks at all that a deploy needs, before anything is touched: helm, the
 //! chart, the images, the cluster, and what the release was so far.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
@@ -12,12 +12,13 @@ use tokio::time::Instant;
 
 use super::context::Run;
 use super::observed::{Cluster, PreviousDigests, ReleaseObservation};
+use super::origin::{self, OriginCheck};
 use crate::chart::{Chart, values};
 use crate::cluster::client::connect;
 use crate::cluster::discovery;
 use crate::cluster::lease::{Acquisition, Lease, LeaseHolder};
 use crate::error::{Error, Kind, Result};
-use crate::event::Phase;
+use crate::event::{Phase, Proven};
 use crate::helm::{Helm, PulledChart};
 use crate::host::file::read_regular;
 use crate::registry::index::manifest_deleted;
@@ -36,25 +37,39 @@ use crate::text;
 pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
     let begun = run.begin(Phase::Preflight);
     let plan = run.plan;
+    let check = run.unless_cancelled(OriginCheck::of(plan)).await?;
     let chart = async {
         let lock = run.lock.as_ref().map(Lock::as_fd);
         let cancel = run.cancel.clone();
         let (helm, pulled) = Helm::with_chart(plan, lock, cancel, run.deadline).await?;
         let read = read(&pulled)?;
         read.verify(&plan.request.chart, &plan.request.version)?;
-        Ok((helm, pulled, read))
+        let origin = match &check {
+            Some(check) => Some(check.chart(plan, pulled.digest.as_ref()).await?),
+            None => None,
+        };
+        Ok((helm, pulled, read, origin))
     };
     let images = async {
         let asked = ask_for_images(&plan.environment, &plan.request.images).await?;
         asked.check()?;
-        Ok(asked)
+        let origins = match &check {
+            Some(check) => check.images(&asked).await?,
+            None => BTreeMap::new(),
+        };
+        Ok((asked, origins))
     };
     let (state, asked) = (plan.state.clone(), plan.request.images.clone());
     let earlier = tokio::task::spawn_blocking(move || PreviousDigests::read(&state, &asked));
     let earlier = async { Ok(earlier.await.unwrap_or_default()) };
     let work = async { tokio::try_join!(chart, images, cluster(run), earlier) };
-    let ((helm, pulled, chart), images, (cluster, records, waited), earlier) =
+    let ((helm, pulled, chart, origin), (images, origins), (cluster, records, waited), earlier) =
         run.unless_cancelled(work).await?;
+    run.facts.proven = Proven {
+        chart: origin,
+        images: origins,
+    };
+    run.images = origin::by_digest(&plan.request.images, &run.facts.proven);
     // The wait for others is not this deploy's own time.
     run.deadline += waited;
     tell(run, &pulled, &images);
@@ -74,6 +89,7 @@ pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
         cluster,
         records,
         earlier,
+        origin: check,
     };
     run.end(Phase::Preflight, begun);
     Ok(found)
@@ -100,6 +116,7 @@ pub(super) async fn without_chart(run: &mut Run<'_>) -> Result<ReleaseObservatio
         cluster,
         records,
         earlier: PreviousDigests::default(),
+        origin: None,
     };
     run.end(Phase::Preflight, begun);
     Ok(found)
@@ -213,6 +230,9 @@ fn tell(run: &mut Run<'_>, pulled: &PulledChart, images: &Preflight) {
     warnings.dedup();
     for warning in warnings {
         run.events.warn(warning);
+    }
+    for line in origin::told(&run.facts.proven) {
+        run.events.note(line);
     }
     for note in images.notes() {
         run.events.note(note);

@@ -33,14 +33,19 @@ pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Res
         count: AtomicU32::new(0),
     };
     let plan = run.plan;
-    let proof = chart::prove(
-        &found.chart,
-        &found.values,
-        &plan.images,
-        &plan.request.images,
-        &renderer,
-    )
-    .await?;
+    let prove = async |images| {
+        let (chart, values) = (&found.chart, &found.values);
+        chart::prove(chart, values, &plan.images, images, &renderer).await
+    };
+    let proof = match prove(&run.images).await {
+        Err(error) if error.kind() == Kind::Chart && run.images != plan.request.images => {
+            let proof = prove(&plan.request.images).await?;
+            run.events.note(format!("the chart does not take the images by the digests that were proven, so their tags must still mean them at the end: {error}"));
+            run.images.clone_from(&plan.request.images);
+            proof
+        }
+        proven => proven?,
+    };
     preconditions::none(run, found, &proof).await?;
     for note in &proof.notes {
         run.events.note(note);
@@ -55,7 +60,7 @@ pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Res
     }
     let before = found.serving().map(|record| record.manifest.as_str());
     let moved = tag_drift::warnings(
-        &plan.request.images,
+        &run.images,
         &run.facts.digests,
         &found.earlier,
         &proof.objects,
@@ -69,9 +74,8 @@ pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Res
 }
 
 /// Where each image stands, for people.
-pub(super) fn placed(plan: &Plan, proof: &Proof) -> Vec<(String, String, Vec<String>)> {
-    let mut places: BTreeMap<(String, String), Vec<String>> = plan
-        .request
+pub(super) fn placed(run: &Run<'_>, proof: &Proof) -> Vec<(String, String, Vec<String>)> {
+    let mut places: BTreeMap<(String, String), Vec<String>> = run
         .images
         .iter()
         .map(|(key, image)| ((key.to_string(), image.to_string()), Vec::new()))

@@ -79,7 +79,7 @@ fn expected(run: &Run<'_>, found: &ReleaseObservation, objects: &[&Object]) -> E
         expected.new_namespaces.insert(namespace);
     }
     let has_digest = |key| run.facts.digests.contains_key(key);
-    let seen = run.plan.request.images.iter();
+    let seen = run.images.iter();
     expected.seen_images = seen
         .filter(|(key, _)| has_digest(*key))
         .map(|(_, image)| image.to_string())

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod forward;
+pub mod verify;
 pub mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use forward::{Endpoint, Forward, ForwardTarget, Token};
+pub use verify::{Verify, VerifyingKey};
 pub use windows::Window;
 
 use crate::signal::{ImageKey, ImageRef, Request};
@@ -218,6 +220,8 @@ pub struct Plan {
     pub evidence: Retention,
     /// The controller that gets the signal instead of Helm.
     pub forward: Option<Forward>,
+    /// What the origin of chart and images is proven with, where it has to be.
+    pub verify: Option<Verify>,
     /// Prove only; apply nothing.
     pub dry_run: bool,
 }

@@ -1,6 +1,8 @@
 //! The registry: the node's own credentials, and what GHCR's answers mean.
 
 mod answer;
+pub mod artifacts;
+mod client;
 pub mod credentials;
 pub mod error;
 pub mod index;

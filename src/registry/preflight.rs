@@ -14,22 +14,18 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::join_all;
 use oci_client::Reference;
-use oci_client::client::{Certificate, CertificateEncoding, Client, ClientConfig};
+use oci_client::client::Client;
 use oci_client::manifest::{OciDescriptor, OciManifest};
 use oci_client::secrets::RegistryAuth;
 
 use super::answer::{meaning, words};
-use super::credentials::{self, Credential, StoredCredential};
+use super::client::{auth, client};
+use super::credentials::{self, StoredCredential};
 use super::error::{self, RegistryError, RegistryRequest};
 use super::index::{self, DeletedManifests};
-use super::token;
 use crate::error::{Error, Kind, Result};
-use crate::net::proxy::either;
 use crate::signal::{Digest, ImageKey, ImageRef};
 use crate::text;
-
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// How long all of it may take for one image.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,11 +35,6 @@ const CONFIG_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The largest config that is read, in bytes.
 const CONFIG_MAX: usize = 4 << 20;
-
-/// Keeps the client from looking into the environment of this process for a
-/// proxy, which it does where it is given none. Only for plain HTTP, which is
-/// never spoken, and never connected to.
-const NO_HTTP_PROXY: &str = "http://unused.invalid";
 
 /// What is known of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +86,27 @@ impl Preflight {
                 several.len()
             ))
             .details(several.iter().cloned())),
+        }
+    }
+
+    /// The error of the first image that the registry said nothing certain of: for
+    /// whoever has to know. [`Kind::Registry`] where access is refused,
+    /// [`Kind::Node`] where something on the node is the cause.
+    pub fn certain(&self) -> Result<()> {
+        let error = self.verdicts.iter().find_map(|(key, image, verdict)| {
+            let ImageStatus::Unknown(answer, said) = verdict else {
+                return None;
+            };
+            Some(error::error(*answer, &self.request(key, image), said))
+        });
+        error.map_or(Ok(()), Err)
+    }
+
+    fn request(&self, key: &ImageKey, image: &ImageRef) -> RegistryRequest {
+        RegistryRequest {
+            what: format!("{key}: {image}"),
+            stored: self.stored.as_ref().map(|stored| stored.file.clone()),
+            anonymous: self.stored.is_some(),
         }
     }
 
@@ -161,12 +173,7 @@ impl Preflight {
             });
         unknown
             .map(|(key, image, answer, said)| {
-                let asked = RegistryRequest {
-                    what: format!("{key}: {image}"),
-                    stored: self.stored.as_ref().map(|stored| stored.file.clone()),
-                    anonymous: self.stored.is_some(),
-                };
-                let error = error::error(answer, &asked, said);
+                let error = error::error(answer, &self.request(key, image), said);
                 format!("{error}; the cluster may still have access, so the deploy goes on")
             })
             .collect()
@@ -207,7 +214,9 @@ pub async fn preflight(
             .warnings
             .push(format!("images are asked for without credentials: {error}")),
     }
-    let auth = match auth(environment, found.stored.as_ref(), images).await {
+    let repositories: BTreeSet<_> = images.values().map(ImageRef::repository).collect();
+    let repositories: Vec<_> = repositories.into_iter().collect();
+    let auth = match auth(environment, found.stored.as_ref(), &repositories).await {
         Ok(auth) => auth,
         Err(warning) => {
             found.warnings.push(warning);
@@ -261,60 +270,6 @@ pub async fn preflight(
         .map(|((key, image), verdict)| (key, image, verdict))
         .collect();
     Ok(found)
-}
-
-/// What the registry is shown; the error is a warning.
-async fn auth(
-    environment: &BTreeMap<OsString, OsString>,
-    stored: Option<&StoredCredential>,
-    images: &BTreeMap<ImageKey, ImageRef>,
-) -> std::result::Result<RegistryAuth, String> {
-    let Some(StoredCredential { file, credential }) = stored else {
-        return Ok(RegistryAuth::Anonymous);
-    };
-    let refresh = match credential {
-        Credential::Basic { user, secret } => {
-            return Ok(RegistryAuth::Basic(user.clone(), secret.clone()));
-        }
-        Credential::Token(token) => return Ok(RegistryAuth::Bearer(token.clone())),
-        Credential::Identity(refresh) => refresh,
-    };
-    let names: BTreeSet<_> = images.values().map(ImageRef::repository).collect();
-    let names: Vec<_> = names.into_iter().collect();
-    let base = format!("https://{}", ImageRef::REGISTRY);
-    let exchanged = token::exchange(environment, &base, refresh, &names).await;
-    exchanged.map(RegistryAuth::Bearer).map_err(|why| {
-        format!(
-            "images are asked for without credentials: the identity token in {} was not \
-             exchanged: {why}",
-            file.display()
-        )
-    })
-}
-
-fn client(environment: &BTreeMap<OsString, OsString>) -> Result<Client> {
-    let roots = crate::net::tls::roots(environment)?.unwrap_or_default();
-    let roots = roots.into_iter().map(|data| Certificate {
-        encoding: CertificateEncoding::Der,
-        data,
-    });
-    let config = ClientConfig {
-        tls_certs_only: roots.collect(),
-        connect_timeout: Some(CONNECT),
-        read_timeout: Some(PATIENCE),
-        https_proxy: either(environment, "HTTPS_PROXY", "https_proxy"),
-        http_proxy: Some(NO_HTTP_PROXY.to_owned()),
-        no_proxy: either(environment, "NO_PROXY", "no_proxy"),
-        ..ClientConfig::default()
-    };
-    // Not the cause: it may quote the proxy, with its password.
-    Client::try_from(config).map_err(|_| {
-        Error::new(
-            Kind::Node,
-            "no client for ghcr.io can be made of the node's settings",
-        )
-        .hint("see HTTPS_PROXY and SSL_CERT_FILE in deploy.toml, [env]")
-    })
 }
 
 async fn ask(client: &Client, image: &ImageRef, auth: &RegistryAuth) -> ImageStatus {

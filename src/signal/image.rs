@@ -162,6 +162,15 @@ impl ImageRef {
         self.digest.as_ref()
     }
 
+    /// The same image by this digest, its tag kept.
+    #[must_use]
+    pub fn by_digest(&self, digest: Digest) -> Self {
+        Self {
+            digest: Some(digest),
+            ..self.clone()
+        }
+    }
+
     /// The grammar alone: hints are found with it.
     pub(super) fn read(text: &str) -> Option<Self> {
         let (name, digest) = match text.split_once('@') {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{open_file, prepare};
 use crate::error::Exit;
-use crate::event::{PhaseTiming, RunFacts};
+use crate::event::{PhaseTiming, Proven, RunFacts};
 use crate::run::{RunId, Timestamp, Who, field};
 use crate::signal::{App, Request};
 
@@ -50,6 +50,9 @@ pub struct Entry {
     /// The digest of each image, as far as the registry gave it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub digests: BTreeMap<String, String>,
+    /// By what the origin of chart and images was proven, where it had to be.
+    #[serde(default, skip_serializing_if = "RecordedOrigins::is_empty")]
+    pub proven: RecordedOrigins,
     /// The phases in their order.
     #[serde(default)]
     pub phases: Vec<RecordedPhase>,
@@ -91,6 +94,35 @@ pub struct RecordedRequest {
     pub version: String,
     /// The images by key.
     pub images: BTreeMap<String, String>,
+}
+
+/// By what an origin was proven: `key sha256:…`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedOrigins {
+    /// The chart's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<String>,
+    /// Each image's, by its key.
+    #[serde(default)]
+    pub images: BTreeMap<String, String>,
+}
+
+impl RecordedOrigins {
+    fn is_empty(&self) -> bool {
+        self.chart.is_none() && self.images.is_empty()
+    }
+}
+
+impl From<&Proven> for RecordedOrigins {
+    fn from(proven: &Proven) -> Self {
+        let images = proven.images.iter();
+        Self {
+            chart: proven.chart.as_ref().map(|origin| origin.by.clone()),
+            images: images
+                .map(|(key, origin)| (key.to_string(), origin.by.clone()))
+                .collect(),
+        }
+    }
 }
 
 /// What was done by hand.
@@ -185,6 +217,7 @@ impl Entry {
             namespace: None,
             chart_digest: None,
             digests: BTreeMap::new(),
+            proven: RecordedOrigins::default(),
             phases: Vec::new(),
             before: None,
             revision: None,
@@ -207,6 +240,7 @@ impl Entry {
             .iter()
             .map(|(key, digest)| (key.to_string(), digest.to_string()))
             .collect();
+        self.proven = RecordedOrigins::from(&facts.proven);
         self.phases = facts.phases.iter().map(RecordedPhase::from).collect();
         self.before = facts.before;
         self.revision = facts.revision;

@@ -112,6 +112,20 @@ fn about(entry: &Entry) -> Vec<String> {
         rows.push(("image", format!("{}: {}", cell(key), cell(image))));
         rows.extend(entry.digests.get(key).map(|digest| ("", cell(digest))));
     }
+    let proven = entry
+        .proven
+        .images
+        .iter()
+        .map(|(key, by)| (key.as_str(), by));
+    for (what, by) in entry
+        .proven
+        .chart
+        .iter()
+        .map(|by| ("chart", by))
+        .chain(proven)
+    {
+        rows.push(("origin", format!("{}: {}", cell(what), cell(by))));
+    }
     rows.push(("who", cell(&entry.who.user)));
     if let Some(workflow) = &entry.who.workflow {
         let parts = [

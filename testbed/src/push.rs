@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 
 use crate::chart::Chart;
 use crate::client::Info;
-use crate::ghcr::{Admin, Asked, Client, Policy};
+use crate::ghcr::{Admin, Asked, Blob, Client, Manifest, Policy};
 use crate::image::{self, Base, Spec};
 
 /// Pushes images and charts through the front, and steers it.
@@ -53,6 +53,28 @@ impl Pusher {
     /// Pushes a chart as `oci://ghcr.io/<owner>/charts/<name>`; gives its digest.
     pub fn chart(&self, owner: &str, chart: &Chart) -> Result<String> {
         self.runtime.block_on(chart.push(&self.client, owner))
+    }
+
+    /// Pushes a manifest of any kind to a repository, under a tag or its own digest, with the
+    /// blobs that it names; gives its digest.
+    pub fn artifact(
+        &self,
+        repository: &str,
+        tag: Option<&str>,
+        manifest: &Manifest,
+        blobs: &[Blob],
+    ) -> Result<String> {
+        let digest = manifest.blob.digest().to_owned();
+        self.runtime.block_on(async {
+            let mut session = self.client.session(repository).await?;
+            for blob in blobs {
+                session.push_blob(blob, None).await?;
+            }
+            session
+                .push_manifest(manifest, tag.unwrap_or(&digest))
+                .await?;
+            Ok(digest)
+        })
     }
 
     /// How the registry answers for an owner from now on.

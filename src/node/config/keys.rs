@@ -115,6 +115,13 @@ pub const KEYS: &[Key] = &[
         "the local controller that gets the signal instead of Helm",
     ),
     key(
+        "verify",
+        Both,
+        "{ key = \"deploy.pub\" } or \"off\"",
+        "\"off\"",
+        "the public key that must have signed chart and images",
+    ),
+    key(
         "inherit_env",
         Both,
         "list of variables",

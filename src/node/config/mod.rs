@@ -10,6 +10,7 @@ mod images;
 mod keys;
 mod names;
 mod reader;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use keys::{KEYS, Key, Section};
 use names::{FilePath, SingleLine, VariableName};
 pub use names::{Namespace, ReleaseName};
 use reader::{Mistake, Table, closest};
+pub use verify::Verifying;
 
 use super::events::EventName;
 use crate::error::{Error, Kind, Result};
@@ -68,6 +70,8 @@ pub struct Settings {
     pub lock_timeout: Option<Duration>,
     /// After what time a holder that cannot be proven dead counts as dead.
     pub stale_after: Option<Duration>,
+    /// What chart and images are proven with.
+    pub verify: Option<Verifying>,
     /// When signals are taken.
     pub windows: Option<Vec<Window>>,
     /// How long evidence is kept.
@@ -236,6 +240,7 @@ fn settings(table: &mut Table<'_>, base: &Path, mistakes: &mut Vec<Mistake>) -> 
             .map(|t| t.0),
         windows: table.list("windows", Window::EXPECTED, mistakes),
         forward: forward::read(table, base, mistakes),
+        verify: verify::read(table, base, mistakes),
         ..Settings::default()
     };
     if let Some(mut evidence) = table.table("evidence", mistakes) {

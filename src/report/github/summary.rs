@@ -171,6 +171,13 @@ fn table(page: &mut String, record: &RunRecord, end: RunEnd<'_>) {
                 .filter(|digest| !image.contains(digest.as_str()));
             rows.push((code(key), format!("{}{}", code(image), digest(found))));
         }
+        let chart = facts.proven.chart.iter().map(|origin| ("chart", origin));
+        let images = facts.proven.images.iter();
+        let images = images.map(|(key, origin)| (key.as_str(), origin));
+        for (what, origin) in chart.chain(images) {
+            let proven = format!("{}: {}", code(what), code(&origin.by));
+            rows.push(("origin".to_owned(), proven));
+        }
         rows.push(("revision".to_owned(), revision(facts, end)));
     }
     if !record.timings.is_empty() {

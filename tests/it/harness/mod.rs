@@ -230,14 +230,27 @@ impl Node {
             .unwrap()
     }
 
-    /// Pushes a chart of the owner's.
-    pub fn push(&self, chart: &Chart) {
-        PUSHER.chart(&self.name, chart).unwrap();
+    /// Pushes a chart of the owner's; gives its digest.
+    pub fn push(&self, chart: &Chart) -> String {
+        PUSHER.chart(&self.name, chart).unwrap()
     }
 
-    /// Pushes a small chart: api, web, and a worker where its image is given.
-    pub fn shop(&self, version: &str) {
-        self.push(&Shop::new("shop", version).grace(1).chart());
+    /// Pushes what hangs beside a chart or an image: under a tag, else by its digest, which it
+    /// gives.
+    pub fn push_beside(
+        &self,
+        path: &str,
+        tag: Option<&str>,
+        manifest: &testbed::ghcr::Manifest,
+        blobs: &[testbed::ghcr::Blob],
+    ) -> String {
+        let repository = format!("{}/{path}", self.name);
+        PUSHER.artifact(&repository, tag, manifest, blobs).unwrap()
+    }
+
+    /// Pushes a small chart: api, web, and a worker where its image is given; gives its digest.
+    pub fn shop(&self, version: &str) -> String {
+        self.push(&Shop::new("shop", version).grace(1).chart())
     }
 
     /// How the registry answers for this node's owner.

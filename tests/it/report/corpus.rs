@@ -56,9 +56,9 @@ fn tell(reporter: &mut dyn Reporter, text: &str, end: End) {
     let facts = RunFacts {
         chart_digest: digest.parse().ok(),
         digests: BTreeMap::from([("api".parse().unwrap(), digest.parse().unwrap())]),
-        phases: Vec::new(),
         before: Some(1),
         revision: Some(2),
+        ..RunFacts::default()
     };
     reporter.event(&Event::Note(text));
     reporter.event(&Event::Planned(&plan));

@@ -1,0 +1,171 @@
+//! Has the origin of chart and images proven, where the node asks for it, before
+//! anything is touched. An image of a tag alone is deployed by the digest that was
+//! proven.
+
+use std::collections::BTreeMap;
+
+use futures::future::try_join_all;
+
+use crate::error::{Error, Kind, Result};
+use crate::event::{Origin, Proven};
+use crate::plan::{Plan, Verify};
+use crate::provenance::{self, Artifact};
+use crate::registry::artifacts::ArtifactReader;
+use crate::registry::preflight::{ImageStatus, Preflight};
+use crate::signal::{Digest, ImageKey, ImageRef, Tag};
+
+/// The node asks for proofs of origin.
+pub(super) struct OriginCheck {
+    policy: Verify,
+    reader: ArtifactReader,
+}
+
+impl OriginCheck {
+    /// None where the node asks for no proof.
+    pub(super) async fn of(plan: &Plan) -> Result<Option<Self>> {
+        let Some(policy) = plan.verify.clone() else {
+            return Ok(None);
+        };
+        let mut repositories: Vec<String> = plan
+            .request
+            .images
+            .values()
+            .map(ImageRef::repository)
+            .collect();
+        repositories.push(plan.request.chart.repository());
+        let reader = ArtifactReader::new(&plan.environment, &repositories).await?;
+        Ok(Some(Self { policy, reader }))
+    }
+
+    /// Where the chart that helm pulled comes from.
+    pub(super) async fn chart(&self, plan: &Plan, pulled: Option<&Digest>) -> Result<Origin> {
+        let (chart, version) = (&plan.request.chart, &plan.request.version);
+        let digest = pulled.cloned().ok_or_else(|| {
+            let message = format!(
+                "{chart} {version}: helm does not tell its digest, so that its signature cannot be looked up"
+            );
+            Error::new(Kind::Node, message).hint("use a helm that deploy supports: deploy doctor")
+        })?;
+        let artifact = Artifact {
+            what: format!("{chart} {version}"),
+            repository: chart.repository(),
+            digest,
+        };
+        provenance::prove(&self.reader, &self.policy, &artifact).await
+    }
+
+    /// The digest that an image's tag means now; none where there is none any more.
+    pub(super) async fn digest_now(&self, image: &ImageRef, tag: &Tag) -> Result<Option<Digest>> {
+        self.reader.digest(&image.repository(), tag.as_str()).await
+    }
+
+    /// Where each image comes from, by the digest that the registry gave.
+    pub(super) async fn images(&self, found: &Preflight) -> Result<BTreeMap<ImageKey, Origin>> {
+        found.certain()?;
+        let mut asked = Vec::new();
+        let mut artifacts: BTreeMap<(String, Digest), Artifact> = BTreeMap::new();
+        for (key, image, verdict) in &found.verdicts {
+            let ImageStatus::Found {
+                digest: Some(digest),
+                ..
+            } = verdict
+            else {
+                let message = format!("{key}: {image}: ghcr.io does not tell its digest");
+                return Err(Error::new(Kind::Registry, message)
+                    .hint("send the digest: ghcr.io/<owner>/<path>@sha256:…"));
+            };
+            let artifact = Artifact {
+                what: format!("{key}: {image}"),
+                repository: image.repository(),
+                digest: digest.clone(),
+            };
+            let one = (artifact.repository.clone(), digest.clone());
+            asked.push((key.clone(), one.clone()));
+            artifacts.entry(one).or_insert(artifact);
+        }
+        let proven = artifacts.into_iter().map(async |(one, artifact)| {
+            let origin = provenance::prove(&self.reader, &self.policy, &artifact).await?;
+            Ok::<_, Error>((one, origin))
+        });
+        let proven: BTreeMap<_, _> = try_join_all(proven).await?.into_iter().collect();
+        let of = |(key, one)| Some((key, proven.get(&one)?.clone()));
+        Ok(asked.into_iter().filter_map(of).collect())
+    }
+}
+
+/// The images by the digests that were proven, as they are to be deployed.
+pub(super) fn by_digest(
+    requested: &BTreeMap<ImageKey, ImageRef>,
+    proven: &Proven,
+) -> BTreeMap<ImageKey, ImageRef> {
+    let pinned = |(key, image): (&ImageKey, &ImageRef)| {
+        let image = match proven.images.get(key) {
+            Some(origin) => image.by_digest(origin.digest.clone()),
+            None => image.clone(),
+        };
+        (key.clone(), image)
+    };
+    requested.iter().map(pinned).collect()
+}
+
+/// What was proven, in one line for each way to prove it.
+pub(super) fn told(proven: &Proven) -> Vec<String> {
+    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    if let Some(origin) = &proven.chart {
+        names
+            .entry(&origin.by)
+            .or_default()
+            .push("chart".to_owned());
+    }
+    for (key, origin) in &proven.images {
+        names.entry(&origin.by).or_default().push(key.to_string());
+    }
+    let line = |(by, names): (&str, Vec<String>)| {
+        format!("origin proven of {}: signed by the {by}", names.join(", "))
+    };
+    names.into_iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{BTreeMap, Origin, Proven, by_digest, told};
+    use crate::signal::{ImageKey, ImageRef};
+
+    fn origin(by: &str, of: char) -> Origin {
+        let digest = format!("sha256:{}", of.to_string().repeat(64));
+        Origin {
+            by: by.to_owned(),
+            digest: digest.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_was_proven_is_deployed_and_told() {
+        let key = |name: &str| name.parse::<ImageKey>().unwrap();
+        let proven = Proven {
+            chart: Some(origin("key sha256:1", 'c')),
+            images: BTreeMap::from([
+                (key("api"), origin("key sha256:1", 'a')),
+                (key("web"), origin("key sha256:1", 'b')),
+            ]),
+        };
+        assert_eq!(
+            told(&proven),
+            ["origin proven of chart, api, web: signed by the key sha256:1"]
+        );
+        assert!(told(&Proven::default()).is_empty());
+        let image = |text: &str| text.parse::<ImageRef>().unwrap();
+        let requested = BTreeMap::from([
+            (key("api"), image("ghcr.io/acme/shop/api:1.0")),
+            (key("cron"), image("ghcr.io/acme/shop/cron:1.0")),
+        ]);
+        let pinned: Vec<String> = by_digest(&requested, &proven)
+            .values()
+            .map(ToString::to_string)
+            .collect();
+        let api = format!("ghcr.io/acme/shop/api:1.0@sha256:{}", "a".repeat(64));
+        assert_eq!(pinned, [api.as_str(), "ghcr.io/acme/shop/cron:1.0"]);
+    }
+}

@@ -1,0 +1,170 @@
+//! Proofs of origin: what is not signed by the node's key touches nothing, and what
+//! was proven is what runs.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{KeyPair, SigningKey as _};
+use serde_json::{Value, json};
+use testbed::ghcr::{Blob, Manifest, Policy};
+
+use crate::harness::{Helm, Node};
+
+const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
+/// A key pair, and what it leaves in the registry.
+struct Signer(KeyPair);
+
+impl Signer {
+    fn new() -> Self {
+        Self(KeyPair::generate().unwrap())
+    }
+
+    /// The node asks for signatures of this key.
+    fn is_asked_for_by(&self, node: &Node) {
+        let toml = "[defaults]\nverify = { key = \"deploy.pub\" }\n";
+        node.home.write_etc("deploy/deploy.toml", toml, 0o644);
+        node.home
+            .write_etc("deploy/deploy.pub", &self.0.public_key_pem(), 0o644);
+    }
+
+    fn sign(&self, bytes: &[u8]) -> String {
+        STANDARD.encode(self.0.sign(bytes).unwrap())
+    }
+
+    /// As cosign 2 does: says of `signed` that it is signed, and hangs that beside `beside`.
+    fn like_cosign_2(&self, node: &Node, path: &str, signed: &str, beside: &str) {
+        let payload = json!({ "critical": {
+            "identity": { "docker-reference": format!("ghcr.io/{}/{path}", node.name) },
+            "image": { "docker-manifest-digest": signed },
+            "type": "cosign container image signature",
+        }, "optional": null })
+        .to_string();
+        let signature = self.sign(payload.as_bytes());
+        let payload = Blob::new(payload);
+        let mut layer = payload.descriptor(SIMPLE);
+        layer["annotations"] = json!({ "dev.cosignproject.cosign/signature": signature });
+        let config = Blob::new("{}");
+        let manifest = manifest(&config, "application/vnd.oci.image.config.v1+json", &layer);
+        let tag = format!("{}.sig", beside.replace(':', "-"));
+        node.push_beside(path, Some(&tag), &manifest, &[payload, config]);
+    }
+
+    /// As cosign 3 does in a registry without a referrers API.
+    fn like_cosign_3(&self, node: &Node, path: &str, digest: &str) {
+        let kind = "application/vnd.in-toto+json";
+        let statement = json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [ { "digest": { "sha256": digest.trim_start_matches("sha256:") } } ],
+            "predicateType": "https://sigstore.dev/cosign/sign/v1",
+            "predicate": {},
+        })
+        .to_string();
+        let signed = format!(
+            "DSSEv1 {} {kind} {} {statement}",
+            kind.len(),
+            statement.len()
+        );
+        let bundle = json!({
+            "mediaType": BUNDLE,
+            "verificationMaterial": { "publicKey": { "hint": "" } },
+            "dsseEnvelope": {
+                "payload": STANDARD.encode(&statement),
+                "payloadType": kind,
+                "signatures": [ { "sig": self.sign(signed.as_bytes()) } ],
+            },
+        });
+        let bundle = Blob::new(bundle.to_string().into_bytes());
+        let config = Blob::new("{}");
+        let layer = bundle.descriptor(BUNDLE);
+        let manifest = manifest(&config, "application/vnd.oci.empty.v1+json", &layer);
+        let descriptor = manifest.blob.descriptor(IMAGE);
+        node.push_beside(path, None, &manifest, &[bundle, config]);
+        let list = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor] });
+        let list = Manifest {
+            media_type: INDEX,
+            blob: Blob::new(list.to_string().into_bytes()),
+        };
+        node.push_beside(path, Some(&digest.replace(':', "-")), &list, &[]);
+    }
+}
+
+fn manifest(config: &Blob, kind: &str, layer: &Value) -> Manifest {
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": IMAGE,
+        "config": config.descriptor(kind),
+        "layers": [layer],
+    });
+    Manifest {
+        media_type: IMAGE,
+        blob: Blob::new(manifest.to_string().into_bytes()),
+    }
+}
+
+/// What the node's key signed is deployed by its digest; what it did not sign stops the
+/// deploy before anything is touched, in words of its own.
+#[test]
+fn only_what_the_key_signed() {
+    let node = Node::new("origin", Helm::V4);
+    let (key, stranger) = (Signer::new(), Signer::new());
+    key.is_asked_for_by(&node);
+    let chart = node.shop("0.1.0");
+    let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
+    let signal = |version: &str, api: String, web: String| {
+        node.signal(version).image("api", api).image("web", web)
+    };
+    let deploy = |api: String| signal("0.1.0", api, web.by_tag()).run();
+
+    let refused = deploy(api.by_tag());
+    refused
+        .exits(4)
+        .says("it is not signed, and deploy.toml asks for it (verify)");
+    assert_eq!(node.namespaces(), "", "nothing is touched");
+
+    key.like_cosign_2(&node, "charts/shop", &chart, &chart);
+    key.like_cosign_2(&node, "shop/web", &web.digest, &web.digest);
+    stranger.like_cosign_2(&node, "shop/api", &api.digest, &api.digest);
+    let refused = deploy(api.by_tag());
+    refused
+        .exits(4)
+        .says("/shop/api:t1: its signature is not one of the key sha256:");
+    assert_eq!(node.namespaces(), "", "nothing is touched");
+
+    // A bundle of the right key beside the stranger's signature suffices.
+    key.like_cosign_3(&node, "shop/api", &api.digest);
+    let done = deploy(api.by_tag());
+    done.exits(0)
+        .says("origin proven of chart, api, web: signed by the key sha256:");
+    let by_both = |image: &crate::harness::Image| format!("{}@{}", image.by_tag(), image.digest);
+    node.runs(&[&by_both(&api), &by_both(&web)]);
+    let line = node.journal().pop().unwrap();
+    let proven = &line["proven"];
+    assert!(
+        proven["chart"].as_str().unwrap().starts_with("key sha256:"),
+        "{line}"
+    );
+    assert_eq!(proven["images"]["api"], proven["chart"], "{line}");
+
+    // An old signature beside a new image.
+    let new = node.image("api", "t2");
+    key.like_cosign_2(&node, "shop/api", &api.digest, &new.digest);
+    let refused = deploy(new.by_tag());
+    refused.exits(4).says(&format!(
+        "its signature belongs to another artifact, {}",
+        api.digest
+    ));
+    node.runs(&[&by_both(&api), &by_both(&web)]);
+
+    // Another chart under the version of a signed one; then a registry that refuses.
+    let other = node.push(&testbed::chart::Shop::new("shop", "0.1.0").grace(2).chart());
+    assert_ne!(other, chart);
+    deploy(api.by_tag())
+        .exits(4)
+        .says("charts/shop 0.1.0: it is not signed");
+    node.registry(&Policy::private());
+    deploy(api.by_digest()).exits(5);
+    node.runs(&[&by_both(&api), &by_both(&web)]);
+}
