@@ -5,7 +5,7 @@
 
 mod queue;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -114,6 +114,8 @@ pub struct RunFacts {
     pub digests: BTreeMap<ImageKey, Digest>,
     /// Where chart and images come from, where that had to be proven.
     pub proven: Proven,
+    /// The digests that really run of each image, as the kubelets name them.
+    pub running: BTreeMap<ImageKey, BTreeSet<Digest>>,
     /// The phases that ended, in their order.
     pub phases: Vec<PhaseTiming>,
     /// The revision that served before.

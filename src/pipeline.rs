@@ -22,6 +22,7 @@ mod prove;
 mod recover;
 mod remediate;
 mod rollback;
+mod running;
 mod stuck_pods;
 mod supervise;
 mod tag_drift;

@@ -10,5 +10,6 @@ mod kubeconfig;
 pub mod lease;
 pub mod namespace;
 pub mod objects;
+pub mod pods;
 pub mod rights;
 pub mod verify;

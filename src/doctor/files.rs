@@ -10,7 +10,8 @@ use super::finding::Finding;
 use crate::chart::values;
 use crate::host::Environment;
 use crate::node::Node;
-use crate::plan::Plan;
+use crate::node::config::Verifying;
+use crate::plan::{Plan, Verify};
 use crate::{state, text};
 
 /// Where workflows find the script, where nothing else is known.
@@ -118,6 +119,32 @@ pub(super) fn values(plan: &Plan, node: &Node) -> Finding {
         )
         .fix("as root, move them to /etc/deploy and name them in deploy.toml: values = […]"),
         None => Finding::ok(check, names.join(", ")),
+    }
+}
+
+/// What the origin of chart and images is proven with.
+pub(super) fn verify(plan: &Plan, node: &Node) -> Finding {
+    let check = "verify";
+    let Some(Verify::Key(key)) = &plan.verify else {
+        return Finding::ok(
+            check,
+            "it is off: whoever can push to the registry decides what a tag means",
+        )
+        .fix("sign what is pushed, and name the public key in deploy.toml: verify = { key = \"deploy.pub\" }");
+    };
+    let own = node.config.apps.get(&plan.request.app);
+    let own = own.and_then(|app| app.settings.verify.as_ref());
+    let found = format!("only what the key {} signed is deployed", key.fingerprint());
+    match own.or(node.config.defaults.verify.as_ref()) {
+        Some(Verifying::Key(file)) if node.uid != 0 && can_change(file) => Finding::warn(
+            check,
+            format!(
+                "{found}, but this user can write {}: so can every job of the runner",
+                shown(file)
+            ),
+        )
+        .fix("as root, move it to /etc/deploy"),
+        _ => Finding::ok(check, found),
     }
 }
 

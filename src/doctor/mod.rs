@@ -136,6 +136,9 @@ fn plan_unchecked(
     match node::plan_unchecked(request.clone(), node, environment) {
         Ok((plan, warned)) => {
             found.push(files::values(&plan, node).of(app));
+            if plan.forward.is_none() {
+                found.push(files::verify(&plan, node).of(app));
+            }
             Ok(warnings(plan, warned, found))
         }
         Err(error) => {

@@ -10,7 +10,7 @@ use super::observed::ReleaseObservation;
 use super::prove::with_overrides;
 use super::rollback::clear_leftover_fields;
 use super::verify::Applied;
-use super::{judge, moved_tags, supervise, verify, wait_strategy};
+use super::{judge, moved_tags, running, supervise, verify, wait_strategy};
 use crate::chart::Proof;
 use crate::cluster::discovery::NamespacePresence;
 use crate::cluster::namespace::create_owned;
@@ -63,6 +63,7 @@ pub(super) async fn upgrade(
     watcher.expect(&applied.generations);
     ready(run, &mut watcher, deadline).await?;
     moved_tags::check(run, found).await?;
+    running::check(run, found, proof).await?;
     let nobodys = nobody_waits_for(&proof.objects, &images);
     for object in nobodys.iter().filter(|object| !is_judged(object)) {
         run.events.warn(not_waited_for(object));

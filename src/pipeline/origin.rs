@@ -37,6 +37,11 @@ impl OriginCheck {
         Ok(Some(Self { policy, reader }))
     }
 
+    /// What reads beside the images.
+    pub(super) const fn reader(&self) -> &ArtifactReader {
+        &self.reader
+    }
+
     /// Where the chart that helm pulled comes from.
     pub(super) async fn chart(&self, plan: &Plan, pulled: Option<&Digest>) -> Result<Origin> {
         let (chart, version) = (&plan.request.chart, &plan.request.version);

@@ -5,7 +5,7 @@
 //! No secret enters it: a line holds the request, which is public, and facts.
 //! A failure to write is the caller's warning, never its error.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -53,6 +53,10 @@ pub struct Entry {
     /// By what the origin of chart and images was proven, where it had to be.
     #[serde(default, skip_serializing_if = "RecordedOrigins::is_empty")]
     pub proven: RecordedOrigins,
+    /// The digests that really ran of each image when the rollout was over, as the
+    /// kubelets named them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub running: BTreeMap<String, BTreeSet<String>>,
     /// The phases in their order.
     #[serde(default)]
     pub phases: Vec<RecordedPhase>,
@@ -218,6 +222,7 @@ impl Entry {
             chart_digest: None,
             digests: BTreeMap::new(),
             proven: RecordedOrigins::default(),
+            running: BTreeMap::new(),
             phases: Vec::new(),
             before: None,
             revision: None,
@@ -241,6 +246,14 @@ impl Entry {
             .map(|(key, digest)| (key.to_string(), digest.to_string()))
             .collect();
         self.proven = RecordedOrigins::from(&facts.proven);
+        self.running = facts
+            .running
+            .iter()
+            .map(|(key, digests)| {
+                let digests = digests.iter().map(ToString::to_string);
+                (key.to_string(), digests.collect())
+            })
+            .collect();
         self.phases = facts.phases.iter().map(RecordedPhase::from).collect();
         self.before = facts.before;
         self.revision = facts.revision;

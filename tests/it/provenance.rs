@@ -5,7 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{KeyPair, SigningKey as _};
 use serde_json::{Value, json};
+use testbed::chart::Shop;
 use testbed::ghcr::{Blob, Manifest, Policy};
+use testbed::image::Spec;
 
 use crate::harness::{Helm, Node};
 
@@ -159,7 +161,7 @@ fn only_what_the_key_signed() {
     node.runs(&[&by_both(&api), &by_both(&web)]);
 
     // Another chart under the version of a signed one; then a registry that refuses.
-    let other = node.push(&testbed::chart::Shop::new("shop", "0.1.0").grace(2).chart());
+    let other = node.push(&Shop::new("shop", "0.1.0").grace(2).chart());
     assert_ne!(other, chart);
     deploy(api.by_tag())
         .exits(4)
@@ -167,4 +169,45 @@ fn only_what_the_key_signed() {
     node.registry(&Policy::private());
     deploy(api.by_digest()).exits(5);
     node.runs(&[&by_both(&api), &by_both(&web)]);
+}
+
+/// A node that has another image under a tag runs that: told, and taken back where
+/// origins are proven. The chart takes no digest, so that the tag is what is deployed.
+#[test]
+fn a_tag_that_a_node_has_as_another_image() {
+    let node = Node::new("moved", Helm::V4);
+    let helpers = r#"{{- define "image" }}{{ .repository }}:{{ .tag }}-x{{ end -}}"#;
+    let chart = Shop::new("shop", "0.1.0").grace(1).chart();
+    let chart = node.push(&chart.with("templates/_helpers.tpl", helpers));
+    let (old, web) = (node.image("api", "t1-x"), node.image("web", "t1-x"));
+    let deploy = || {
+        let signal = node.signal("0.1.0").image("api", old.by_tag());
+        signal.image("web", web.by_tag()).run()
+    };
+    deploy().exits(0).never_says("another image runs");
+    let line = node.journal().pop().unwrap();
+    assert_eq!(line["running"]["api"], json!([old.digest]), "{line}");
+
+    let labels = [("moved".to_owned(), "yes".to_owned())].into();
+    let spec = Spec {
+        labels,
+        ..Spec::default()
+    };
+    let new = node.image_with("api", "t1-x", spec);
+    assert_ne!(new.digest, old.digest);
+    let told = format!(
+        "another image runs as api: {}, expected {}",
+        old.digest, new.digest
+    );
+    deploy().exits(0).says(&told);
+
+    let key = Signer::new();
+    key.is_asked_for_by(&node);
+    key.like_cosign_2(&node, "charts/shop", &chart, &chart);
+    key.like_cosign_3(&node, "shop/api", &new.digest);
+    key.like_cosign_3(&node, "shop/web", &web.digest);
+    deploy()
+        .exits(7)
+        .says("the chart does not take the images by the digests that were proven")
+        .says(&told);
 }

@@ -2,16 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
-use kube::api::{Api, ListParams};
 
-use crate::cluster::client::{failed, within};
+use crate::cluster::pods;
 use crate::error::Result;
 use crate::manifest::Object;
 use crate::plan::ReleaseId;
-use crate::rollout::labels;
 
 /// An image that a container asks for, and what runs of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,42 +31,17 @@ pub(super) async fn running(
     release: &ReleaseId,
     objects: &[&Object],
 ) -> Result<Vec<RunningImage>> {
-    let workloads = objects.iter().filter(|object| {
-        ["Deployment", "StatefulSet", "DaemonSet"]
-            .iter()
-            .any(|kind| object.reference.is("apps", kind))
-    });
-    let list = async |object: &&&Object| {
-        let place = object.reference.clone().within(&release.namespace);
-        let namespace = place.namespace.as_deref().unwrap_or(&release.namespace);
-        let selector: Vec<String> = labels(&object.value)
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        if selector.is_empty() {
-            return Ok((object.to_string(), Vec::new()));
-        }
-        let wanted = ListParams::default().labels(&selector.join(","));
-        let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-        let what = "the release's pods cannot be read";
-        let listed = api
-            .list(&wanted)
-            .await
-            .map_err(|error| failed(what, &error))?;
-        Ok((object.to_string(), listed.items))
-    };
-    let workloads: Vec<&&Object> = workloads.collect();
-    let listed = try_join_all(workloads.iter().map(list));
-    let listed = within("the release's pods cannot be read", listed).await?;
+    let objects = objects.iter().copied();
+    let listed = pods::of_workloads(client, &release.namespace, objects).await?;
     Ok(listed
         .iter()
-        .flat_map(|(workload, pods)| images(workload, pods))
+        .flat_map(|(workload, pods)| images(&workload.to_string(), pods))
         .collect())
 }
 
 fn images(workload: &str, pods: &[Pod]) -> Vec<RunningImage> {
     let mut found: BTreeMap<(String, String), (BTreeSet<String>, usize)> = BTreeMap::new();
-    for pod in pods.iter().filter(|pod| is_kept(pod)) {
+    for pod in pods {
         let (Some(spec), status) = (&pod.spec, pod.status.as_ref()) else {
             continue;
         };
@@ -102,13 +74,6 @@ fn images(workload: &str, pods: &[Pod]) -> Vec<RunningImage> {
     found.into_iter().map(image).collect()
 }
 
-/// Whether a pod is a workload's that stays: not a Job's, and not on its way out.
-fn is_kept(pod: &Pod) -> bool {
-    let owners = pod.metadata.owner_references.iter().flatten();
-    let mut owners = owners.filter(|owner| owner.controller == Some(true));
-    pod.metadata.deletion_timestamp.is_none() && owners.all(|owner| owner.kind != "Job")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -119,28 +84,13 @@ mod tests {
 
     #[test]
     fn what_runs_is_read_off_the_kubelets_word() {
-        let pod = |digest: &str, more: serde_json::Value| {
-            let mut pod = json!({"metadata": {}, "spec": {"containers": [{"name": "api", "image": "ghcr.io/a/b:1"}]},
+        let pod = |digest: &str| {
+            let pod = json!({"metadata": {}, "spec": {"containers": [{"name": "api", "image": "ghcr.io/a/b:1"}]},
                 "status": {"containerStatuses": [{"name": "api", "image": "x", "imageID": format!("ghcr.io/a/b@{digest}"),
                     "ready": true, "restartCount": 0, "state": {"running": {}}}]}});
-            pod["metadata"] = more;
             serde_json::from_value(pod).unwrap()
         };
-        let found = images(
-            "Deployment api",
-            &[
-                pod("sha256:1", json!({})),
-                pod("sha256:2", json!({})),
-                pod(
-                    "sha256:3",
-                    json!({"deletionTimestamp": "2026-11-27T10:00:00Z"}),
-                ),
-                pod(
-                    "sha256:4",
-                    json!({"ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "u", "controller": true}]}),
-                ),
-            ],
-        );
+        let found = images("Deployment api", &[pod("sha256:1"), pod("sha256:2")]);
         assert_eq!(found.len(), 1);
         assert_eq!(
             found[0].digests,

@@ -34,6 +34,7 @@ pub(crate) fn entry(app: &str, exit: Exit) -> Entry {
         chart_digest: None,
         digests: std::collections::BTreeMap::new(),
         proven: super::RecordedOrigins::default(),
+        running: std::collections::BTreeMap::new(),
         phases: vec![RecordedPhase {
             phase: Phase::Preflight.name().to_owned(),
             ms: 210,
