@@ -81,16 +81,19 @@ impl ArtifactReader {
         let Some(digest) = answer.await? else {
             return Ok(None);
         };
-        digest.parse().map(Some).map_err(|_| unusable(&at))
+        digest.parse().map(Some).map_err(|_| {
+            let message = format!("{at}: ghcr.io names it by a digest that is no sha256");
+            Error::new(Kind::Registry, message).hint("push it again with a client that uses sha256")
+        })
     }
 
     /// The manifest or index that a tag means; none where the registry does not
-    /// have it.
+    /// have it, or what it has is none.
     pub async fn at_tag(&self, repository: &str, tag: &str) -> Result<Option<OciManifest>> {
         self.manifest(&at_tag(repository, tag)).await
     }
 
-    /// The manifest or index of a digest.
+    /// The same of a digest.
     pub async fn at_digest(
         &self,
         repository: &str,
@@ -106,12 +109,8 @@ impl ArtifactReader {
         let Some((bytes, _)) = answer.await? else {
             return Ok(None);
         };
-        if bytes.len() > MANIFEST_MAX {
-            return Err(unusable(at));
-        }
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|_| unusable(at))
+        let is_small = bytes.len() <= MANIFEST_MAX;
+        Ok(serde_json::from_slice(&bytes).ok().filter(|_| is_small))
     }
 
     /// A blob of at most `max` bytes; none where it is larger, or not there.
@@ -187,12 +186,4 @@ fn at_digest(repository: &str, digest: &str) -> Reference {
         repository.to_owned(),
         digest.to_owned(),
     )
-}
-
-fn unusable(at: &Reference) -> Error {
-    Error::new(
-        Kind::Registry,
-        format!("{at}: ghcr.io gives something that is no manifest"),
-    )
-    .hint("send the signal again; if it stays, push it anew")
 }

@@ -83,14 +83,34 @@ impl Signer {
         let layer = bundle.descriptor(BUNDLE);
         let manifest = manifest(&config, "application/vnd.oci.empty.v1+json", &layer);
         let descriptor = manifest.blob.descriptor(IMAGE);
-        node.push_beside(path, None, &manifest, &[bundle, config]);
-        let list = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor] });
+        node.push_beside(path, None, &manifest, &[bundle, config.clone()]);
+        // What hangs there besides, and is no manifest that anybody reads, is in nobody's way.
+        let odd = Manifest {
+            media_type: IMAGE,
+            blob: Blob::new(odd(&config)),
+        };
+        let odd_one = odd.blob.descriptor(IMAGE);
+        node.push_beside(path, None, &odd, &[]);
+        let manifests = json!([descriptor, odd_one]);
+        let list = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
         let list = Manifest {
             media_type: INDEX,
             blob: Blob::new(list.to_string().into_bytes()),
         };
         node.push_beside(path, Some(&digest.replace(':', "-")), &list, &[]);
     }
+}
+
+/// A manifest whose subject has no media type.
+fn odd(config: &Blob) -> String {
+    json!({
+        "schemaVersion": 2,
+        "mediaType": IMAGE,
+        "config": config.descriptor("application/vnd.oci.empty.v1+json"),
+        "layers": [],
+        "subject": { "mediaType": null, "digest": config.digest(), "size": config.size() },
+    })
+    .to_string()
 }
 
 fn manifest(config: &Blob, kind: &str, layer: &Value) -> Manifest {

@@ -11,6 +11,7 @@ mod images;
 mod jobs;
 mod made;
 mod runs;
+mod sign;
 mod signal;
 mod stage;
 mod workflow;
