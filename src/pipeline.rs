@@ -26,6 +26,11 @@ mod tag_drift;
 mod verify;
 mod wait_strategy;
 
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;
+
 use std::time::Duration;
 
 use tokio::time::Instant;

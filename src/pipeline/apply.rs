@@ -65,7 +65,12 @@ pub(super) async fn upgrade(
     for object in nobodys.iter().filter(|object| !is_judged(object)) {
         run.events.warn(not_waited_for(object));
     }
-    judge::good(run, found, &applied.record).await?;
+    for custom in watcher.custom_not_ready().await {
+        run.events.warn(custom.said);
+    }
+    let revision = applied.record.revision;
+    let judged = judge::good(run, found, &applied.record).await;
+    judged.map_err(|error| verify::unverified(revision, error))?;
     run.end(Phase::Rollout, begun);
     Ok(applied)
 }

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Problem, Result};
 use crate::helm::{self, FailureKind, HelmOutcome};
 use crate::process::StopReason;
 use crate::process::cancel::cancelled;
-use crate::rollout::{Evidence, RolloutWatcher, TerminalFailure, gather};
+use crate::rollout::{Evidence, NotReady, RolloutWatcher, TerminalFailure, gather};
 use crate::run;
 use crate::state::evidence;
 use crate::units;
@@ -249,16 +249,13 @@ async fn gathered(
     problem: impl FnOnce(&Evidence, Option<&TerminalFailure>) -> Problem,
 ) -> Result<Problem> {
     let gathering = async {
-        Ok(gather(
-            watcher.cache(),
-            watcher.logs(),
-            watcher.client(),
-            failure.as_mut(),
-        )
-        .await)
+        let (cache, logs, client) = (watcher.cache(), watcher.logs(), watcher.client());
+        let evidence = gather(cache, logs, client, failure.as_mut());
+        Ok(futures::join!(evidence, watcher.custom_not_ready()))
     };
-    let evidence = run.unless_cancelled(gathering).await?;
+    let (evidence, custom) = run.unless_cancelled(gathering).await?;
     let problem = problem(&evidence, failure.as_ref()).first_do(watcher.advice());
+    let problem = made_by(problem, custom);
     let mut lines = vec![problem.to_string()];
     let mut said = problem.evidence();
     said.retain(|line| !evidence.lines.contains(line));
@@ -267,6 +264,18 @@ async fn gathered(
     lines.extend(evidence.log_lines());
     let kept = keep(run, lines);
     Ok(with_logs(run, problem, &evidence, kept))
+}
+
+/// Names the custom resource whose controller has not made what the problem lacks; the
+/// others are told beside it.
+pub(super) fn made_by(problem: Problem, mut not_ready: Vec<NotReady>) -> Problem {
+    let lacks = problem.to_string();
+    let behind = not_ready.iter().position(|one| one.concerns(&lacks));
+    let problem = match behind.map(|at| not_ready.remove(at)) {
+        Some(behind) => problem.because(&behind.said),
+        None => problem,
+    };
+    problem.details(not_ready.into_iter().map(|one| one.said))
 }
 
 /// Logs may hold secrets, and a public repository's log is public.

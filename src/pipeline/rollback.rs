@@ -33,6 +33,7 @@ pub(super) async fn restore(
     let begun = run.begin(Phase::Rollback);
     let budget = run.plan.rollback_budget;
     let deadline = Instant::now() + budget;
+    run.deadline = deadline;
     let objects = Object::parse(&good.documents())?;
     let mut watcher = watcher(run, found, failed, &objects).await;
     let back: Vec<Object> = objects
@@ -51,14 +52,15 @@ pub(super) async fn restore(
     let helm = |stop| found.helm.rollback(&rollback, deadline, stop);
     let (outcome, halt) = supervise::supervise(run, found, &mut watcher, helm).await?;
     failure::of_rollback(begun, &watcher, outcome, halt).await?;
-    let after = failed.map_or(0, |failed| failed.revision);
-    let applied = verify::restored(run, found, good, &objects, after).await?;
+    let applied = verify::restored(run, found, good, &objects, failed).await?;
     watcher.expect(&applied.generations);
     let end = supervise::until_ready(run, &mut watcher, deadline).await;
     failure::of_rollback_wait(begun, &watcher, end).await?;
-    judge::good(run, found, &applied.record).await?;
+    let revision = applied.record.revision;
+    let judged = judge::good(run, found, &applied.record).await;
+    judged.map_err(|error| verify::unverified(revision, error))?;
     run.end(Phase::Rollback, begun);
-    Ok(applied.record.revision)
+    Ok(revision)
 }
 
 /// Whether a rollback applies or runs the object: of hooks only its own.

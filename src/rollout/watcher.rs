@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::baseline::Baseline;
 use super::cache::ReleaseCache;
 use super::cause::{Cause, TerminalFailure};
+use super::custom::{CustomResources, NotReady};
 use super::expected::Expected;
 use super::explain::explain_timeout;
 use super::foreign_watch::{ForeignLook, ForeignWatch};
@@ -67,6 +68,8 @@ pub struct RolloutContext {
     pub expected: Expected,
     /// The release's objects of other groups, with their namespaces.
     pub foreign: Vec<ObjectRef>,
+    /// Its custom resources, whose readiness is no verdict.
+    pub custom: CustomResources,
 }
 
 /// A rollout under watch.
@@ -80,6 +83,7 @@ pub struct RolloutWatcher {
     reported: ReportedProgress,
     logs: Logs,
     foreign: ForeignWatch,
+    custom: CustomResources,
     /// Since when each pod, by its uid, has been stuck; none once it was told.
     stuck: BTreeMap<String, Option<Instant>>,
     advice: Vec<String>,
@@ -178,6 +182,7 @@ impl RolloutWatcher {
             reported,
             logs,
             foreign,
+            custom: context.custom,
             stuck: BTreeMap::new(),
             advice: Vec::new(),
             _watches: watches,
@@ -253,6 +258,11 @@ impl RolloutWatcher {
         let mut lines = explain_timeout(&self.cache);
         lines.extend(self.foreign.waits_for());
         lines
+    }
+
+    /// The custom resources of the release that their controllers say are not Ready now.
+    pub async fn custom_not_ready(&self) -> Vec<NotReady> {
+        self.custom.not_ready(&self.client).await
     }
 
     /// Remembers what a person has to do, should the rollout fail.

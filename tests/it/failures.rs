@@ -112,12 +112,19 @@ fn states(node: &Node) -> Vec<String> {
 
 on_both_helms! {
     /// The old pods serve again, the log of the crash is kept and shown by hand.
+    /// Case A14: a container that only the failed version had is gone.
     fn a_crash_loop_is_rolled_back(node) {
         let before = first(&node);
         let crash = Spec::behaving("print no database at db:5432\nexit 3");
         let api = node.image_with("api", "t2", crash).by_tag();
-        let ran = upgrade(&node, &next(), &api, &[]);
+        let beside = "        - {name: beside, image: {{ include \"image\" .Values.web.image | quote }}}\n";
+        let chart = next();
+        let more = format!("{}{beside}", chart.file(API).unwrap());
+        let ran = upgrade(&node, &chart.with(API, &more), &api, &[]);
         ran.exits(7).says("no database at db:5432").says("revision 3 serves, a copy of revision 1");
+        let names = "jsonpath={.spec.template.spec.containers[*].name}";
+        let deployment = format!("deployment/{}-api", node.name);
+        assert_eq!(node.kubectl(&["get", &deployment, "-o", names]), "api");
         names(&ran, &["-api: container api of ", "ended 3 times, last with exit code 3"]);
         assert!(ran.took < SOON, "{:?}", ran.took);
         assert_eq!(node.running(), before);
