@@ -28,8 +28,6 @@ mod wait_strategy;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod world;
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use crate::cluster::discovery::NamespacePresence;
 use crate::cluster::namespace::create_owned;
 use crate::error::Result;
 use crate::event::Phase;
-use crate::helm::{HelmMajor, Upgrade};
+use crate::helm::Upgrade;
 use crate::manifest::Object;
 use crate::release::judgement;
 use crate::release::record::next_is_server_side;
@@ -95,7 +95,10 @@ async fn own_namespace(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof)
             && object.hooks.is_empty()
     };
     let missing = found.cluster.namespace == NamespacePresence::Absent;
-    if !missing || found.helm.major() != HelmMajor::Three || !proof.objects.iter().any(rendered) {
+    if !missing
+        || found.helm.major().applies_over_its_namespace()
+        || !proof.objects.iter().any(rendered)
+    {
         return Ok(());
     }
     let created = create_owned(&found.cluster.client, &plan.release);

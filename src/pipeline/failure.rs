@@ -50,6 +50,56 @@ impl From<Error> for Failure {
     }
 }
 
+/// How an apply or a rollback ended, once helm and the wait for the workloads are told
+/// alike.
+enum End {
+    /// Every workload is Ready; or helm has done its part, and the wait begins.
+    Well,
+    TimeUp,
+    Failed(Box<TerminalFailure>),
+    Foreign(Problem),
+    Helm(helm::Failure),
+    /// No remediation answers it.
+    Ended(Error),
+}
+
+impl End {
+    fn of_helm(outcome: HelmOutcome, halt: Option<Halt>) -> Self {
+        use StopReason::{Cancelled, Deadline};
+        match (outcome, halt) {
+            (
+                HelmOutcome::Stopped {
+                    by: Cancelled(signal),
+                    ..
+                },
+                _,
+            ) => Self::Ended(cancelled(signal)),
+            // Whatever helm did: another deploy can be at work.
+            (_, Some(Halt::Lost(error))) => Self::Ended(error),
+            // It came right in the last moment after all: verify has the last word.
+            (HelmOutcome::Succeeded, _) => Self::Well,
+            (HelmOutcome::Stopped { .. }, Some(Halt::Failed(failure))) => Self::Failed(failure),
+            (HelmOutcome::Stopped { by: Deadline, .. }, None) => Self::TimeUp,
+            (HelmOutcome::Stopped { .. }, None) => Self::Ended(Error::new(
+                Kind::Internal,
+                "helm was stopped, and nobody asked for it",
+            )),
+            (HelmOutcome::Failed(failure), _) => Self::Helm(failure),
+        }
+    }
+
+    fn of_wait(end: WaitEnd) -> Self {
+        match end {
+            WaitEnd::Ready => Self::Well,
+            WaitEnd::TimeUp => Self::TimeUp,
+            WaitEnd::Cancelled(signal) => Self::Ended(cancelled(signal)),
+            WaitEnd::Foreign(problem) => Self::Foreign(problem),
+            WaitEnd::Halted(Halt::Failed(failure)) => Self::Failed(failure),
+            WaitEnd::Halted(Halt::Lost(error)) => Self::Ended(error),
+        }
+    }
+}
+
 /// What helm's end means; the evidence is kept.
 pub(super) async fn of(
     run: &mut Run<'_>,
@@ -57,33 +107,35 @@ pub(super) async fn of(
     outcome: HelmOutcome,
     halt: Option<Halt>,
 ) -> Result<(), Failure> {
-    Err(match (outcome, halt) {
-        (
-            HelmOutcome::Stopped {
-                by: StopReason::Cancelled(signal),
-                ..
-            },
-            _,
-        ) => Failure::Ended(cancelled(signal)),
-        // Whatever helm did: another deploy can be at work.
-        (_, Some(Halt::Lost(error))) => Failure::Ended(error),
-        // It came right in the last moment after all: verify has the last word.
-        (HelmOutcome::Succeeded, _) => return Ok(()),
-        (
-            HelmOutcome::Stopped {
-                by: StopReason::Deadline,
-                ..
-            },
-            _,
-        ) => timed_out(run, watcher).await,
-        (HelmOutcome::Stopped { .. }, Some(Halt::Failed(failure))) => {
-            terminal(run, watcher, *failure).await
-        }
-        (HelmOutcome::Stopped { .. }, None) => Failure::Ended(Error::new(
-            Kind::Internal,
-            "helm was stopped, and nobody asked for it",
-        )),
-        (HelmOutcome::Failed(failure), _) => by_itself(run, watcher, failure).await,
+    of_apply(run, watcher, End::of_helm(outcome, halt)).await
+}
+
+/// What the end of the wait for the workloads means; the evidence is kept.
+pub(super) async fn of_wait(
+    run: &mut Run<'_>,
+    watcher: &mut RolloutWatcher,
+    end: WaitEnd,
+) -> Result<(), Failure> {
+    of_apply(run, watcher, End::of_wait(end)).await
+}
+
+async fn of_apply(
+    run: &mut Run<'_>,
+    watcher: &mut RolloutWatcher,
+    end: End,
+) -> Result<(), Failure> {
+    Err(match end {
+        End::Well => return Ok(()),
+        End::TimeUp => timed_out(run, watcher).await,
+        End::Failed(failure) => terminal(run, watcher, *failure).await,
+        End::Foreign(problem) => rollout(
+            gathered(run, watcher, None, |evidence, _| {
+                problem.details(evidence.news())
+            })
+            .await,
+        ),
+        End::Helm(failure) => by_itself(run, watcher, failure).await,
+        End::Ended(error) => Failure::Ended(error),
     })
 }
 
@@ -95,22 +147,7 @@ pub(super) async fn of_rollback(
     outcome: HelmOutcome,
     halt: Option<Halt>,
 ) -> Result<(), Failure> {
-    Err(match (outcome, halt) {
-        (
-            HelmOutcome::Stopped {
-                by: StopReason::Cancelled(signal),
-                ..
-            },
-            _,
-        ) => Failure::Ended(cancelled(signal)),
-        (_, Some(Halt::Lost(error))) => Failure::Ended(error),
-        (HelmOutcome::Succeeded, _) => return Ok(()),
-        (HelmOutcome::Failed(failure), _) => failure.error.into(),
-        (HelmOutcome::Stopped { .. }, Some(Halt::Failed(failure))) => {
-            terminal_of_rollback(watcher, *failure).await
-        }
-        (HelmOutcome::Stopped { .. }, None) => time_up_of_rollback(begun, watcher),
-    })
+    of_going_back(begun, watcher, End::of_helm(outcome, halt)).await
 }
 
 /// The same of the wait for the workloads that a rollback brings back.
@@ -119,57 +156,31 @@ pub(super) async fn of_rollback_wait(
     watcher: &RolloutWatcher,
     end: WaitEnd,
 ) -> Result<(), Failure> {
-    Err(match end {
-        WaitEnd::Ready => return Ok(()),
-        WaitEnd::TimeUp => time_up_of_rollback(begun, watcher),
-        WaitEnd::Cancelled(signal) => Failure::Ended(cancelled(signal)),
-        WaitEnd::Foreign(problem) => Failure::Rollout(problem.first_do(watcher.advice())),
-        WaitEnd::Halted(Halt::Failed(failure)) => terminal_of_rollback(watcher, *failure).await,
-        WaitEnd::Halted(Halt::Lost(error)) => Failure::Ended(error),
-    })
+    of_going_back(begun, watcher, End::of_wait(end)).await
 }
 
-async fn terminal_of_rollback(watcher: &RolloutWatcher, mut failure: TerminalFailure) -> Failure {
-    let evidence = gather(
-        watcher.cache(),
-        watcher.logs(),
-        watcher.client(),
-        Some(&mut failure),
-    )
-    .await;
-    Failure::Rollout(failure.problem(&evidence).first_do(watcher.advice()))
-}
-
-fn time_up_of_rollback(begun: Instant, watcher: &RolloutWatcher) -> Failure {
-    let message = format!("not ready after {}", units::show(passed(begun)));
-    let problem = Problem::new(message).details(watcher.explain_timeout());
-    Failure::Rollout(problem.first_do(watcher.advice()))
+async fn of_going_back(begun: Instant, watcher: &RolloutWatcher, end: End) -> Result<(), Failure> {
+    let problem = match end {
+        End::Well => return Ok(()),
+        End::Ended(error) => return Err(Failure::Ended(error)),
+        End::Helm(failure) => return Err(failure.error.into()),
+        End::TimeUp => {
+            let message = format!("not ready after {}", units::show(passed(begun)));
+            Problem::new(message).details(watcher.explain_timeout())
+        }
+        End::Failed(mut failure) => {
+            let (cache, logs) = (watcher.cache(), watcher.logs());
+            let evidence = gather(cache, logs, watcher.client(), Some(&mut failure)).await;
+            failure.problem(&evidence)
+        }
+        End::Foreign(problem) => problem,
+    };
+    Err(Failure::Rollout(problem.first_do(watcher.advice())))
 }
 
 /// The time that passed, in whole seconds: never the budget.
 fn passed(begun: Instant) -> Duration {
     Duration::from_secs(begun.elapsed().as_secs())
-}
-
-/// What the end of the wait for the workloads means; the evidence is kept.
-pub(super) async fn of_wait(
-    run: &mut Run<'_>,
-    watcher: &mut RolloutWatcher,
-    end: WaitEnd,
-) -> Result<(), Failure> {
-    Err(match end {
-        WaitEnd::Ready => return Ok(()),
-        WaitEnd::TimeUp => timed_out(run, watcher).await,
-        WaitEnd::Cancelled(signal) => Failure::Ended(cancelled(signal)),
-        WaitEnd::Foreign(problem) => rollout(
-            gathered(run, watcher, None, |evidence, _| {
-                problem.details(evidence.news())
-            })
-            .await,
-        ),
-        WaitEnd::Halted(Halt::Failed(failure)) => terminal(run, watcher, *failure).await,
-        WaitEnd::Halted(Halt::Lost(error)) => Failure::Ended(error),
-    })
 }
 
 /// Helm failed by itself: the cluster may know better why.

@@ -13,7 +13,7 @@ use super::{judge, supervise, verify, wait_strategy};
 use crate::chart::{self, Proof};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::event::Phase;
-use crate::helm::{HelmMajor, HelmOutcome, Rollback};
+use crate::helm::{HelmOutcome, Rollback};
 use crate::manifest::Object;
 use crate::plan::OnFailure;
 use crate::process::StopReason;
@@ -97,7 +97,8 @@ pub(super) async fn clear_leftover_fields(
     found: &mut ReleaseObservation,
     proof: &Proof,
 ) -> Result<(), Failure> {
-    let server_side = found.helm.major() == HelmMajor::Four && next_is_server_side(found.last());
+    let server_side = next_is_server_side(found.last());
+    let server_side = found.helm.major().applies_on_the_server(server_side);
     let (Some(last), Some(good)) = (found.last(), found.serving()) else {
         return Ok(());
     };

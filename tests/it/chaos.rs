@@ -19,7 +19,7 @@ use serde_json::json;
 use testbed::chart::Chart;
 
 use crate::crash::{chart, one_migration_at_a_time};
-use crate::harness::process::{Victim, descendants};
+use crate::harness::process::{Victim, descendants, helms_that_write};
 use crate::harness::{Helm, Node, Running, Signal as Sent, on_both_helms};
 
 /// What the runner leaves a cancelled step before it kills.
@@ -32,17 +32,17 @@ const SEED: u64 = 20_261_124;
 const LIFE: u64 = 5;
 
 /// Random numbers that a seed repeats (splitmix64).
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
     /// For one test, told on its output.
-    fn new(what: &str, helm: Helm) -> Self {
+    pub fn new(what: &str, helm: Helm) -> Self {
         let seed = number("DEPLOY_SOAK_SEED").unwrap_or(SEED);
         println!("{what} with {helm:?}: DEPLOY_SOAK_SEED={seed}");
         Self(seed ^ helm as u64)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -55,7 +55,7 @@ impl Dice {
     }
 }
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
@@ -195,7 +195,7 @@ impl Life {
         let log = std::fs::read_to_string(&self.log).unwrap();
         assert!(log.contains("seed"), "the install's hook never ran:\n{log}");
         one_migration_at_a_time(&log);
-        assert_eq!(helms(&self.node.name), [0; 0], "{told}");
+        assert_eq!(helms_that_write(&self.node.name), [0; 0], "{told}");
         self.nothing_is_lost();
         let left = std::fs::read_dir(self.node.home.inside("tmp"))
             .unwrap()
@@ -228,17 +228,6 @@ impl Drop for Life {
     fn drop(&mut self) {
         self.node.clear(&format!("pv/{}", self.node.name));
     }
-}
-
-/// The helms that work on a release anywhere on this machine.
-fn helms(release: &str) -> Vec<u32> {
-    let namespace = format!("--namespace={release}");
-    let works = |pid: &u32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let mut words = line.split(|byte| *byte == 0);
-        words.next() == Some(b"helm") && words.any(|word| word == namespace.as_bytes())
-    };
-    descendants(1).into_iter().filter(works).collect()
 }
 
 /// Kills what is there of it at this very moment.

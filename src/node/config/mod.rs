@@ -21,7 +21,7 @@ pub use forward::Forwarding;
 pub use keys::{KEYS, Key, Section};
 use names::{FilePath, SingleLine, VariableName};
 pub use names::{Namespace, ReleaseName};
-use reader::{Mistake, Table, closest};
+use reader::{Mistake, Table};
 
 use super::events::EventName;
 use crate::error::{Error, Kind, Result};
@@ -374,11 +374,6 @@ fn env_entry(
             None,
         )),
     }
-}
-
-/// The known word that was probably meant, for other messages of the node.
-pub(super) fn similar<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    closest(given, known)
 }
 
 #[cfg(test)]

@@ -19,11 +19,12 @@ pub(super) struct Args {
 }
 
 /// The scenarios with a long form.
-const LONG: [&str; 5] = [
+const LONG: [&str; 6] = [
     "chaos::",
     "crowd::",
     "corpus::",
     "bumpy::",
+    "paused::",
     "install::killed::",
 ];
 

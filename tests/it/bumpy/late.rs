@@ -136,8 +136,11 @@ pub(super) const CASES: &[Case] = &[
     ("blob-denied-for-a-while", |bump| {
         bump.serves();
         let denied = Fault::status(Kind::Blob, 403).package("shop/api").times(3);
+        let made = plain();
+        let signal = bump.signal(&made, "0.2.0", "t2", "print another layer of its own");
+        // Not before it is pushed.
         bump.node.registry(&Policy::public().fault(denied));
-        bump.deploys(&plain(), "print another layer of its own")
+        signal.start()
     }),
     ("manifest-gone-for-a-while", |bump| {
         bump.serves();

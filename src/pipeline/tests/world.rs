@@ -25,8 +25,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::context::Run;
-use super::observed::{Cluster, PreviousDigests, ReleaseObservation};
+use super::super::context::Run;
+use super::super::observed::{Cluster, PreviousDigests, ReleaseObservation};
 use crate::chart::Chart;
 use crate::cluster::discovery::NamespacePresence;
 use crate::event::{Event, Events, Reporter};
