@@ -39,7 +39,8 @@ pub(super) const CASES: &[Case] = &[
         bump.serves();
         let made = plain()
             .data(&bump.data)
-            .beside("mesh", r#""slow-start 5s", "hang""#);
+            // The image's own need is the api's.
+            .beside("mesh", r#""need-file /proc/self/stat", "hang""#);
         let running = bump.deploys(&made, NEEDS);
         bump.new_pod();
         bump.late(5, 8);
