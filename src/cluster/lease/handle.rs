@@ -143,14 +143,14 @@ impl Lease {
 
     /// One that is held, and what loses it.
     #[cfg(test)]
-    pub(crate) fn in_hand() -> (Self, impl FnOnce(Error)) {
-        let (lease, tell, orders, _) = Self::new().unwrap();
+    pub(crate) fn in_hand() -> std::io::Result<(Self, impl FnOnce(Error))> {
+        let (lease, tell, orders, _) = Self::new()?;
         let lose = move |why| {
             drop(orders);
             tell.lost.store(true, Ordering::Relaxed);
             let _ = tell.news.send(LeaseEvent::Lost(why));
         };
-        (lease, lose)
+        Ok((lease, lose))
     }
 
     /// When the last helm worked under this Lease, be it a dead holder's.

@@ -31,7 +31,7 @@ async fn a_custom_resource_that_is_not_ready_is_a_warning() {
             );
         })
         .helm("exit 0", move |objects| {
-            objects.record(1, "deployed", &mark, MAIL)
+            objects.record(1, "deployed", &mark, MAIL);
         });
     let (mut run, mut found) = (world.run(), world.found("v4.3.1").await);
     let proof = proof(MAIL).await;

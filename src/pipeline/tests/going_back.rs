@@ -100,18 +100,18 @@ async fn leftover_fields_are_cleared_under_the_lease() {
         objects.record(3, "pending-rollback", "Rollback to 1", PLAIN);
     });
     let (run, mut found) = (world.run(), world.found("v3.22.0").await);
-    let (lease, lose) = Lease::in_hand();
+    let (lease, lose) = Lease::in_hand().unwrap();
     assert!(run.lease.set(lease).is_ok());
     let proof = proof(PLAIN).await;
     let begun = Instant::now();
-    let lost = async {
+    let taken_over = async {
         while world.calls().is_empty() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         lose(Error::new(Kind::Locked, "another deploy took over"));
     };
     let clear = rollback::clear_leftover_fields(&run, &mut found, &proof);
-    let (failure, ()) = tokio::join!(clear, lost);
+    let (failure, ()) = tokio::join!(clear, taken_over);
     let error = ended(failure);
     assert_eq!(error.kind(), Kind::Locked);
     assert!(
@@ -152,7 +152,7 @@ async fn leftover_fields_are_cleared_again_by_the_next() {
     );
     let proof = proof(PLAIN).await;
     let world = world.helm("exit 0", |objects| {
-        objects.record(3, "deployed", "Rollback to 1", PLAIN)
+        objects.record(3, "deployed", "Rollback to 1", PLAIN);
     });
     let (run, mut found) = (world.run(), world.found("v3.22.0").await);
     rollback::clear_leftover_fields(&run, &mut found, &proof)
