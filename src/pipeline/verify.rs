@@ -200,7 +200,12 @@ async fn workloads(
             Problem::new(format!(
                 "{workload} still has the container {container}, which only the failed revision had"
             ))
-            .hint("see who holds that field: kubectl get --show-managed-fields --output=yaml"),
+            .hint(format!(
+                "see who holds that field: kubectl --namespace {} get {} {} --show-managed-fields --output yaml",
+                workload.namespace.as_deref().unwrap_or_default(),
+                workload.kind.to_lowercase(),
+                workload.name
+            )),
         ));
     }
     let generations = live

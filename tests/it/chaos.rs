@@ -28,6 +28,9 @@ const SETTLED: Duration = Duration::from_secs(7);
 /// What `cargo test` throws.
 const SEED: u64 = 20_261_124;
 
+/// The most that a good signal takes, more or less.
+const GOOD: Duration = Duration::from_secs(8);
+
 /// How many instants one namespace sees, the first of them in a first install.
 const LIFE: u64 = 5;
 
@@ -75,7 +78,7 @@ struct Life {
     store: PathBuf,
     /// How many signals were sent.
     signals: u32,
-    /// How long a good one takes.
+    /// How long a good one takes; in `cargo test` the same each time.
     good: Duration,
     /// The uid of everything that may never be deleted, once it was seen.
     uids: BTreeMap<String, String>,
@@ -151,7 +154,7 @@ impl Life {
             store,
             node,
             signals: 0,
-            good: Duration::from_secs(8),
+            good: GOOD,
             uids: BTreeMap::new(),
         }
     }
@@ -188,7 +191,10 @@ impl Life {
         let (signal, images) = self.signal(Fate::Good);
         let ran = signal.run();
         ran.exits(0);
-        self.good = ran.took;
+        if number("DEPLOY_SOAK").is_some() {
+            // One that had to wait for the testbed says nothing of the next.
+            self.good = ran.took.min(GOOD);
+        }
         let told = ran.told();
         self.node.runs(&images);
         assert_eq!(self.node.status(), "deployed", "{told}");
