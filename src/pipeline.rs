@@ -29,6 +29,9 @@ mod tag_drift;
 mod verify;
 mod wait_strategy;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -114,13 +114,34 @@ pub fn compare(wanted: &[Template], live: &[Option<Template>]) -> Vec<Difference
     differences
 }
 
+/// A container that lives still though a rollback should have taken it away: `left` is
+/// what the release left, and had it; `wanted` is what it went back to, and has it not.
+/// One that a webhook adds is in neither. `live` is in the order of `wanted`.
+pub fn stays(
+    left: &[Template],
+    wanted: &[Template],
+    live: &[Option<Template>],
+) -> Option<(ObjectRef, String)> {
+    let has = |template: &Template, container: &String| {
+        let mut names = template.images.iter().map(|(name, _)| name);
+        names.any(|name| name == container)
+    };
+    wanted.iter().zip(live).find_map(|(wanted, live)| {
+        let is_same = |left: &&Template| left.workload.is_same(&wanted.workload);
+        let left = left.iter().find(is_same)?;
+        let mut names = live.as_ref()?.images.iter().map(|(name, _)| name);
+        let stays = names.find(|name| has(left, name) && !has(wanted, name))?;
+        Some((wanted.workload.clone(), stays.clone()))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use serde_json::{Value, json};
 
-    use super::{Difference, compare, template};
+    use super::{Difference, compare, stays, template};
 
     fn deployment(name: &str, image: &str) -> Value {
         json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name, "generation": 3 },
@@ -146,6 +167,42 @@ mod tests {
         ] {
             assert_eq!(template(&other, "prod"), None);
         }
+    }
+
+    /// Case A14: what only the failed revision had is gone after a rollback.
+    #[test]
+    fn a_container_of_the_failed_revision_does_not_stay() {
+        let with = |name: &str, more: &[&str]| {
+            let mut object = deployment(name, "a:1");
+            let containers = object
+                .pointer_mut("/spec/template/spec/containers")
+                .unwrap();
+            let more = more
+                .iter()
+                .map(|name| json!({"name": name, "image": "b:1"}));
+            containers.as_array_mut().unwrap().extend(more);
+            template(&object, "prod").unwrap()
+        };
+        let good = [with("web", &[]), with("api", &[])];
+        let failed = [with("api", &["beside"]), with("web", &[])];
+        for (live, expected) in [
+            (with("api", &[]), None),
+            (with("api", &["beside"]), Some("beside")),
+            // A webhook's.
+            (with("api", &["mesh"]), None),
+            (with("api", &["mesh", "beside"]), Some("beside")),
+        ] {
+            let live = [Some(with("web", &["beside"])), Some(live)];
+            let found = stays(&failed, &good, &live);
+            let found = found.map(|(workload, container)| (workload.to_string(), container));
+            let expected = expected.map(|name| ("Deployment api".to_owned(), name.to_owned()));
+            assert_eq!(found, expected, "{live:?}");
+        }
+        assert_eq!(stays(&failed, &good, &[None, None]), None);
+        assert_eq!(
+            stays(&[], &good, &[None, Some(with("api", &["beside"]))]),
+            None
+        );
     }
 
     #[test]

@@ -30,6 +30,13 @@ impl Problem {
         }
     }
 
+    /// Adds to the one line what lies behind it.
+    #[must_use]
+    pub fn because(mut self, why: &str) -> Self {
+        self.message = format!("{}; {why}", self.message);
+        self
+    }
+
     /// Adds a line of evidence.
     #[must_use]
     pub fn detail(mut self, line: impl Into<String>) -> Self {

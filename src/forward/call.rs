@@ -9,11 +9,12 @@ use tokio::time::Instant;
 
 use super::answer::{DeployIdentity, ProgressEvent};
 use super::verdict::{ForwardOutcome, Peer};
-use crate::error::{Error, Result, UnixSignal};
+use crate::error::{Error, Kind, Result, UnixSignal};
 use crate::event::Events;
 use crate::plan::forward::Forward;
 use crate::process::Cancel;
 use crate::process::cancel::cancelled;
+use crate::units;
 
 /// How long a controller may take to settle after a cancel: the runner kills
 /// after ten seconds, and the journal comes after this.
@@ -80,6 +81,14 @@ impl ForwardCall<'_> {
                 ProgressEvent::Warning(text) => self.events.warn(text),
             }
         }
+    }
+
+    /// The deadline passed before anything was sent, and so nothing will be.
+    pub(super) fn too_late(&self) -> Error {
+        let budget = units::show(self.budget);
+        let what = format!("was not reached within {budget}, the timeout");
+        let error = self.who().error(Kind::Node, &what);
+        error.outcome("nothing was sent")
     }
 
     /// The error of a run that was stopped, `quiet` after the controller last

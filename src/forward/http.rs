@@ -55,9 +55,12 @@ pub(super) async fn send(call: &ForwardCall<'_>) -> Result<ForwardOutcome> {
                 if stop.is_some() {
                     break None;
                 }
+                if !sent.load(Ordering::Relaxed) {
+                    return Err(call.too_late());
+                }
                 stop = Some((StopCause::Late, heard.ago()));
                 until = Instant::now() + SETTLE;
-                asked = sent.load(Ordering::Relaxed).then(|| ask_to_stop(call, &way));
+                asked = Some(ask_to_stop(call, &way));
             }
         }
     };

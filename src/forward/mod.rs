@@ -10,6 +10,8 @@ pub mod answer;
 mod call;
 pub(crate) mod command;
 mod http;
+#[cfg(test)]
+mod late_tests;
 mod request_body;
 mod transport;
 pub mod verdict;
@@ -18,15 +20,21 @@ pub use call::ForwardCall;
 pub use request_body::document;
 pub use verdict::ForwardOutcome;
 
+use tokio::time::Instant;
+
 use crate::error::Result;
 use crate::plan::forward::ForwardTarget;
 
 /// Sends the signal and follows it to the controller's final event.
 ///
 /// On a cancel and when time is up the controller is asked to stop, and its final
-/// event is waited for a little longer; either way the run does not succeed then.
+/// event is waited for a little longer; either way the run does not succeed then. What
+/// was not sent by then is not sent any more.
 pub async fn send(call: &ForwardCall<'_>) -> Result<ForwardOutcome> {
     call.cancel.check()?;
+    if Instant::now() >= call.deadline {
+        return Err(call.too_late());
+    }
     let target = &call.forward.target;
     tracing::debug!(%target, deploy = ?call.deploy, "the signal is sent");
     let done = match target {

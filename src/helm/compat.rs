@@ -80,10 +80,23 @@ impl HelmMajor {
     /// "forceConflicts enabled when serverSideApply disabled"). A first install
     /// is always applied on the server.
     pub const fn conflicts(self, server_side: bool) -> Option<&'static str> {
-        match self {
-            Self::Four if server_side => Some("--force-conflicts"),
-            _ => None,
+        if self.applies_on_the_server(server_side) {
+            Some("--force-conflicts")
+        } else {
+            None
         }
+    }
+
+    /// Whether helm applies a release on the server, where its last record says so
+    /// (`server_side`): what a field was before then does not matter.
+    pub const fn applies_on_the_server(self, server_side: bool) -> bool {
+        matches!(self, Self::Four) && server_side
+    }
+
+    /// Whether a chart can render the release's own namespace and helm still begin
+    /// where that is not there yet: Helm 4 applies over the one it made.
+    pub const fn applies_over_its_namespace(self) -> bool {
+        matches!(self, Self::Four)
     }
 
     /// Whether helm reads its waiting off watches when it waits with

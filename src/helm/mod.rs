@@ -274,4 +274,4 @@ fn only(list: &OsStr) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

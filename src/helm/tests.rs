@@ -15,7 +15,7 @@ use crate::process::runner::tests::{bare, script};
 use crate::process::{Cancel, StopReason};
 use crate::signal::Request;
 
-fn plan(path: &str) -> Plan {
+pub(crate) fn plan(path: &str) -> Plan {
     let minute = Duration::from_secs(60);
     Plan {
         request: Request {
@@ -85,7 +85,17 @@ fn helm_is_looked_for_only_where_the_plan_says() {
 }
 
 async fn helm(folder: &Path, body: &str, cancel: &Cancel) -> crate::Result<Helm> {
-    let body = format!("if [ $1 = version ]; then printf v4.3.1; exit; fi; {body}");
+    helm_of(folder, "v4.3.1", body, cancel).await
+}
+
+/// A helm of this version that does no more than the script says.
+pub(crate) async fn helm_of(
+    folder: &Path,
+    version: &str,
+    body: &str,
+    cancel: &Cancel,
+) -> crate::Result<Helm> {
+    let body = format!("if [ $1 = version ]; then printf {version}; exit; fi; {body}");
     let runner = bare(script(folder, &body), &[("PATH", "/usr/bin:/bin")]);
     let known = super::known(&runner, cancel).await?;
     Ok(Helm::of(runner, known, &plan(""), cancel.clone()))

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::config::{Application, Config, similar};
+use super::config::{Application, Config};
 use crate::error::{Error, Kind, Result};
-use crate::signal::{App, Owner, Request};
+use crate::signal::{App, Owner, Request, nearest};
 use crate::text;
 
 /// Refuses (`Kind::Policy`) what the node does not allow; the hint is what an
@@ -36,7 +36,7 @@ fn listed(app: &App, config: &Config, file: &str) -> Result<()> {
         names.join(", ")
     );
     let mut error = Error::new(Kind::Policy, message);
-    if let Some(name) = similar(app.as_str(), names.iter().copied()) {
+    if let Some(name) = nearest(app.as_str(), names.iter().copied()) {
         error = error.hint(format!("did you mean {name}?"));
     }
     Err(error.hint(format!(

@@ -16,7 +16,7 @@ use crate::cluster::discovery::NamespacePresence;
 use crate::cluster::namespace::create_owned;
 use crate::error::Result;
 use crate::event::Phase;
-use crate::helm::{HelmMajor, Upgrade};
+use crate::helm::Upgrade;
 use crate::manifest::Object;
 use crate::release::judgement;
 use crate::release::record::next_is_server_side;
@@ -68,7 +68,12 @@ pub(super) async fn upgrade(
     for object in nobodys.iter().filter(|object| !is_judged(object)) {
         run.events.warn(not_waited_for(object));
     }
-    judge::good(run, found, &applied.record).await?;
+    for custom in watcher.custom_not_ready().await {
+        run.events.warn(custom.said);
+    }
+    let revision = applied.record.revision;
+    let judged = judge::good(run, found, &applied.record).await;
+    judged.map_err(|error| verify::unverified(revision, error))?;
     run.end(Phase::Rollout, begun);
     Ok(applied)
 }
@@ -93,7 +98,10 @@ async fn own_namespace(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof)
             && object.hooks.is_empty()
     };
     let missing = found.cluster.namespace == NamespacePresence::Absent;
-    if !missing || found.helm.major() != HelmMajor::Three || !proof.objects.iter().any(rendered) {
+    if !missing
+        || found.helm.major().applies_over_its_namespace()
+        || !proof.objects.iter().any(rendered)
+    {
         return Ok(());
     }
     let created = create_owned(&found.cluster.client, &plan.release);

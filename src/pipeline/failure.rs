@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Problem, Result};
 use crate::helm::{self, FailureKind, HelmOutcome};
 use crate::process::StopReason;
 use crate::process::cancel::cancelled;
-use crate::rollout::{Evidence, RolloutWatcher, TerminalFailure, gather};
+use crate::rollout::{Evidence, NotReady, RolloutWatcher, TerminalFailure, gather};
 use crate::run;
 use crate::state::evidence;
 use crate::units;
@@ -50,6 +50,56 @@ impl From<Error> for Failure {
     }
 }
 
+/// How an apply or a rollback ended, once helm and the wait for the workloads are told
+/// alike.
+enum End {
+    /// Every workload is Ready; or helm has done its part, and the wait begins.
+    Well,
+    TimeUp,
+    Failed(Box<TerminalFailure>),
+    Foreign(Problem),
+    Helm(helm::Failure),
+    /// No remediation answers it.
+    Ended(Error),
+}
+
+impl End {
+    fn of_helm(outcome: HelmOutcome, halt: Option<Halt>) -> Self {
+        use StopReason::{Cancelled, Deadline};
+        match (outcome, halt) {
+            (
+                HelmOutcome::Stopped {
+                    by: Cancelled(signal),
+                    ..
+                },
+                _,
+            ) => Self::Ended(cancelled(signal)),
+            // Whatever helm did: another deploy can be at work.
+            (_, Some(Halt::Lost(error))) => Self::Ended(error),
+            // It came right in the last moment after all: verify has the last word.
+            (HelmOutcome::Succeeded, _) => Self::Well,
+            (HelmOutcome::Stopped { .. }, Some(Halt::Failed(failure))) => Self::Failed(failure),
+            (HelmOutcome::Stopped { by: Deadline, .. }, None) => Self::TimeUp,
+            (HelmOutcome::Stopped { .. }, None) => Self::Ended(Error::new(
+                Kind::Internal,
+                "helm was stopped, and nobody asked for it",
+            )),
+            (HelmOutcome::Failed(failure), _) => Self::Helm(failure),
+        }
+    }
+
+    fn of_wait(end: WaitEnd) -> Self {
+        match end {
+            WaitEnd::Ready => Self::Well,
+            WaitEnd::TimeUp => Self::TimeUp,
+            WaitEnd::Cancelled(signal) => Self::Ended(cancelled(signal)),
+            WaitEnd::Foreign(problem) => Self::Foreign(problem),
+            WaitEnd::Halted(Halt::Failed(failure)) => Self::Failed(failure),
+            WaitEnd::Halted(Halt::Lost(error)) => Self::Ended(error),
+        }
+    }
+}
+
 /// What helm's end means; the evidence is kept.
 pub(super) async fn of(
     run: &mut Run<'_>,
@@ -57,33 +107,35 @@ pub(super) async fn of(
     outcome: HelmOutcome,
     halt: Option<Halt>,
 ) -> Result<(), Failure> {
-    Err(match (outcome, halt) {
-        (
-            HelmOutcome::Stopped {
-                by: StopReason::Cancelled(signal),
-                ..
-            },
-            _,
-        ) => Failure::Ended(cancelled(signal)),
-        // Whatever helm did: another deploy can be at work.
-        (_, Some(Halt::Lost(error))) => Failure::Ended(error),
-        // It came right in the last moment after all: verify has the last word.
-        (HelmOutcome::Succeeded, _) => return Ok(()),
-        (
-            HelmOutcome::Stopped {
-                by: StopReason::Deadline,
-                ..
-            },
-            _,
-        ) => timed_out(run, watcher).await,
-        (HelmOutcome::Stopped { .. }, Some(Halt::Failed(failure))) => {
-            terminal(run, watcher, *failure).await
-        }
-        (HelmOutcome::Stopped { .. }, None) => Failure::Ended(Error::new(
-            Kind::Internal,
-            "helm was stopped, and nobody asked for it",
-        )),
-        (HelmOutcome::Failed(failure), _) => by_itself(run, watcher, failure).await,
+    of_apply(run, watcher, End::of_helm(outcome, halt)).await
+}
+
+/// What the end of the wait for the workloads means; the evidence is kept.
+pub(super) async fn of_wait(
+    run: &mut Run<'_>,
+    watcher: &mut RolloutWatcher,
+    end: WaitEnd,
+) -> Result<(), Failure> {
+    of_apply(run, watcher, End::of_wait(end)).await
+}
+
+async fn of_apply(
+    run: &mut Run<'_>,
+    watcher: &mut RolloutWatcher,
+    end: End,
+) -> Result<(), Failure> {
+    Err(match end {
+        End::Well => return Ok(()),
+        End::TimeUp => timed_out(run, watcher).await,
+        End::Failed(failure) => terminal(run, watcher, *failure).await,
+        End::Foreign(problem) => rollout(
+            gathered(run, watcher, None, |evidence, _| {
+                problem.details(evidence.news())
+            })
+            .await,
+        ),
+        End::Helm(failure) => by_itself(run, watcher, failure).await,
+        End::Ended(error) => Failure::Ended(error),
     })
 }
 
@@ -95,22 +147,7 @@ pub(super) async fn of_rollback(
     outcome: HelmOutcome,
     halt: Option<Halt>,
 ) -> Result<(), Failure> {
-    Err(match (outcome, halt) {
-        (
-            HelmOutcome::Stopped {
-                by: StopReason::Cancelled(signal),
-                ..
-            },
-            _,
-        ) => Failure::Ended(cancelled(signal)),
-        (_, Some(Halt::Lost(error))) => Failure::Ended(error),
-        (HelmOutcome::Succeeded, _) => return Ok(()),
-        (HelmOutcome::Failed(failure), _) => failure.error.into(),
-        (HelmOutcome::Stopped { .. }, Some(Halt::Failed(failure))) => {
-            terminal_of_rollback(watcher, *failure).await
-        }
-        (HelmOutcome::Stopped { .. }, None) => time_up_of_rollback(begun, watcher),
-    })
+    of_going_back(begun, watcher, End::of_helm(outcome, halt)).await
 }
 
 /// The same of the wait for the workloads that a rollback brings back.
@@ -119,57 +156,31 @@ pub(super) async fn of_rollback_wait(
     watcher: &RolloutWatcher,
     end: WaitEnd,
 ) -> Result<(), Failure> {
-    Err(match end {
-        WaitEnd::Ready => return Ok(()),
-        WaitEnd::TimeUp => time_up_of_rollback(begun, watcher),
-        WaitEnd::Cancelled(signal) => Failure::Ended(cancelled(signal)),
-        WaitEnd::Foreign(problem) => Failure::Rollout(problem.first_do(watcher.advice())),
-        WaitEnd::Halted(Halt::Failed(failure)) => terminal_of_rollback(watcher, *failure).await,
-        WaitEnd::Halted(Halt::Lost(error)) => Failure::Ended(error),
-    })
+    of_going_back(begun, watcher, End::of_wait(end)).await
 }
 
-async fn terminal_of_rollback(watcher: &RolloutWatcher, mut failure: TerminalFailure) -> Failure {
-    let evidence = gather(
-        watcher.cache(),
-        watcher.logs(),
-        watcher.client(),
-        Some(&mut failure),
-    )
-    .await;
-    Failure::Rollout(failure.problem(&evidence).first_do(watcher.advice()))
-}
-
-fn time_up_of_rollback(begun: Instant, watcher: &RolloutWatcher) -> Failure {
-    let message = format!("not ready after {}", units::show(passed(begun)));
-    let problem = Problem::new(message).details(watcher.explain_timeout());
-    Failure::Rollout(problem.first_do(watcher.advice()))
+async fn of_going_back(begun: Instant, watcher: &RolloutWatcher, end: End) -> Result<(), Failure> {
+    let problem = match end {
+        End::Well => return Ok(()),
+        End::Ended(error) => return Err(Failure::Ended(error)),
+        End::Helm(failure) => return Err(failure.error.into()),
+        End::TimeUp => {
+            let message = format!("not ready after {}", units::show(passed(begun)));
+            Problem::new(message).details(watcher.explain_timeout())
+        }
+        End::Failed(mut failure) => {
+            let (cache, logs) = (watcher.cache(), watcher.logs());
+            let evidence = gather(cache, logs, watcher.client(), Some(&mut failure)).await;
+            failure.problem(&evidence)
+        }
+        End::Foreign(problem) => problem,
+    };
+    Err(Failure::Rollout(problem.first_do(watcher.advice())))
 }
 
 /// The time that passed, in whole seconds: never the budget.
 fn passed(begun: Instant) -> Duration {
     Duration::from_secs(begun.elapsed().as_secs())
-}
-
-/// What the end of the wait for the workloads means; the evidence is kept.
-pub(super) async fn of_wait(
-    run: &mut Run<'_>,
-    watcher: &mut RolloutWatcher,
-    end: WaitEnd,
-) -> Result<(), Failure> {
-    Err(match end {
-        WaitEnd::Ready => return Ok(()),
-        WaitEnd::TimeUp => timed_out(run, watcher).await,
-        WaitEnd::Cancelled(signal) => Failure::Ended(cancelled(signal)),
-        WaitEnd::Foreign(problem) => rollout(
-            gathered(run, watcher, None, |evidence, _| {
-                problem.details(evidence.news())
-            })
-            .await,
-        ),
-        WaitEnd::Halted(Halt::Failed(failure)) => terminal(run, watcher, *failure).await,
-        WaitEnd::Halted(Halt::Lost(error)) => Failure::Ended(error),
-    })
 }
 
 /// Helm failed by itself: the cluster may know better why.
@@ -249,16 +260,13 @@ async fn gathered(
     problem: impl FnOnce(&Evidence, Option<&TerminalFailure>) -> Problem,
 ) -> Result<Problem> {
     let gathering = async {
-        Ok(gather(
-            watcher.cache(),
-            watcher.logs(),
-            watcher.client(),
-            failure.as_mut(),
-        )
-        .await)
+        let (cache, logs, client) = (watcher.cache(), watcher.logs(), watcher.client());
+        let evidence = gather(cache, logs, client, failure.as_mut());
+        Ok(futures::join!(evidence, watcher.custom_not_ready()))
     };
-    let evidence = run.unless_cancelled(gathering).await?;
+    let (evidence, custom) = run.unless_cancelled(gathering).await?;
     let problem = problem(&evidence, failure.as_ref()).first_do(watcher.advice());
+    let problem = made_by(problem, custom);
     let mut lines = vec![problem.to_string()];
     let mut said = problem.evidence();
     said.retain(|line| !evidence.lines.contains(line));
@@ -267,6 +275,18 @@ async fn gathered(
     lines.extend(evidence.log_lines());
     let kept = keep(run, lines);
     Ok(with_logs(run, problem, &evidence, kept))
+}
+
+/// Names the custom resource whose controller has not made what the problem lacks; the
+/// others are told beside it.
+pub(super) fn made_by(problem: Problem, mut not_ready: Vec<NotReady>) -> Problem {
+    let lacks = problem.to_string();
+    let behind = not_ready.iter().position(|one| one.concerns(&lacks));
+    let problem = match behind.map(|at| not_ready.remove(at)) {
+        Some(behind) => problem.because(&behind.said),
+        None => problem,
+    };
+    problem.details(not_ready.into_iter().map(|one| one.said))
 }
 
 /// Logs may hold secrets, and a public repository's log is public.

@@ -6,16 +6,21 @@
 //! the verdict. Nothing here touches a workload.
 
 use super::context::Run;
-use super::observed::ReleaseObservation;
+use super::observed::{ReleaseObservation, patiently};
 use crate::error::{Kind, Result};
 use crate::release::judgement;
 use crate::release::record::{Driver, Record, Status};
 use crate::release::store;
 
-/// Every workload of the revision is Ready: it counts as good from now on.
+/// Every workload of the revision is Ready: it counts as good from now on. A cluster
+/// that does not answer is waited for: it makes no good revision a bad one.
 pub(super) async fn good(run: &Run<'_>, found: &ReleaseObservation, record: &Record) -> Result<()> {
     let said = judgement::good(run.id);
-    write(run, found, record, Status::Deployed, &said).await
+    let client = &found.cluster.client;
+    patiently(run, client, async || {
+        write(run, found, record, Status::Deployed, &said).await
+    })
+    .await
 }
 
 /// The newest revision, which helm applied after `before`, is not good, for this
@@ -29,8 +34,9 @@ pub(super) async fn failed(
     target: Option<u32>,
     cause: &str,
 ) -> Result<()> {
-    let records = found.cluster.records(run.plan).await?;
-    let Some(last) = records.last().filter(|last| Some(last.revision) > before) else {
+    let mut records = found.cluster.records(run.plan).await?;
+    let last = records.last_mut();
+    let Some(last) = last.filter(|last| Some(last.revision) > before) else {
         return Ok(());
     };
     // A helm that was stopped in a rollback leaves it pending, and none is at work now.
@@ -41,20 +47,30 @@ pub(super) async fn failed(
     ) {
         let said = judgement::failed(run.id, target, cause);
         write(run, found, last, Status::Failed, &said).await?;
+        last.status = Status::Failed;
+        last.description = said;
     }
-    put_back(run, found).await
+    put_back_good(run, found, &records).await
 }
 
 /// Makes the good revision `deployed` again, where none is: helm was killed
 /// between its last two writes, or a newer one was judged failed.
 pub(super) async fn put_back(run: &Run<'_>, found: &ReleaseObservation) -> Result<()> {
     let records = found.cluster.records(run.plan).await?;
-    let life = judgement::life(&records);
+    put_back_good(run, found, &records).await
+}
+
+async fn put_back_good(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    records: &[Record],
+) -> Result<()> {
+    let life = judgement::life(records);
     let is_deployed = |record: &Record| record.status == Status::Deployed;
     if life.iter().any(is_deployed) {
         return Ok(());
     }
-    match judgement::last_good(&records) {
+    match judgement::last_good(records) {
         Some(good) => write(run, found, good, Status::Deployed, &good.description).await,
         None => Ok(()),
     }

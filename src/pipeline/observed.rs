@@ -64,8 +64,11 @@ impl ReleaseObservation {
     /// Reads the records again: whatever wrote to the release, nothing goes on with
     /// records from before it.
     pub(super) async fn refresh(&mut self, run: &Run<'_>) -> Result<()> {
-        let read = self.cluster.records(run.plan);
-        self.records = run.unless_cancelled(read).await?;
+        let cluster = &self.cluster;
+        let read = patiently(run, &cluster.client, async || {
+            cluster.records(run.plan).await
+        });
+        self.records = read.await?;
         Ok(())
     }
 

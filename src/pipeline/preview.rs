@@ -8,7 +8,6 @@ use super::observed::ReleaseObservation;
 use crate::chart::Proof;
 use crate::cluster::dry_run::{Basis, DryRun, Kinds, Method, Removal};
 use crate::error::{Kind, Result};
-use crate::helm::HelmMajor;
 use crate::manifest::changes::{Change, HookRun, Preview};
 use crate::manifest::{Object, ObjectRef};
 use crate::release::judgement::life;
@@ -60,9 +59,10 @@ pub(super) async fn of_rollback(
 }
 
 const fn method(found: &ReleaseObservation, server_side: bool) -> Method {
-    match found.helm.major() {
-        HelmMajor::Four if server_side => Method::Server,
-        _ => Method::Client,
+    if found.helm.major().applies_on_the_server(server_side) {
+        Method::Server
+    } else {
+        Method::Client
     }
 }
 

@@ -26,6 +26,15 @@ use crate::state::lock;
 /// How long settling may take after a helm that did not end well.
 const AFTERWARDS: Duration = Duration::from_secs(5);
 
+/// Whose helm left a record pending.
+#[derive(Clone, Copy)]
+enum LeftBy {
+    /// That of a deploy before this one.
+    Dead,
+    /// This run's, which has ended.
+    Own,
+}
+
 /// How long after the signal a cancelled run may still settle: it has seven
 /// seconds in all.
 const CANCELLED: Duration = Duration::from_millis(6500);
@@ -41,7 +50,7 @@ pub(super) async fn before(run: &mut Run<'_>, found: &mut ReleaseObservation) ->
         }
         let said = leftovers(run, found).await?;
         let settled = decision != RecoveryDecision::Leave;
-        settle(run, found, &decision).await?;
+        settle(run, found, &decision, LeftBy::Dead).await?;
         Ok((said, settled))
     };
     let (said, settled) = run.unless_cancelled(work).await?;
@@ -128,7 +137,7 @@ pub(super) async fn after(run: &Run<'_>, found: &ReleaseObservation) -> bool {
                 .map_or(RecoveryDecision::Leave, |last| RecoveryDecision::Fail(last)),
             other => other,
         };
-        settle(run, found, &decision).await?;
+        settle(run, found, &decision, LeftBy::Own).await?;
         Ok(!matches!(decision, RecoveryDecision::Wait(_)))
     };
     let until = match run.cancel.since() {
@@ -216,8 +225,13 @@ async fn settle(
     run: &Run<'_>,
     found: &ReleaseObservation,
     decision: &RecoveryDecision<'_>,
+    left_by: LeftBy,
 ) -> Result<()> {
     let plan = run.plan;
+    let by = match left_by {
+        LeftBy::Dead => "a helm that is dead",
+        LeftBy::Own => "this run's helm, which has ended",
+    };
     let (client, release) = (&found.cluster.client, &plan.release);
     if let (RecoveryDecision::Fail(record) | RecoveryDecision::Undo(record), Driver::ConfigMaps) =
         (decision, found.cluster.driver)
@@ -231,7 +245,7 @@ async fn settle(
             store::mark(client, release, record, Status::Failed, &why).await?;
             judge::put_back(run, found).await?;
             run.events.note(format!(
-                "revision {} was left {} by a helm that is dead; it now counts as failed",
+                "revision {} was left {} by {by}; it now counts as failed",
                 record.revision,
                 record.status.name()
             ));
@@ -239,7 +253,7 @@ async fn settle(
         RecoveryDecision::Undo(record) => {
             store::remove(client, release, record).await?;
             run.events.note(format!(
-                "revision {} was a rollback that a dead helm left unfinished; its record is removed, and helm goes on from the revision before",
+                "revision {} was a rollback, left unfinished by {by}; its record is removed, and helm goes on from the revision before",
                 record.revision
             ));
         }

@@ -70,8 +70,11 @@ pub(super) async fn remediate(
     };
     let before = found.last().map(|record| record.revision);
     let cause = problem.to_string();
-    let judged = async { judge::failed(run, found, before, target, &cause).await };
-    let problem = match run.unless_cancelled(judged).await {
+    let client = &found.cluster.client;
+    let judged = patiently(run, client, async || {
+        judge::failed(run, found, before, target, &cause).await
+    });
+    let problem = match judged.await {
         Ok(()) => problem,
         Err(error) if matches!(error.kind(), Kind::Cancelled(_)) => return error,
         Err(error) => problem.detail(format!("the verdict is not in the records: {error}")),

@@ -13,7 +13,7 @@ use super::{judge, supervise, verify, wait_strategy};
 use crate::chart::{self, Proof};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::event::Phase;
-use crate::helm::{HelmMajor, HelmOutcome, Rollback};
+use crate::helm::{HelmOutcome, Rollback};
 use crate::manifest::Object;
 use crate::plan::OnFailure;
 use crate::process::StopReason;
@@ -33,6 +33,7 @@ pub(super) async fn restore(
     let begun = run.begin(Phase::Rollback);
     let budget = run.plan.rollback_budget;
     let deadline = Instant::now() + budget;
+    run.deadline = deadline;
     let objects = Object::parse(&good.documents())?;
     let mut watcher = watcher(run, found, failed, &objects).await;
     let back: Vec<Object> = objects
@@ -51,14 +52,15 @@ pub(super) async fn restore(
     let helm = |stop| found.helm.rollback(&rollback, deadline, stop);
     let (outcome, halt) = supervise::supervise(run, found, &mut watcher, helm).await?;
     failure::of_rollback(begun, &watcher, outcome, halt).await?;
-    let after = failed.map_or(0, |failed| failed.revision);
-    let applied = verify::restored(run, found, good, &objects, after).await?;
+    let applied = verify::restored(run, found, good, &objects, failed).await?;
     watcher.expect(&applied.generations);
     let end = supervise::until_ready(run, &mut watcher, deadline).await;
     failure::of_rollback_wait(begun, &watcher, end).await?;
-    judge::good(run, found, &applied.record).await?;
+    let revision = applied.record.revision;
+    let judged = judge::good(run, found, &applied.record).await;
+    judged.map_err(|error| verify::unverified(revision, error))?;
     run.end(Phase::Rollback, begun);
-    Ok(applied.record.revision)
+    Ok(revision)
 }
 
 /// Whether a rollback applies or runs the object: of hooks only its own.
@@ -95,7 +97,8 @@ pub(super) async fn clear_leftover_fields(
     found: &mut ReleaseObservation,
     proof: &Proof,
 ) -> Result<(), Failure> {
-    let server_side = found.helm.major() == HelmMajor::Four && next_is_server_side(found.last());
+    let server_side = next_is_server_side(found.last());
+    let server_side = found.helm.major().applies_on_the_server(server_side);
     let (Some(last), Some(good)) = (found.last(), found.serving()) else {
         return Ok(());
     };

@@ -20,8 +20,8 @@ use crate::helm::HelmOutcome;
 use crate::manifest::{Object, ObjectRef};
 use crate::release::record::Record;
 use crate::rollout::{
-    Expected, RolloutContext, RolloutWatcher, TerminalFailure, WatchTarget, canary_target,
-    is_judged, labels, promises,
+    CustomResources, Expected, RolloutContext, RolloutWatcher, TerminalFailure, WatchTarget,
+    canary_target, is_judged, labels, promises,
 };
 
 /// Ends when helm shall be stopped.
@@ -66,6 +66,7 @@ pub(super) async fn watcher(
         promised: promises(objects.iter().map(|object| &object.value)),
         expected: expected(run, found, &objects),
         foreign: foreign(run, &objects),
+        custom: CustomResources::of(objects.iter().copied(), &run.plan.release.namespace),
     };
     let targets = targets(run, before, objects);
     RolloutWatcher::start(found.cluster.client.clone(), &targets, known, run.events).await

@@ -5,11 +5,12 @@ use super::context::Run;
 use super::failure::Failure;
 use super::observed::{ReleaseObservation, patiently};
 use crate::chart::{Proof, verify_record};
-use crate::cluster::verify::{Difference, Template, compare, live, template};
+use crate::cluster::verify::{Difference, Template, compare, live, stays, template};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::event::Phase;
 use crate::manifest::{Object, ObjectRef};
 use crate::release::record::{Record, Status};
+use crate::text;
 
 /// What helm applied, as the cluster holds it.
 #[derive(Debug)]
@@ -50,18 +51,20 @@ pub(super) async fn applied(
                 .hint("see whether the chart renders differently each time"),
         ));
     }
-    workloads(run, found, record, &proof.objects).await
+    workloads(run, found, record, &proof.objects, &[]).await
 }
 
-/// A rollback took effect: the newest record is newer than `after`, deployed and
-/// holds what the good one held.
+/// A rollback took effect: the newest record is newer than that of the `failed`
+/// revision, deployed and holds what the good one held; and no container is left that
+/// only the failed one had.
 pub(super) async fn restored(
     run: &mut Run<'_>,
     found: &ReleaseObservation,
     good: &Record,
     objects: &[Object],
-    after: u32,
+    failed: Option<&Record>,
 ) -> Result<Applied, Failure> {
+    let after = failed.map_or(0, |failed| failed.revision);
     let record = newest(run, found, after).await?;
     if record.manifest != good.manifest {
         return Err(Failure::Rollout(Problem::new(format!(
@@ -69,7 +72,11 @@ pub(super) async fn restored(
             record.revision, good.revision
         ))));
     }
-    workloads(run, found, record, objects).await
+    let left = match failed {
+        Some(failed) => Object::parse(&failed.manifest)?,
+        None => Vec::new(),
+    };
+    workloads(run, found, record, objects, &left).await
 }
 
 /// Whether the workloads of the cluster are as this revision's record says, so
@@ -126,17 +133,7 @@ async fn newest(
     let read = patiently(run, client, async || found.cluster.last(run.plan).await).await;
     let record = match read {
         Ok(record) => record,
-        Err(error) if matches!(error.kind(), Kind::Cancelled(_)) => {
-            return Err(Failure::Ended(error.outcome(unverified(before))));
-        }
-        Err(error) => {
-            let message = format!("{}: {error}", unverified(before));
-            return Err(Failure::Ended(
-                Error::new(Kind::Broken, message)
-                    .details(error.evidence())
-                    .hint("send the signal again once the cluster answers: it judges that revision first"),
-            ));
-        }
+        Err(error) => return Err(unverified(before + 1, error)),
     };
     let Some(record) = record else {
         let release = &run.plan.release.name;
@@ -159,20 +156,35 @@ async fn newest(
     )))
 }
 
-fn unverified(before: u32) -> String {
-    format!("revision {} is deployed, not verified", before + 1)
+/// Helm applied this revision, and the cluster could not be asked about it any more.
+/// Nothing is undone: it may be good, and the next signal judges it.
+pub(super) fn unverified(revision: u32, error: Error) -> Failure {
+    let said = format!("revision {revision} is deployed, not verified");
+    match error.kind() {
+        Kind::Internal | Kind::Locked => error.into(),
+        Kind::Cancelled(_) => Failure::Ended(error.outcome(said)),
+        _ => Failure::Ended(
+            Error::new(Kind::Broken, format!("{said}: {error}"))
+                .details(error.evidence())
+                .hint(
+                    "send the signal again once the cluster answers: it judges that revision first",
+                ),
+        ),
+    }
 }
 
-/// The pod templates of the cluster, right after helm.
+/// The pod templates of the cluster, right after helm; `left` is what it left.
 async fn workloads(
     run: &Run<'_>,
     found: &ReleaseObservation,
     record: Record,
     objects: &[Object],
+    left: &[Object],
 ) -> Result<Applied, Failure> {
     let wanted = templates(run, objects);
     let client = &found.cluster.client;
-    let live = patiently(run, client, async || live(client, &wanted).await).await?;
+    let live = patiently(run, client, async || live(client, &wanted).await).await;
+    let live = live.map_err(|error| unverified(record.revision, error))?;
     let differences = compare(&wanted, &live);
     let missing = differences.iter().find_map(|difference| match difference {
         Difference::Missing(workload) => Some(workload),
@@ -181,6 +193,20 @@ async fn workloads(
     if let Some(workload) = missing {
         let message = format!("{workload} is not there, though helm applied it");
         return Err(Failure::Rollout(Problem::new(message)));
+    }
+    if let Some((workload, container)) = stays(&templates(run, left), &wanted, &live) {
+        let container = text::line(&container, text::VALUE);
+        return Err(Failure::Rollout(
+            Problem::new(format!(
+                "{workload} still has the container {container}, which only the failed revision had"
+            ))
+            .hint(format!(
+                "see who holds that field: kubectl --namespace {} get {} {} --show-managed-fields --output yaml",
+                workload.namespace.as_deref().unwrap_or_default(),
+                workload.kind.to_lowercase(),
+                workload.name
+            )),
+        ));
     }
     let generations = live
         .into_iter()

@@ -7,7 +7,7 @@ use super::observed::ReleaseObservation;
 use crate::cluster::rights;
 use crate::error::Result;
 use crate::helm::{HelmMajor, Wait};
-use crate::manifest::Object;
+use crate::manifest::{Object, is_kubernetes_group};
 use crate::release::record::Driver;
 use crate::rollout::RolloutWatcher;
 
@@ -84,16 +84,33 @@ fn suit(major: HelmMajor, allowed: Wait, objects: &[Object]) -> (Wait, Option<St
         let why = format!("{job} is suspended, so helm waits for no Job but hooks");
         return (Wait::PollButJobs, Some(why));
     }
-    let watches = major.watches() && allowed == Wait::Watch;
-    match find(is_replaced_by_hand).filter(|_| watches) {
-        Some(set) => {
-            let why = format!(
-                "the pods of {set} are replaced by hand (OnDelete), so helm waits in its older way (--wait=legacy)"
-            );
+    if !major.watches() || allowed != Wait::Watch {
+        return (allowed, None);
+    }
+    let older = "so helm waits in its older way (--wait=legacy)";
+    if let Some(set) = find(is_replaced_by_hand) {
+        let why = format!("the pods of {set} are replaced by hand (OnDelete), {older}");
+        return (Wait::Poll, Some(why));
+    }
+    // The older way waits for a load balancer's address, the other for a custom
+    // resource that says that it is not Ready: neither is part of Ready.
+    match find(is_custom).filter(|_| find(is_load_balancer).is_none()) {
+        Some(custom) => {
+            let why = format!("no workload is Ready or not because of {custom}, {older}");
             (Wait::Poll, Some(why))
         }
         None => (allowed, None),
     }
+}
+
+/// Helm 4's watching waits for the condition `Ready` of any kind (`cli-utils`,
+/// `pkg/kstatus/status/generic.go`), its older way for kinds that it knows.
+fn is_custom(object: &Object) -> bool {
+    !is_kubernetes_group(object.reference.group())
+}
+
+fn is_load_balancer(object: &Object) -> bool {
+    object.reference.is("", "Service") && object.value["spec"]["type"] == "LoadBalancer"
 }
 
 /// Both helms wait for such a Job as for any other (`pkg/kube/ready.go`,
@@ -133,13 +150,20 @@ mod tests {
         let set = object("StatefulSet", "updateStrategy: {type: OnDelete}", "");
         let job = object("Job", "suspend: false", "");
         let foreign = suspended.replace("batch/v1", "batch.volcano.sh/v1alpha1");
-        let plain = format!("{hook}---\n{rolling}---\n{set}---\n{job}---\n{foreign}");
+        let plain = format!("{hook}---\n{rolling}---\n{set}---\n{job}");
+        let custom = format!("{plain}---\n{foreign}");
+        let service = object("Service", "type: LoadBalancer", "").replace("apps/v1", "v1");
+        let balanced = format!("{custom}---\n{service}");
         let both = format!("{plain}---\n{by_hand}---\n{suspended}");
         let (three, four) = (HelmMajor::Three, HelmMajor::Four);
         for (major, allowed, manifest, wait, named) in [
             (three, Wait::Watch, &plain, Wait::Watch, None),
             (four, Wait::Watch, &plain, Wait::Watch, None),
             (four, Wait::Poll, &plain, Wait::Poll, None),
+            // Case B2, where a hook runs after the workloads.
+            (three, Wait::Watch, &custom, Wait::Watch, None),
+            (four, Wait::Watch, &custom, Wait::Poll, Some("Job it")),
+            (four, Wait::Watch, &balanced, Wait::Watch, None),
             (three, Wait::Watch, &by_hand, Wait::Watch, None),
             (four, Wait::Watch, &by_hand, Wait::Poll, Some("DaemonSet")),
             (four, Wait::Poll, &by_hand, Wait::Poll, None),

@@ -163,15 +163,18 @@ impl Leftover {
         let own = self.pods();
         let read = self.api::<Pod>(client);
         let settled = Instant::now() + UNCLEAR;
+        let active = job.status.as_ref().and_then(|status| status.active);
         loop {
-            let start = match tokio::time::timeout(PATIENCE, read.list(&own)).await {
-                Ok(Ok(pods)) => job_start::of(job, &pods.items),
-                _ => Start::Begun,
+            let Ok(Ok(pods)) = tokio::time::timeout(PATIENCE, read.list(&own)).await else {
+                return true;
             };
-            match start {
+            match job_start::of(job, &pods.items) {
                 Start::Begun => return true,
                 Start::Impossible => return false,
-                Start::Unclear if Instant::now() >= settled => return false,
+                // Pods that the Job counts and that do not show may run all the same.
+                Start::Unclear if Instant::now() >= settled => {
+                    return pods.items.is_empty() && active > Some(0);
+                }
                 Start::Unclear => tokio::time::sleep(ASK_AGAIN).await,
             }
         }

@@ -66,21 +66,32 @@ pub(super) fn of(job: &Job, pods: &[Pod]) -> Start {
 }
 
 fn of_pod(pod: &Pod) -> Start {
-    let on_a_node = pod
-        .spec
-        .as_ref()
-        .is_some_and(|spec| spec.node_name.is_some());
     let status = pod.status.as_ref();
     let first = status.and_then(|status| status.init_container_statuses.as_deref());
     let main = status.and_then(|status| status.container_statuses.as_deref());
-    let mut all = first.into_iter().chain(main).flatten();
-    if all.clone().any(has_begun) {
+    let (first, main) = (first.unwrap_or_default(), main.unwrap_or_default());
+    // Nothing behind an init container starts before it; the others start without each
+    // other.
+    let could_not =
+        first.iter().any(could_not_start) || (!main.is_empty() && main.iter().all(could_not_start));
+    if first.iter().chain(main).any(has_begun) {
         Start::Begun
-    } else if !on_a_node || all.any(could_not_start) {
+    } else if could_not || has_no_node(pod) {
         Start::Impossible
     } else {
         Start::Unclear
     }
+}
+
+/// Whether the scheduler has looked and found no node: one that was made a moment ago
+/// has none either, and is about to get one.
+fn has_no_node(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
 }
 
 fn has_begun(container: &ContainerStatus) -> bool {
@@ -115,11 +126,13 @@ mod tests {
             "state": state, "lastState": last})
     }
 
-    fn pod(owner: &str, node: Option<&str>, init: &[Value], own: &[Value]) -> Value {
+    fn pod(owner: &str, scheduled: Option<&str>, init: &[Value], own: &[Value]) -> Value {
         let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "mig", "uid": owner});
+        let condition = scheduled.map(|status| json!({"type": "PodScheduled", "status": status}));
         json!({"metadata": {"ownerReferences": [owner]},
-            "spec": {"containers": [], "nodeName": node},
-            "status": {"initContainerStatuses": init, "containerStatuses": own}})
+            "spec": {"containers": []},
+            "status": {"initContainerStatuses": init, "containerStatuses": own,
+                "conditions": condition.into_iter().collect::<Vec<_>>()}})
     }
 
     /// Case A4: only a container that has begun makes two of them overlap; and one that
@@ -134,7 +147,7 @@ mod tests {
             &json!({"terminated": {"exitCode": 1}}),
         );
         let is = container(&json!({"running": {}}), &none);
-        let on = Some("node");
+        let on = Some("True");
         let active = json!({"active": 1, "startTime": "2026-01-01T00:00:00Z"});
         let tried = json!({"startTime": "2026-01-01T00:00:00Z"});
         let (not, pulls, was, is) = ([not], [pulls], [was], [is]);
@@ -155,10 +168,22 @@ mod tests {
                 Start::Unclear,
             ),
             (active.clone(), vec![pod("1", on, &[], &[])], Start::Unclear),
+            // The scheduler has not looked yet.
             (
                 active.clone(),
                 vec![pod("1", None, &[], &[])],
+                Start::Unclear,
+            ),
+            (
+                active.clone(),
+                vec![pod("1", Some("False"), &[], &[])],
                 Start::Impossible,
+            ),
+            // One of two that start without each other.
+            (
+                active.clone(),
+                vec![pod("1", on, &[], &[not[0].clone(), pulls[0].clone()])],
+                Start::Unclear,
             ),
             (
                 active.clone(),

@@ -15,5 +15,7 @@ pub mod record;
 pub mod recovery;
 pub mod store;
 pub mod target;
+#[cfg(test)]
+mod tests;
 
 pub use record::{Driver, Hook, Record, Status};

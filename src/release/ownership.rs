@@ -46,25 +46,10 @@ pub fn check(records: &[Record], chart: &str, is_pinned: bool, app: &App) -> Res
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use serde_json::json;
-
-    use super::{Record, check};
+    use super::check;
     use crate::error::Kind;
     use crate::release::judgement;
-    use crate::release::record::read;
-
-    fn records(of: &[(&str, &str, &str)]) -> Vec<Record> {
-        of.iter()
-            .enumerate()
-            .map(|(at, (chart, status, description))| {
-                read(
-                    json!({"version": at + 1, "chart": {"metadata": {"name": chart}},
-                    "info": {"status": status, "description": description}}),
-                )
-                .unwrap()
-            })
-            .collect()
-    }
+    use crate::release::tests::records;
 
     /// Case D3: another application's chart is refused, a pinned one is not.
     #[test]

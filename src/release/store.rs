@@ -79,7 +79,8 @@ pub fn name(release: &ReleaseId, revision: u32) -> String {
 }
 
 /// Gives a revision a status and a description, in its label and in what is
-/// stored. `helm history` shows both.
+/// stored. `helm history` shows both. It can be repeated: the answer to a write can
+/// be lost.
 ///
 /// Errors: [`Kind::Locked`] where somebody changed the record meanwhile.
 pub async fn mark(
@@ -91,8 +92,14 @@ pub async fn mark(
 ) -> Result<()> {
     let api = Api::<Secret>::namespaced(client.clone(), &release.namespace);
     let name = name(release, record.revision);
-    let mut secret = fetch(&api, &name, record).await?;
     let json = marked(record.json.clone(), status, description);
+    let (mut secret, stored) = fetch(&api, &name).await?;
+    if stored == json {
+        return Ok(());
+    }
+    if stored != record.json {
+        return Err(changed(&name));
+    }
     let stored = encode(&json).map_err(|error| {
         Error::new(Kind::Internal, "a record of the release cannot be written").with_source(error)
     })?;
@@ -117,7 +124,10 @@ pub async fn mark(
 pub async fn remove(client: &Client, release: &ReleaseId, record: &Record) -> Result<()> {
     let api = Api::<Secret>::namespaced(client.clone(), &release.namespace);
     let name = name(release, record.revision);
-    let secret = fetch(&api, &name, record).await?;
+    let (secret, stored) = fetch(&api, &name).await?;
+    if stored != record.json {
+        return Err(changed(&name));
+    }
     let only = DeleteParams::default().preconditions(Preconditions {
         resource_version: secret.metadata.resource_version,
         uid: secret.metadata.uid,
@@ -130,8 +140,8 @@ pub async fn remove(client: &Client, release: &ReleaseId, record: &Record) -> Re
     Ok(())
 }
 
-/// The Secret as it is now: it must still hold what was read.
-async fn fetch(api: &Api<Secret>, name: &str, record: &Record) -> Result<Secret> {
+/// The Secret as it is now, and the record that it holds.
+async fn fetch(api: &Api<Secret>, name: &str) -> Result<(Secret, Value)> {
     let found = async {
         let found = api.get(name).await;
         found.map_err(|error| refused(name, &error))
@@ -139,7 +149,7 @@ async fn fetch(api: &Api<Secret>, name: &str, record: &Record) -> Result<Secret>
     let secret = within("the release's record cannot be read", found).await?;
     let stored = secret.data.as_ref().and_then(|data| data.get("release"));
     match stored.map(|stored| decode(&stored.0)) {
-        Some(Ok(json)) if json == record.json => Ok(secret),
+        Some(Ok(json)) => Ok((secret, json)),
         _ => Err(changed(name)),
     }
 }
@@ -166,7 +176,7 @@ fn marked(mut json: Value, status: Status, description: &str) -> Value {
 }
 
 /// What helm stores: base64 of gzip of JSON.
-fn encode(json: &Value) -> std::io::Result<Vec<u8>> {
+pub(crate) fn encode(json: &Value) -> std::io::Result<Vec<u8>> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&serde_json::to_vec(json)?)?;
     Ok(STANDARD.encode(gzip.finish()?).into_bytes())

@@ -89,26 +89,11 @@ fn of_the_same_chart(target: &Record, serving: Option<&Record>, pin: Option<&str
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use serde_json::json;
-
     use super::choose;
     use crate::error::Kind;
     use crate::plan::ReleaseId;
     use crate::release::judgement;
-    use crate::release::record::{Record, read};
-
-    fn records(of: &[(&str, &str, &str)]) -> Vec<Record> {
-        of.iter()
-            .enumerate()
-            .map(|(at, (chart, status, description))| {
-                read(
-                    json!({"version": at + 1, "chart": {"metadata": {"name": chart}},
-                    "info": {"status": status, "description": description}}),
-                )
-                .unwrap()
-            })
-            .collect()
-    }
+    use crate::release::tests::records;
 
     #[test]
     fn the_revision_is_chosen_or_the_refusal_says_why() {

@@ -6,7 +6,9 @@
 //! refuses is said once, and the rollout is judged without it. Nothing here changes the
 //! cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod start;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::Client;
@@ -17,27 +19,24 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::baseline::Baseline;
 use super::cache::ReleaseCache;
 use super::cause::{Cause, TerminalFailure};
-use super::expected::Expected;
+use super::custom::{CustomResources, NotReady};
 use super::explain::explain_timeout;
 use super::foreign_watch::{ForeignLook, ForeignWatch};
-use super::informers::{Informer, InformerEvent, can_stream, spawn, wanted};
+use super::informers::InformerEvent;
 use super::logs::Logs;
 use super::model::Elapsed;
 use super::progress::{ReportedProgress, progress};
 use super::recheck;
 use super::recheck_jobs;
-use super::selectors::selector;
 use super::shortage::{self, ReleaseReadiness};
 use super::stuck::{StuckPod, stuck_pods};
-use super::target::WatchTarget;
 use super::verdict::{judge, most_telling};
 use super::workload_ref::WorkloadRef;
 use crate::error::Problem;
 use crate::event::{Event, Events, WorkloadProgress};
 use crate::manifest::ObjectRef;
 
-/// How long the first lists may take before helm goes ahead unwatched.
-const FIRST_LISTS: Duration = Duration::from_secs(10);
+pub use start::RolloutContext;
 
 /// Changes that come close together are judged together.
 const DEBOUNCE: Duration = Duration::from_millis(20);
@@ -52,23 +51,6 @@ const STUCK: Duration = Duration::from_secs(5);
 /// Changes that wait to be taken in.
 const QUEUE: usize = 1024;
 
-/// What a rollout is judged by besides its targets.
-#[derive(Clone, Debug, Default)]
-pub struct RolloutContext {
-    /// The server's version, as it tells it: `v1.34.4+k3s1`.
-    pub server: String,
-    /// The whole budget of the rollout.
-    pub budget: Duration,
-    /// The images that the request names.
-    pub requested: BTreeSet<String>,
-    /// What the render's custom resources will make (see [`super::promises`]).
-    pub promised: BTreeSet<String>,
-    /// What may still come besides that, and what has just been seen.
-    pub expected: Expected,
-    /// The release's objects of other groups, with their namespaces.
-    pub foreign: Vec<ObjectRef>,
-}
-
 /// A rollout under watch.
 pub struct RolloutWatcher {
     client: Client,
@@ -80,6 +62,7 @@ pub struct RolloutWatcher {
     reported: ReportedProgress,
     logs: Logs,
     foreign: ForeignWatch,
+    custom: CustomResources,
     /// Since when each pod, by its uid, has been stuck; none once it was told.
     stuck: BTreeMap<String, Option<Instant>>,
     advice: Vec<String>,
@@ -98,92 +81,6 @@ pub enum Stall {
 }
 
 impl RolloutWatcher {
-    /// Lists what the targets' namespaces hold and watches it from there. Call it
-    /// right before helm: what is seen now is what all that follows is compared
-    /// with. Says once what cannot be watched; it never fails a deploy.
-    pub async fn start(
-        client: Client,
-        targets: &[WatchTarget],
-        context: RolloutContext,
-        events: &Events,
-    ) -> Self {
-        let started = Instant::now();
-        let (sender, mut changes) = mpsc::channel(QUEUE);
-        let mut watches = JoinSet::new();
-        let streaming = can_stream(&context.server);
-        let mut pending = 0;
-        for (namespace, kinds) in wanted(targets) {
-            pending += kinds.len();
-            for resource in kinds {
-                let informer = Informer {
-                    client: client.clone(),
-                    selector: selector(targets, &namespace, resource),
-                    namespace: namespace.clone(),
-                    resource,
-                    sender: sender.clone(),
-                };
-                spawn(&mut watches, informer, streaming);
-            }
-        }
-        drop(sender);
-        let mut cache = ReleaseCache::of(targets);
-        let deadline = started + FIRST_LISTS;
-        let mut unwatchable = BTreeSet::new();
-        while pending > 0 {
-            match timeout_at(deadline, changes.recv()).await {
-                Ok(Some(InformerEvent::Change(change))) => {
-                    cache.apply(change, Elapsed::default());
-                }
-                Ok(Some(InformerEvent::Listed)) => pending -= 1,
-                Ok(Some(InformerEvent::Unwatchable(resource, namespace, why))) => {
-                    pending -= 1;
-                    cache.mark_unwatchable(resource, namespace);
-                    unwatchable.insert(why);
-                }
-                Ok(None) => break,
-                Err(_) => {
-                    // What comes later could not be told apart from what was before.
-                    watches.abort_all();
-                    cache = ReleaseCache::of(targets);
-                    for (namespace, kinds) in wanted(targets) {
-                        for resource in kinds {
-                            cache.mark_unwatchable(resource, namespace.clone());
-                        }
-                    }
-                    unwatchable = BTreeSet::from([format!(
-                        "the API server did not list the release's objects within {FIRST_LISTS:?}"
-                    )]);
-                    break;
-                }
-            }
-        }
-        if !unwatchable.is_empty() {
-            let why = unwatchable.into_iter().collect::<Vec<_>>().join("; ");
-            events.note(format!("the rollout is not watched in full, so a failure may be known only at helm's time-out: {why}"));
-        }
-        let mut baseline = Baseline::of(&cache, context.budget);
-        baseline.requested = context.requested;
-        baseline.promised = context.promised;
-        baseline.expect(context.expected);
-        let reported = ReportedProgress::of(progress(&cache), Elapsed(started.elapsed()));
-        let logs = Logs::new(client.clone());
-        let foreign = ForeignWatch::start(&client, &context.foreign).await;
-        Self {
-            client,
-            cache,
-            baseline,
-            started,
-            changes,
-            facts_asked_at: None,
-            reported,
-            logs,
-            foreign,
-            stuck: BTreeMap::new(),
-            advice: Vec::new(),
-            _watches: watches,
-        }
-    }
-
     /// Returns when the release cannot come right by waiting, else never. May be
     /// dropped and called again at any time.
     pub async fn stalled(&mut self, events: &Events) -> Stall {
@@ -253,6 +150,11 @@ impl RolloutWatcher {
         let mut lines = explain_timeout(&self.cache);
         lines.extend(self.foreign.waits_for());
         lines
+    }
+
+    /// The custom resources of the release that their controllers say are not Ready now.
+    pub async fn custom_not_ready(&self) -> Vec<NotReady> {
+        self.custom.not_ready(&self.client).await
     }
 
     /// Remembers what a person has to do, should the rollout fail.

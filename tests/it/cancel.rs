@@ -90,7 +90,7 @@ on_both_helms! {
         let (api, web) = (node.image("api", "t2"), node.image("web", "t1"));
         node.signal("0.1.0").image("api", api.by_tag()).image("web", web.by_tag()).run()
             .exits(0).says("revision 5");
-        assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
+        node.runs(&[api.by_tag(), web.by_tag()]);
     }
 }
 
@@ -166,6 +166,6 @@ on_both_helms! {
         first.signal(Signal::TERM);
         first.wait().exits(143);
         third.wait().exits(0).says("revision 3");
-        assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
+        node.runs(&[api.by_tag(), web.by_tag()]);
     }
 }

@@ -1,7 +1,8 @@
 //! Many signals for several apps at once: one after the other for each app, all
 //! apps beside each other, and none is lost.
 //!
-//! By default five signals for each of four apps; with `DEPLOY_SOAK` ten for ten.
+//! By default five signals for each of four apps; with `DEPLOY_SOAK` ten for ten, and
+//! then they are held against the longest chain, on a machine that does nothing else.
 
 #![expect(clippy::print_stdout, reason = "the figures of a soak")]
 
@@ -53,10 +54,8 @@ impl Run {
 
 #[test]
 fn many_signals_at_once() {
-    let (apps, signals) = match std::env::var_os("DEPLOY_SOAK") {
-        Some(_) => (10, 10),
-        None => (4, 5),
-    };
+    let soak = std::env::var_os("DEPLOY_SOAK").is_some();
+    let (apps, signals) = if soak { (10, 10) } else { (4, 5) };
     let nodes: Vec<Node> = (0..apps)
         .map(|app| {
             let node = Node::new("crowd", if app % 2 == 0 { Helm::V3 } else { Helm::V4 });
@@ -102,11 +101,14 @@ fn many_signals_at_once() {
             .unwrap();
         assert_eq!(last["revision"], signals, "{last}");
         let asked = last["request"]["images"]["api"].as_str().unwrap();
-        assert_eq!(node.running(), [asked.to_owned(), image(node, "web", "t1")]);
+        node.runs(&[asked, &image(node, "web", "t1")]);
     }
     let ratio = wall.as_secs_f64() / longest.as_secs_f64();
     println!(
         "{apps} apps, {signals} signals each: {wall:?}, the longest chain {longest:?}, ratio {ratio:.3}"
     );
-    assert!(ratio < 1.2, "{wall:?} for a longest chain of {longest:?}");
+    assert!(
+        !soak || ratio < 1.2,
+        "{wall:?} for a longest chain of {longest:?}"
+    );
 }

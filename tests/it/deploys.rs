@@ -18,16 +18,16 @@ on_both_helms! {
         let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
         node.signal("0.1.0").image("api", api.by_tag()).image("web", web.by_tag()).run()
             .exits(0).says("revision 1");
-        assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
+        node.runs(&[api.by_tag(), web.by_tag()]);
 
         let next = node.image("api", "t2");
         node.signal("0.1.0").image("api", next.by_tag()).image("web", web.by_tag()).run()
             .exits(0).says("revision 2");
-        assert_eq!(node.running(), [next.by_tag(), web.by_tag()]);
+        node.runs(&[next.by_tag(), web.by_tag()]);
 
         node.signal("0.1.0").image("api", next.by_digest()).image("web", web.by_digest()).run()
             .exits(0).says("revision 3");
-        assert_eq!(node.running(), [next.by_digest(), web.by_digest()]);
+        node.runs(&[next.by_digest(), web.by_digest()]);
     }
 }
 
@@ -40,7 +40,7 @@ on_both_helms! {
         node.signal("0.1.0").image("api", api.by_tag()).image("web", web.by_tag()).run()
             .exits(0).says("-worker container worker").says("(pre-install,pre-upgrade hook) container migrate")
             .never_says("to start again");
-        assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
+        node.runs(&[api.by_tag(), web.by_tag()]);
         let worker = node.kubectl(&[
             "get", "deployment", &format!("{}-worker", node.name),
             "-o", "jsonpath={.spec.template.spec.containers[*].image}",
@@ -52,7 +52,7 @@ on_both_helms! {
         node.signal("0.1.0")
             .image("api", next.by_digest()).image("web", web.by_tag()).image("worker", worker.by_tag())
             .run().exits(0);
-        assert_eq!(node.running(), [next.by_digest(), web.by_tag(), worker.by_tag()]);
+        node.runs(&[next.by_digest(), web.by_tag(), worker.by_tag()]);
         assert_eq!(migrated(&node), next.by_digest());
     }
 }
@@ -71,6 +71,6 @@ on_both_helms! {
         let ran = node.shell(&readme::block("signal"));
         ran.exits(0)
             .says("note: names in a registry are lower case, so these were lower-cased: --chart oci://ghcr.io/ORG/");
-        assert_eq!(node.running(), ["ghcr.io/org/pytoya/api:8f3c2d1", "ghcr.io/org/pytoya/web:8f3c2d1"]);
+        node.runs(&["ghcr.io/org/pytoya/api:8f3c2d1", "ghcr.io/org/pytoya/web:8f3c2d1"]);
     }
 }

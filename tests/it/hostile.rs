@@ -94,7 +94,7 @@ on_both_helms! {
             .says("HELM_NAMESPACE")
             .never_says("stolen");
 
-        assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
+        node.runs(&[api.by_tag(), web.by_tag()]);
         let records = node.kubectl(&["get", "secrets", "-l", "owner=helm", "-o", "name"]);
         assert_eq!(records.trim(), format!("secret/sh.helm.release.v1.{}.v1", node.name));
         assert_eq!(node.kubectl(&["get", "configmap", "trick", "--ignore-not-found"]), "");

@@ -106,6 +106,6 @@ on_both_helms! {
             .says("warning: the journal in /var/lib/deploy cannot be written")
             .says("No space left on device")
             .says("revision 3");
-        assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
+        node.runs(&[api.by_tag(), web.by_tag()]);
     }
 }

@@ -30,6 +30,7 @@ mod node;
 mod obstacles;
 mod old_script;
 mod operate;
+mod paused;
 mod provenance;
 mod readme;
 mod registry;

@@ -198,6 +198,6 @@ on_both_helms! {
             .says("helm registry logout ghcr.io")
             .never_says(SECRET);
         assert_eq!(ran.stderr.matches("are refused").count(), 1, "{}", ran.stderr);
-        assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
+        node.runs(&[api.by_tag(), web.by_tag()]);
     }
 }

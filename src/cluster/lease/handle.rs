@@ -141,6 +141,18 @@ impl Lease {
         Ok((lease, tell, ordered, end))
     }
 
+    /// One that is held, and what loses it.
+    #[cfg(test)]
+    pub(crate) fn in_hand() -> std::io::Result<(Self, impl FnOnce(Error))> {
+        let (lease, tell, orders, _) = Self::new()?;
+        let lose = move |why| {
+            drop(orders);
+            tell.lost.store(true, Ordering::Relaxed);
+            let _ = tell.news.send(LeaseEvent::Lost(why));
+        };
+        Ok((lease, lose))
+    }
+
     /// When the last helm worked under this Lease, be it a dead holder's.
     pub fn last_helm(&self) -> Option<HelmSpan> {
         *self.last_helm.borrow()

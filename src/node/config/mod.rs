@@ -22,7 +22,7 @@ pub use forward::Forwarding;
 pub use keys::{KEYS, Key, Section};
 use names::{FilePath, SingleLine, VariableName};
 pub use names::{Namespace, ReleaseName};
-use reader::{Mistake, Table, closest};
+use reader::{Mistake, Table};
 pub use verify::Verifying;
 
 use super::events::EventName;
@@ -379,11 +379,6 @@ fn env_entry(
             None,
         )),
     }
-}
-
-/// The known word that was probably meant, for other messages of the node.
-pub(super) fn similar<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    closest(given, known)
 }
 
 #[cfg(test)]

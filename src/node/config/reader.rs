@@ -8,6 +8,7 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::signal::nearest;
 use crate::text;
 
 /// A mistake in deploy.toml.
@@ -122,7 +123,7 @@ impl<'a> Table<'a> {
             } else {
                 format!("[{}]", self.path)
             };
-            let hint = match closest(key, self.asked.iter().copied()) {
+            let hint = match nearest(key, self.asked.iter().copied()) {
                 Some(known) => format!("did you mean {known}?"),
                 None => format!("{place} takes {}", self.asked.join(", ")),
             };
@@ -194,16 +195,6 @@ pub(super) fn named(value: &DeValue<'_>) -> String {
         DeValue::Array(_) => "a list".to_owned(),
         DeValue::Table(_) => "a table".to_owned(),
     }
-}
-
-/// The known word that was probably meant.
-pub(super) fn closest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let given = given.to_ascii_lowercase().replace('-', "_");
-    known
-        .map(|word| (strsim::damerau_levenshtein(&given, word), word))
-        .filter(|(distance, word)| *distance <= word.len().div_ceil(3).min(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
 }
 
 /// Line and column of a byte, both from 1, the column in characters.

@@ -192,8 +192,8 @@ async fn workloads(
         requested: BTreeSet::new(),
         promised: promises(values()),
         expected: Expected::of(values()),
-        // A look does not wait for what they may come to.
-        foreign: Vec::new(),
+        // A look does not wait for what others may come to.
+        ..RolloutContext::default()
     };
     let events = Events::default();
     let watcher = RolloutWatcher::start(client.clone(), &targets, context, &events).await;

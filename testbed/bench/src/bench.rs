@@ -22,6 +22,8 @@ enum What {
     Causes,
     /// Namespaces with up to 5,000 pods of others
     Scale,
+    /// Releases of up to 1,000 pods of their own, and of 200 workloads, beside bare helm
+    Own,
 }
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +42,12 @@ pub(super) struct Args {
     /// How many pods of others there are, for each namespace
     #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000, 5000])]
     pods: Vec<usize>,
+    /// How many pods the releases have
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000])]
+    own: Vec<usize>,
+    /// How many workloads a release has
+    #[arg(long, default_value_t = 200)]
+    workloads: usize,
     /// Write the figures into this file as JSON, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -82,6 +90,13 @@ pub(super) fn run(args: &Args) -> Result<()> {
         tell(
             &mut all,
             figures::scale(&testbed.info, &deploy, &args.pods)?,
+        );
+    }
+    if wants(What::Own) {
+        let testbed = Testbed::join_or_start()?;
+        tell(
+            &mut all,
+            figures::own(&testbed.info, &deploy, &args.own, args.workloads)?,
         );
     }
     if let Some(path) = &args.json {

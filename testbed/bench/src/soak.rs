@@ -1,5 +1,7 @@
 //! `soak`: the long forms of the scenarios of which `cargo test` runs a part.
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use anyhow::{Context as _, Result, bail};
 use testbed::program::cargo;
 
@@ -8,29 +10,40 @@ pub(super) struct Args {
     /// How many random kills, and how many random cancels, with each Helm
     #[arg(long, default_value_t = 50)]
     rounds: u32,
-    /// Repeats the kills and cancels of an earlier run, which told its seed
+    /// Repeats the random choices of an earlier run, which told its seed
     #[arg(long)]
     seed: Option<u64>,
+    /// Only what these words are part of the name of; all of it where nothing is named
+    #[arg(value_name = "SCENARIO")]
+    only: Vec<String>,
 }
 
 /// The scenarios with a long form.
-const LONG: [&str; 5] = [
+const LONG: [&str; 6] = [
     "chaos::",
     "crowd::",
     "corpus::",
     "bumpy::",
+    "paused::",
     "install::killed::",
 ];
 
 pub(super) fn run(args: &Args) -> Result<()> {
+    let seed = args
+        .seed
+        .unwrap_or_else(|| RandomState::new().hash_one(std::process::id()) >> 1);
+    crate::print(&format!(
+        "the same again: cargo testbed soak --rounds {} --seed {seed}",
+        args.rounds
+    ));
     let mut cargo = cargo("test")?;
     cargo
         .args(["--test", "it", "--"])
-        .args(LONG)
-        .env("DEPLOY_SOAK", args.rounds.to_string());
-    if let Some(seed) = args.seed {
-        cargo.env("DEPLOY_SOAK_SEED", seed.to_string());
-    }
+        .args(LONG.iter().filter(|_| args.only.is_empty()))
+        .args(&args.only)
+        .env("DEPLOY_SOAK", args.rounds.to_string())
+        .env("DEPLOY_SOAK_SEED", seed.to_string())
+        .env("PROPTEST_RNG_SEED", seed.to_string());
     let status = cargo.status().context("cargo cannot be run")?;
     if !status.success() {
         bail!("the soak failed: see above");

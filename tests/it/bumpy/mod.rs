@@ -1,21 +1,18 @@
 //! Good rollouts that look bad for a while: none of them fails a deploy.
 //!
-//! `cargo test` runs a random part of them, `DEPLOY_SOAK` all of them three
-//! times and with longer waits; `DEPLOY_SOAK_SEED` repeats a choice, and
-//! `BUMPY=daemonset,paused` makes it (nothing behind the `=`: all of them).
+//! `cargo test` runs some of them, other ones with each Helm; `DEPLOY_SOAK` all of them
+//! three times and with longer waits. `BUMPY=daemonset,paused` names those to run
+//! (nothing behind the `=`: all of them).
 
-#![expect(
-    clippy::print_stdout,
-    reason = "what was chosen is named, so that it can be repeated"
-)]
+#![expect(clippy::print_stdout, reason = "how long each took")]
 
 mod cluster;
+mod late;
 mod made;
 mod pods;
 mod workloads;
 
 use std::cell::RefCell;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -27,7 +24,7 @@ use made::Made;
 /// How many of them are under way at a time, with each Helm.
 const AT_ONCE: usize = 3;
 
-/// How many of them `cargo test` chooses, with each Helm.
+/// How many of them `cargo test` runs, with each Helm.
 const PART: usize = 5;
 
 /// How often all of them are run in a soak.
@@ -126,16 +123,19 @@ impl Bump {
     /// So long it takes until what is late comes: in seconds, by default and in
     /// a soak.
     fn late(&self, short: u64, long: u64) {
-        let seconds = if self.soak { long } else { short };
-        std::thread::sleep(Duration::from_secs(seconds));
+        std::thread::sleep(Duration::from_secs(self.seconds(short, long)));
+    }
+
+    /// The seconds of one or the other.
+    fn seconds(&self, short: u64, long: u64) -> u64 {
+        if self.soak { long } else { short }
     }
 }
 
 impl Drop for Bump {
     fn drop(&mut self) {
         for object in self.beyond.take() {
-            let delete = ["delete", &object, "--wait=false", "--ignore-not-found"];
-            self.node.kubectl(&delete);
+            self.node.clear(&object);
         }
     }
 }
@@ -144,16 +144,16 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// The cases to run: a random part, or all of them so many times.
+/// The cases to run: some, from all over the list, or all of them so many times.
 fn chosen(helm: Helm, soak: bool) -> Vec<(usize, Case)> {
-    let mut all: Vec<Case> = [pods::CASES, workloads::CASES, cluster::CASES].concat();
+    let mut all: Vec<Case> = [pods::CASES, workloads::CASES, cluster::CASES, late::CASES].concat();
     if let Ok(names) = std::env::var("BUMPY") {
         all.retain(|case| names.is_empty() || names.split(',').any(|name| name == case.0));
         return all.into_iter().map(|case| (0, case)).collect();
     }
+    let turn = usize::from(helm == Helm::V4);
     if soak {
         // The rounds take turns with the Helms: three for each case in all.
-        let turn = usize::from(helm == Helm::V4);
         let numbered = |round| {
             all.iter()
                 .enumerate()
@@ -163,18 +163,9 @@ fn chosen(helm: Helm, soak: bool) -> Vec<(usize, Case)> {
         let ours = rounds.filter(|(at, round, _)| (at + round) % 2 == turn);
         return ours.map(|(_, round, case)| (round, case)).collect();
     }
-    let seed = number("DEPLOY_SOAK_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
-    println!("DEPLOY_SOAK_SEED={seed}");
-    let mut random = seed;
-    let mut part = Vec::new();
-    while part.len() < PART {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        let at = usize::try_from(random >> 33).unwrap() % all.len();
-        part.push((0, all.swap_remove(at)));
-    }
-    part
+    let step = all.len() / (2 * PART);
+    let some = all.into_iter().skip(turn * step).step_by(2 * step);
+    some.take(PART).map(|case| (0, case)).collect()
 }
 
 fn run(helm: Helm) {

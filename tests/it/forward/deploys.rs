@@ -29,12 +29,12 @@ on_both_helms! {
 
         node.signal("0.1.0").image("api", api.by_tag()).image("web", web.by_tag()).run()
             .exits(0).says("· deployed ").says("revision 1").says(&format!("by unix:{SOCKET}"));
-        assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
+        node.runs(&[api.by_tag(), web.by_tag()]);
 
         let gone = format!("ghcr.io/{}/shop/api:gone", node.name);
         node.signal("0.1.0").image("api", gone).image("web", web.by_tag()).run()
             .exits(5).says("error: the controller at unix:").says("says: ghcr.io does not have the image of api");
-        assert_eq!(node.running(), [api.by_tag(), web.by_tag()]);
+        node.runs(&[api.by_tag(), web.by_tag()]);
         let exits: Vec<_> = node.journal().iter().map(|line| line["exit"].clone()).collect();
         assert_eq!(exits, [json!(0), json!(5)]);
     }

@@ -348,11 +348,11 @@ impl Node {
 
     /// Waits until these images run and no other, in this order.
     #[track_caller]
-    pub fn runs(&self, images: &[&str]) {
+    pub fn runs<S: AsRef<str> + std::fmt::Debug>(&self, images: &[S]) {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let running = self.running();
-            if running == images {
+            if running.iter().eq(images.iter().map(AsRef::as_ref)) {
                 return;
             }
             assert!(
@@ -361,6 +361,16 @@ impl Node {
             );
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// Deletes what a scenario leaves, if it can: nothing is claimed of it.
+    pub fn clear(&self, object: &str) {
+        let _ = Command::new(&bed().info.kubectl)
+            .arg("--kubeconfig")
+            .arg(&bed().info.kubeconfig)
+            .args(["--namespace", &self.name, "delete", object])
+            .args(["--wait=false", "--ignore-not-found"])
+            .output();
     }
 
     /// The journal's lines.
@@ -394,16 +404,6 @@ pub fn kubectl_in(namespace: &str, args: &[&str]) -> String {
 impl Drop for Node {
     fn drop(&mut self) {
         // The cluster ends with the run; this only keeps its one node small.
-        let _ = Command::new(&bed().info.kubectl)
-            .arg("--kubeconfig")
-            .arg(&bed().info.kubeconfig)
-            .args([
-                "delete",
-                "namespace",
-                &self.name,
-                "--wait=false",
-                "--ignore-not-found",
-            ])
-            .output();
+        self.clear(&format!("namespace/{}", self.name));
     }
 }

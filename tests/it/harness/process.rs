@@ -62,6 +62,19 @@ pub fn helm(of: u32, command: &str) -> Option<u32> {
     })
 }
 
+/// The helms that write to a release anywhere on this machine.
+pub fn helms_that_write(release: &str) -> Vec<u32> {
+    let namespace = format!("--namespace={release}");
+    let works = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut words = line.split(|byte| *byte == 0);
+        words.next() == Some(b"helm")
+            && matches!(words.next(), Some(b"upgrade" | b"rollback"))
+            && words.any(|word| word == namespace.as_bytes())
+    };
+    descendants(1).into_iter().filter(works).collect()
+}
+
 /// Kills a process; it may have ended.
 pub fn kill(pid: u32) {
     let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();

@@ -71,13 +71,10 @@ fn in_at_most_five_commands() {
         .says("its checksum is right")
         .says("revision 1");
     assert!(!ran.stdout.contains("fail "), "{}", ran.stdout);
-    assert_eq!(
-        node.running(),
-        [
-            "ghcr.io/org/pytoya/api:8f3c2d1",
-            "ghcr.io/org/pytoya/web:8f3c2d1"
-        ]
-    );
+    node.runs(&[
+        "ghcr.io/org/pytoya/api:8f3c2d1",
+        "ghcr.io/org/pytoya/web:8f3c2d1",
+    ]);
     // What docs/getting-started.md goes on with.
     for (name, says) in [
         ("doctor", "ok  "),

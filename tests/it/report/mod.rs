@@ -3,7 +3,9 @@
 
 mod actions;
 mod corpus;
+mod hostile_actions;
 mod page;
+mod step;
 mod tty;
 
 #[path = "../../data/hostile.rs"]

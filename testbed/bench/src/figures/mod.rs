@@ -5,6 +5,7 @@
 
 mod causes;
 mod deploys;
+mod own;
 mod requests;
 mod scale;
 
@@ -17,6 +18,7 @@ use serde::Serialize;
 
 pub use causes::causes;
 pub use deploys::good_deploys;
+pub use own::own;
 pub use requests::refusals;
 pub use scale::scale;
 
@@ -190,6 +192,11 @@ fn time(command: &mut Command, expected: i32) -> Result<Duration> {
 pub fn size(deploy: &std::path::Path) -> Result<Figure> {
     let bytes = std::fs::metadata(deploy)?.len();
     Ok(megabytes("size of the program", bytes, 12.0))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn count(number: usize) -> f64 {
+    number as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]

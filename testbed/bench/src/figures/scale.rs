@@ -7,7 +7,7 @@ use anyhow::Result;
 use testbed::client::Info;
 use testbed::crowd::crowds;
 
-use super::{Figure, Unit, alone, megabytes};
+use super::{Figure, Unit, alone, count, megabytes};
 
 /// The most memory, in millions of bytes, up to so many pods.
 const BAR: f64 = 40.0;
@@ -28,9 +28,4 @@ pub fn scale(info: &Info, deploy: &Path, counts: &[usize]) -> Result<Vec<Figure>
         figures.push(alone(what, Unit::Requests, lists, bar));
     }
     Ok(figures)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a handful")]
-fn count(number: usize) -> f64 {
-    number as f64
 }
