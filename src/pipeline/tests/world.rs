@@ -347,6 +347,7 @@ impl World {
             },
             records: self.records().await,
             earlier: PreviousDigests::default(),
+            origin: None,
         }
     }
 
