@@ -14,6 +14,7 @@ pub use queue::EventQueue;
 
 use crate::error::Error;
 use crate::manifest::changes::Preview;
+use crate::run::ProvenCaller;
 use crate::signal::{Digest, ImageKey};
 use crate::text;
 
@@ -118,6 +119,8 @@ pub struct RunFacts {
     pub before: Option<u32>,
     /// The release's last revision.
     pub revision: Option<u32>,
+    /// Who asked for it, where GitHub's token proved it.
+    pub proven: Option<ProvenCaller>,
 }
 
 /// A phase that ended, and how long it took.

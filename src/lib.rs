@@ -37,6 +37,7 @@ pub mod operate;
 pub mod pipeline;
 pub mod plan;
 pub mod process;
+pub mod receive;
 pub mod registry;
 pub mod release;
 pub mod report;

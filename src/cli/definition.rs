@@ -4,11 +4,11 @@
 use clap::{Arg, ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{doctor, explain, freeze, history, install, rollback, show, status};
+use super::{doctor, explain, freeze, history, install, receive, rollback, show, status};
 use crate::signal::{Flag, QUIET_SHORT, SWITCHES};
 
 /// The subcommands: a first argument that is none of them begins a signal.
-pub const SUBCOMMANDS: [&str; 12] = [
+pub const SUBCOMMANDS: [&str; 13] = [
     "history",
     "show",
     "status",
@@ -18,6 +18,7 @@ pub const SUBCOMMANDS: [&str; 12] = [
     "doctor",
     "explain",
     "install",
+    "receive",
     "completions",
     "man",
     "help",
@@ -36,7 +37,7 @@ const EXAMPLES: &str = "Examples:
   deploy explain 7             what does an exit code mean?";
 
 /// Examples of each subcommand.
-const EXAMPLES_OF: [(&str, &str); 11] = [
+const EXAMPLES_OF: [(&str, &str); 12] = [
     (
         "history",
         "  deploy history               the newest of this node
@@ -81,6 +82,11 @@ const EXAMPLES_OF: [(&str, &str); 11] = [
         "  sudo ./deploy install        this program, and the link that workflows call
   sudo deploy install --rollback
   sudo deploy install --uninstall --dry-run",
+    ),
+    (
+        "receive",
+        "  deploy receive               on the socket that systemd passes
+  deploy receive --listen unix:/run/deploy/deploy.sock",
     ),
     (
         "completions",
@@ -131,6 +137,8 @@ pub(super) enum Command {
     Explain(explain::ExplainArgs),
     /// Install this program on a node, or take it away again
     Install(install::InstallArgs),
+    /// Take signals over a socket, as the user that holds the credentials
+    Receive(receive::ReceiveArgs),
     /// Print what a shell needs to complete this command line
     Completions(CompletionsArgs),
     /// Print the manual page

@@ -17,6 +17,7 @@ mod journal_line;
 mod man;
 mod output;
 mod panic;
+pub mod receive;
 pub mod rollback;
 mod runtime;
 pub mod show;
@@ -26,6 +27,7 @@ pub mod status;
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::panic::catch_unwind;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
@@ -73,6 +75,10 @@ pub enum Invocation {
     Unfreeze(freeze::UnfreezeArgs),
     /// `deploy install`
     Install(install::InstallArgs),
+    /// `deploy receive`
+    Receive(receive::ReceiveArgs),
+    /// The deploy of one received signal, behind [`crate::receive::ENTRY`].
+    DeployReceived(PathBuf),
     /// `deploy completions`
     Completions(CompletionsArgs),
     /// `deploy man`
@@ -93,6 +99,9 @@ pub fn invocation(args: impl IntoIterator<Item = OsString>) -> Invocation {
         Some(shim::GUARDED) => Invocation::ExecGuardedHelm(args[1..].to_vec()),
         Some(guard::ENTRY) => Invocation::GuardHelm(args[1..].to_vec()),
         Some(shim::PROGRAM) => Invocation::ExecProgram(args[1..].to_vec()),
+        Some(crate::receive::ENTRY) => {
+            Invocation::DeployReceived(args.get(1).map(PathBuf::from).unwrap_or_default())
+        }
         Some("--help" | "-h") => subcommand(&args),
         // With anything behind it, it is a flag with a slip: 0 would say that
         // something was deployed.
@@ -137,6 +146,8 @@ fn perform(args: Vec<OsString>) -> ExitCode {
             freeze::unfreeze(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
         }
         Invocation::Install(args) => install::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::Receive(args) => receive::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::DeployReceived(config) => receive::deploy_received(&config),
         Invocation::Completions(args) => {
             completions::run(&args).unwrap_or_else(|error| fail(&error))
         }
@@ -183,6 +194,9 @@ fn subcommand(args: &[OsString]) -> Invocation {
         Ok(Cli {
             command: Some(Command::Install(args)),
         }) => Invocation::Install(args),
+        Ok(Cli {
+            command: Some(Command::Receive(args)),
+        }) => Invocation::Receive(args),
         Ok(Cli {
             command: Some(Command::Completions(args)),
         }) => Invocation::Completions(args),

@@ -13,7 +13,7 @@ use crate::operate::known;
 use crate::pipeline;
 use crate::plan::Plan;
 use crate::report;
-use crate::run::{RunId, Timestamp, Who};
+use crate::run::{RunId, Sender, Timestamp, Who};
 use crate::signal::App;
 use crate::state::journal::{Entry, Operation};
 
@@ -66,13 +66,21 @@ fn go_back(
     let at = crate::run::now();
     let id = RunId::new(at);
     let who = Who::of(environment, node.uid, &node.accounts);
+    let sees_logs = event_policy::may_show_logs(environment);
+    let sender = Sender::of(environment, node.uid, sees_logs);
     announce(&plan, &warnings, events);
     let goal = args.goal.as_ref();
     let goal = goal.map(|goal| revision(goal, &plan.release, &plan.state));
     let (result, facts) = match goal.transpose() {
-        Ok(goal) => follow(&plan, &id, &who, environment, events, async |run| {
-            pipeline::roll_back(run, goal).await
-        })?,
+        Ok(goal) => follow(
+            &plan,
+            &id,
+            &who,
+            &sender,
+            environment,
+            events,
+            async |run| pipeline::roll_back(run, goal).await,
+        )?,
         Err(error) => (Err(error), RunFacts::default()),
     };
     events.emit(&Event::RunFacts(&facts));

@@ -37,6 +37,7 @@ impl From<FinalEvent> for ForwardOutcome {
                     .filter_map(|(key, digest)| Some((key.parse().ok()?, digest.parse().ok()?)))
                     .collect(),
                 phases: Vec::new(),
+                proven: None,
             },
             message: last.message.filter(|message| !message.trim().is_empty()),
         }

@@ -46,6 +46,7 @@ fn plan(path: &str) -> Plan {
             max: 0,
         },
         forward: None,
+        callers: None,
         dry_run: false,
     }
 }

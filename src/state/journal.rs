@@ -210,6 +210,7 @@ impl Entry {
         self.phases = facts.phases.iter().map(RecordedPhase::from).collect();
         self.before = facts.before;
         self.revision = facts.revision;
+        self.who.proven.clone_from(&facts.proven);
         self
     }
 

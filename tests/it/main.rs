@@ -31,6 +31,7 @@ mod obstacles;
 mod old_script;
 mod operate;
 mod readme;
+mod receive;
 mod registry;
 mod report;
 mod rights;

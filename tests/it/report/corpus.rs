@@ -59,6 +59,7 @@ fn tell(reporter: &mut dyn Reporter, text: &str, end: End) {
         phases: Vec::new(),
         before: Some(1),
         revision: Some(2),
+        proven: None,
     };
     reporter.event(&Event::Note(text));
     reporter.event(&Event::Planned(&plan));
