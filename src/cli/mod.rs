@@ -5,6 +5,7 @@
 //! violations of a signal are reported at once. Nothing of a signal is
 //! decided here, and nothing slow may start here.
 
+mod audience;
 mod completions;
 mod definition;
 pub mod doctor;
@@ -17,7 +18,7 @@ mod journal_line;
 mod man;
 mod output;
 mod panic;
-pub mod receive;
+mod receive;
 pub mod rollback;
 mod runtime;
 pub mod show;
@@ -34,7 +35,7 @@ use clap::FromArgMatches as _;
 use clap::builder::StyledStr;
 use clap::error::ErrorKind;
 
-pub use definition::{CompletionsArgs, SUBCOMMANDS, command};
+pub use definition::{AudienceArgs, CompletionsArgs, ReceiveArgs, SUBCOMMANDS, command};
 
 use definition::{Cli, Command};
 use output::fail;
@@ -76,9 +77,11 @@ pub enum Invocation {
     /// `deploy install`
     Install(install::InstallArgs),
     /// `deploy receive`
-    Receive(receive::ReceiveArgs),
+    Receive(ReceiveArgs),
     /// The deploy of one received signal, behind [`crate::receive::ENTRY`].
     DeployReceived(PathBuf),
+    /// `deploy audience`
+    Audience(AudienceArgs),
     /// `deploy completions`
     Completions(CompletionsArgs),
     /// `deploy man`
@@ -146,6 +149,7 @@ fn perform(args: Vec<OsString>) -> ExitCode {
             freeze::unfreeze(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
         }
         Invocation::Install(args) => install::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::Audience(args) => audience::run(&args).unwrap_or_else(|error| fail(&error)),
         Invocation::Receive(args) => receive::run(&args).unwrap_or_else(|error| fail(&error)),
         Invocation::DeployReceived(config) => receive::deploy_received(&config),
         Invocation::Completions(args) => {
@@ -198,6 +202,9 @@ fn subcommand(args: &[OsString]) -> Invocation {
             command: Some(Command::Receive(args)),
         }) => Invocation::Receive(args),
         Ok(Cli {
+            command: Some(Command::Audience(args)),
+        }) => Invocation::Audience(args),
+        Ok(Cli {
             command: Some(Command::Completions(args)),
         }) => Invocation::Completions(args),
         Ok(Cli {
@@ -217,12 +224,20 @@ fn subcommand(args: &[OsString]) -> Invocation {
 
 /// The node, for a program of this name.
 fn load(invoked_as: &OsStr, environment: &Environment) -> Result<Node> {
-    let cwd = std::env::current_dir().map_err(|error| {
+    node::load(invoked_as, environment, &working_directory()?)
+}
+
+/// The same for what operators ask for.
+fn load_operated(invoked_as: &OsStr, environment: &Environment) -> Result<Node> {
+    node::load_operated(invoked_as, environment, &working_directory()?)
+}
+
+fn working_directory() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|error| {
         Error::new(Kind::Node, "the working directory is gone")
             .with_source(error)
             .hint("call the script from a directory that is there")
-    })?;
-    node::load(invoked_as, environment, &cwd)
+    })
 }
 
 /// clap's error as this crate's; whoever shows it escapes it.

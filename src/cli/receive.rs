@@ -2,9 +2,10 @@
 //! that it received.
 
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::definition::ReceiveArgs;
 use super::follow::{announce, follow};
 use super::signal::{entry, parse};
 use super::{explain, journal_line, runtime};
@@ -26,24 +27,6 @@ const ORDER_MAX: u64 = 1 << 20;
 /// The longest text of a claimed field, in characters.
 const CLAIM: usize = 500;
 
-/// What `deploy receive` takes.
-#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct ReceiveArgs {
-    /// The socket to make; without it, the one that systemd passes
-    #[arg(long, value_name = "unix:/path", value_parser = socket)]
-    pub listen: Option<PathBuf>,
-    /// Its configuration
-    #[arg(long, value_name = "path", default_value = node::RECEIVER)]
-    pub config: PathBuf,
-}
-
-fn socket(text: &str) -> Result<PathBuf, &'static str> {
-    match text.parse::<crate::plan::ForwardTarget>() {
-        Ok(crate::plan::ForwardTarget::Unix(path)) => Ok(path),
-        _ => Err("expected unix: and the absolute path of a socket, at most 107 bytes"),
-    }
-}
-
 /// Receives signals until it is told to stop.
 pub(super) fn run(args: &ReceiveArgs) -> Result<Exit> {
     let environment = Environment::of_process();
@@ -63,10 +46,7 @@ pub(super) fn run(args: &ReceiveArgs) -> Result<Exit> {
 }
 
 fn load(config: &Path) -> Result<Node> {
-    let cwd = std::env::current_dir().map_err(|error| {
-        Error::new(Kind::Node, "the working directory is gone").with_source(error)
-    })?;
-    node::load_receiver(config, &cwd)
+    node::load_receiver(config, &super::working_directory()?)
 }
 
 /// Deploys one received signal: the order is on standard input, what happens goes

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use super::follow::{announce, follow};
-use super::{journal_line, load};
+use super::{journal_line, load_operated};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::event::{Event, Events, Report, RunFacts};
 use crate::host::Environment;
@@ -58,7 +58,7 @@ fn go_back(
     events: &Events,
 ) -> Result<Report> {
     event_policy::refuse_pull_requests(environment)?;
-    let node = load(invoked_as, environment)?;
+    let node = load_operated(invoked_as, environment)?;
     known(&args.app, &node)?;
     let request = node::stand_in(&args.app, &node)?;
     let (mut plan, warnings) = node::plan_unchecked(request, &node, environment)?;

@@ -60,7 +60,8 @@ pub(super) fn load_from(
     };
     if let Some(file) = node.file.clone() {
         node.read(&file, "deploy.toml")?;
-        if node.config.receive.is_some() {
+        let is_named = environment.by_hand("DEPLOY_CONFIG").is_some();
+        if node.config.receive.is_some() && !is_named {
             let message = format!(
                 "{} has a table [receive], which is for {RECEIVER}",
                 text::line(&file.to_string_lossy(), text::LINE)
@@ -70,6 +71,19 @@ pub(super) fn load_from(
         }
     }
     Ok(node)
+}
+
+/// The node for what operators ask for. As root, on a machine that has a receiver,
+/// it is the receiver's: that is who deploys there.
+pub fn load_operated(invoked_as: &OsStr, environment: &Environment, cwd: &Path) -> Result<Node> {
+    let receiver = Path::new(RECEIVER);
+    let looks = rustix::process::geteuid().is_root()
+        && !environment.inside_actions()
+        && environment.by_hand("DEPLOY_CONFIG").is_none();
+    if looks && locate::is_there(receiver)? {
+        return load_receiver(receiver, cwd);
+    }
+    load(invoked_as, environment, cwd)
 }
 
 /// The node as `deploy receive` sees it: its own configuration, which has to be

@@ -18,6 +18,6 @@ mod stand_in;
 pub use config::Config;
 pub use events::{EVENTS, EventName};
 pub use locate::{RECEIVER, SYSTEM};
-pub use machine::{Node, load, load_receiver};
+pub use machine::{Node, load, load_operated, load_receiver};
 pub use plan::{plan, plan_received, plan_unchecked};
 pub use stand_in::stand_in;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::context::Run;
 use super::failure;
 use crate::error::{Error, Kind, Result};
-use crate::event::{Phase, Report, Summary};
+use crate::event::{Phase, Report, RunFacts, Summary};
 use crate::forward::{self, ForwardCall};
 use crate::plan::forward::{Forward, ForwardTarget};
 
@@ -53,7 +53,11 @@ pub(super) async fn to(run: &mut Run<'_>, forward: &Forward, summary: Summary) -
             run.events.note(message);
         }
         (report.before, report.revision) = (done.facts.before, done.facts.revision);
-        run.facts = done.facts;
+        run.facts = RunFacts {
+            proven: run.facts.proven.take(),
+            phases: std::mem::take(&mut run.facts.phases),
+            ..done.facts
+        };
         run.end(Phase::Forward, phase);
     }
     Ok(report)

@@ -15,13 +15,15 @@ mod document;
 mod http;
 mod listen;
 mod peer;
+mod receiver;
 mod run;
 mod server;
 
 pub use document::{Order, SentSignal};
 pub use listen::{Listener, listener};
 pub use peer::PeerIdentity;
-pub use server::{Receiver, serve};
+pub use receiver::Receiver;
+pub use server::serve;
 
 /// The first argument that asks for the deploy of one received signal, with the
 /// configuration's path behind it and an [`Order`] on standard input.

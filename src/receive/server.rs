@@ -1,10 +1,7 @@
 //! Takes connections, as many as there is room for, and ends when its deploys have.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -13,20 +10,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::UnixStream;
 use tokio::time::sleep;
 
-use super::deploys::Deploys;
 use super::http::{self, Exchange};
 use super::listen::Listener;
 use super::peer::PeerIdentity;
+use super::receiver::Receiver;
 use crate::error::{Error, Kind, Result};
-use crate::host::Accounts;
-use crate::node::config::{OnDisconnect, Receive};
+use crate::node::config::OnDisconnect;
 use crate::process::Cancel;
-
-/// How many connections there may be at once.
-const CONNECTIONS: usize = 192;
-
-/// How many of them may be one user's, each of which is a deploy or a question.
-const OF_ONE: usize = 64;
 
 /// How long the head of a request may take.
 const HEAD: Duration = Duration::from_secs(10);
@@ -37,85 +27,6 @@ const LINGER: Duration = Duration::from_secs(20);
 
 /// How long to wait where the machine has no descriptor left.
 const BREATH: Duration = Duration::from_millis(100);
-
-/// A receiver.
-pub struct Receiver {
-    /// Its configuration's file.
-    pub(super) config: PathBuf,
-    /// Where its journal lies.
-    pub(super) state: PathBuf,
-    pub(super) deploys: Deploys,
-    receive: Receive,
-    accounts: Accounts,
-    connections: Mutex<BTreeMap<u32, usize>>,
-    draining: AtomicBool,
-}
-
-impl Receiver {
-    /// A receiver of this configuration.
-    pub fn new(config: PathBuf, state: PathBuf, receive: Receive, accounts: Accounts) -> Self {
-        Self {
-            config,
-            state,
-            deploys: Deploys::default(),
-            receive,
-            accounts,
-            connections: Mutex::default(),
-            draining: AtomicBool::new(false),
-        }
-    }
-
-    pub(super) fn allows(&self, peer: &PeerIdentity) -> bool {
-        peer.may_send(&self.receive, &self.accounts)
-    }
-
-    /// A user as people know it.
-    pub(super) fn name(&self, uid: u32) -> String {
-        self.accounts.user(uid)
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
-    /// A place for one more connection of this user's.
-    fn place(self: &Arc<Self>, uid: u32) -> Option<Place> {
-        let mut held = self
-            .connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let all: usize = held.values().sum();
-        let own = held.entry(uid).or_default();
-        // Root can always look and stop.
-        if uid != 0 && (all >= CONNECTIONS || *own >= OF_ONE) {
-            return None;
-        }
-        *own += 1;
-        Some(Place {
-            receiver: Arc::clone(self),
-            uid,
-        })
-    }
-}
-
-/// A connection that counts until this is dropped.
-struct Place {
-    receiver: Arc<Receiver>,
-    uid: u32,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let held = self.receiver.connections.lock();
-        let mut held = held.unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = held.get_mut(&self.uid) {
-            *own -= 1;
-            if *own == 0 {
-                held.remove(&self.uid);
-            }
-        }
-    }
-}
 
 /// Takes signals until it is told to stop (SIGTERM); then it takes no more, lets
 /// those that it took end, and ends itself. A second signal cancels them.
@@ -137,7 +48,7 @@ pub async fn serve(receiver: Arc<Receiver>, listener: Listener, cancel: &Cancel)
     }
     drop(socket);
     drop(listener);
-    receiver.draining.store(true, Ordering::Relaxed);
+    receiver.drain();
     let mut hurried = false;
     loop {
         let Some(deploy) = receiver.deploys.on_their_way().into_iter().next() else {
@@ -155,11 +66,7 @@ pub async fn serve(receiver: Arc<Receiver>, listener: Listener, cancel: &Cancel)
     }
     // Their clients read the last line.
     let deadline = tokio::time::Instant::now() + LINGER;
-    let in_use = || {
-        let held = receiver.connections.lock();
-        !held.unwrap_or_else(PoisonError::into_inner).is_empty()
-    };
-    while in_use() && tokio::time::Instant::now() < deadline {
+    while receiver.is_in_use() && tokio::time::Instant::now() < deadline {
         sleep(BREATH).await;
     }
     Ok(())
@@ -183,7 +90,7 @@ fn connect(receiver: &Arc<Receiver>, stream: UnixStream) {
         serve_one(&exchange, stream).await;
         if let Some(deploy) = exchange.streamed.get()
             && !deploy.has_ended()
-            && exchange.receiver.receive.on_disconnect == OnDisconnect::Cancel
+            && exchange.receiver.on_disconnect() == OnDisconnect::Cancel
         {
             deploy.cancel();
         }

@@ -17,8 +17,11 @@ const MESSAGE: usize = 4000;
 /// How many lines of evidence are sent.
 const DETAILS: usize = 100;
 
-/// The longest of them, in characters: all of them fit in one line of 64 KiB.
+/// The longest of them, in characters.
 const DETAIL: usize = 300;
+
+/// How much of them is sent, in bytes: escaped, it fits in one line of 64 KiB.
+const DETAILS_MAX: usize = 24 << 10;
 
 /// The deploy that the events are about.
 #[derive(Clone, Debug)]
@@ -95,6 +98,10 @@ impl<W: Write> EventLines<W> {
             .iter()
             .take(DETAILS)
             .map(|line| cut(line, DETAIL))
+            .scan(0, |bytes, line| {
+                *bytes += line.len();
+                (*bytes <= DETAILS_MAX).then_some(line)
+            })
             .collect();
         line["details"] = json!(details);
         line["revision"] = json!(self.facts.revision);

@@ -9,7 +9,7 @@ use predicates::str::{contains, is_empty};
 
 use crate::{GOOD, NOWHERE, Node, binary};
 
-const SUBCOMMANDS: [&str; 12] = [
+const SUBCOMMANDS: [&str; 13] = [
     "history",
     "show",
     "status",
@@ -20,6 +20,7 @@ const SUBCOMMANDS: [&str; 12] = [
     "explain",
     "install",
     "receive",
+    "audience",
     "completions",
     "man",
 ];
