@@ -12,5 +12,6 @@ mod jobs;
 mod made;
 mod runs;
 mod signal;
+mod signed;
 mod stage;
 mod workflow;
