@@ -4,6 +4,7 @@
 
 mod deploys;
 mod hostile;
+mod signed;
 
 use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
