@@ -14,6 +14,7 @@ pub use queue::EventQueue;
 
 use crate::error::Error;
 use crate::manifest::changes::Preview;
+use crate::run::ProvenCaller;
 use crate::signal::{Digest, ImageKey};
 use crate::text;
 
@@ -122,6 +123,8 @@ pub struct RunFacts {
     pub before: Option<u32>,
     /// The release's last revision.
     pub revision: Option<u32>,
+    /// Who asked for it, where GitHub's token proved it.
+    pub caller: Option<ProvenCaller>,
 }
 
 /// Where an artifact comes from, as it was proven.

@@ -4,12 +4,14 @@
 //! only those below it:
 //!
 //! - [`cli`]: the command line; picks the reporters
-//! - [`doctor`], [`operate`]: what is asked for by hand
+//! - [`doctor`], [`operate`]: what is asked for by hand; [`receive`]: the controller
+//!   of this machine
 //! - [`pipeline`]: a deploy, step by step
 //! - [`helm`]: the engine; [`release`]: what it stored, and recovery from that
 //! - [`cluster`], [`node`]: the API server; configuration and policy, which give
 //!   a plan
-//! - [`chart`], [`state`]: layout and proof; lock, journal, evidence
+//! - [`chart`], [`state`], [`token`]: layout and proof; lock, journal, evidence; the
+//!   signed signal
 //! - [`forward`], [`provenance`], [`report`]: a local controller; proofs of origin;
 //!   what people and scripts read
 //! - [`plan`], [`registry`], [`rollout`]: what will be done; GHCR; the workloads
@@ -39,6 +41,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod process;
 pub mod provenance;
+pub mod receive;
 pub mod registry;
 pub mod release;
 pub mod report;
@@ -47,6 +50,7 @@ pub mod run;
 pub mod signal;
 pub mod state;
 pub mod text;
+pub mod token;
 pub mod units;
 
 pub use error::{Error, Kind, Result};

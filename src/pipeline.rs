@@ -50,6 +50,7 @@ pub async fn run(run: &mut Run<'_>) -> Result<Report> {
     let summary = summary(run);
     run.events.emit(&Event::Planned(&summary));
 
+    gate::caller(run).await?;
     gate::signal(run)?;
     lock::take(run).await?;
     let done = match (gate::frozen(run), &run.plan.forward) {

@@ -3,11 +3,16 @@
 //! The journal, the lock, the lease and a controller all tell of a run in these
 //! words. Nothing here reads a file but /proc.
 
+mod proven;
+mod sender;
+
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 
 pub use jiff::Timestamp;
+pub use proven::ProvenCaller;
+pub use sender::{Sender, SignedToken, TOKEN_VARIABLE};
 
 use jiff::Unit;
 use serde::{Deserialize, Serialize};
@@ -90,9 +95,16 @@ pub struct Who {
     pub user: String,
     /// The unix user's number.
     pub uid: u32,
+    /// The systemd unit of the process that sent it to `deploy receive`: for
+    /// people only, since a process can have any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// The workflow, where one ran it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<Workflow>,
+    /// The workflow as GitHub's token proves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proven: Option<ProvenCaller>,
 }
 
 /// The workflow run behind a deploy, as its environment tells it.
@@ -123,6 +135,8 @@ impl Who {
             workflow: environment
                 .inside_actions()
                 .then(|| Workflow::of(environment)),
+            unit: None,
+            proven: None,
         }
     }
 }

@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "cli/audience.rs"]
+mod audience;
 #[path = "cli/contract.rs"]
 mod contract;
 #[path = "cli/events.rs"]

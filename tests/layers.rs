@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 12] = [
     &["helm", "argocd"],
     &["release"],
     &["cluster", "node"],
-    &["chart", "state"],
+    &["chart", "state", "token"],
     &["forward", "provenance", "report"],
     &["plan", "registry", "rollout"],
     &["event", "manifest", "signal", "process", "net", "run"],

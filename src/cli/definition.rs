@@ -1,14 +1,19 @@
 //! clap's definition of the command line: help, completions and the manual page
 //! come from it.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+
 use clap::{Arg, ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{doctor, explain, freeze, history, install, rollback, show, status};
+use crate::node;
+use crate::plan::ForwardTarget;
 use crate::signal::{Flag, QUIET_SHORT, SWITCHES};
 
 /// The subcommands: a first argument that is none of them begins a signal.
-pub const SUBCOMMANDS: [&str; 12] = [
+pub const SUBCOMMANDS: [&str; 14] = [
     "history",
     "show",
     "status",
@@ -18,6 +23,8 @@ pub const SUBCOMMANDS: [&str; 12] = [
     "doctor",
     "explain",
     "install",
+    "receive",
+    "audience",
     "completions",
     "man",
     "help",
@@ -36,7 +43,7 @@ const EXAMPLES: &str = "Examples:
   deploy explain 7             what does an exit code mean?";
 
 /// Examples of each subcommand.
-const EXAMPLES_OF: [(&str, &str); 11] = [
+const EXAMPLES_OF: [(&str, &str); 13] = [
     (
         "history",
         "  deploy history               the newest of this node
@@ -81,6 +88,17 @@ const EXAMPLES_OF: [(&str, &str); 11] = [
         "  sudo ./deploy install        this program, and the link that workflows call
   sudo deploy install --rollback
   sudo deploy install --uninstall --dry-run",
+    ),
+    (
+        "receive",
+        "  deploy receive               on the socket that systemd passes
+  deploy receive --listen unix:/run/deploy/deploy.sock",
+    ),
+    (
+        "audience",
+        "  deploy audience --app shop --chart oci://ghcr.io/acme/charts/shop \\
+    --chart-version 1.4.0 \\
+    --images '{\"api\":\"ghcr.io/acme/shop/api:1\",\"web\":\"ghcr.io/acme/shop/web:1\"}'",
     ),
     (
         "completions",
@@ -131,6 +149,10 @@ pub(super) enum Command {
     Explain(explain::ExplainArgs),
     /// Install this program on a node, or take it away again
     Install(install::InstallArgs),
+    /// Take signals over a socket, as the user with the credentials
+    Receive(ReceiveArgs),
+    /// Print what GitHub's token for a signal has to be for
+    Audience(AudienceArgs),
     /// Print what a shell needs to complete this command line
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -187,4 +209,34 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "shell")]
     pub shell: Shell,
+}
+
+/// What `deploy receive` takes.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct ReceiveArgs {
+    /// The socket to make, instead of systemd's
+    #[arg(long, value_name = "unix:/path", value_parser = socket)]
+    pub listen: Option<PathBuf>,
+    /// Its settings
+    #[arg(long, value_name = "path", default_value = node::RECEIVER)]
+    pub config: PathBuf,
+}
+
+fn socket(text: &str) -> Result<PathBuf, &'static str> {
+    match text.parse::<ForwardTarget>() {
+        Ok(ForwardTarget::Unix(path)) => Ok(path),
+        _ => Err("expected unix: and the absolute path of a socket, at most 107 bytes"),
+    }
+}
+
+/// What `deploy audience` takes: a signal's flags, judged as a signal's are.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct AudienceArgs {
+    /// Its flags: --app, --chart, --chart-version, --images
+    #[arg(
+        value_name = "signal",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub signal: Vec<OsString>,
 }

@@ -10,12 +10,11 @@ use super::{panic, runtime};
 use crate::error::Result;
 use crate::event::{Event, Events, Report, RunFacts};
 use crate::host::Environment;
-use crate::node;
 use crate::pipeline::Run;
 use crate::plan::Plan;
 use crate::process::Cancel;
 use crate::process::pause::{self, Pause};
-use crate::run::{RunId, Who};
+use crate::run::{RunId, Sender, Who};
 
 /// How long the reporters may take before the process is stopped.
 const BEFORE_STOP: Duration = Duration::from_millis(200);
@@ -43,6 +42,7 @@ pub(super) fn follow(
     plan: &Plan,
     id: &RunId,
     who: &Who,
+    sender: &Sender,
     environment: &Environment,
     events: &Events,
     work: impl AsyncFnOnce(&mut Run<'_>) -> Result<Report>,
@@ -51,8 +51,7 @@ pub(super) fn follow(
         let cancel = Cancel::listen(environment.inside_actions())?;
         events.start_queue();
         tell_of_pauses(events)?;
-        let mut run = Run::new(plan, id, who, events, &cancel);
-        run.show_logs = node::event_policy::may_show_logs(environment);
+        let mut run = Run::new(plan, id, who, events, &cancel).sent_by(sender);
         let ran = AssertUnwindSafe(work(&mut run)).catch_unwind();
         let result = ran.await.unwrap_or_else(|bug| Err(panic::error(&*bug)));
         Ok((result, run.facts))

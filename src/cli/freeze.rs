@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::{journal_line, load};
+use super::{journal_line, load_operated};
 use crate::error::{Exit, Result};
 use crate::event::Events;
 use crate::host::Environment;
@@ -98,7 +98,7 @@ impl Caller {
     fn of(invoked_as: &OsStr, app: Option<&App>) -> Result<Self> {
         let environment = Environment::of_process();
         event_policy::refuse_pull_requests(&environment)?;
-        let node: Node = load(invoked_as, &environment)?;
+        let node: Node = load_operated(invoked_as, &environment)?;
         if let Some(app) = app {
             known(app, &node)?;
         }

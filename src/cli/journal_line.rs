@@ -14,6 +14,8 @@ use crate::state::journal::{self, Entry};
 pub(super) struct RefusedRun<'a> {
     pub(super) run: &'a RunId,
     pub(super) at: Timestamp,
+    /// Who sent it, where that is not the caller of this process.
+    pub(super) who: Option<Who>,
     pub(super) request: &'a Request,
     pub(super) dry_run: bool,
     pub(super) error: &'a Error,
@@ -49,7 +51,8 @@ pub(super) fn refused(refused: &RefusedRun<'_>, environment: &Environment, event
             return;
         }
     };
-    let who = Who::of(environment, uid, &accounts);
+    let sent = refused.who.clone();
+    let who = sent.unwrap_or_else(|| Who::of(environment, uid, &accounts));
     let run = refused.run.clone();
     let entry = Entry {
         dry_run: refused.dry_run,

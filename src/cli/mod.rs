@@ -5,6 +5,7 @@
 //! violations of a signal are reported at once. Nothing of a signal is
 //! decided here, and nothing slow may start here.
 
+mod audience;
 mod completions;
 mod definition;
 pub mod doctor;
@@ -17,6 +18,7 @@ mod journal_line;
 mod man;
 mod output;
 mod panic;
+mod receive;
 pub mod rollback;
 mod runtime;
 pub mod show;
@@ -26,13 +28,14 @@ pub mod status;
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::panic::catch_unwind;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
 use clap::builder::StyledStr;
 use clap::error::ErrorKind;
 
-pub use definition::{CompletionsArgs, SUBCOMMANDS, command};
+pub use definition::{AudienceArgs, CompletionsArgs, ReceiveArgs, SUBCOMMANDS, command};
 
 use definition::{Cli, Command};
 use output::fail;
@@ -73,6 +76,12 @@ pub enum Invocation {
     Unfreeze(freeze::UnfreezeArgs),
     /// `deploy install`
     Install(install::InstallArgs),
+    /// `deploy receive`
+    Receive(ReceiveArgs),
+    /// The deploy of one received signal, behind [`crate::receive::ENTRY`].
+    DeployReceived(PathBuf),
+    /// `deploy audience`
+    Audience(AudienceArgs),
     /// `deploy completions`
     Completions(CompletionsArgs),
     /// `deploy man`
@@ -93,6 +102,9 @@ pub fn invocation(args: impl IntoIterator<Item = OsString>) -> Invocation {
         Some(shim::GUARDED) => Invocation::ExecGuardedHelm(args[1..].to_vec()),
         Some(guard::ENTRY) => Invocation::GuardHelm(args[1..].to_vec()),
         Some(shim::PROGRAM) => Invocation::ExecProgram(args[1..].to_vec()),
+        Some(crate::receive::ENTRY) => {
+            Invocation::DeployReceived(args.get(1).map(PathBuf::from).unwrap_or_default())
+        }
         Some("--help" | "-h") => subcommand(&args),
         // With anything behind it, it is a flag with a slip: 0 would say that
         // something was deployed.
@@ -137,6 +149,9 @@ fn perform(args: Vec<OsString>) -> ExitCode {
             freeze::unfreeze(&invoked_as, &args).unwrap_or_else(|error| fail(&error))
         }
         Invocation::Install(args) => install::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::Audience(args) => audience::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::Receive(args) => receive::run(&args).unwrap_or_else(|error| fail(&error)),
+        Invocation::DeployReceived(config) => receive::deploy_received(&config),
         Invocation::Completions(args) => {
             completions::run(&args).unwrap_or_else(|error| fail(&error))
         }
@@ -184,6 +199,12 @@ fn subcommand(args: &[OsString]) -> Invocation {
             command: Some(Command::Install(args)),
         }) => Invocation::Install(args),
         Ok(Cli {
+            command: Some(Command::Receive(args)),
+        }) => Invocation::Receive(args),
+        Ok(Cli {
+            command: Some(Command::Audience(args)),
+        }) => Invocation::Audience(args),
+        Ok(Cli {
             command: Some(Command::Completions(args)),
         }) => Invocation::Completions(args),
         Ok(Cli {
@@ -203,12 +224,20 @@ fn subcommand(args: &[OsString]) -> Invocation {
 
 /// The node, for a program of this name.
 fn load(invoked_as: &OsStr, environment: &Environment) -> Result<Node> {
-    let cwd = std::env::current_dir().map_err(|error| {
+    node::load(invoked_as, environment, &working_directory()?)
+}
+
+/// The same for what operators ask for.
+fn load_operated(invoked_as: &OsStr, environment: &Environment) -> Result<Node> {
+    node::load_operated(invoked_as, environment, &working_directory()?)
+}
+
+fn working_directory() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|error| {
         Error::new(Kind::Node, "the working directory is gone")
             .with_source(error)
             .hint("call the script from a directory that is there")
-    })?;
-    node::load(invoked_as, environment, &cwd)
+    })
 }
 
 /// clap's error as this crate's; whoever shows it escapes it.

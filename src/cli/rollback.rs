@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use super::follow::{announce, follow};
-use super::{journal_line, load};
+use super::{journal_line, load_operated};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::event::{Event, Events, Report, RunFacts};
 use crate::host::Environment;
@@ -13,7 +13,7 @@ use crate::operate::known;
 use crate::pipeline;
 use crate::plan::Plan;
 use crate::report;
-use crate::run::{RunId, Timestamp, Who};
+use crate::run::{RunId, Sender, Timestamp, Who};
 use crate::signal::App;
 use crate::state::journal::{Entry, Operation};
 
@@ -58,7 +58,7 @@ fn go_back(
     events: &Events,
 ) -> Result<Report> {
     event_policy::refuse_pull_requests(environment)?;
-    let node = load(invoked_as, environment)?;
+    let node = load_operated(invoked_as, environment)?;
     known(&args.app, &node)?;
     let request = node::stand_in(&args.app, &node)?;
     let (mut plan, warnings) = node::plan_unchecked(request, &node, environment)?;
@@ -66,13 +66,21 @@ fn go_back(
     let at = crate::run::now();
     let id = RunId::new(at);
     let who = Who::of(environment, node.uid, &node.accounts);
+    let sees_logs = event_policy::may_show_logs(environment);
+    let sender = Sender::of(environment, node.uid, sees_logs);
     announce(&plan, &warnings, events);
     let goal = args.goal.as_ref();
     let goal = goal.map(|goal| revision(goal, &plan.release, &plan.state));
     let (result, facts) = match goal.transpose() {
-        Ok(goal) => follow(&plan, &id, &who, environment, events, async |run| {
-            pipeline::roll_back(run, goal).await
-        })?,
+        Ok(goal) => follow(
+            &plan,
+            &id,
+            &who,
+            &sender,
+            environment,
+            events,
+            async |run| pipeline::roll_back(run, goal).await,
+        )?,
         Err(error) => (Err(error), RunFacts::default()),
     };
     events.emit(&Event::RunFacts(&facts));

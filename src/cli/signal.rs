@@ -12,7 +12,7 @@ use crate::node::{self, Node};
 use crate::pipeline;
 use crate::plan::Plan;
 use crate::report;
-use crate::run::{RunId, Who};
+use crate::run::{RunId, Sender, Who};
 use crate::signal::{self, App, DeclaredKeys, Signal, nearest};
 use crate::state::journal::Entry;
 
@@ -80,6 +80,7 @@ fn deploy(
         let refused = journal_line::RefusedRun {
             run: &run,
             at,
+            who: None,
             request: &request,
             dry_run: signal.dry_run,
             error,
@@ -91,10 +92,18 @@ fn deploy(
     for note in &signal.notes {
         events.note(note);
     }
+    let sees_logs = node::event_policy::may_show_logs(environment);
+    let sender = Sender::of(environment, node.uid, sees_logs);
     announce(&plan, &warnings, events);
-    let (result, facts) = follow(&plan, &run, &who, environment, events, async |run| {
-        pipeline::run(run).await
-    })?;
+    let (result, facts) = follow(
+        &plan,
+        &run,
+        &who,
+        &sender,
+        environment,
+        events,
+        async |run| pipeline::run(run).await,
+    )?;
     events.emit(&Event::RunFacts(&facts));
     let entry = entry(&plan, run, at, who, &facts, &result);
     journal_line::write(&plan.state, &entry, events);
@@ -109,7 +118,7 @@ fn declared_keys(node: &Result<Node>, app: &App) -> DeclaredKeys {
         .map_or(DeclaredKeys::Unreadable, |node| node.declared_keys(app))
 }
 
-fn entry(
+pub(super) fn entry(
     plan: &Plan,
     run: RunId,
     at: crate::run::Timestamp,

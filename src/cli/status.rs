@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use super::{load, runtime};
+use super::{load_operated, runtime};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::host::Environment;
 use crate::node::{self, Node};
@@ -40,7 +40,7 @@ pub struct StatusArgs {
 pub(super) fn run(invoked_as: &OsStr, args: &StatusArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     report::trace::start(&environment);
-    let node = load(invoked_as, &environment)?;
+    let node = load_operated(invoked_as, &environment)?;
     let plans = plans(args, &node, &environment)?;
     runtime::on_this_thread(async {
         let mut last = Vec::new();

@@ -18,7 +18,7 @@ pub(super) async fn look(client: &Client, plan: &Plan) -> Vec<Finding> {
         "wait for it: a deploy waits up to {}, and takes over from one that is proven dead",
         units::show(plan.lock_timeout)
     );
-    let here = lock::holder(&plan.state, &plan.release);
+    let here = lock::holder(&plan.state, plan.lock());
     // A deploy of this node holds both.
     let elsewhere = leased(client, plan).await.filter(|seen| {
         let run = here.as_ref().map(|holder| holder.run.as_str());

@@ -12,6 +12,7 @@ mod finding;
 mod holders;
 mod registry;
 mod rights;
+mod signed;
 
 use std::ffi::OsStr;
 
@@ -40,7 +41,7 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
         Error::new(Kind::Node, "the working directory is gone").with_source(error)
     })?;
     let mut found = vec![files::script(asked.invoked_as)];
-    let node = match node::load(asked.invoked_as, environment, &cwd) {
+    let node = match node::load_operated(asked.invoked_as, environment, &cwd) {
         Ok(node) => node,
         Err(error) => {
             found.push(Finding::failed("deploy.toml", &error));
@@ -92,8 +93,10 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
             plan_unchecked(app, &node, environment, &mut found)?
         };
         let Some(plan) = plan else { continue };
+        found.extend(signed::callers(&plan).map(|finding| finding.of(app)));
         if let Some(forward) = &plan.forward {
             found.push(controller::look(&plan, forward).await.of(app));
+            found.extend(signed::left(&plan).map(|finding| finding.of(app)));
             continue;
         }
         let client = match &client {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::answer::DeployIdentity;
 use crate::error::{Error, Kind, Result};
-use crate::run::{RunId, Who};
+use crate::run::{RunId, SignedToken, Who};
 use crate::signal::Request;
 
 /// The signal, and who sends it.
@@ -22,6 +22,9 @@ struct RequestBody<'a> {
     images: BTreeMap<String, String>,
     timeout_seconds: u64,
     who: &'a Who,
+    /// GitHub's token for the signal, where one came with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
 }
 
 /// The document, and the deploy that its answer has to be about.
@@ -30,6 +33,7 @@ pub fn document(
     run: &RunId,
     who: &Who,
     budget: Duration,
+    token: Option<&SignedToken>,
 ) -> Result<(String, DeployIdentity)> {
     let deploy = DeployIdentity {
         id: run.to_string(),
@@ -48,6 +52,7 @@ pub fn document(
             .collect(),
         timeout_seconds: budget.as_secs().max(1),
         who,
+        token: token.map(SignedToken::as_str),
     };
     let document = serde_json::to_string(&signal).map_err(|error| {
         Error::new(Kind::Internal, "the signal cannot be written as JSON").with_source(error)

@@ -47,6 +47,7 @@ pub(crate) fn plan(path: &str) -> Plan {
         },
         forward: None,
         verify: None,
+        callers: None,
         dry_run: false,
     }
 }

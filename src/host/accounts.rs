@@ -107,6 +107,32 @@ impl Accounts {
         Some(self.users.iter().find(|user| user.uid == uid)?.gid)
     }
 
+    /// Whether a user goes by this name or number.
+    pub fn is_user(&self, uid: u32, named: &str) -> bool {
+        named.parse() == Ok(uid)
+            || self
+                .users
+                .iter()
+                .any(|user| user.name == named && user.uid == uid)
+    }
+
+    /// Whether a user is in a group of this name or number: as /etc/group has it,
+    /// or because `gid`, its process's own group, is that one.
+    pub fn is_in_group(&self, uid: u32, gid: u32, named: &str) -> bool {
+        let number = named.parse().ok();
+        let fits = |group: &&Group| group.name == named || number == Some(group.gid);
+        number == Some(gid)
+            || self.groups.iter().filter(fits).any(|group| {
+                let of = |user: &&User| user.uid == uid;
+                group.gid == gid
+                    || self
+                        .users
+                        .iter()
+                        .filter(of)
+                        .any(|user| user.gid == group.gid || group.members.contains(&user.name))
+            })
+    }
+
     /// Whether a group has no one in it but this user: named as the user, the
     /// user's own, and nobody else's. Root's group is never private.
     pub fn is_private_group(&self, uid: u32, gid: u32) -> bool {

@@ -131,6 +131,12 @@ pub static VARIABLES: &[Variable] = &[
         Path,
         "where lock and journal lie",
     ),
+    variable(
+        "DEPLOY_TOKEN",
+        Deploy,
+        Text,
+        "GitHub's token for the signal",
+    ),
     variable("DEPLOY_*", Deploy, Text, "never given to helm"),
     variable(
         "KUBECONFIG",

@@ -14,6 +14,7 @@ use super::events::{EVENTS, EventName, is_pull_request};
 use crate::error::{Error, Kind, Result};
 use crate::host::Environment;
 use crate::host::file::open_regular;
+use crate::run::Workflow;
 use crate::text;
 
 /// The largest payload that is read, in bytes: GitHub caps a webhook's at
@@ -203,6 +204,30 @@ fn workflow_run(
             text::quoted(own.unwrap_or(repository)),
         ))
         .hint("only runs of this repository's own branches and tags may deploy"));
+    }
+    Ok(())
+}
+
+/// Refuses what no node can allow, and an event outside of `allowed`, by what the
+/// sender of a signal claims of its workflow. It can claim anything: this guards
+/// against a workflow that is wired wrongly.
+pub fn check_claim(workflow: &Workflow, allowed: Option<&BTreeSet<EventName>>) -> Result<()> {
+    let event = workflow.event.as_deref().unwrap_or_default();
+    if is_pull_request(event) {
+        return Err(pull_request(&format!("the event {}", text::quoted(event))));
+    }
+    if let Some(reference) = workflow
+        .reference
+        .as_deref()
+        .filter(|r| is_pull_request_ref(r))
+    {
+        return Err(pull_request(&format!(
+            "the ref {}",
+            text::quoted(reference)
+        )));
+    }
+    if !is_allowed(event, allowed) {
+        return Err(not_allowed("the event", event, allowed));
     }
     Ok(())
 }

@@ -17,6 +17,9 @@ use crate::text;
 /// The node's own configuration.
 pub const SYSTEM: &str = "/etc/deploy/deploy.toml";
 
+/// The configuration of `deploy receive`.
+pub const RECEIVER: &str = "/etc/deploy/receive.toml";
+
 /// The directory of the script as invoked, absolute. A symlink is not
 /// followed: the place of the link counts. A name without a slash is looked up
 /// in `PATH` as a shell does; none where it is not found.

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::config::Config;
 use super::file_permissions;
-use super::locate::{self, SYSTEM};
+use super::locate::{self, RECEIVER, SYSTEM};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Accounts, Environment};
 use crate::signal::{App, DeclaredKeys};
+use crate::text;
 
 /// A node as a deploy finds it.
 #[derive(Clone, Debug)]
@@ -57,14 +58,56 @@ pub(super) fn load_from(
         uid: rustix::process::geteuid().as_raw(),
         accounts: Accounts::of_machine(),
     };
-    if let Some(file) = &node.file {
-        let document = file_permissions::read(file, "deploy.toml", node.caller())?;
-        node.config = Config::parse(&document, file)?;
+    if let Some(file) = node.file.clone() {
+        node.read(&file, "deploy.toml")?;
+        let is_named = environment.by_hand("DEPLOY_CONFIG").is_some();
+        if node.config.receive.is_some() && !is_named {
+            let message = format!(
+                "{} has a table [receive], which is for {RECEIVER}",
+                text::line(&file.to_string_lossy(), text::LINE)
+            );
+            return Err(Error::new(Kind::Node, message)
+                .hint("put it there: deploy receive reads no deploy.toml"));
+        }
     }
     Ok(node)
 }
 
+/// The node for what operators ask for. As root, on a machine that has a receiver,
+/// it is the receiver's: that is who deploys there.
+pub fn load_operated(invoked_as: &OsStr, environment: &Environment, cwd: &Path) -> Result<Node> {
+    let receiver = Path::new(RECEIVER);
+    let looks = rustix::process::geteuid().is_root()
+        && !environment.inside_actions()
+        && environment.by_hand("DEPLOY_CONFIG").is_none();
+    if looks && locate::is_there(receiver)? {
+        return load_receiver(receiver, cwd);
+    }
+    load(invoked_as, environment, cwd)
+}
+
+/// The node as `deploy receive` sees it: its own configuration, which has to be
+/// there, and no script.
+pub fn load_receiver(file: &Path, cwd: &Path) -> Result<Node> {
+    let mut node = Node {
+        config: Config::default(),
+        file: Some(cwd.join(file)),
+        script: None,
+        cwd: cwd.to_owned(),
+        uid: rustix::process::geteuid().as_raw(),
+        accounts: Accounts::of_machine(),
+    };
+    node.read(&cwd.join(file), "receive.toml")?;
+    Ok(node)
+}
+
 impl Node {
+    fn read(&mut self, file: &Path, what: &str) -> Result<()> {
+        let document = file_permissions::read(file, what, self.caller())?;
+        self.config = Config::parse(&document, file)?;
+        Ok(())
+    }
+
     /// The keys that the node names for an app, further ones and required ones.
     pub fn declared_keys(&self, app: &App) -> DeclaredKeys {
         let Some(app) = self.config.apps.get(app) else {

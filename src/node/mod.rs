@@ -18,7 +18,7 @@ mod verify;
 
 pub use config::Config;
 pub use events::{EVENTS, EventName};
-pub use locate::SYSTEM;
-pub use machine::{Node, load};
-pub use plan::{plan, plan_unchecked};
+pub use locate::{RECEIVER, SYSTEM};
+pub use machine::{Node, load, load_operated, load_receiver};
+pub use plan::{plan, plan_received, plan_unchecked};
 pub use stand_in::stand_in;

@@ -3,21 +3,26 @@
 //! The decisions are pure; what they need to know of files ([`NodeFiles`]) is
 //! looked up before.
 
+mod budget;
+
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::config::{Application, Forwarding, Namespace, ReleaseName, Settings};
-use super::limits::{LOCK_TIMEOUT, TIMEOUT, default_stale_after, least_stale_after};
+use super::events::EVENTS;
+use super::limits::{LOCK_TIMEOUT, default_stale_after, least_stale_after};
 use super::machine::Node;
 use super::{event_policy, file_permissions, locate, policy, verify};
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, EnvPolicy, Environment};
-use crate::plan::forward::{Forward, Token};
-use crate::plan::{ImageRules, OnFailure, Plan, ReleaseId, Retention, Verify};
+use crate::plan::caller::TOKEN_AGE;
+use crate::plan::forward::{Forward, ForwardTarget, Token};
+use crate::plan::{CallerPolicy, ImageRules, Plan, ReleaseId, Retention, Verify};
+use crate::run::Workflow;
 use crate::signal::Request;
-use crate::units::{self, GoDuration};
+use crate::units;
 use crate::{state, text};
 
 const RETENTION: Retention = Retention {
@@ -45,6 +50,22 @@ pub fn plan(
         let payload = event_policy::read_payload(environment);
         let payload = payload.as_deref().map_err(String::as_str);
         event_policy::check(environment, settings.pick(|s| s.events.as_ref()), payload)?;
+    }
+    policy::check(&request, &node.config, node.file.as_deref())?;
+    ready(request, node, environment, &settings)
+}
+
+/// The same for a signal that came to `deploy receive` with what its sender says of
+/// its workflow.
+pub fn plan_received(
+    request: Request,
+    node: &Node,
+    environment: &Environment,
+    workflow: Option<&Workflow>,
+) -> Result<(Plan, Vec<String>)> {
+    let settings = EffectiveSettings::of(node, &request);
+    if let Some(workflow) = workflow {
+        event_policy::check_claim(workflow, settings.pick(|s| s.events.as_ref()))?;
     }
     policy::check(&request, &node.config, node.file.as_deref())?;
     ready(request, node, environment, &settings)
@@ -162,7 +183,7 @@ fn join(
     found: NodeFiles,
 ) -> Result<(Plan, Vec<String>)> {
     let mut warnings = Vec::new();
-    let (budget, on_failure) = budget(settings, environment, &mut warnings)?;
+    let (budget, on_failure) = budget::of(settings, environment, &mut warnings)?;
     let nothing = BTreeSet::new();
     let base = node.file.as_deref().and_then(Path::parent);
     let (mut given, dropped) = host::for_helm(
@@ -177,7 +198,10 @@ fn join(
         &node.cwd,
     );
     warnings.extend(host::dropped_warning(&dropped));
-    warnings.extend(found.state.warning.clone());
+    // A controller of this machine excludes by its own lock, in its own directory.
+    if !matches!(&found.forward, Some(to) if matches!(to.target, ForwardTarget::Unix(_))) {
+        warnings.extend(found.state.warning.clone());
+    }
     if found.forward.is_some() && found.verify.is_some() {
         warnings.push(
             "verify is not applied here: the app is handed to a controller, which has to verify"
@@ -240,10 +264,27 @@ fn join(
             max: settings.pick(|s| s.evidence_max).unwrap_or(RETENTION.max),
         },
         verify: found.verify,
+        callers: callers(settings),
         dry_run: false,
         request,
     };
     Ok((plan, warnings))
+}
+
+/// Whose signals are taken, where the node names anybody.
+fn callers(settings: &EffectiveSettings<'_>) -> Option<CallerPolicy> {
+    let events = match settings.pick(|s| s.events.as_ref()) {
+        Some(named) => named.iter().map(ToString::to_string).collect(),
+        None => EVENTS.map(str::to_owned).into(),
+    };
+    Some(CallerPolicy {
+        callers: settings.pick(|s| s.callers.clone())?,
+        events,
+        token_age: settings.pick(|s| s.token_age).unwrap_or(TOKEN_AGE),
+        issuer: settings
+            .pick(|s| s.token_issuer.clone())
+            .unwrap_or_default(),
+    })
 }
 
 fn image_rules(app: &Application) -> ImageRules {
@@ -258,50 +299,6 @@ fn image_rules(app: &Application) -> ImageRules {
         absent: app.absent.clone(),
         allowed: app.allow_images.clone(),
     }
-}
-
-/// The budget, and what follows a failed rollout. The old script's variables
-/// count where deploy.toml sets neither of the two.
-fn budget(
-    settings: &EffectiveSettings<'_>,
-    environment: &Environment,
-    warnings: &mut Vec<String>,
-) -> Result<(Duration, OnFailure)> {
-    let timeout = settings.pick(|s| s.timeout);
-    let failure = settings.pick(|s| s.on_failure);
-    let old = |name| Some((name, environment.get(name)?.to_string_lossy()));
-    let (old_timeout, old_atomic) = (old("DEPLOY_TIMEOUT"), old("DEPLOY_ATOMIC"));
-    if timeout.is_some() || failure.is_some() {
-        let key = if timeout.is_some() {
-            "timeout"
-        } else {
-            "on_failure"
-        };
-        for (name, _) in [old_timeout, old_atomic].into_iter().flatten() {
-            warnings.push(format!("{name} is ignored: deploy.toml sets {key}"));
-        }
-        return Ok((
-            timeout.unwrap_or(TIMEOUT),
-            failure.unwrap_or(OnFailure::Rollback),
-        ));
-    }
-    let timeout = match old_timeout {
-        None => TIMEOUT,
-        Some((_, value)) => old_duration(&value)?,
-    };
-    let failure = match old_atomic.as_ref().map(|(_, value)| value.as_ref()) {
-        None | Some("1") => OnFailure::Rollback,
-        Some("0") => OnFailure::Keep,
-        Some(other) => {
-            let message = format!(
-                "DEPLOY_ATOMIC is {}, expected 1 (roll back) or 0 (keep)",
-                text::quoted(other)
-            );
-            let hint = "set it to 1 or 0, or use on_failure in deploy.toml";
-            return Err(Error::new(Kind::Node, message).hint(hint));
-        }
-    };
-    Ok((timeout, failure))
 }
 
 /// After what time a holder counts as dead. A budget of the old script's is not
@@ -323,26 +320,6 @@ fn stale_after(
             );
             Err(Error::new(Kind::Node, message)
                 .hint("remove stale_after from deploy.toml, or shorten DEPLOY_TIMEOUT"))
-        }
-    }
-}
-
-fn old_duration(value: &str) -> Result<Duration> {
-    match value.parse::<GoDuration>() {
-        Ok(GoDuration(duration)) if !duration.is_zero() => Ok(duration),
-        _ => {
-            let message = format!(
-                "DEPLOY_TIMEOUT is {}, expected a duration above zero such as 10m, 1h30m or 90s",
-                text::quoted(value)
-            );
-            let seconds = value.parse::<u32>().ok().filter(|seconds| *seconds > 0);
-            Err(Error::new(Kind::Node, message).hint(match seconds {
-                Some(seconds) => format!(
-                    "did you mean {}? A number needs its unit",
-                    units::show(Duration::from_secs(seconds.into()))
-                ),
-                None => "correct it, or use timeout in deploy.toml".to_owned(),
-            }))
         }
     }
 }

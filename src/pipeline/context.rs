@@ -14,7 +14,7 @@ use crate::event::{Event, Events, Phase, PhaseTiming, RunFacts};
 use crate::plan::Plan;
 use crate::process::Cancel;
 use crate::process::cancel::cancelled;
-use crate::run::{HelmSpan, RunId, Who};
+use crate::run::{HelmSpan, RunId, Sender, Who};
 use crate::signal::{ImageKey, ImageRef};
 use crate::state::lock::{self, Lock};
 
@@ -39,6 +39,8 @@ pub struct Run<'a> {
     pub(super) evidence: Vec<String>,
     /// Whether the logs of pods may be shown: they may hold secrets.
     pub show_logs: bool,
+    /// Who hands the signal over, and the token that came with it.
+    pub(super) sender: Sender,
     /// When the wait for other deploys was over, and this one's budget began.
     pub(super) begun: Instant,
     /// When the budget is spent.
@@ -71,6 +73,7 @@ impl<'a> Run<'a> {
             facts: RunFacts::default(),
             evidence: Vec::new(),
             show_logs: false,
+            sender: Sender::default(),
             begun: Instant::now(),
             deadline: Instant::now() + plan.budget,
             patience: plan.lock_timeout,
@@ -78,6 +81,14 @@ impl<'a> Run<'a> {
             lease: OnceCell::new(),
             settled: true,
         }
+    }
+
+    /// The same, handed over by this sender.
+    #[must_use]
+    pub fn sent_by(mut self, sender: &Sender) -> Self {
+        self.sender = sender.clone();
+        self.show_logs = sender.sees_logs;
+        self
     }
 
     /// What is left of the budget.

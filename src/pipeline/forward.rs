@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::context::Run;
 use super::failure;
 use crate::error::{Error, Kind, Result};
-use crate::event::{Phase, Report, Summary};
+use crate::event::{Phase, Report, RunFacts, Summary};
 use crate::forward::{self, ForwardCall};
-use crate::plan::forward::Forward;
+use crate::plan::forward::{Forward, ForwardTarget};
 
 /// A dry run sends nothing: what a controller makes of one is not known.
 pub(super) async fn to(run: &mut Run<'_>, forward: &Forward, summary: Summary) -> Result<Report> {
@@ -28,7 +28,13 @@ pub(super) async fn to(run: &mut Run<'_>, forward: &Forward, summary: Summary) -
     };
     if !plan.dry_run {
         let phase = run.begin(Phase::Forward);
-        let (document, deploy) = forward::document(&plan.request, run.id, run.who, run.left())?;
+        // A program may keep what it reads; a controller is who the token is for.
+        let token = match forward.target {
+            ForwardTarget::Command { .. } => None,
+            _ => run.sender.token.as_ref(),
+        };
+        let (document, deploy) =
+            forward::document(&plan.request, run.id, run.who, run.left(), token)?;
         let call = ForwardCall {
             forward,
             document,
@@ -47,7 +53,11 @@ pub(super) async fn to(run: &mut Run<'_>, forward: &Forward, summary: Summary) -
             run.events.note(message);
         }
         (report.before, report.revision) = (done.facts.before, done.facts.revision);
-        run.facts = done.facts;
+        run.facts = RunFacts {
+            caller: run.facts.caller.take(),
+            phases: std::mem::take(&mut run.facts.phases),
+            ..done.facts
+        };
         run.end(Phase::Forward, phase);
     }
     Ok(report)

@@ -6,8 +6,9 @@
 use super::context::Run;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Window;
-use crate::run::{self, Timestamp};
+use crate::run::{self, Timestamp, Who, Workflow};
 use crate::state::freeze;
+use crate::token::{self, TokenPlace};
 
 /// Refuses ([`Kind::Policy`]) outside of the windows and under a freeze;
 /// [`Kind::Node`] where a freeze cannot be read. A dry run only tells it.
@@ -16,15 +17,68 @@ pub(super) fn signal(run: &Run<'_>) -> Result<()> {
     frozen(run)
 }
 
+/// Refuses ([`Kind::Policy`]) a signal that no caller of the node's proves to be its
+/// own; where none is named, everybody's is taken. It is asked once, on arrival: the
+/// wait for the lock may outlast a token.
+pub(super) async fn caller(run: &mut Run<'_>) -> Result<()> {
+    let Some(policy) = &run.plan.callers else {
+        return Ok(());
+    };
+    let Some(token) = run.sender.token.clone() else {
+        if run.sender.is_root_by_hand {
+            run.events
+                .note("callers of deploy.toml wants a token; root by hand needs none");
+            return Ok(());
+        }
+        let refused = Error::new(
+            Kind::Policy,
+            "the signal came without a token, and this node takes only those that its callers have signed",
+        )
+        .hint("sign it in a job of its own on a hosted runner, and hand the token over as DEPLOY_TOKEN: docs/security.md");
+        return refuse_or_tell(run, Err(refused));
+    };
+    let place = TokenPlace {
+        state: &run.plan.state,
+        environment: &run.plan.environment,
+        spends: !run.plan.dry_run,
+    };
+    let proving = token::prove(&token, &run.plan.request, policy, place, run::now());
+    match run.unless_cancelled(proving).await {
+        Ok(proven) => {
+            run.events.note(proven.line());
+            run.show_logs = proven.is_private;
+            run.facts.caller = Some(proven);
+            Ok(())
+        }
+        Err(error) => refuse_or_tell(run, Err(error)),
+    }
+}
+
+/// Who asks, as far as it is proven: what is proven counts before what is claimed.
+fn who(run: &Run<'_>) -> Who {
+    let Some(proven) = &run.facts.caller else {
+        return run.who.clone();
+    };
+    Who {
+        workflow: Some(Workflow {
+            actor: Some(proven.actor.clone()),
+            event: Some(proven.event.clone()),
+            ..run.who.workflow.clone().unwrap_or_default()
+        }),
+        ..run.who.clone()
+    }
+}
+
 /// Refuses under a freeze, once the lock is held.
 pub(super) fn frozen(run: &Run<'_>) -> Result<()> {
+    let who = who(run);
     let app = &run.plan.request.app;
     let freezes = match freeze::of(&run.plan.freezes, app, run::now()) {
         Ok(freezes) => freezes,
         Err(error) => return refuse_or_tell(run, Err(error)),
     };
     for freeze in freezes {
-        if freeze.lets_through(run.who) {
+        if freeze.lets_through(&who) {
             run.events
                 .note(format!("{}; this caller is let through", freeze.line()));
             continue;

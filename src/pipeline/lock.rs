@@ -28,7 +28,7 @@ pub(super) async fn take(run: &mut Run<'_>) -> Result<()> {
     let me = LockHolder::this_process(run.id, run.who);
     let waiting = lock::acquire(
         &plan.state,
-        &plan.release,
+        plan.lock(),
         &me,
         plan.lock_timeout,
         |waiting| run.events.progress(waiting.line()),

@@ -4,6 +4,7 @@
 //! changes after that. Nothing in it came from a workflow but the request.
 
 pub mod access;
+pub mod caller;
 pub mod forward;
 pub mod verify;
 pub mod windows;
@@ -14,11 +15,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use caller::{Caller, CallerPolicy, RunnerKind};
 pub use forward::{Endpoint, Forward, ForwardTarget, Token};
 pub use verify::{Verify, VerifyingKey};
 pub use windows::Window;
 
-use crate::signal::{ImageKey, ImageRef, Request};
+use crate::signal::{App, ImageKey, ImageRef, Request};
 
 /// How long a Lease lasts after its last renewal.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -108,6 +110,45 @@ impl ReleaseId {
 impl std::fmt::Display for ReleaseId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What one deploy holds on this node while others wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockName {
+    file: String,
+    shown: String,
+}
+
+impl LockName {
+    /// The lock of a client that forwards an app: never the one that the
+    /// controller itself takes, which may keep its state in the same directory.
+    pub fn forwarded(app: &App) -> Self {
+        Self {
+            file: format!("forward-{app}"),
+            shown: app.to_string(),
+        }
+    }
+
+    /// Its file's name, without an ending. A namespace and an app have no dot, so
+    /// that no two locks share one.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+}
+
+impl From<&ReleaseId> for LockName {
+    fn from(release: &ReleaseId) -> Self {
+        Self {
+            file: format!("{}.{}", release.namespace, release.name),
+            shown: release.to_string(),
+        }
+    }
+}
+
+impl std::fmt::Display for LockName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown)
     }
 }
 
@@ -222,8 +263,21 @@ pub struct Plan {
     pub forward: Option<Forward>,
     /// What the origin of chart and images is proven with, where it has to be.
     pub verify: Option<Verify>,
+    /// Whose signals are taken: then each needs GitHub's token. Where it is absent,
+    /// a signal needs none.
+    pub callers: Option<CallerPolicy>,
     /// Prove only; apply nothing.
     pub dry_run: bool,
+}
+
+impl Plan {
+    /// What this deploy holds on the node.
+    pub fn lock(&self) -> LockName {
+        match &self.forward {
+            Some(_) => LockName::forwarded(&self.request.app),
+            None => LockName::from(&self.release),
+        }
+    }
 }
 
 /// How long evidence is kept, and how much of it.

@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use reqwest::Client;
 use reqwest::header::WWW_AUTHENTICATE;
-use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
 use serde::Deserialize;
 
-use crate::net::proxy::either;
-use crate::net::tls;
+use crate::net::client::client;
 
 /// How long both requests may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -119,27 +118,6 @@ fn challenge(header: &str) -> Option<Challenge> {
         realm: found.remove("realm")?,
         service: found.remove("service"),
     })
-}
-
-/// A client of the plan's environment: its proxy, its roots, nothing of this
-/// process's.
-fn client(environment: &BTreeMap<OsString, OsString>) -> Result<Client, Failure> {
-    let unmade = || "no client can be made of the node's settings".to_owned();
-    let mut builder = Client::builder()
-        .no_proxy()
-        .redirect(redirect::Policy::none());
-    if let Some(roots) = tls::roots(environment).map_err(|error| error.to_string())? {
-        let roots = roots.iter().map(|root| Certificate::from_der(root));
-        let roots = roots.collect::<Result<Vec<_>, _>>().map_err(|_| unmade())?;
-        builder = builder.tls_certs_only(roots);
-    }
-    if let Some(address) = either(environment, "HTTPS_PROXY", "https_proxy") {
-        let spared = either(environment, "NO_PROXY", "no_proxy");
-        let spared = spared.and_then(|names| NoProxy::from_string(&names));
-        let proxy = Proxy::https(address).map_err(|_| unmade())?;
-        builder = builder.proxy(proxy.no_proxy(spared));
-    }
-    builder.build().map_err(|_| unmade())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! they are the only place that writes to stdout or stderr.
 
 mod changes;
+pub mod events;
 pub mod github;
 mod lines;
 mod result;

@@ -4,6 +4,7 @@
 //! only way into them. Nothing here reads a file, runs a program or prints.
 
 mod args;
+mod canonical;
 mod chart;
 mod flag;
 mod hint;

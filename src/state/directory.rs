@@ -142,6 +142,24 @@ pub(super) fn make_directory(state: &Path, path: &Path) -> io::Result<()> {
     Inside::of(state)?.enter(relative(state, path)?).map(drop)
 }
 
+/// Makes a file inside the state directory; none where something is there already,
+/// so that of several who try at once one alone has made it.
+pub(super) fn create_file(state: &Path, path: &Path) -> io::Result<Option<fs::File>> {
+    let inside = Inside::of(state)?;
+    let path = relative(state, path)?;
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = inside.open(path.parent().unwrap_or(Path::new("")))?;
+    let access = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(inside.file_mode);
+    match openat(&parent, name, access, mode) {
+        Ok(file) => inside
+            .give(file, inside.file_mode)
+            .map(|file| Some(file.into())),
+        Err(Errno::EXIST) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Opens a file inside the state directory with this access, making it where it
 /// is not there. Only a plain file of one name is opened.
 pub(super) fn open_file(state: &Path, path: &Path, access: OFlags) -> io::Result<fs::File> {

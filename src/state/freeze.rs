@@ -288,6 +288,7 @@ mod tests {
                 event: Some(event.to_owned()),
                 ..Workflow::default()
             }),
+            ..Who::default()
         };
         for (who, through) in [
             (who(Some("octocat"), "push", "runner"), true),

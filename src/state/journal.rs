@@ -257,6 +257,7 @@ impl Entry {
         self.phases = facts.phases.iter().map(RecordedPhase::from).collect();
         self.before = facts.before;
         self.revision = facts.revision;
+        self.who.proven.clone_from(&facts.caller);
         self
     }
 

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use super::directory::{make_directory, open_file};
 use crate::error::{Error, Kind, Result};
-use crate::plan::ReleaseId;
+use crate::plan::LockName;
 use crate::run::{HelmSpan, LockHolder, started};
 use crate::{text, units};
 
@@ -82,7 +82,7 @@ enum LockEvent {
     Held(io::Result<Lock>),
 }
 
-/// Takes the lock of a release, waiting for at most `wait`; waiters are served
+/// Takes a release's lock, or that of what is forwarded, waiting for at most `wait`; waiters are served
 /// in the order they came. `on_wait` is called with who is waited for, and again when that
 /// changes. Dropping the future gives the place up.
 ///
@@ -90,12 +90,13 @@ enum LockEvent {
 /// directory does not serve.
 pub async fn acquire(
     state: &Path,
-    release: &ReleaseId,
+    lock: impl Into<LockName>,
     me: &LockHolder,
     wait: Duration,
     mut on_wait: impl FnMut(&LockWait),
 ) -> Result<Lock> {
-    let place = LockPaths::new(state, release);
+    let lock = lock.into();
+    let place = LockPaths::new(state, &lock);
     let (sender, mut news) = mpsc::unbounded_channel();
     let me = me.clone();
     let thread = place.clone();
@@ -120,7 +121,7 @@ pub async fn acquire(
                 Some(LockEvent::Held(Ok(lock))) => return Ok(lock),
                 Some(LockEvent::Held(Err(error))) => return Err(place.error(&error)),
                 Some(LockEvent::Waiting(waiting)) if wait.is_zero() => {
-                    return Err(too_long(release, wait, Some(waiting)));
+                    return Err(too_long(&lock, wait, Some(waiting)));
                 }
                 Some(LockEvent::Waiting(waiting)) => {
                     on_wait(&waiting);
@@ -128,18 +129,18 @@ pub async fn acquire(
                 }
                 None => return Err(Error::new(Kind::Internal, "the lock's thread ended early")),
             },
-            () = &mut deadline => return Err(too_long(release, wait, last)),
+            () = &mut deadline => return Err(too_long(&lock, wait, last)),
         }
     }
 }
 
-fn too_long(release: &ReleaseId, wait: Duration, last: Option<LockWait>) -> Error {
+fn too_long(lock: &LockName, wait: Duration, last: Option<LockWait>) -> Error {
     let waited = if wait.is_zero() {
         "lock_timeout is 0, so this one does not wait".to_owned()
     } else {
         format!("waited {}", units::show(wait))
     };
-    let message = format!("another deploy of {release} holds its lock; {waited}");
+    let message = format!("another deploy of {lock} holds its lock; {waited}");
     let error = Error::new(Kind::Locked, message).hint(
         "run it again when the other one has ended, or give lock_timeout more in deploy.toml",
     );
@@ -171,13 +172,12 @@ struct LockPaths {
 }
 
 impl LockPaths {
-    /// A namespace has no dot, so no two releases share a name here.
-    fn new(state: &Path, release: &ReleaseId) -> Self {
+    fn new(state: &Path, lock: &LockName) -> Self {
         let directory = state.join("locks");
         Self {
             state: state.to_owned(),
-            file: directory.join(format!("{}.{}.lock", release.namespace, release.name)),
-            queue: directory.join(format!("{}.{}.queue", release.namespace, release.name)),
+            file: directory.join(format!("{}.lock", lock.file())),
+            queue: directory.join(format!("{}.queue", lock.file())),
             directory,
         }
     }
@@ -258,8 +258,8 @@ impl LockPaths {
 
 /// Who holds the lock of a release now, for whoever only looks; none where
 /// nobody does, or that is not known.
-pub fn holder(state: &Path, release: &ReleaseId) -> Option<LockHolder> {
-    let file = File::open(LockPaths::new(state, release).file).ok()?;
+pub fn holder(state: &Path, lock: impl Into<LockName>) -> Option<LockHolder> {
+    let file = File::open(LockPaths::new(state, &lock.into()).file).ok()?;
     // Shared, and let go at once: nobody is kept waiting.
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Err(rustix::io::Errno::WOULDBLOCK) => read_holder(&file),
@@ -268,8 +268,8 @@ pub fn holder(state: &Path, release: &ReleaseId) -> Option<LockHolder> {
 }
 
 /// The last helm of this node for a release, as [`last_helm`] gives it.
-pub fn last_helm_of(state: &Path, release: &ReleaseId) -> Option<HelmSpan> {
-    read_holder(&File::open(LockPaths::new(state, release).file).ok()?)?.helm()
+pub fn last_helm_of(state: &Path, lock: impl Into<LockName>) -> Option<HelmSpan> {
+    read_holder(&File::open(LockPaths::new(state, &lock.into()).file).ok()?)?.helm()
 }
 
 fn is_directory(file: &File) -> bool {

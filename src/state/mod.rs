@@ -11,5 +11,6 @@ pub mod history;
 pub mod journal;
 pub mod lock;
 pub mod show;
+pub mod tokens;
 
 pub use directory::{Directory, SYSTEM, directory};

@@ -9,7 +9,7 @@ use predicates::str::{contains, is_empty};
 
 use crate::{GOOD, NOWHERE, Node, binary};
 
-const SUBCOMMANDS: [&str; 11] = [
+const SUBCOMMANDS: [&str; 13] = [
     "history",
     "show",
     "status",
@@ -19,6 +19,8 @@ const SUBCOMMANDS: [&str; 11] = [
     "doctor",
     "explain",
     "install",
+    "receive",
+    "audience",
     "completions",
     "man",
 ];

@@ -33,6 +33,7 @@ mod operate;
 mod paused;
 mod provenance;
 mod readme;
+mod receive;
 mod registry;
 mod report;
 mod rights;

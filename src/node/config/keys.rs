@@ -9,6 +9,8 @@ pub enum Section {
     App,
     /// In `[env]`.
     Env,
+    /// In `[receive]` of receive.toml.
+    Receive,
 }
 
 impl Section {
@@ -18,6 +20,7 @@ impl Section {
             Self::Both => "[defaults], [apps.<app>]",
             Self::App => "[apps.<app>]",
             Self::Env => "[env]",
+            Self::Receive => "[receive]",
         }
     }
 }
@@ -53,7 +56,7 @@ const fn key(
     }
 }
 
-use Section::{App, Both, Env};
+use Section::{App, Both, Env, Receive};
 
 /// The table, in the order of docs/configuration.md.
 pub const KEYS: &[Key] = &[
@@ -91,6 +94,27 @@ pub const KEYS: &[Key] = &[
         "list of events",
         "push, workflow_dispatch, release, schedule, repository_dispatch, deployment",
         "GitHub events that may deploy; those of pull requests never do",
+    ),
+    key(
+        "callers",
+        Both,
+        "list of { repository_id, ref, environment, called, called_sha, workflow, runner }",
+        "a signal needs no token",
+        "whose signals are taken: then each needs GitHub's token for this very signal",
+    ),
+    key(
+        "token_age",
+        Both,
+        "duration",
+        "\"30m\"",
+        "how old the token of a job on a hosted runner may be",
+    ),
+    key(
+        "token_issuer",
+        Both,
+        "https URL",
+        "https://token.actions.githubusercontent.com",
+        "who issues the tokens, for GitHub Enterprise",
     ),
     key("helm", Both, "path", "helm in PATH", "the helm binary"),
     key(
@@ -226,5 +250,26 @@ pub const KEYS: &[Key] = &[
         "list of platforms",
         "the nodes' own",
         "platforms that the nodes run besides their own, as with binfmt_misc",
+    ),
+    key(
+        "allow_users",
+        Receive,
+        "list of users",
+        "[]",
+        "who may send signals to `deploy receive`, besides root",
+    ),
+    key(
+        "allow_groups",
+        Receive,
+        "list of groups",
+        "[]",
+        "groups whose members may, by /etc/group and by the sender's own group",
+    ),
+    key(
+        "on_disconnect",
+        Receive,
+        "\"continue\" or \"cancel\"",
+        "\"continue\"",
+        "what becomes of a deploy whose client is gone",
     ),
 ];

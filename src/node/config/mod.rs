@@ -4,12 +4,15 @@
 //! a value of `[env]` is never shown, since proxies carry passwords.
 
 mod across;
+mod callers;
+mod env;
 mod excerpt;
 mod forward;
 mod images;
 mod keys;
 mod names;
 mod reader;
+mod receive;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,12 +26,13 @@ pub use keys::{KEYS, Key, Section};
 use names::{FilePath, SingleLine, VariableName};
 pub use names::{Namespace, ReleaseName};
 use reader::{Mistake, Table};
+pub use receive::{Account, OnDisconnect, Receive};
 pub use verify::Verifying;
 
 use super::events::EventName;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Variable, VariableClass};
-use crate::plan::{ImageParts, OnFailure, Platform, ValuePath, Window};
+use crate::plan::caller::Issuer;
+use crate::plan::{Caller, ImageParts, OnFailure, Platform, ValuePath, Window};
 use crate::signal::{App, ChartRef, ImageKey, ImageRef, Owner, app_hint};
 use crate::{text, units};
 
@@ -41,6 +45,8 @@ pub struct Config {
     pub env: BTreeMap<String, String>,
     /// The listed applications; as soon as there is one, only these deploy.
     pub apps: BTreeMap<App, Application>,
+    /// Who may send signals to `deploy receive`: in its own configuration only.
+    pub receive: Option<Receive>,
 }
 
 /// Keys of `[defaults]`, each also per application.
@@ -56,6 +62,12 @@ pub struct Settings {
     pub owners: Option<BTreeSet<Owner>>,
     /// GitHub events that may deploy.
     pub events: Option<BTreeSet<EventName>>,
+    /// Whose signals are taken: then each needs GitHub's token.
+    pub callers: Option<Vec<Caller>>,
+    /// How old a token of a hosted runner may be.
+    pub token_age: Option<Duration>,
+    /// Who issues the tokens.
+    pub token_issuer: Option<Issuer>,
     /// The helm binary, absolute.
     pub helm: Option<PathBuf>,
     /// The kubeconfig, absolute.
@@ -169,8 +181,11 @@ fn config(root: &DeTable<'_>, file: &Path, mistakes: &mut Vec<Mistake>) -> Confi
         config.defaults = settings(&mut table, base, mistakes);
         table.finish(mistakes);
     }
+    if let Some(table) = root.table("receive", mistakes) {
+        config.receive = Some(receive::read(table, mistakes));
+    }
     if let Some(table) = root.table("env", mistakes) {
-        config.env = env(table, mistakes);
+        config.env = env::read(table, mistakes);
     }
     if let Some(mut apps) = root.table("apps", mistakes) {
         for (name, at, value) in apps.drain() {
@@ -222,6 +237,11 @@ fn settings(table: &mut Table<'_>, base: &Path, mistakes: &mut Vec<Mistake>) -> 
         events: table
             .list("events", EventName::EXPECTED, mistakes)
             .map(BTreeSet::from_iter),
+        callers: callers::read(table, mistakes),
+        token_age: table
+            .text::<names::PositiveDuration>("token_age", DURATION, mistakes)
+            .map(|t| t.0),
+        token_issuer: table.text("token_issuer", Issuer::EXPECTED, mistakes),
         helm: table.text("helm", FilePath::EXPECTED, mistakes).map(path),
         kubeconfig: table
             .text("kubeconfig", FilePath::EXPECTED, mistakes)
@@ -316,69 +336,6 @@ fn application(
 
 fn set<T: Ord>(list: Option<Vec<T>>) -> BTreeSet<T> {
     list.unwrap_or_default().into_iter().collect()
-}
-
-fn env(mut table: Table<'_>, mistakes: &mut Vec<Mistake>) -> BTreeMap<String, String> {
-    let mut env = BTreeMap::new();
-    for (name, at, value) in table.drain() {
-        let path = table.path_of(name);
-        match env_entry(name, value.get_ref()) {
-            Ok(value) => {
-                env.insert(name.to_owned(), value);
-            }
-            Err((message, hint)) => mistakes.push(Mistake {
-                at,
-                message: format!("{path} {message}"),
-                hint,
-            }),
-        }
-    }
-    env
-}
-
-/// A variable of `[env]`, or why it cannot be set there.
-fn env_entry(
-    name: &str,
-    value: &toml::de::DeValue<'_>,
-) -> std::result::Result<String, (String, Option<String>)> {
-    let instead = match name {
-        "KUBECONFIG" => Some("kubeconfig"),
-        "HELM_NAMESPACE" => Some("namespace of [apps.<app>]"),
-        "HELM_KUBECONTEXT" => Some("kube_context"),
-        _ => None,
-    };
-    if let Some(key) = instead {
-        let hint = format!("set the key {key} instead");
-        return Err(("has a key of its own".to_owned(), Some(hint)));
-    }
-    if name.starts_with("HELM_KUBE") {
-        let hint = "put it into the kubeconfig".to_owned();
-        let message = "would point helm at another cluster than deploy itself uses".to_owned();
-        return Err((message, Some(hint)));
-    }
-    let own = |class| matches!(class, VariableClass::Deploy | VariableClass::DeployByHand);
-    if Variable::of(name).is_some_and(|variable| own(variable.class)) {
-        let hint = "remove it".to_owned();
-        return Err(("is never given to helm".to_owned(), Some(hint)));
-    }
-    if name.parse::<VariableName>().is_err() {
-        return Err((
-            format!("is not a variable, expected {}", VariableName::EXPECTED),
-            None,
-        ));
-    }
-    match value.as_str() {
-        Some(value) if value.contains('\0') => Err(("holds a NUL character".to_owned(), None)),
-        Some(value) => Ok(value.to_owned()),
-        // Not even a number is shown: it may be half of a secret.
-        None => Err((
-            format!(
-                "is of the type {}, expected a text in quotes",
-                value.type_str()
-            ),
-            None,
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(super) struct Table<'a> {
     path: String,
     entries: BTreeMap<&'a str, (Range<usize>, &'a Spanned<DeValue<'a>>)>,
     asked: Vec<&'static str>,
+    /// Those of them that stood there.
+    seen: Vec<&'static str>,
 }
 
 impl<'a> Table<'a> {
@@ -39,6 +41,7 @@ impl<'a> Table<'a> {
                 .map(|(key, value)| (key.get_ref().as_ref(), (key.span(), value)))
                 .collect(),
             asked: Vec::new(),
+            seen: Vec::new(),
         }
     }
 
@@ -60,7 +63,14 @@ impl<'a> Table<'a> {
     /// A value as it stands there.
     pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.asked.push(key);
-        self.entries.remove(key).map(|(_, value)| value)
+        let (_, value) = self.entries.remove(key)?;
+        self.seen.push(key);
+        Some(value)
+    }
+
+    /// Whether the key, which was asked for, never stood there.
+    pub(super) fn lacks(&self, key: &str) -> bool {
+        !self.seen.contains(&key)
     }
 
     /// A text that is a `T`.

@@ -202,7 +202,7 @@ async fn workloads(
 
 /// Who is at work on it: by the node's own lock, else by the Lease of all nodes.
 async fn holder(client: &Client, plan: &Plan) -> Option<String> {
-    if let Some(holder) = lock::holder(&plan.state, &plan.release) {
+    if let Some(holder) = lock::holder(&plan.state, plan.lock()) {
         return Some(holder.line());
     }
     let api: Api<lease::Object> = Api::namespaced(client.clone(), &plan.release.namespace);

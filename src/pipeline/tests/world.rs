@@ -286,6 +286,8 @@ impl World {
                 user: "runner".to_owned(),
                 uid: 1001,
                 workflow: None,
+                proven: None,
+                unit: None,
             },
             events: Events::to(vec![Box::new(said.clone())]),
             said,

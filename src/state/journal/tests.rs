@@ -21,7 +21,7 @@ pub(crate) fn entry(app: &str, exit: Exit) -> Entry {
         who: Who {
             user: "runner".into(),
             uid: 1001,
-            workflow: None,
+            ..Who::default()
         },
         request: RecordedRequest {
             app: app.into(),

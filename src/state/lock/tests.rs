@@ -287,7 +287,7 @@ fn the_warning_says_who_is_excluded() {
     use std::io::{Error, ErrorKind};
     let place = super::LockPaths::new(
         Path::new("/var/lib/deploy"),
-        &ReleaseId::new("prod", "shop"),
+        &(&ReleaseId::new("prod", "shop")).into(),
     );
     for (kind, said) in [
         (
@@ -311,7 +311,7 @@ fn the_warning_says_who_is_excluded() {
 #[test]
 fn what_was_written_by_others_is_read_with_care() {
     let state = tempfile::tempdir().unwrap();
-    let place = super::LockPaths::new(state.path(), &ReleaseId::new("prod", "shop"));
+    let place = super::LockPaths::new(state.path(), &(&ReleaseId::new("prod", "shop")).into());
     fs::create_dir(&place.directory).unwrap();
     for text in [
         &b""[..],

@@ -9,7 +9,7 @@ mod deploys;
 mod ends;
 mod failures;
 mod fuzz;
-mod hostile;
+pub mod hostile;
 mod protocol;
 mod receiver;
 

@@ -13,5 +13,6 @@ mod made;
 mod runs;
 mod sign;
 mod signal;
+mod signed;
 mod stage;
 mod workflow;

@@ -190,13 +190,14 @@ fn the_table_of_keys_is_what_is_read() {
     };
     assert_eq!(taken("defaults"), named(&[Section::Both]));
     assert_eq!(taken("apps.shop"), named(&[Section::Both, Section::App]));
+    assert_eq!(taken("receive"), named(&[Section::Receive]));
     assert_eq!(
         taken("defaults.evidence"),
         BTreeSet::from(["keep".into(), "max".into()])
     );
     let unknown = told("qqqqqqqqqqqqqqqqqq = 1");
     assert!(
-        unknown[0].ends_with("the file takes defaults, env, apps"),
+        unknown[0].ends_with("the file takes defaults, receive, env, apps"),
         "{unknown:?}"
     );
     for key in KEYS {
