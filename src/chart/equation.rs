@@ -3,7 +3,7 @@
 //! `{image.repository}-api:{image.tag}` is read from a render with made-up
 //! values; a requested reference solves it, or does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::plan::ValuePath;
@@ -100,7 +100,13 @@ impl Equation {
         now: &dyn Fn(&ValuePath) -> String,
     ) -> Vec<(usize, Solution)> {
         let mut found = Vec::new();
-        split(&self.0, wanted, &mut Solution::new(), &mut found);
+        // Some values hold the slash behind a registry or an owner.
+        let slashes: BTreeSet<&ValuePath> = self
+            .places()
+            .into_iter()
+            .filter(|path| now(path).ends_with('/'))
+            .collect();
+        split(&self.0, wanted, &slashes, &mut Solution::new(), &mut found);
         let mut costed: Vec<(usize, Solution)> = found
             .into_iter()
             .map(|solution| {
@@ -121,7 +127,13 @@ impl Equation {
 }
 
 /// Every way to cut `rest` into `parts`, up to a bound.
-fn split(parts: &[Part], rest: &str, so_far: &mut Solution, found: &mut Vec<Solution>) {
+fn split(
+    parts: &[Part],
+    rest: &str,
+    slashes: &BTreeSet<&ValuePath>,
+    so_far: &mut Solution,
+    found: &mut Vec<Solution>,
+) {
     if found.len() >= MAX_SOLUTIONS {
         return;
     }
@@ -134,13 +146,13 @@ fn split(parts: &[Part], rest: &str, so_far: &mut Solution, found: &mut Vec<Solu
     match first {
         Part::Text(text) => {
             if let Some(rest) = rest.strip_prefix(text.as_str()) {
-                split(others, rest, so_far, found);
+                split(others, rest, slashes, so_far, found);
             }
         }
         Part::Place(path) => {
             if let Some(value) = so_far.get(path).cloned() {
                 if let Some(rest) = rest.strip_prefix(value.as_str()) {
-                    split(others, rest, so_far, found);
+                    split(others, rest, slashes, so_far, found);
                 }
                 return;
             }
@@ -148,11 +160,16 @@ fn split(parts: &[Part], rest: &str, so_far: &mut Solution, found: &mut Vec<Solu
             for end in ends {
                 let value = &rest[..end];
                 // A slash or a colon at an end belongs to the template.
-                if value.starts_with(['/', ':', '@']) || value.ends_with(['/', ':', '@']) {
+                let end_of_it = if slashes.contains(path) {
+                    value.strip_suffix('/').unwrap_or(value)
+                } else {
+                    value
+                };
+                if value.starts_with(['/', ':', '@']) || end_of_it.ends_with(['/', ':', '@']) {
                     continue;
                 }
                 so_far.insert(path.clone(), value.to_owned());
-                split(others, &rest[end..], so_far, found);
+                split(others, &rest[end..], slashes, so_far, found);
                 so_far.remove(path);
             }
         }
@@ -288,6 +305,12 @@ mod tests {
                 "r=x t=0",
                 &format!("ghcr.io/acme/api:1@sha256:{hex}"),
                 &format!("r=ghcr.io/acme/api t=1@sha256:{hex}"),
+            ),
+            (
+                "{r}shop-api:{t}",
+                "r=docker.io/old/ t=0",
+                "ghcr.io/acme/shop-api:1",
+                "r=ghcr.io/acme/ t=1",
             ),
             ("{i}", "i=x:0", "ghcr.io/acme/api:1", "i=ghcr.io/acme/api:1"),
             (

@@ -1,18 +1,25 @@
-//! Where each image stands: by the usual names first, then as a render shows
-//! it. A place found by name that the chart does not read is read, too.
+//! Where each image stands, as renders show it. The usual names are tried
+//! first, since one render tells whether a chart reads them; the repository of a
+//! container outranks them, and what they leave open is read from the render.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnostics::{Diagnosis, Unsettled};
 use super::model::{Candidate, ImageLocation, Need, ProbeResult, Want};
 use super::probe;
+use super::reading::assign::How;
 use super::reading::{self, Reading, Subject};
 use super::render::Render;
+use super::repository;
 use super::search::Search;
 use crate::manifest::Object;
 use crate::plan::ValuePath;
 use crate::signal::ImageKey;
 use crate::{Error, Kind, Result};
+
+mod explained;
+
+use self::explained::{explained, without_places};
 
 /// The most times that keys are handed on from their names to the render.
 const MAX_ATTEMPTS: usize = 3;
@@ -53,9 +60,27 @@ pub(super) async fn locate<R: Render>(subject: &Subject<'_>, render: &R) -> Resu
         let attempt = attempt(subject, &by_name, &read, None, None, render);
         let (untouched, first) = tokio::join!(untouched(render), attempt);
         let untouched = untouched.ok();
+        let by_repository = |keys| {
+            let untouched = untouched.as_deref();
+            of_repositories(subject, &by_name, keys, untouched, render)
+        };
         match first? {
-            Ok(found) => return Ok(found.located(BTreeMap::new(), untouched)),
-            Err(unsettled) if !unsettled.may_be_read => return Err(unsettled.error),
+            Ok(found) => {
+                let objects = untouched.as_deref().unwrap_or_default();
+                let left_out = repository::left_out(subject, &found.result, objects);
+                let (found, how) = match by_repository(left_out).await {
+                    Some(better) => better,
+                    None => (found, BTreeMap::new()),
+                };
+                return Ok(found.located(subject, how, untouched));
+            }
+            Err(unsettled) if !unsettled.may_be_read => {
+                let keys = unsettled.keys.iter().cloned().collect();
+                return match by_repository(keys).await {
+                    Some((found, how)) => Ok(found.located(subject, how, untouched)),
+                    None => Err(unsettled.error),
+                };
+            }
             Err(unsettled) => {
                 read.extend(unsettled.keys);
                 looked = Some((untouched, unsettled.error));
@@ -83,7 +108,7 @@ pub(super) async fn locate<R: Render>(subject: &Subject<'_>, render: &R) -> Resu
                 let how = how
                     .map(|(key, (how, _))| (key.clone(), how.to_string()))
                     .collect();
-                return Ok(found.located(how, untouched));
+                return Ok(found.located(subject, how, untouched));
             }
             Err(unsettled) => {
                 let more: Vec<ImageKey> = unsettled
@@ -110,7 +135,7 @@ pub(super) async fn locate<R: Render>(subject: &Subject<'_>, render: &R) -> Resu
     let error = match (before, unnamed) {
         (Some(error), _) | (None, Some(error)) => error,
         (None, None) => {
-            let found: BTreeSet<ImageKey> = read.difference(&missing).cloned().collect();
+            let found: BTreeSet<ImageKey> = reading.found.keys().cloned().collect();
             let none = Error::new(
                 Kind::Chart,
                 "the chart does not show how it reads its images",
@@ -203,7 +228,17 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn located(self, how: BTreeMap<ImageKey, String>, untouched: Option<Vec<Object>>) -> Located {
+    /// `how` says what decided for the keys that were read from a render.
+    fn located(
+        self,
+        subject: &Subject<'_>,
+        how: BTreeMap<ImageKey, String>,
+        untouched: Option<Vec<Object>>,
+    ) -> Located {
+        let objects = untouched.as_deref().unwrap_or_default();
+        let mut decided = repository::decided(subject, &self.result, objects);
+        decided.extend(how);
+        let how = decided;
         Located {
             result: self.result,
             notes: self.notes,
@@ -245,6 +280,7 @@ async fn attempt<R: Render>(
         result: &result,
         wants: subject.wants,
         rules: subject.rules,
+        foreign: subject.foreign,
     };
     Ok(match diagnosis.settle(only) {
         Ok(mut notes) => {
@@ -253,6 +289,32 @@ async fn attempt<R: Render>(
         }
         Err(unsettled) => Err(unsettled),
     })
+}
+
+/// The places of `keys` as their repositories show them, which outranks names;
+/// none where these decide nothing.
+async fn of_repositories<R: Render>(
+    subject: &Subject<'_>,
+    by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
+    keys: BTreeSet<ImageKey>,
+    untouched: Option<&[Object]>,
+    render: &R,
+) -> Option<(Attempt, BTreeMap<ImageKey, String>)> {
+    if keys.is_empty() {
+        return None;
+    }
+    let mut reading = reading::read(subject, &keys, untouched, render)
+        .await
+        .ok()?;
+    reading.found.retain(|_, (how, _)| *how == How::Repository);
+    let read: BTreeSet<ImageKey> = reading.found.keys().cloned().collect();
+    if read.is_empty() {
+        return None;
+    }
+    let tried = attempt(subject, by_name, &read, Some(&reading), None, render).await;
+    let how = reading.found.iter();
+    let how = how.map(|(key, (how, _))| (key.clone(), how.to_string()));
+    Some((tried.ok()?.ok()?, how.collect()))
 }
 
 /// What the usual names alone say of a chart: the error where nothing else does.
@@ -269,51 +331,6 @@ async fn by_its_names<R: Render>(
     }
 }
 
-/// `error` with the equations that were read, and the lines that help.
-fn explained(
-    error: &Error,
-    subject: &Subject<'_>,
-    missing: &BTreeSet<ImageKey>,
-    reading: &Reading,
-) -> Error {
-    let told: Vec<_> = missing
-        .iter()
-        .map(|key| reading.told(key, subject))
-        .collect();
-    let mut said: Vec<String> = told
-        .iter()
-        .filter_map(|told| told.headline.clone())
-        .collect();
-    // What the names say helps where no render says which containers are meant.
-    if told.is_empty() || !told.iter().all(|told| told.is_choice) {
-        let at = if told.iter().any(|told| told.headline.is_none()) {
-            0
-        } else {
-            said.len()
-        };
-        said.insert(at, error.to_string());
-        said.extend(error.evidence());
-    }
-    said.extend(told.iter().flat_map(|told| told.details.iter().cloned()));
-    let mut details: Vec<String> = Vec::new();
-    for line in said {
-        if !details.contains(&line) {
-            details.push(line);
-        }
-    }
-    let headline = if details.is_empty() {
-        error.to_string()
-    } else {
-        details.remove(0)
-    };
-    let mut hints: Vec<String> = told.into_iter().flat_map(|told| told.hints).collect();
-    if hints.is_empty() {
-        hints = error.hints().to_vec();
-    }
-    let said = Error::new(error.kind(), headline).details(details);
-    hints.into_iter().fold(said, Error::hint)
-}
-
 fn named(search: &Search<'_>, want: &Want, paths: &[ValuePath]) -> Result<Vec<ImageLocation>> {
     paths
         .iter()
@@ -327,29 +344,4 @@ fn named(search: &Search<'_>, want: &Want, paths: &[ValuePath]) -> Result<Vec<Im
             })
         })
         .collect()
-}
-
-/// The chart does not render; where it has no place for some images, that is
-/// the likelier cause.
-fn without_places(
-    subject: &Subject<'_>,
-    by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
-    error: Error,
-) -> Error {
-    let placeless = |want: &&Want| want.need == Need::Must && by_name[&want.key].is_empty();
-    let wants: Vec<Want> = subject.wants.iter().filter(placeless).cloned().collect();
-    let result = ProbeResult::default();
-    let diagnosis = Diagnosis {
-        values: subject.values,
-        result: &result,
-        wants: &wants,
-        rules: subject.rules,
-    };
-    match diagnosis.settle(None) {
-        Err(missing) if error.kind() == Kind::Chart => missing
-            .error
-            .detail(error.to_string())
-            .details(error.evidence()),
-        _ => error,
-    }
 }

@@ -29,6 +29,9 @@ pub(in crate::chart) struct Told {
     pub(in crate::chart) is_choice: bool,
     pub(in crate::chart) details: Vec<String>,
     pub(in crate::chart) hints: Vec<String>,
+    /// What each suggested line names, and what is said where there is none.
+    pub(in crate::chart) values: Vec<String>,
+    pub(in crate::chart) otherwise: String,
 }
 
 /// What is known of `key`'s image, and what to do.
@@ -73,16 +76,27 @@ pub(super) fn told(reading: &Reading, key: &ImageKey, subject: &Subject<'_>) -> 
         name.starts_with("docker.io/library/")
     };
     let mut likely = groups.clone();
+    likely.retain(|group| !is_of_another(reading, key, group));
     likely.sort_by_key(|group| group.is_foreign || is_bare(group));
     let lines: Vec<String> = likely
         .iter()
         .filter_map(|group| line(key, group, &want.image, &every))
         .take(MAX_TOLD)
         .collect();
+    let otherwise = no_line(key, &want.image, matches!(why, Why::Unsolved(_)));
+    let named = lines.iter().filter_map(|line| line.split_once(" = "));
+    let values = named.map(|(_, value)| value.to_owned()).collect();
     let hints = if lines.is_empty() {
-        vec![no_line(key, &want.image, matches!(why, Why::Unsolved(_)))]
+        vec![otherwise.clone()]
     } else if let [only] = lines.as_slice() {
-        vec![format!("in deploy.toml, under the app: {only}")]
+        vec![match (why, likely.first()) {
+            // Nothing says that it is the key's: not to be pasted unseen.
+            (Why::Nothing, Some(group)) => format!(
+                "in deploy.toml, under the app, if the image of {} is meant: {only}",
+                sites(group)
+            ),
+            _ => format!("in deploy.toml, under the app: {only}"),
+        }]
     } else {
         let mut hints =
             vec!["in deploy.toml, under the app, the one of these lines that is meant:".to_owned()];
@@ -94,7 +108,20 @@ pub(super) fn told(reading: &Reading, key: &ImageKey, subject: &Subject<'_>) -> 
         is_choice: matches!(why, Why::Several(_)),
         details,
         hints,
+        values,
+        otherwise,
     }
+}
+
+/// Whether an image is known to be another key's.
+fn is_of_another(reading: &Reading, key: &ImageKey, group: &Group) -> bool {
+    let others = reading.found.iter().filter(|(other, _)| *other != key);
+    let mut layouts = others
+        .flat_map(|(_, (_, locations))| locations.iter().flat_map(|location| &location.layouts));
+    layouts.any(|layout| {
+        let solved = layout.solved.as_ref();
+        solved.is_some_and(|solved| solved.equation == group.equation)
+    })
 }
 
 fn no_line(key: &ImageKey, image: &ImageRef, by_digest: bool) -> String {
