@@ -112,6 +112,8 @@ pub struct RunFacts {
     pub chart_digest: Option<Digest>,
     /// The digest of each image, as far as the registry gave it.
     pub digests: BTreeMap<ImageKey, Digest>,
+    /// Where each key's image was found in the chart's values, a line each.
+    pub layout: Vec<String>,
     /// The phases that ended, in their order.
     pub phases: Vec<PhaseTiming>,
     /// The revision that served before.

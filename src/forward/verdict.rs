@@ -36,6 +36,7 @@ impl From<FinalEvent> for ForwardOutcome {
                 digests: digests
                     .filter_map(|(key, digest)| Some((key.parse().ok()?, digest.parse().ok()?)))
                     .collect(),
+                layout: Vec::new(),
                 phases: Vec::new(),
             },
             message: last.message.filter(|message| !message.trim().is_empty()),

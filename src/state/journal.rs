@@ -50,6 +50,9 @@ pub struct Entry {
     /// The digest of each image, as far as the registry gave it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub digests: BTreeMap<String, String>,
+    /// Where each key's image was found in the chart's values, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layout: Vec<String>,
     /// The phases in their order.
     #[serde(default)]
     pub phases: Vec<RecordedPhase>,
@@ -185,6 +188,7 @@ impl Entry {
             namespace: None,
             chart_digest: None,
             digests: BTreeMap::new(),
+            layout: Vec::new(),
             phases: Vec::new(),
             before: None,
             revision: None,
@@ -207,6 +211,7 @@ impl Entry {
             .iter()
             .map(|(key, digest)| (key.to_string(), digest.to_string()))
             .collect();
+        self.layout = facts.layout.iter().map(|line| field(line)).collect();
         self.phases = facts.phases.iter().map(RecordedPhase::from).collect();
         self.before = facts.before;
         self.revision = facts.revision;

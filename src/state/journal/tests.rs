@@ -33,6 +33,7 @@ pub(crate) fn entry(app: &str, exit: Exit) -> Entry {
         namespace: Some("prod".into()),
         chart_digest: None,
         digests: std::collections::BTreeMap::new(),
+        layout: Vec::new(),
         phases: vec![RecordedPhase {
             phase: Phase::Preflight.name().to_owned(),
             ms: 210,
