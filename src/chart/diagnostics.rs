@@ -267,12 +267,12 @@ impl Diagnosis<'_> {
     fn is_foreign(&self, object: &Object) -> bool {
         let below = object.source.split_once('/').map_or("", |(_, rest)| rest);
         self.foreign.iter().any(|path| {
-            let folder: String = path
-                .keys()
-                .iter()
-                .map(|key| format!("charts/{key}/"))
-                .collect();
-            below.starts_with(&folder)
+            let mut rest = Some(below);
+            for key in path.keys() {
+                let inside = rest.and_then(|rest| rest.strip_prefix("charts/"));
+                rest = inside.and_then(|rest| rest.strip_prefix(key.as_str())?.strip_prefix('/'));
+            }
+            rest.is_some()
         })
     }
 

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::diagnostics::Diagnosis;
 use super::super::model::{ImageLocation, Need, ProbeResult, Want};
+use super::super::reading::tell::fit_together;
 use super::super::reading::{Reading, Subject};
+use super::super::render::Render;
+use super::{attempt, every_key};
 use crate::signal::ImageKey;
 use crate::{Error, Kind};
 
 /// `error` with the equations that were read, and the lines that help.
-pub(super) fn explained(
+fn explained(
     error: &Error,
     subject: &Subject<'_>,
     missing: &BTreeSet<ImageKey>,
@@ -46,10 +49,8 @@ pub(super) fn explained(
     } else {
         details.remove(0)
     };
-    // One place takes one image: a line for each key, or none of them helps.
-    let places: BTreeSet<&String> = told.iter().flat_map(|told| &told.values).collect();
-    let is_short =
-        told.len() > 1 && places.len() < told.iter().filter(|told| !told.values.is_empty()).count();
+    // Lines that are in each other's way help nobody.
+    let is_short = !fit_together(&told);
     let mut hints: Vec<String> = told
         .iter()
         .flat_map(|told| {
@@ -69,7 +70,7 @@ pub(super) fn explained(
 
 /// The chart does not render; where it has no place for some images, that is
 /// the likelier cause.
-pub(super) fn without_places(
+fn without_places(
     subject: &Subject<'_>,
     by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
     error: Error,
@@ -90,5 +91,52 @@ pub(super) fn without_places(
             .detail(error.to_string())
             .details(error.evidence()),
         _ => error,
+    }
+}
+
+/// Why no place was found: what the names say (`said`, or another proof of
+/// them), and the equations.
+pub(super) async fn refusal<R: Render>(
+    subject: &Subject<'_>,
+    by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
+    reading: &Reading,
+    mut missing: BTreeSet<ImageKey>,
+    said: Option<Error>,
+    render: &R,
+) -> Error {
+    if let Some(error) = said {
+        return explained(&error, subject, &missing, reading);
+    }
+    // What the names say of those that no render shows either.
+    let found: BTreeSet<ImageKey> = reading.found.keys().cloned().collect();
+    let mut others = every_key(subject);
+    others.retain(|key| !found.contains(key));
+    let only = Some(&others);
+    let error = match attempt(subject, by_name, &found, Some(reading), only, render).await {
+        Ok(Ok(_)) => Error::new(
+            Kind::Chart,
+            "the chart does not show how it reads its images",
+        ),
+        Ok(Err(unsettled)) => {
+            let keys = unsettled.keys.into_iter();
+            missing.extend(keys.filter(|key| reading.is_there(key)));
+            unsettled.error
+        }
+        Err(error) => without_places(subject, by_name, error),
+    };
+    explained(&error, subject, &missing, reading)
+}
+
+/// What the usual names alone say of a chart: the error where nothing else does.
+pub(super) async fn by_its_names<R: Render>(
+    subject: &Subject<'_>,
+    by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
+    render: &R,
+    otherwise: Error,
+) -> Error {
+    match attempt(subject, by_name, &BTreeSet::new(), None, None, render).await {
+        Ok(Ok(_)) => otherwise,
+        Ok(Err(unsettled)) => unsettled.error,
+        Err(error) => without_places(subject, by_name, error),
     }
 }

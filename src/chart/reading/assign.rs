@@ -172,12 +172,12 @@ fn by_words(subject: &Subject<'_>, key: &ImageKey, shown: &Shown, taken: &[usize
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Speaks {
     /// The names of its containers and their workloads.
-    ByItsContainers,
+    Containers,
     /// Its fixed text, or what stands in its places.
-    ByItsText,
+    Text,
     /// A word in the path of its places, the nearest first: `backend.image`
     /// before `backend.initContainers.wait.image`.
-    ByItsPath(Reverse<usize>),
+    Path(Reverse<usize>),
 }
 
 /// Words that every workload, or every container, has: the release's name.
@@ -262,22 +262,18 @@ fn speaks_of(
                     .iter()
                     .all(|site| site.is_some_and(|site| site != key))
             };
-            let how = nearest.map_or(Speaks::ByItsText, |at| Speaks::ByItsPath(Reverse(at)));
+            let how = nearest.map_or(Speaks::Text, |at| Speaks::Path(Reverse(at)));
             (says == key && !others()).then_some(how)
         }
-        None => sites
-            .contains(&Some(key))
-            .then_some(Speaks::ByItsContainers),
+        None => sites.contains(&Some(key)).then_some(Speaks::Containers),
     }
 }
 
 /// The deepest key of a path whose words speak of one component, and how many
 /// keys stand beneath it.
 fn of_path<'k>(path: &ValuePath, keys: &[&'k ImageKey]) -> Option<(&'k ImageKey, usize)> {
-    let names = path.keys().iter().rev().enumerate();
-    names
-        .filter_map(|(at, name)| Some((words::key(&words::of(name), keys)?, at)))
-        .next()
+    let mut names = path.keys().iter().rev().enumerate();
+    names.find_map(|(at, name)| Some((words::key(&words::of(name), keys)?, at)))
 }
 
 fn of_site<'k>(site: &Site, keys: &[&'k ImageKey], common: &Common) -> Option<&'k ImageKey> {

@@ -1,13 +1,15 @@
 //! Equations and lines for deploy.toml, for people.
 
 use super::{Group, Reading, Subject};
-use crate::chart::equation::{Equation, Part};
+use crate::chart::equation::{Equation, Part, Solution};
 use crate::plan::ValuePath;
 use crate::signal::{ImageKey, ImageRef};
 use crate::text;
 
 /// The most equations, and the most lines, that an error lists.
 const MAX_TOLD: usize = 6;
+/// The most solutions of a suggested line that are held against those of others.
+const MAX_CHOICES: usize = 16;
 /// The most containers named for one equation.
 const MAX_SITES: usize = 3;
 
@@ -29,9 +31,45 @@ pub(in crate::chart) struct Told {
     pub(in crate::chart) is_choice: bool,
     pub(in crate::chart) details: Vec<String>,
     pub(in crate::chart) hints: Vec<String>,
-    /// What each suggested line names, and what is said where there is none.
-    pub(in crate::chart) values: Vec<String>,
+    /// What each suggested line sets its values to, and what is said where
+    /// there is no line.
+    choices: Vec<Vec<Solution>>,
     pub(in crate::chart) otherwise: String,
+}
+
+/// Whether one line of each key can be pasted together: one place takes one value.
+pub(in crate::chart) fn fit_together(told: &[Told]) -> bool {
+    fn fit(told: &[&Told], so_far: &Solution) -> bool {
+        let Some((first, rest)) = told.split_first() else {
+            return true;
+        };
+        first.choices.iter().flatten().any(|solution| {
+            let mut joined = so_far.clone();
+            joined.extend(solution.clone());
+            agrees(solution, so_far) && fit(rest, &joined)
+        })
+    }
+    let with_lines: Vec<&Told> = told
+        .iter()
+        .filter(|told| !told.choices.is_empty())
+        .collect();
+    fit(&with_lines, &Solution::new())
+}
+
+fn agrees(solution: &Solution, other: &Solution) -> bool {
+    let mut shared = solution.iter();
+    shared.all(|(path, value)| other.get(path).is_none_or(|set| set == value))
+}
+
+/// What the places of the other keys, as far as they are found, are set to.
+fn set_by_others(reading: &Reading, key: &ImageKey) -> Solution {
+    let others = reading.found.iter().filter(|(other, _)| *other != key);
+    let layouts = others
+        .flat_map(|(_, (_, locations))| locations.iter().flat_map(|location| &location.layouts));
+    let solved = layouts.filter_map(|layout| layout.solved.as_ref());
+    solved
+        .flat_map(|solved| solved.values.iter().cloned())
+        .collect()
 }
 
 /// What is known of `key`'s image, and what to do.
@@ -78,14 +116,23 @@ pub(super) fn told(reading: &Reading, key: &ImageKey, subject: &Subject<'_>) -> 
     let mut likely = groups.clone();
     likely.retain(|group| !is_of_another(reading, key, group));
     likely.sort_by_key(|group| group.is_foreign || is_bare(group));
-    let lines: Vec<String> = likely
+    let set = set_by_others(reading, key);
+    let wanted = want.image.to_string();
+    let (lines, choices): (Vec<String>, Vec<Vec<Solution>>) = likely
         .iter()
-        .filter_map(|group| line(key, group, &want.image, &every))
+        .filter_map(|group| {
+            let solutions = group.equation.solve(&wanted, &|_| String::new());
+            let solutions = solutions.into_iter().map(|(_, one)| one);
+            let solutions: Vec<Solution> = solutions
+                .filter(|one| agrees(one, &set))
+                .take(MAX_CHOICES)
+                .collect();
+            let line = line(key, group, &want.image, &every)?;
+            (!solutions.is_empty()).then_some((line, solutions))
+        })
         .take(MAX_TOLD)
-        .collect();
+        .unzip();
     let otherwise = no_line(key, &want.image, matches!(why, Why::Unsolved(_)));
-    let named = lines.iter().filter_map(|line| line.split_once(" = "));
-    let values = named.map(|(_, value)| value.to_owned()).collect();
     let hints = if lines.is_empty() {
         vec![otherwise.clone()]
     } else if let [only] = lines.as_slice() {
@@ -108,7 +155,7 @@ pub(super) fn told(reading: &Reading, key: &ImageKey, subject: &Subject<'_>) -> 
         is_choice: matches!(why, Why::Several(_)),
         details,
         hints,
-        values,
+        choices,
         otherwise,
     }
 }
