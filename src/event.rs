@@ -117,6 +117,8 @@ pub struct RunFacts {
     pub proven: Proven,
     /// The digests that really run of each image, as the kubelets name them.
     pub running: BTreeMap<ImageKey, BTreeSet<Digest>>,
+    /// Where each key's image was found in the chart's values, a line each.
+    pub layout: Vec<String>,
     /// The phases that ended, in their order.
     pub phases: Vec<PhaseTiming>,
     /// The revision that served before.

@@ -19,7 +19,8 @@ pub(super) struct Beside {
 
 /// Looks at the images that the request did not name, by the render without the
 /// overrides. Fails with [`Kind::Chart`] where one would become another image
-/// altogether by a value that was read from a render (`is_read`).
+/// altogether; where the values were read from a render (`is_read`), also where
+/// another owner's image would get another tag.
 pub(super) fn told(
     before: &[Object],
     after: &[Object],
@@ -54,8 +55,8 @@ pub(super) fn told(
             }
         } else if requested {
             // Judged by what was asked for.
-        } else if !is_read
-            || old.name == new.name && moved.keys().any(|name| owner(name) == owner(&old.name))
+        } else if old.name == new.name
+            && (!is_read || moved.keys().any(|name| owner(name) == owner(&old.name)))
         {
             move_along.push(format!(
                 "{object}, {container}: changes along, from {} to {}, though the request does not name it",
@@ -78,9 +79,7 @@ pub(super) fn told(
         "the values of the requested images would change other images too",
     )
     .details(changed)
-    .hint(
-        "give the requested images values of their own in the chart, or request those images, too",
-    ))
+    .hint("no line in deploy.toml can set one without the other; give the requested images values of their own in the chart, or request those images, too"))
 }
 
 /// Each container of both renders, with what it carried and what it will.

@@ -104,11 +104,11 @@ fn find(
             })
         })
     };
-    let same = places().find(|(at, object, container)| {
-        object.reference.is_same(wanted.object)
-            && container.path == wanted.path
-            && !taken.contains(at)
-    });
+    let is_it = |object: &Object, container: &ContainerImage| {
+        object.reference.is_same(wanted.object) && container.path == wanted.path
+    };
+    let same =
+        places().find(|(at, object, container)| is_it(object, container) && !taken.contains(at));
     let like = || {
         places().find(|(at, object, container)| {
             object
@@ -120,7 +120,9 @@ fn find(
                 && Reference::parse(&container.image).is_some_and(|found| found.is(wanted.image))
         })
     };
-    same.or_else(like).map(|(at, ..)| at)
+    // One container carries the image of two keys where both are one image.
+    let shared = || places().find(|(_, object, container)| is_it(object, container));
+    same.or_else(like).or_else(shared).map(|(at, ..)| at)
 }
 
 /// A stored hook does not say which template it came from.
@@ -219,7 +221,12 @@ pub(super) fn swapped(
         .filter_map(|slot| {
             let (object, container) = result.place(slot);
             let is = component(object, container, keys)?;
-            (*is != slot.key).then_some((is, slot))
+            // One image for both is no swap.
+            let has_own = result.slots.iter().any(|own| {
+                let (other, place) = result.place(own);
+                own.key == *is && std::ptr::eq(other, object) && std::ptr::eq(place, container)
+            });
+            (*is != slot.key && !has_own).then_some((is, slot))
         })
         .collect();
     let (first, slot) = wrong.iter().find(|(is, slot)| {

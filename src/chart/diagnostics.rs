@@ -12,7 +12,7 @@ use super::search::Search;
 use super::suggestions::{image_like, line};
 use crate::manifest::{ContainerImage, Object};
 use crate::plan::{ImageRules, ValuePath};
-use crate::signal::ImageKey;
+use crate::signal::{ImageKey, ImageRef};
 use crate::{Error, Kind, Result, text};
 
 mod places;
@@ -23,6 +23,8 @@ pub(super) struct Diagnosis<'a> {
     pub(super) result: &'a ProbeResult,
     pub(super) wants: &'a [Want],
     pub(super) rules: &'a ImageRules,
+    /// Where the values of somebody else's subcharts lie.
+    pub(super) foreign: &'a [ValuePath],
 }
 
 /// Why not every key has its places.
@@ -112,10 +114,19 @@ impl Diagnosis<'_> {
                     .collect();
                 error = error.hint(line(key, &places));
             }
-            error = error.hint(format!(
-                "or allow it, in deploy.toml under the app: allow_images = [\"{}\"]",
-                text::line(&stray.to_string(), 300)
-            ));
+            let or = if found.is_empty() {
+                "no other value of the chart holds it: let its template take the image from a value, or allow it"
+            } else {
+                "or allow it"
+            };
+            error = error.hint(if stray.to_string().parse::<ImageRef>().is_ok() {
+                format!(
+                    "{or}, in deploy.toml under the app: allow_images = [\"{}\"]",
+                    text::line(&stray.to_string(), 300)
+                )
+            } else {
+                "no line in deploy.toml can set it; let its template read the whole reference from a value of its own".to_owned()
+            });
         }
         error
     }
@@ -246,8 +257,23 @@ impl Diagnosis<'_> {
                     .iter()
                     .map(move |container| (object, container))
             })
+            .filter(|(object, _)| !self.is_foreign(object))
             .filter(|(object, container)| component(object, container, &keys) == Some(key))
             .collect()
+    }
+
+    /// Whether an object comes from somebody else's subchart: its template is
+    /// `shop/charts/grafana/templates/…`.
+    fn is_foreign(&self, object: &Object) -> bool {
+        let below = object.source.split_once('/').map_or("", |(_, rest)| rest);
+        self.foreign.iter().any(|path| {
+            let mut rest = Some(below);
+            for key in path.keys() {
+                let inside = rest.and_then(|rest| rest.strip_prefix("charts/"));
+                rest = inside.and_then(|rest| rest.strip_prefix(key.as_str())?.strip_prefix('/'));
+            }
+            rest.is_some()
+        })
     }
 
     /// It is read, but comes out wrong.
@@ -275,10 +301,12 @@ impl Diagnosis<'_> {
                 self.hint(key, &format!("let the template render {at} as it is given"))
             }
             MangledPart::Name => format!(
-                "cut it in the template (trunc 63), give {at} a digest field of its own, or request a tag that fits"
+                "no line in deploy.toml can set it: cut it in the template (trunc 63), give {at} a digest field of its own, or request a tag that fits"
             ),
             MangledPart::Manifest => {
-                format!("let the template and its schema take the requested form at {at}")
+                format!(
+                    "no line in deploy.toml can set it: let the template and its schema take the requested form at {at}, or request a form that they take"
+                )
             }
         };
         Problem {

@@ -3,7 +3,7 @@
 //! `{image.repository}-api:{image.tag}` is read from a render with made-up
 //! values; a requested reference solves it, or does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::plan::ValuePath;
@@ -100,7 +100,13 @@ impl Equation {
         now: &dyn Fn(&ValuePath) -> String,
     ) -> Vec<(usize, Solution)> {
         let mut found = Vec::new();
-        split(&self.0, wanted, &mut Solution::new(), &mut found);
+        // Some values hold the slash behind a registry or an owner.
+        let slashes: BTreeSet<&ValuePath> = self
+            .places()
+            .into_iter()
+            .filter(|path| now(path).ends_with('/'))
+            .collect();
+        split(&self.0, wanted, &slashes, &mut Solution::new(), &mut found);
         let mut costed: Vec<(usize, Solution)> = found
             .into_iter()
             .map(|solution| {
@@ -121,7 +127,13 @@ impl Equation {
 }
 
 /// Every way to cut `rest` into `parts`, up to a bound.
-fn split(parts: &[Part], rest: &str, so_far: &mut Solution, found: &mut Vec<Solution>) {
+fn split(
+    parts: &[Part],
+    rest: &str,
+    slashes: &BTreeSet<&ValuePath>,
+    so_far: &mut Solution,
+    found: &mut Vec<Solution>,
+) {
     if found.len() >= MAX_SOLUTIONS {
         return;
     }
@@ -134,13 +146,13 @@ fn split(parts: &[Part], rest: &str, so_far: &mut Solution, found: &mut Vec<Solu
     match first {
         Part::Text(text) => {
             if let Some(rest) = rest.strip_prefix(text.as_str()) {
-                split(others, rest, so_far, found);
+                split(others, rest, slashes, so_far, found);
             }
         }
         Part::Place(path) => {
             if let Some(value) = so_far.get(path).cloned() {
                 if let Some(rest) = rest.strip_prefix(value.as_str()) {
-                    split(others, rest, so_far, found);
+                    split(others, rest, slashes, so_far, found);
                 }
                 return;
             }
@@ -148,11 +160,16 @@ fn split(parts: &[Part], rest: &str, so_far: &mut Solution, found: &mut Vec<Solu
             for end in ends {
                 let value = &rest[..end];
                 // A slash or a colon at an end belongs to the template.
-                if value.starts_with(['/', ':', '@']) || value.ends_with(['/', ':', '@']) {
+                let end_of_it = if slashes.contains(path) {
+                    value.strip_suffix('/').unwrap_or(value)
+                } else {
+                    value
+                };
+                if value.starts_with(['/', ':', '@']) || end_of_it.ends_with(['/', ':', '@']) {
                     continue;
                 }
                 so_far.insert(path.clone(), value.to_owned());
-                split(others, &rest[end..], so_far, found);
+                split(others, &rest[end..], slashes, so_far, found);
                 so_far.remove(path);
             }
         }
@@ -219,6 +236,24 @@ mod tests {
             }
         }
         Equation::read(&image, &tokens)
+    }
+
+    #[test]
+    fn a_value_may_end_in_a_slash() {
+        let equation = equation("{r}shop-api:{t}");
+        let now = |path: &ValuePath| match path.to_string().as_str() {
+            "r" => "docker.io/old/".to_owned(),
+            _ => "0".to_owned(),
+        };
+        let best = equation.solve("ghcr.io/acme/shop-api:1", &now);
+        let values: Vec<&str> = best[0].1.values().map(String::as_str).collect();
+        assert_eq!(values, ["ghcr.io/acme/", "1"]);
+        let without = |_: &ValuePath| "x".to_owned();
+        assert!(
+            equation
+                .solve("ghcr.io/acme/shop-api:1", &without)
+                .is_empty()
+        );
     }
 
     #[test]

@@ -1,18 +1,25 @@
-//! Where each image stands: by the usual names first, then as a render shows
-//! it. A place found by name that the chart does not read is read, too.
+//! Where each image stands, as renders show it. The usual names are tried
+//! first, since one render tells whether a chart reads them; the repository of a
+//! container outranks them, and what they leave open is read from the render.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnostics::{Diagnosis, Unsettled};
 use super::model::{Candidate, ImageLocation, Need, ProbeResult, Want};
 use super::probe;
+use super::reading::assign::How;
 use super::reading::{self, Reading, Subject};
 use super::render::Render;
+use super::repository;
 use super::search::Search;
 use crate::manifest::Object;
 use crate::plan::ValuePath;
 use crate::signal::ImageKey;
 use crate::{Error, Kind, Result};
+
+mod explained;
+
+use self::explained::{by_its_names, refusal};
 
 /// The most times that keys are handed on from their names to the render.
 const MAX_ATTEMPTS: usize = 3;
@@ -48,23 +55,16 @@ pub(super) async fn locate<R: Render>(subject: &Subject<'_>, render: &R) -> Resu
         .filter(placeless)
         .map(|want| want.key.clone())
         .collect();
-    let mut looked = None;
-    if read.is_empty() {
-        let attempt = attempt(subject, &by_name, &read, None, None, render);
-        let (untouched, first) = tokio::join!(untouched(render), attempt);
-        let untouched = untouched.ok();
-        match first? {
-            Ok(found) => return Ok(found.located(BTreeMap::new(), untouched)),
-            Err(unsettled) if !unsettled.may_be_read => return Err(unsettled.error),
-            Err(unsettled) => {
+    let (untouched, before) = if read.is_empty() {
+        match with_names(subject, &by_name, render).await? {
+            Named::Settled(located) => return Ok(located),
+            Named::Open(untouched, unsettled) => {
                 read.extend(unsettled.keys);
-                looked = Some((untouched, unsettled.error));
+                (untouched, Some(unsettled.error))
             }
         }
-    }
-    let (untouched, mut before) = match looked {
-        Some((untouched, error)) => (untouched, Some(error)),
-        None => (rendered(untouched(render).await)?, None),
+    } else {
+        (rendered(untouched(render).await)?, None)
     };
     let reading =
         match reading::read(subject, &every_key(subject), untouched.as_deref(), render).await {
@@ -73,17 +73,97 @@ pub(super) async fn locate<R: Render>(subject: &Subject<'_>, render: &R) -> Resu
                 return Err(before.unwrap_or(by_its_names(subject, &by_name, render, error).await));
             }
         };
-    for _ in 0..MAX_ATTEMPTS {
-        if !missing(subject, &read, &reading).is_empty() {
+    let tried = with_reading(subject, &by_name, &reading, read, untouched, before, render).await?;
+    let (read, before) = match tried {
+        Read::Settled(located) => return Ok(located),
+        Read::Open(read, before) => (read, before),
+    };
+    let missing = missing(subject, &read, &reading);
+    match before {
+        Some(error) if missing.is_empty() => Err(error),
+        before => {
+            let said = before.or(unnamed);
+            Err(refusal(subject, &by_name, &reading, missing, said, render).await)
+        }
+    }
+}
+
+/// What the usual names gave.
+enum Named {
+    Settled(Located),
+    /// The untouched render, and what is left to be read from a render.
+    Open(Option<Vec<Object>>, Box<Unsettled>),
+}
+
+/// One proof of the places that were found by name. The repository of a
+/// container outranks them.
+async fn with_names<R: Render>(
+    subject: &Subject<'_>,
+    by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
+    render: &R,
+) -> Result<Named> {
+    let none = BTreeSet::new();
+    let attempt = attempt(subject, by_name, &none, None, None, render);
+    let (untouched, first) = tokio::join!(untouched(render), attempt);
+    let untouched = untouched.ok();
+    let objects = untouched.as_deref();
+    let (found, how) = match first? {
+        Ok(found) => {
+            let known = objects.unwrap_or_default();
+            let left_out = repository::left_out(subject, &found.result, known);
+            let better = of_repositories(subject, by_name, left_out, objects, render).await;
+            better.unwrap_or((found, BTreeMap::new()))
+        }
+        Err(unsettled) if unsettled.may_be_read => return Ok(Named::Open(untouched, unsettled)),
+        Err(unsettled) => {
+            let keys = unsettled.keys.iter().cloned().collect();
+            match of_repositories(subject, by_name, keys, objects, render).await {
+                Some(better) => better,
+                None => return Err(unsettled.error),
+            }
+        }
+    };
+    Ok(Named::Settled(found.located(subject, how, untouched)))
+}
+
+/// What the reading gave.
+enum Read {
+    Settled(Located),
+    /// The keys that were to be read, and what was in the way of the names.
+    Open(BTreeSet<ImageKey>, Option<Error>),
+}
+
+/// Proves the places of `read` as they were read from a render, and the others
+/// by name; those go on to the reading where it does not go without.
+async fn with_reading<R: Render>(
+    subject: &Subject<'_>,
+    by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
+    reading: &Reading,
+    mut read: BTreeSet<ImageKey>,
+    untouched: Option<Vec<Object>>,
+    mut before: Option<Error>,
+    render: &R,
+) -> Result<Read> {
+    for left in (0..MAX_ATTEMPTS).rev() {
+        if !missing(subject, &read, reading).is_empty() {
             break;
         }
-        match attempt(subject, &by_name, &read, Some(&reading), None, render).await? {
+        match attempt(subject, by_name, &read, Some(reading), None, render).await? {
             Ok(found) => {
+                let objects = untouched.as_deref().unwrap_or_default();
+                let mut more = repository::left_out(subject, &found.result, objects);
+                more.retain(|key| {
+                    let of = reading.found.get(key);
+                    !read.contains(key) && of.is_some_and(|(how, _)| *how == How::Repository)
+                });
+                if left > 0 && !more.is_empty() {
+                    read.extend(more);
+                    continue;
+                }
                 let how = reading.found.iter().filter(|(key, _)| read.contains(*key));
-                let how = how
-                    .map(|(key, (how, _))| (key.clone(), how.to_string()))
-                    .collect();
-                return Ok(found.located(how, untouched));
+                let how = how.map(|(key, (how, _))| (key.clone(), how.to_string()));
+                let located = found.located(subject, how.collect(), untouched);
+                return Ok(Read::Settled(located));
             }
             Err(unsettled) => {
                 let more: Vec<ImageKey> = unsettled
@@ -92,40 +172,16 @@ pub(super) async fn locate<R: Render>(subject: &Subject<'_>, render: &R) -> Resu
                     .filter(|key| !read.contains(*key))
                     .cloned()
                     .collect();
-                let error = before.get_or_insert(unsettled.error);
                 if !unsettled.may_be_read || more.is_empty() {
+                    before.get_or_insert(unsettled.error);
                     break;
                 }
-                let _ = error;
                 read.extend(more);
                 before = None;
             }
         }
     }
-    let missing = missing(subject, &read, &reading);
-    if let (true, Some(error)) = (missing.is_empty(), before.take()) {
-        return Err(error);
-    }
-    // What the names say of those that no render shows either.
-    let error = match (before, unnamed) {
-        (Some(error), _) | (None, Some(error)) => error,
-        (None, None) => {
-            let found: BTreeSet<ImageKey> = read.difference(&missing).cloned().collect();
-            let none = Error::new(
-                Kind::Chart,
-                "the chart does not show how it reads its images",
-            );
-            let mut others = every_key(subject);
-            others.retain(|key| !found.contains(key));
-            let only = Some(&others);
-            match attempt(subject, &by_name, &found, Some(&reading), only, render).await {
-                Ok(Ok(_)) => none,
-                Ok(Err(unsettled)) => unsettled.error,
-                Err(error) => without_places(subject, &by_name, error),
-            }
-        }
-    };
-    Err(explained(&error, subject, &missing, &reading))
+    Ok(Read::Open(read, before))
 }
 
 /// The keys that must be read from the render and were not.
@@ -203,7 +259,17 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn located(self, how: BTreeMap<ImageKey, String>, untouched: Option<Vec<Object>>) -> Located {
+    /// `how` says what decided for the keys that were read from a render.
+    fn located(
+        self,
+        subject: &Subject<'_>,
+        how: BTreeMap<ImageKey, String>,
+        untouched: Option<Vec<Object>>,
+    ) -> Located {
+        let objects = untouched.as_deref().unwrap_or_default();
+        let mut decided = repository::decided(subject, &self.result, objects);
+        decided.extend(how);
+        let how = decided;
         Located {
             result: self.result,
             notes: self.notes,
@@ -245,6 +311,7 @@ async fn attempt<R: Render>(
         result: &result,
         wants: subject.wants,
         rules: subject.rules,
+        foreign: subject.foreign,
     };
     Ok(match diagnosis.settle(only) {
         Ok(mut notes) => {
@@ -255,63 +322,30 @@ async fn attempt<R: Render>(
     })
 }
 
-/// What the usual names alone say of a chart: the error where nothing else does.
-async fn by_its_names<R: Render>(
+/// The places of `keys` as their repositories show them, which outranks names;
+/// none where these decide nothing.
+async fn of_repositories<R: Render>(
     subject: &Subject<'_>,
     by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
+    keys: BTreeSet<ImageKey>,
+    untouched: Option<&[Object]>,
     render: &R,
-    otherwise: Error,
-) -> Error {
-    match attempt(subject, by_name, &BTreeSet::new(), None, None, render).await {
-        Ok(Ok(_)) => otherwise,
-        Ok(Err(unsettled)) => unsettled.error,
-        Err(error) => without_places(subject, by_name, error),
+) -> Option<(Attempt, BTreeMap<ImageKey, String>)> {
+    if keys.is_empty() {
+        return None;
     }
-}
-
-/// `error` with the equations that were read, and the lines that help.
-fn explained(
-    error: &Error,
-    subject: &Subject<'_>,
-    missing: &BTreeSet<ImageKey>,
-    reading: &Reading,
-) -> Error {
-    let told: Vec<_> = missing
-        .iter()
-        .map(|key| reading.told(key, subject))
-        .collect();
-    let mut said: Vec<String> = told
-        .iter()
-        .filter_map(|told| told.headline.clone())
-        .collect();
-    // What the names say helps where no render says which containers are meant.
-    if told.is_empty() || !told.iter().all(|told| told.is_choice) {
-        let at = if told.iter().any(|told| told.headline.is_none()) {
-            0
-        } else {
-            said.len()
-        };
-        said.insert(at, error.to_string());
-        said.extend(error.evidence());
+    let mut reading = reading::read(subject, &keys, untouched, render)
+        .await
+        .ok()?;
+    reading.found.retain(|_, (how, _)| *how == How::Repository);
+    let read: BTreeSet<ImageKey> = reading.found.keys().cloned().collect();
+    if read.is_empty() {
+        return None;
     }
-    said.extend(told.iter().flat_map(|told| told.details.iter().cloned()));
-    let mut details: Vec<String> = Vec::new();
-    for line in said {
-        if !details.contains(&line) {
-            details.push(line);
-        }
-    }
-    let headline = if details.is_empty() {
-        error.to_string()
-    } else {
-        details.remove(0)
-    };
-    let mut hints: Vec<String> = told.into_iter().flat_map(|told| told.hints).collect();
-    if hints.is_empty() {
-        hints = error.hints().to_vec();
-    }
-    let said = Error::new(error.kind(), headline).details(details);
-    hints.into_iter().fold(said, Error::hint)
+    let tried = attempt(subject, by_name, &read, Some(&reading), None, render).await;
+    let how = reading.found.iter();
+    let how = how.map(|(key, (how, _))| (key.clone(), how.to_string()));
+    Some((tried.ok()?.ok()?, how.collect()))
 }
 
 fn named(search: &Search<'_>, want: &Want, paths: &[ValuePath]) -> Result<Vec<ImageLocation>> {
@@ -327,29 +361,4 @@ fn named(search: &Search<'_>, want: &Want, paths: &[ValuePath]) -> Result<Vec<Im
             })
         })
         .collect()
-}
-
-/// The chart does not render; where it has no place for some images, that is
-/// the likelier cause.
-fn without_places(
-    subject: &Subject<'_>,
-    by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
-    error: Error,
-) -> Error {
-    let placeless = |want: &&Want| want.need == Need::Must && by_name[&want.key].is_empty();
-    let wants: Vec<Want> = subject.wants.iter().filter(placeless).cloned().collect();
-    let result = ProbeResult::default();
-    let diagnosis = Diagnosis {
-        values: subject.values,
-        result: &result,
-        wants: &wants,
-        rules: subject.rules,
-    };
-    match diagnosis.settle(None) {
-        Err(missing) if error.kind() == Kind::Chart => missing
-            .error
-            .detail(error.to_string())
-            .details(error.evidence()),
-        _ => error,
-    }
 }

@@ -25,6 +25,7 @@ mod foreign;
 mod label_rules;
 mod layout_candidates;
 mod leftover_fields;
+mod lists;
 mod locate;
 mod mentions;
 mod model;
@@ -33,6 +34,7 @@ mod reading;
 #[cfg(test)]
 mod reading_tests;
 mod render;
+mod repository;
 mod search;
 mod sentinel;
 mod sentinel_scan;

@@ -14,6 +14,7 @@ use super::archive::Chart;
 use super::check::{self, Expectation, Judgement};
 use super::diagnostics::Diagnosis;
 use super::layout::{self, Layout};
+use super::lists::{self, WithLists};
 use super::locate::{Located, locate};
 use super::model::{ContainerSlot, Need, Placement, ProbeResult, State, Want};
 use super::reading::{self, Subject};
@@ -50,7 +51,7 @@ pub struct Proof {
 /// the requested ones take effect; usually two renders. Fails with
 /// [`Kind::Chart`] where they would not, with all reasons at once, and with
 /// the renderer's error where the chart does not render.
-pub async fn prove<R: Render>(
+pub async fn prove<R: Render + Sync>(
     chart: &Chart,
     node_values: &[Value],
     rules: &ImageRules,
@@ -58,6 +59,10 @@ pub async fn prove<R: Render>(
     render: &R,
 ) -> Result<Proof> {
     let coalesced = values::coalesce(chart, node_values);
+    let render = &WithLists {
+        render,
+        values: &coalesced,
+    };
     let subcharts = values::subcharts(chart, node_values);
     let wants = wants(rules, images)?;
     let subject = Subject {
@@ -68,7 +73,7 @@ pub async fn prove<R: Render>(
         wants: &wants,
         rules,
     };
-    let located = locate(&subject, render).await?;
+    let located = locate(&subject, render).await.map_err(advised)?;
     let Located {
         result,
         mut notes,
@@ -80,6 +85,7 @@ pub async fn prove<R: Render>(
         result: &result,
         wants: &wants,
         rules,
+        foreign: subject.foreign,
     };
 
     let chosen: Vec<(&Layout, &ImageRef)> = result
@@ -109,6 +115,14 @@ pub async fn prove<R: Render>(
     unquoted(label_rules::unquoted(&objects))?;
     notes.extend(judgement.notes);
     let is_read = chosen.iter().any(|(layout, _)| layout.solved.is_some());
+    let lists: BTreeMap<ValuePath, &Value> = chosen
+        .iter()
+        .flat_map(|(layout, _)| layout.paths())
+        .filter_map(|path| lists::list_of(&coalesced, path))
+        .collect();
+    if let Some(before) = before.as_ref().filter(|_| !lists.is_empty()) {
+        lists::copied(&lists, before, render).await?;
+    }
     let mut warnings = mentions::told(&objects, images, &rules.allowed);
     if let Some(before) = &before {
         let told = beside::told(before, &objects, &judgement.placements, images, is_read)?;
@@ -121,7 +135,7 @@ pub async fn prove<R: Render>(
         .collect();
     Ok(Proof {
         layouts: chosen.iter().map(|(layout, _)| (*layout).clone()).collect(),
-        overrides,
+        overrides: lists::whole(&overrides, &coalesced),
         placements: judgement.placements,
         notes,
         warnings,
@@ -207,6 +221,14 @@ fn wants(rules: &ImageRules, images: &BTreeMap<ImageKey, ImageRef>) -> Result<Ve
     Ok(wants)
 }
 
+/// What to do about a chart that renders neither as it is nor with the request.
+fn advised(error: Error) -> Error {
+    if error.kind() != Kind::Chart || !error.hints().is_empty() {
+        return error;
+    }
+    error.hint("set what it asks for in this node's values; where it checks the form of an image, no line in deploy.toml can set another: request a form that it takes, or let the chart take this one")
+}
+
 /// A tag of digits only becomes a number where a template does not quote it.
 fn unquoted(problems: Vec<String>) -> Result<()> {
     let mut problems = problems.into_iter();
@@ -231,7 +253,11 @@ fn clashing(clash: &layout::Clash) -> Error {
         "{} for {}, {} for {}",
         first.1, first.0, second.1, second.0
     ))
-    .hint("request the same for both there, or give each its own field in the chart")
+    .hint("request the same for both there; no line in deploy.toml can set two values in one field")
+    .hint(format!(
+        "or give each its own in the chart: image: {{{{ .Values.{0}.image | quote }}}}, and in values.yaml: {0}: {{image: \"\"}}",
+        second.0
+    ))
 }
 
 fn spelt(chosen: &[(&Layout, &ImageRef)], key: &ImageKey) -> String {
@@ -328,5 +354,5 @@ async fn untouched<R: Render>(
         format!("the images need {path} = \"{}\", which would change other images too", ImageRef::REGISTRY),
     )
     .details(changed)
-    .hint(format!("give the requested images a registry of their own in the chart, or leave {path} empty on this node")))
+    .hint(format!("no line in deploy.toml can set one without the other: give the requested images a registry of their own in the chart, or leave {path} empty on this node")))
 }

@@ -75,11 +75,14 @@ fn collect(
     }
 }
 
-/// What stands at `path`.
+/// What stands at `path`; an element of a list by its position.
 pub fn get<'a>(values: &'a Value, path: &ValuePath) -> Option<&'a Value> {
     path.keys()
         .iter()
-        .try_fold(values, |value, key| value.get(key))
+        .try_fold(values, |value, key| match value {
+            Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+            other => other.get(key),
+        })
 }
 
 /// Sets `path`, making the maps above it.

@@ -12,7 +12,8 @@ use crate::host::Environment;
 use crate::node::Node;
 use crate::node::config::Verifying;
 use crate::plan::{Plan, Verify};
-use crate::{state, text};
+use crate::state::{self, journal};
+use crate::text;
 
 /// Where workflows find the script, where nothing else is known.
 const SCRIPT: &str = "/home/github-runner/deploy.sh";
@@ -174,6 +175,21 @@ pub(super) fn state(node: &Node, environment: &Environment, plan: &Plan) -> Find
         )
         .fix("make room there, or take the read-only mount away"),
     }
+}
+
+/// Where the app's images were found when its chart was last proved; none where
+/// no run tells.
+pub(super) fn layout(plan: &Plan) -> Option<Finding> {
+    let app = plan.request.app.to_string();
+    let fits = |entry: &journal::Entry| entry.request.app == app && !entry.layout.is_empty();
+    let last = journal::read(&plan.state, 1, fits).ok()?.pop()?;
+    let found = format!(
+        "{}; as run {} found them in version {} of the chart",
+        last.layout.join("; "),
+        last.run,
+        last.request.version
+    );
+    Some(Finding::ok("images", found))
 }
 
 /// Whether signals are taken, and whether this user can take a freeze away.

@@ -112,6 +112,7 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
             None => Vec::new(),
         };
         found.push(registry::look(&plan, &images).await.of(app));
+        found.extend(files::layout(&plan).map(|finding| finding.of(app)));
     }
     Ok(found)
 }

@@ -53,6 +53,7 @@ pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Res
     for warning in &proof.warnings {
         run.events.warn(warning);
     }
+    run.facts.layout.clone_from(&proof.found);
     if plan.dry_run {
         for line in &proof.found {
             run.events.note(line);

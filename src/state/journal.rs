@@ -57,6 +57,9 @@ pub struct Entry {
     /// kubelets named them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub running: BTreeMap<String, BTreeSet<String>>,
+    /// Where each key's image was found in the chart's values, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layout: Vec<String>,
     /// The phases in their order.
     #[serde(default)]
     pub phases: Vec<RecordedPhase>,
@@ -223,6 +226,7 @@ impl Entry {
             digests: BTreeMap::new(),
             proven: RecordedOrigins::default(),
             running: BTreeMap::new(),
+            layout: Vec::new(),
             phases: Vec::new(),
             before: None,
             revision: None,
@@ -254,6 +258,7 @@ impl Entry {
                 (key.to_string(), digests.collect())
             })
             .collect();
+        self.layout = facts.layout.iter().map(|line| field(line)).collect();
         self.phases = facts.phases.iter().map(RecordedPhase::from).collect();
         self.before = facts.before;
         self.revision = facts.revision;

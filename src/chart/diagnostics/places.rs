@@ -97,12 +97,10 @@ impl Diagnosis<'_> {
             ),
             details,
             hints: vec![
-                "fix the templates".to_owned(),
-                format!(
-                    "or, where it is meant: {} and {}",
-                    line(&first, &place(&second)),
-                    line(&second, &place(&first))
-                ),
+                "fix the templates; or, where it is meant, in deploy.toml under the app:"
+                    .to_owned(),
+                line(&first, &place(&second)),
+                line(&second, &place(&first)),
             ],
         })
     }

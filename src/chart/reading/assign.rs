@@ -1,5 +1,6 @@
 //! Which equations are a key's, and what solves them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fill::Shown;
@@ -154,15 +155,29 @@ fn by_words(subject: &Subject<'_>, key: &ImageKey, shown: &Shown, taken: &[usize
     let keys: Vec<&ImageKey> = subject.wants.iter().map(|want| &want.key).collect();
     let common = Common::of(shown);
     let groups = shown.groups.iter().enumerate();
-    groups
-        .filter(|(at, group)| {
-            !group.is_foreign
-                && !group.equation.places().is_empty()
-                && !taken.contains(at)
-                && speaks_of(group, key, &keys, shown, &common)
-        })
-        .map(|(at, _)| at)
-        .collect()
+    let free = groups.filter(|(at, group)| {
+        !group.is_foreign && !group.equation.places().is_empty() && !taken.contains(at)
+    });
+    let speaking: Vec<(usize, Speaks)> = free
+        .filter_map(|(at, group)| Some((at, speaks_of(group, key, &keys, shown, &common)?)))
+        .collect();
+    // Beside an image that speaks of it by itself, one that only lies in its
+    // workload, or deeper in its values, is a helper: an init container, a sidecar.
+    let most = speaking.iter().map(|(_, how)| *how).max();
+    let kept = speaking.into_iter().filter(|(_, how)| Some(*how) == most);
+    kept.map(|(at, _)| at).collect()
+}
+
+/// By what an image speaks of a component: what counts more comes later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Speaks {
+    /// The names of its containers and their workloads.
+    Containers,
+    /// Its fixed text, or what stands in its places.
+    Text,
+    /// A word in the path of its places, the nearest first: `backend.image`
+    /// before `backend.initContainers.wait.image`.
+    Path(Reverse<usize>),
 }
 
 /// Words that every workload, or every container, has: the release's name.
@@ -196,7 +211,7 @@ impl Common {
     }
 }
 
-/// Whether `group` is `key`'s by its words: the places that are its own and its
+/// By what `group` is `key`'s, if it is: the places that are its own and its
 /// fixed text decide, then its containers' names; never where these disagree.
 fn speaks_of(
     group: &Group,
@@ -204,7 +219,7 @@ fn speaks_of(
     keys: &[&ImageKey],
     shown: &Shown,
     common: &Common,
-) -> bool {
+) -> Option<Speaks> {
     let own: Vec<&ValuePath> = group
         .equation
         .places()
@@ -217,7 +232,10 @@ fn speaks_of(
             readers.count() == 1
         })
         .collect();
-    let places: BTreeSet<&ImageKey> = own.iter().filter_map(|path| of_path(path, keys)).collect();
+    let by_path: Vec<(&ImageKey, usize)> =
+        own.iter().filter_map(|path| of_path(path, keys)).collect();
+    let places: BTreeSet<&ImageKey> = by_path.iter().map(|(key, _)| *key).collect();
+    let nearest = by_path.iter().map(|(_, distance)| *distance).min();
     let mut says = match places.len() {
         0 => words::key(&words::of(&group.equation.fixed()), keys),
         1 => places.first().copied(),
@@ -239,21 +257,23 @@ fn speaks_of(
         .collect();
     match says {
         Some(says) => {
-            says == key
-                && !sites
+            let others = || {
+                sites
                     .iter()
                     .all(|site| site.is_some_and(|site| site != key))
+            };
+            let how = nearest.map_or(Speaks::Text, |at| Speaks::Path(Reverse(at)));
+            (says == key && !others()).then_some(how)
         }
-        None => sites.contains(&Some(key)),
+        None => sites.contains(&Some(key)).then_some(Speaks::Containers),
     }
 }
 
-/// The deepest key of a path whose words speak of one component.
-fn of_path<'k>(path: &ValuePath, keys: &[&'k ImageKey]) -> Option<&'k ImageKey> {
-    path.keys()
-        .iter()
-        .rev()
-        .find_map(|name| words::key(&words::of(name), keys))
+/// The deepest key of a path whose words speak of one component, and how many
+/// keys stand beneath it.
+fn of_path<'k>(path: &ValuePath, keys: &[&'k ImageKey]) -> Option<(&'k ImageKey, usize)> {
+    let mut names = path.keys().iter().rev().enumerate();
+    names.find_map(|(at, name)| Some((words::key(&words::of(name), keys)?, at)))
 }
 
 fn of_site<'k>(site: &Site, keys: &[&'k ImageKey], common: &Common) -> Option<&'k ImageKey> {

@@ -34,6 +34,8 @@ struct Put {
     now: String,
     text: String,
     is_unsaid: bool,
+    /// Whether its name is that of a part of an image.
+    is_named: bool,
 }
 
 /// Renders with `places` filled; with fewer where the chart does not render so.
@@ -66,6 +68,7 @@ fn puts(places: &[Place], fill: Fill, image: &ImageRef) -> Vec<Put> {
             now: place.now.clone(),
             text: place.made_up(id + 1, fill, image)?,
             is_unsaid: place.unsaid,
+            is_named: place.is_named(),
         })
     });
     filled.collect()
@@ -86,18 +89,23 @@ async fn fewer<R: Render>(
     renders_untouched: bool,
     render: &R,
 ) -> Result<(Vec<Put>, String)> {
-    let said: Vec<Put> = puts.iter().filter(|put| !put.is_unsaid).cloned().collect();
-    if said.len() < puts.len()
-        && let Ok(manifest) = try_with(&said, render).await
-    {
-        return Ok((said, manifest));
+    // A word that stands in an image by chance decides other things, too
+    // (`type: mysql`); a schema may know no field that the values leave out.
+    let filters: [fn(&Put) -> bool; 2] = [|put| put.is_named, |put| !put.is_unsaid];
+    for filter in filters {
+        let part: Vec<Put> = puts.iter().filter(|put| filter(put)).cloned().collect();
+        if part.len() < puts.len()
+            && let Ok(manifest) = try_with(&part, render).await
+        {
+            return Ok((part, manifest));
+        }
     }
     if !renders_untouched {
         return Err(error);
     }
     // Halves that render are kept, the others cut again.
     let (mut good, mut manifest) = (Vec::new(), None);
-    let mut left = vec![said];
+    let mut left = vec![puts];
     for _ in 0..MAX_TRIES {
         let Some(part) = left.pop() else { break };
         let both: Vec<Put> = good.iter().chain(&part).cloned().collect();

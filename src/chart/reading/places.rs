@@ -7,6 +7,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::roles::{Role, made_up_name, role_in, role_of_name};
+use crate::chart::lists::list_of;
 use crate::chart::sentinel::made_up_tag;
 use crate::chart::values::get;
 use crate::plan::ValuePath;
@@ -14,6 +15,8 @@ use crate::signal::ImageRef;
 
 /// The most places that one render fills.
 const MAX_PLACES: usize = 600;
+/// The most elements of a list that are looked at.
+const MAX_ELEMENTS: usize = 60;
 
 /// A scalar that can take part in an image.
 #[derive(Clone, Debug)]
@@ -60,6 +63,11 @@ pub(super) fn collect(
 ) -> Vec<Place> {
     let mut scalars = Vec::new();
     gather(values, None, subcharts, &mut scalars);
+    // In a list only what is named like a part of an image: variables stand there, too.
+    scalars.retain(|(path, _)| {
+        let name = path.keys().last().map_or("", String::as_str);
+        role_of_name(name).is_some() || list_of(values, path).is_none()
+    });
     let mut places: Vec<Place> = scalars
         .into_iter()
         .filter_map(|(path, value)| place(path, value, images))
@@ -117,6 +125,12 @@ fn gather<'v>(
         let Some(path) = path else { continue };
         match below {
             Value::Object(_) => gather(below, Some(&path), subcharts, found),
+            // Elements are maps with a name and an image; a global list is its chart's own.
+            Value::Array(items) if !(is_subchart && key == "global") => {
+                for (at, item) in items.iter().enumerate().take(MAX_ELEMENTS) {
+                    gather(item, Some(&path.child(at.to_string())), subcharts, found);
+                }
+            }
             Value::Array(_) | Value::Bool(_) => {}
             scalar => {
                 if found.iter().all(|(other, _)| *other != path) {
@@ -249,6 +263,12 @@ static REFERENCE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\.Values\.([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)").ok());
 
 impl Place {
+    /// Whether its name is that of a part of an image.
+    pub(super) fn is_named(&self) -> bool {
+        let name = self.path.keys().last().map_or("", String::as_str);
+        role_of_name(name).is_some()
+    }
+
     /// What is put there; none: it stays as it is. `id` tells it from others.
     pub(super) fn made_up(&self, id: usize, fill: Fill, image: &ImageRef) -> Option<String> {
         let hex = || format!("d{id:03}{:056x}{id:04}", 0);

@@ -1,13 +1,15 @@
 //! Equations and lines for deploy.toml, for people.
 
 use super::{Group, Reading, Subject};
-use crate::chart::equation::{Equation, Part};
+use crate::chart::equation::{Equation, Part, Solution};
 use crate::plan::ValuePath;
 use crate::signal::{ImageKey, ImageRef};
 use crate::text;
 
 /// The most equations, and the most lines, that an error lists.
 const MAX_TOLD: usize = 6;
+/// The most solutions of a suggested line that are held against those of others.
+const MAX_CHOICES: usize = 16;
 /// The most containers named for one equation.
 const MAX_SITES: usize = 3;
 
@@ -29,6 +31,45 @@ pub(in crate::chart) struct Told {
     pub(in crate::chart) is_choice: bool,
     pub(in crate::chart) details: Vec<String>,
     pub(in crate::chart) hints: Vec<String>,
+    /// What each suggested line sets its values to, and what is said where
+    /// there is no line.
+    choices: Vec<Vec<Solution>>,
+    pub(in crate::chart) otherwise: String,
+}
+
+/// Whether one line of each key can be pasted together: one place takes one value.
+pub(in crate::chart) fn fit_together(told: &[Told]) -> bool {
+    fn fit(told: &[&Told], so_far: &Solution) -> bool {
+        let Some((first, rest)) = told.split_first() else {
+            return true;
+        };
+        first.choices.iter().flatten().any(|solution| {
+            let mut joined = so_far.clone();
+            joined.extend(solution.clone());
+            agrees(solution, so_far) && fit(rest, &joined)
+        })
+    }
+    let with_lines: Vec<&Told> = told
+        .iter()
+        .filter(|told| !told.choices.is_empty())
+        .collect();
+    fit(&with_lines, &Solution::new())
+}
+
+fn agrees(solution: &Solution, other: &Solution) -> bool {
+    let mut shared = solution.iter();
+    shared.all(|(path, value)| other.get(path).is_none_or(|set| set == value))
+}
+
+/// What the places of the other keys, as far as they are found, are set to.
+fn set_by_others(reading: &Reading, key: &ImageKey) -> Solution {
+    let others = reading.found.iter().filter(|(other, _)| *other != key);
+    let layouts = others
+        .flat_map(|(_, (_, locations))| locations.iter().flat_map(|location| &location.layouts));
+    let solved = layouts.filter_map(|layout| layout.solved.as_ref());
+    solved
+        .flat_map(|solved| solved.values.iter().cloned())
+        .collect()
 }
 
 /// What is known of `key`'s image, and what to do.
@@ -73,16 +114,36 @@ pub(super) fn told(reading: &Reading, key: &ImageKey, subject: &Subject<'_>) -> 
         name.starts_with("docker.io/library/")
     };
     let mut likely = groups.clone();
+    likely.retain(|group| !is_of_another(reading, key, group));
     likely.sort_by_key(|group| group.is_foreign || is_bare(group));
-    let lines: Vec<String> = likely
+    let set = set_by_others(reading, key);
+    let wanted = want.image.to_string();
+    let (lines, choices): (Vec<String>, Vec<Vec<Solution>>) = likely
         .iter()
-        .filter_map(|group| line(key, group, &want.image, &every))
+        .filter_map(|group| {
+            let solutions = group.equation.solve(&wanted, &|_| String::new());
+            let solutions = solutions.into_iter().map(|(_, one)| one);
+            let solutions: Vec<Solution> = solutions
+                .filter(|one| agrees(one, &set))
+                .take(MAX_CHOICES)
+                .collect();
+            let line = line(key, group, &want.image, &every)?;
+            (!solutions.is_empty()).then_some((line, solutions))
+        })
         .take(MAX_TOLD)
-        .collect();
+        .unzip();
+    let otherwise = no_line(key, &want.image, matches!(why, Why::Unsolved(_)));
     let hints = if lines.is_empty() {
-        vec![no_line(key, &want.image, matches!(why, Why::Unsolved(_)))]
+        vec![otherwise.clone()]
     } else if let [only] = lines.as_slice() {
-        vec![format!("in deploy.toml, under the app: {only}")]
+        vec![match (why, likely.first()) {
+            // Nothing says that it is the key's: not to be pasted unseen.
+            (Why::Nothing, Some(group)) => format!(
+                "in deploy.toml, under the app, if the image of {} is meant: {only}",
+                sites(group)
+            ),
+            _ => format!("in deploy.toml, under the app: {only}"),
+        }]
     } else {
         let mut hints =
             vec!["in deploy.toml, under the app, the one of these lines that is meant:".to_owned()];
@@ -94,7 +155,20 @@ pub(super) fn told(reading: &Reading, key: &ImageKey, subject: &Subject<'_>) -> 
         is_choice: matches!(why, Why::Several(_)),
         details,
         hints,
+        choices,
+        otherwise,
     }
+}
+
+/// Whether an image is known to be another key's.
+fn is_of_another(reading: &Reading, key: &ImageKey, group: &Group) -> bool {
+    let others = reading.found.iter().filter(|(other, _)| *other != key);
+    let mut layouts = others
+        .flat_map(|(_, (_, locations))| locations.iter().flat_map(|location| &location.layouts));
+    layouts.any(|layout| {
+        let solved = layout.solved.as_ref();
+        solved.is_some_and(|solved| solved.equation == group.equation)
+    })
 }
 
 fn no_line(key: &ImageKey, image: &ImageRef, by_digest: bool) -> String {

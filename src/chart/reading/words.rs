@@ -10,6 +10,7 @@ const WEB: &[&str] = &[
     "webui",
     "frontend",
     "ui",
+    "gui",
     "client",
     "dashboard",
 ];
@@ -47,14 +48,25 @@ fn is_of(word: &str, key: &ImageKey) -> bool {
     known.contains(&word)
 }
 
+/// What every component is: it says something only where no other word does
+/// (`web-server`).
+const WEAK: &str = "server";
+
 /// The key that the words speak of: none where they speak of none, or of two.
 pub(super) fn key<'k>(words: &[String], keys: &[&'k ImageKey]) -> Option<&'k ImageKey> {
-    let mut found = keys
-        .iter()
-        .copied()
-        .filter(|key| words.iter().any(|word| is_of(word, key)));
-    let first = found.next()?;
-    found.next().is_none().then_some(first)
+    let of = |weak: bool| {
+        let mut found = keys.iter().copied().filter(|key| {
+            let mut words = words.iter().filter(|word| weak || *word != WEAK);
+            words.any(|word| is_of(word, key))
+        });
+        let first = found.next();
+        (first, found.next().is_some())
+    };
+    match of(false) {
+        (_, true) => None,
+        (Some(key), false) => Some(key),
+        (None, false) => of(true).0,
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +89,9 @@ mod tests {
             ("backend", Some("api")),
             ("uiImage", Some("web")),
             ("celery-beat", Some("worker")),
-            ("web-server", None),
+            ("web-server", Some("web")),
+            ("api-web", None),
+            ("server", Some("api")),
             ("webhook", None),
             ("cron", Some("cron")),
             ("proxy", None),

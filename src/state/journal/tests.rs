@@ -35,6 +35,7 @@ pub(crate) fn entry(app: &str, exit: Exit) -> Entry {
         digests: std::collections::BTreeMap::new(),
         proven: super::RecordedOrigins::default(),
         running: std::collections::BTreeMap::new(),
+        layout: Vec::new(),
         phases: vec![RecordedPhase {
             phase: Phase::Preflight.name().to_owned(),
             ms: 210,

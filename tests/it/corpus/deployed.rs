@@ -11,7 +11,8 @@ use serde_json::Value;
 use testbed::chart::Chart;
 
 use super::expect::Case;
-use super::{charts, each, name};
+use super::shapes::Shape;
+use super::{all_shapes, charts, each, name};
 use crate::harness::{Helm, Node, bed, kubectl_in};
 
 /// A chart in one of its good cases and forms. Helm 3 and Helm 4 take
@@ -70,22 +71,24 @@ fn pushed(name: &str, tag: &str) -> String {
     digest.clone()
 }
 
+/// An image that is in the registry then, with the digest that it has there.
+fn real(image: &ImageRef) -> ImageRef {
+    let image = image.to_string();
+    let (rest, digest) = image.split_once('@').unwrap_or((&image, ""));
+    let (name, tag) = rest.rsplit_once(':').unwrap_or((rest, "1a2b3c4d5e"));
+    let real = pushed(name, tag);
+    if digest.is_empty() {
+        image.parse().unwrap()
+    } else {
+        format!("{rest}@{real}").parse().unwrap()
+    }
+}
+
 impl Deploy {
     /// The requested images, which are in the registry then.
     fn images(&self) -> BTreeMap<ImageKey, ImageRef> {
-        let real = |image: ImageRef| -> ImageRef {
-            let image = image.to_string();
-            let (rest, digest) = image.split_once('@').unwrap_or((&image, ""));
-            let (name, tag) = rest.rsplit_once(':').unwrap_or((rest, "1a2b3c4d5e"));
-            let real = pushed(name, tag);
-            if digest.is_empty() {
-                image.parse().unwrap()
-            } else {
-                format!("{rest}@{real}").parse().unwrap()
-            }
-        };
         let images = self.case.images(&self.form).into_iter();
-        images.map(|(key, image)| (key, real(image))).collect()
+        images.map(|(key, image)| (key, real(&image))).collect()
     }
 
     /// What an operator has in `/etc/deploy/deploy.toml` for it.
@@ -248,8 +251,64 @@ fn running(node: &Node) -> BTreeSet<String> {
         .collect()
 }
 
+/// A shape deployed by tag or digest: what runs then is what was requested.
+fn shape(helm: Helm, shape: &Shape, form: &str) -> Vec<String> {
+    let node = Node::new("shape", helm);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join(&shape.name);
+    shape.write(&folder);
+    let chart = Chart::from_folder(&folder).unwrap();
+    node.push(&chart);
+    let images: BTreeMap<ImageKey, ImageRef> = shape
+        .requested(form)
+        .into_iter()
+        .map(|(key, image)| (key, real(&image)))
+        .collect();
+    let name = &node.name;
+    let lines = shape.deploy.join("\n");
+    let text = format!("[apps.{name}]\nowners = [\"acme\", \"{name}\"]\n{lines}\n");
+    node.home.write_etc("deploy/deploy.toml", &text, 0o644);
+    let mut signal = node.chart_signal(chart.name(), chart.version());
+    for (key, image) in &images {
+        signal = signal.image(key.as_str(), image.to_string());
+    }
+    let ran = signal.run();
+    let requested: BTreeSet<String> = images.values().map(ToString::to_string).collect();
+    let told = |line| format!("{} by {form} on {helm:?}: {line}", shape.name);
+    if !ran.status.success() {
+        return vec![told(ran.told())];
+    }
+    let running = running(&node);
+    if running == requested {
+        return Vec::new();
+    }
+    vec![told(format!("{running:?} run, expected {requested:?}"))]
+}
+
+/// The shapes that run: half of them on each helm, by tag and by digest in turn;
+/// all of them on both with `DEPLOY_SOAK` set.
+fn shapes(helm: Helm) -> Vec<(Shape, &'static str)> {
+    let is_soak = std::env::var_os("DEPLOY_SOAK").is_some();
+    let all: Vec<Shape> = all_shapes().into_iter().filter(|one| one.runs).collect();
+    assert!(all.len() >= 20, "only {} shapes run", all.len());
+    let due = all.into_iter().enumerate().filter(|(at, _)| {
+        let first = usize::from(helm == Helm::V4);
+        is_soak || at % 2 == first
+    });
+    let form = |at: usize, shape: &Shape| {
+        let by_digest = (at / 2) % 2 == 1 && !shape.refused.iter().any(|form| form == "digest");
+        if by_digest { "digest" } else { "tag" }
+    };
+    due.map(|(at, shape)| {
+        let form = form(at, &shape);
+        (shape, form)
+    })
+    .collect()
+}
+
 fn deployed(helm: Helm) {
-    let wrong = each(&deploys(helm), |deploy| deploy.run(helm));
+    let mut wrong = each(&deploys(helm), |deploy| deploy.run(helm));
+    wrong.extend(each(&shapes(helm), |(one, form)| shape(helm, one, form)));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

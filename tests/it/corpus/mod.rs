@@ -5,6 +5,7 @@ mod check;
 mod deployed;
 mod expect;
 mod shapes;
+mod templates;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -91,10 +92,14 @@ fn proved_with_helm4() {
     proved(Helm::V4);
 }
 
+fn all_shapes() -> Vec<shapes::Shape> {
+    shapes::load(&root().join("tests/data/shapes.toml"))
+}
+
 /// Every shape by tag and by digest.
 fn read(helm: Helm) {
-    let shapes = shapes::load(&root().join("tests/data/shapes.toml"));
-    assert!(shapes.len() >= 40, "only {} shapes", shapes.len());
+    let shapes = all_shapes();
+    assert!(shapes.len() >= 60, "only {} shapes", shapes.len());
     let checks: Vec<(&shapes::Shape, &str)> = shapes
         .iter()
         .flat_map(|shape| ["tag", "digest"].map(|form| (shape, form)))

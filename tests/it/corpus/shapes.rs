@@ -1,6 +1,7 @@
 //! Charts in the ways that people write them, each a few lines of
 //! `shapes.toml`: what is read of them by tag and by digest, and that the
-//! lines which an error suggests make the next run pass.
+//! lines which any error suggests make the next run pass; where it suggests
+//! none, it says that there is none.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,6 +14,8 @@ use deploy::signal::{ImageKey, ImageRef};
 use deploy::{Error, Kind};
 use serde::Deserialize;
 use serde_json::Value;
+
+use super::templates::templates;
 
 /// `shapes.toml`
 #[derive(Deserialize)]
@@ -29,6 +32,9 @@ pub struct Shape {
     pub name: String,
     /// `values.yaml`; none: the chart has no such file.
     values: Option<String>,
+    /// How many comments stand in front of them.
+    #[serde(default)]
+    comment_lines: usize,
     /// A container a line: `Deployment api/api = <template of the image>`; an
     /// `init:` before the container's name, a `hook:` before the kind.
     #[serde(default)]
@@ -51,7 +57,7 @@ pub struct Shape {
     node: String,
     /// Lines of deploy.toml, under the app.
     #[serde(default)]
-    deploy: Vec<String>,
+    pub deploy: Vec<String>,
     /// What comes of a request by tag: the line of each key, or the pieces of
     /// an error.
     by_tag: Vec<String>,
@@ -59,10 +65,10 @@ pub struct Shape {
     by_digest: Option<Vec<String>>,
     /// Whether it is refused by tag, by digest.
     #[serde(default)]
-    refused: Vec<String>,
-    /// Whether the first of the suggested lines of each key makes it pass.
+    pub refused: Vec<String>,
+    /// Whether it can be deployed for real: every container is the request's.
     #[serde(default)]
-    pasted: Vec<String>,
+    pub runs: bool,
     /// Pieces of the notes by tag.
     #[serde(default)]
     notes: Vec<String>,
@@ -96,68 +102,6 @@ pub fn load(path: &Path) -> Vec<Shape> {
     toml::from_str::<Shapes>(&text).unwrap().shape
 }
 
-/// A container: its name, its image, and whether it is an init container.
-type Container = (String, String, bool);
-
-/// Objects of the lines of a chart, a template file each.
-fn templates(pods: &[String]) -> BTreeMap<String, String> {
-    let mut objects: BTreeMap<(String, String), Vec<Container>> = BTreeMap::new();
-    for line in pods {
-        let (place, image) = line.split_once(" = ").unwrap();
-        let (kind, names) = place.split_once(' ').unwrap();
-        let (name, container) = names.rsplit_once('/').unwrap();
-        let (container, init) = match container.strip_prefix("init:") {
-            Some(name) => (name, true),
-            None => (container, false),
-        };
-        let object = objects
-            .entry((kind.to_owned(), name.to_owned()))
-            .or_default();
-        object.push((container.to_owned(), image.to_owned(), init));
-    }
-    let mut files = BTreeMap::new();
-    for (at, ((kind, name), containers)) in objects.into_iter().enumerate() {
-        let (kind, hook) = match kind.strip_prefix("hook:") {
-            Some(kind) => (
-                kind.to_owned(),
-                "  annotations: {helm.sh/hook: pre-upgrade}\n",
-            ),
-            None => (kind, ""),
-        };
-        let list = |init: bool| -> String {
-            let of = containers.iter().filter(|(.., is_init)| *is_init == init);
-            of.map(|(name, image, _)| format!("{{name: {name}, image: '{image}'}}"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let pod = format!(
-            "{{initContainers: [{}], containers: [{}], restartPolicy: Always}}",
-            list(true),
-            list(false)
-        );
-        let (version, spec) = match kind.as_str() {
-            "CronJob" => (
-                "batch/v1",
-                format!(
-                    "{{schedule: '1 1 * * *', jobTemplate: {{spec: {{template: {{spec: {pod}}}}}}}}}"
-                ),
-            ),
-            "Job" => ("batch/v1", format!("{{template: {{spec: {pod}}}}}")),
-            _ => (
-                "apps/v1",
-                format!(
-                    "{{selector: {{matchLabels: {{app: x}}}}, template: {{metadata: {{labels: {{app: x}}}}, spec: {pod}}}}}"
-                ),
-            ),
-        };
-        files.insert(
-            format!("templates/{at}.yaml"),
-            format!("apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: {name}\n{hook}spec: {spec}\n"),
-        );
-    }
-    files
-}
-
 impl Shape {
     /// Writes the chart's folder.
     pub fn write(&self, folder: &Path) {
@@ -174,7 +118,8 @@ impl Shape {
             ),
         );
         if let Some(values) = &self.values {
-            put("values.yaml", values);
+            let comments = "# -- what a value is for\n".repeat(self.comment_lines);
+            put("values.yaml", &(comments + values));
         }
         for (path, text) in templates(&self.pods).iter().chain(&self.files) {
             put(path, text);
@@ -194,7 +139,8 @@ impl Shape {
         }
     }
 
-    fn requested(&self, form: &str) -> BTreeMap<ImageKey, ImageRef> {
+    /// The images of the request.
+    pub fn requested(&self, form: &str) -> BTreeMap<ImageKey, ImageRef> {
         let image = |(at, key): (usize, &String)| {
             let name = self
                 .images
@@ -351,8 +297,12 @@ pub fn check(program: &Path, shape: &Shape, form: &str) -> Vec<String> {
                     .filter(lacks)
                     .map(|piece| format!("lacks {piece:?}: {told}")),
             );
-            if shape.pasted.iter().any(|one| one == form) {
-                let lines = pasted(&error, &shape.deploy);
+            let lines = pasted(&error, &shape.deploy);
+            if lines.len() == shape.deploy.len() {
+                if !told.contains("no line in deploy.toml can") {
+                    wrong.push(format!("neither a line nor that there is none: {told}"));
+                }
+            } else {
                 let (again, _) = prove(program, &folder, &shape.node, &lines, &images);
                 match again {
                     Ok(proof) => wrong.extend(carried(&proof, &images)),
@@ -370,7 +320,8 @@ pub fn check(program: &Path, shape: &Shape, form: &str) -> Vec<String> {
         .collect()
 }
 
-/// The lines of deploy.toml in an error's hints: the first for each key.
+/// The lines of deploy.toml in an error's hints: for each key the first that
+/// no other key has taken.
 fn pasted(error: &Error, before: &[String]) -> Vec<String> {
     let mut lines: BTreeMap<String, String> = BTreeMap::new();
     for hint in error.hints() {
@@ -379,10 +330,16 @@ fn pasted(error: &Error, before: &[String]) -> Vec<String> {
         };
         let line = &hint[at..];
         let end = line.rfind([']', '}']).map_or(line.len(), |end| end + 1);
-        let key = line.split(' ').next().unwrap_or_default().to_owned();
-        lines.entry(key).or_insert_with(|| line[..end].to_owned());
+        let Some((key, value)) = line[..end].split_once(" = ") else {
+            continue;
+        };
+        if !lines.contains_key(key) && lines.values().all(|taken| taken != value) {
+            lines.insert(key.to_owned(), value.to_owned());
+        }
     }
-    before.iter().cloned().chain(lines.into_values()).collect()
+    let lines = lines.into_iter();
+    let lines = lines.map(|(key, value)| format!("{key} = {value}"));
+    before.iter().cloned().chain(lines).collect()
 }
 
 /// Each requested image stands in a container, whole.

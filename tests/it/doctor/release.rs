@@ -42,6 +42,9 @@ fn missing_rights() {
     broken.mended_by_its_command("rights", "fail", "patch deployments.apps");
     let (_, found) = findings(node, SCRIPT);
     assert_eq!(finding(&found, "rights")["level"], "ok", "{found:#?}");
+    // What the deploy before found in the chart.
+    let images = finding(&found, "images")["found"].to_string();
+    assert!(images.contains("api ← api.image"), "{found:#?}");
 }
 
 /// A helm of somebody else's was killed in the middle of an upgrade.

@@ -56,6 +56,7 @@ fn tell(reporter: &mut dyn Reporter, text: &str, end: End) {
     let facts = RunFacts {
         chart_digest: digest.parse().ok(),
         digests: BTreeMap::from([("api".parse().unwrap(), digest.parse().unwrap())]),
+        layout: vec![text.to_owned()],
         before: Some(1),
         revision: Some(2),
         ..RunFacts::default()
