@@ -133,6 +133,8 @@ Commands:
   doctor       Check all that a deploy needs, and say how to fix it
   explain      Say what an exit code or a cause means, and what to do
   install      Install this program on a node, or take it away again
+  receive      Take signals over a socket, as the user with the credentials
+  audience     Print what GitHub's token for a signal has to be for
   completions  Print what a shell needs to complete this command line
   man          Print the manual page
   help         Print this message or the help of the given subcommand(s)
