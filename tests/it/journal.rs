@@ -49,7 +49,7 @@ on_both_helms! {
 
         // A dry run and a mistake of the workflow's.
         node.signal("0.1.0").image("api", api.by_tag()).image("web", web.by_tag()).arg("--dry-run")
-            .run().exits(0).says("would deploy");
+            .run().exits(0).says("would deploy").says("api ← api.image");
         node.signal("0.1.0").image("api", "nonsense").run().exits(2);
         node.signal("0.2.0").image("api", api.by_tag()).image("web", web.by_tag()).run().exits(5);
         let lines = node.journal();
