@@ -34,8 +34,10 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How many pods become ready at the same time.
 const HANDS: usize = 16;
 
-/// The most that the memory may grow for each further pod of a release, in millions of bytes.
+/// The most that the memory may grow for each further pod of a release, and what it differs by
+/// from run to run, in millions of bytes.
 const BAR_FOR_A_POD: f64 = 0.02;
+const NOISE: f64 = 2.0;
 
 /// What an upgrade took.
 #[derive(Debug)]
@@ -141,11 +143,31 @@ fn measure(info: &Info, deploy: &Path, version: &str, what: &str) -> Result<[Cos
         };
         cost(&site, upgrade("a")).with_context(|| format!("the first of {what}"))?;
         costs.push(cost(&site, upgrade("b")).with_context(|| format!("the upgrade of {what}"))?);
+        if is_deploy {
+            serves(&site, name).with_context(|| format!("deploy was done with {what}"))?;
+        }
         kubelet.stop()?;
         // The next one has the cluster for itself.
         site.kubectl(&["delete", "namespace", name])?;
     }
     costs.try_into().map_err(|_| anyhow::anyhow!("two costs"))
+}
+
+/// Whether every Deployment is as wanted, with no pod of the revision before.
+fn serves(site: &Site<'_>, namespace: &str) -> Result<()> {
+    let counts =
+        "{.spec.replicas} {.status.replicas} {.status.updatedReplicas} {.status.availableReplicas}";
+    let path = format!("jsonpath={{range .items[*]}}{{.metadata.name}} {counts}{{\"\\n\"}}{{end}}");
+    let said = site.kubectl(&["get", "deployments", "--namespace", namespace, "-o", &path])?;
+    for line in said.lines() {
+        let mut words = line.split(' ').skip(1);
+        let wanted = words.next();
+        ensure!(
+            words.all(|count| Some(count) == wanted),
+            "it is not Ready: {line}"
+        );
+    }
+    Ok(())
 }
 
 fn told(what: &str, ours: &Cost, theirs: &Cost) -> [Figure; 4] {
@@ -186,7 +208,7 @@ fn told(what: &str, ours: &Cost, theirs: &Cost) -> [Figure; 4] {
 
 fn growth(pods: usize, few: u64, many: u64) -> Figure {
     let bytes = many.saturating_sub(few);
-    let bar = BAR_FOR_A_POD * count(pods);
+    let bar = NOISE + BAR_FOR_A_POD * count(pods);
     megabytes(
         format!("growth of deploy's memory with {pods} more pods of its own"),
         bytes,
