@@ -3,6 +3,7 @@
 
 mod home;
 pub mod kinds;
+mod pods;
 pub mod process;
 mod records;
 pub mod relay;
@@ -14,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -325,42 +325,6 @@ impl Node {
     /// What kubectl says in the scenario's namespace.
     pub fn kubectl(&self, args: &[&str]) -> String {
         kubectl_in(&self.name, args)
-    }
-
-    /// The images of the containers that run now, without what is ending,
-    /// sorted: what the kubelet was told, whole.
-    pub fn running(&self) -> Vec<String> {
-        let pods: serde_json::Value =
-            serde_json::from_str(&self.kubectl(&["get", "pods", "-o", "json"])).unwrap();
-        let mut images: Vec<String> = pods["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
-            .filter(|pod| pod["status"]["phase"] == "Running")
-            .flat_map(|pod| pod["spec"]["containers"].as_array().unwrap())
-            .map(|container| container["image"].as_str().unwrap().to_owned())
-            .collect();
-        images.sort();
-        images.dedup();
-        images
-    }
-
-    /// Waits until these images run and no other, in this order.
-    #[track_caller]
-    pub fn runs<S: AsRef<str> + std::fmt::Debug>(&self, images: &[S]) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let running = self.running();
-            if running.iter().eq(images.iter().map(AsRef::as_ref)) {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{running:?} run, expected {images:?}"
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
     }
 
     /// Deletes what a scenario leaves, if it can: nothing is claimed of it.
