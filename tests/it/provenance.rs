@@ -9,7 +9,7 @@ use testbed::chart::Shop;
 use testbed::ghcr::{Blob, Manifest, Policy};
 use testbed::image::Spec;
 
-use crate::harness::{Helm, Node};
+use crate::harness::{Helm, Image, Node, PUSHER, SCRIPT};
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -51,7 +51,7 @@ impl Signer {
         let config = Blob::new("{}");
         let manifest = manifest(&config, "application/vnd.oci.image.config.v1+json", &layer);
         let tag = format!("{}.sig", beside.replace(':', "-"));
-        node.push_beside(path, Some(&tag), &manifest, &[payload, config]);
+        push_beside(node, path, Some(&tag), &manifest, &[payload, config]);
     }
 
     /// As cosign 3 does in a registry without a referrers API.
@@ -83,22 +83,28 @@ impl Signer {
         let layer = bundle.descriptor(BUNDLE);
         let manifest = manifest(&config, "application/vnd.oci.empty.v1+json", &layer);
         let descriptor = manifest.blob.descriptor(IMAGE);
-        node.push_beside(path, None, &manifest, &[bundle, config.clone()]);
+        push_beside(node, path, None, &manifest, &[bundle, config.clone()]);
         // What hangs there besides, and is no manifest that anybody reads, is in nobody's way.
         let odd = Manifest {
             media_type: IMAGE,
             blob: Blob::new(odd(&config)),
         };
         let odd_one = odd.blob.descriptor(IMAGE);
-        node.push_beside(path, None, &odd, &[]);
+        push_beside(node, path, None, &odd, &[]);
         let manifests = json!([descriptor, odd_one]);
         let list = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
         let list = Manifest {
             media_type: INDEX,
             blob: Blob::new(list.to_string().into_bytes()),
         };
-        node.push_beside(path, Some(&digest.replace(':', "-")), &list, &[]);
+        push_beside(node, path, Some(&digest.replace(':', "-")), &list, &[]);
     }
+}
+
+/// Pushes what hangs beside a chart or an image: under a tag, else by its digest.
+fn push_beside(node: &Node, path: &str, tag: Option<&str>, manifest: &Manifest, blobs: &[Blob]) {
+    let repository = format!("{}/{path}", node.name);
+    PUSHER.artifact(&repository, tag, manifest, blobs).unwrap();
 }
 
 /// A manifest whose subject has no media type.
@@ -132,7 +138,10 @@ fn manifest(config: &Blob, kind: &str, layer: &Value) -> Manifest {
 fn only_what_the_key_signed() {
     let node = Node::new("origin", Helm::V4);
     let (key, stranger) = (Signer::new(), Signer::new());
+    let doctor = || node.shell(&format!("{SCRIPT} doctor {} || true", node.name));
+    doctor().says("whoever can push to the registry decides what a tag means");
     key.is_asked_for_by(&node);
+    doctor().says("only what the key sha256:");
     let chart = node.shop("0.1.0");
     let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
     let signal = |version: &str, api: String, web: String| {
@@ -160,7 +169,7 @@ fn only_what_the_key_signed() {
     let done = deploy(api.by_tag());
     done.exits(0)
         .says("origin proven of chart, api, web: signed by the key sha256:");
-    let by_both = |image: &crate::harness::Image| format!("{}@{}", image.by_tag(), image.digest);
+    let by_both = |image: &Image| format!("{}@{}", image.by_tag(), image.digest);
     node.runs(&[&by_both(&api), &by_both(&web)]);
     let line = node.journal().pop().unwrap();
     let proven = &line["proven"];
@@ -169,6 +178,22 @@ fn only_what_the_key_signed() {
         "{line}"
     );
     assert_eq!(proven["images"]["api"], proven["chart"], "{line}");
+
+    // A file that others may write, and one that holds the other half of the pair.
+    let public = key.0.public_key_pem();
+    for (file, mode, told) in [
+        (public.clone(), 0o666, "chmod"),
+        (
+            key.0.serialize_pem(),
+            0o644,
+            "a private key belongs only where artifacts are signed",
+        ),
+    ] {
+        node.home.write_etc("deploy/deploy.pub", &file, mode);
+        let refused = deploy(api.by_tag());
+        refused.exits(3).says("the key file").says(told);
+    }
+    node.home.write_etc("deploy/deploy.pub", &public, 0o644);
 
     // An old signature beside a new image.
     let new = node.image("api", "t2");

@@ -53,3 +53,43 @@ pub(super) fn read(
     });
     None
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+
+    use super::Verifying;
+    use crate::node::config::Config;
+
+    #[test]
+    fn a_key_file_or_off() {
+        let read = |value: &str| {
+            let document = format!("[defaults]\nverify = {value}\n");
+            Config::parse(&document, Path::new("/etc/deploy/deploy.toml"))
+                .map(|config| config.defaults.verify.unwrap())
+                .map_err(|error| error.to_string())
+        };
+        let key = |path: &str| Ok(Verifying::Key(path.into()));
+        assert_eq!(
+            read("{ key = \"deploy.pub\" }"),
+            key("/etc/deploy/deploy.pub")
+        );
+        assert_eq!(read("{ key = \"/k.pub\" }"), key("/k.pub"));
+        assert_eq!(read("\"off\""), Ok(Verifying::Off));
+        for (value, told) in [
+            (
+                "\"of\"",
+                "defaults.verify is 'of', expected { key = \"deploy.pub\" } or \"off\"",
+            ),
+            ("true", "defaults.verify is true, expected"),
+            ("{}", "defaults.verify is an empty table, expected"),
+            ("{ keys = \"a\" }", "did you mean key?"),
+            ("{ key = 1 }", "defaults.verify.key is the number 1"),
+        ] {
+            let error = read(value).unwrap_err();
+            assert!(error.contains(told), "{value}: {error}");
+        }
+    }
+}

@@ -36,7 +36,8 @@ static BED: LazyLock<Testbed> = LazyLock::new(|| {
     Testbed::join_or_start().unwrap_or_else(|error| panic!("no testbed: {error:#}"))
 });
 
-static PUSHER: LazyLock<Pusher> = LazyLock::new(|| Pusher::new(&bed().info).unwrap());
+/// Fills the registry, also with what a scenario wants beside its images.
+pub static PUSHER: LazyLock<Pusher> = LazyLock::new(|| Pusher::new(&bed().info).unwrap());
 
 /// The shared cluster and registry.
 pub fn bed() -> &'static Testbed {
@@ -233,19 +234,6 @@ impl Node {
     /// Pushes a chart of the owner's; gives its digest.
     pub fn push(&self, chart: &Chart) -> String {
         PUSHER.chart(&self.name, chart).unwrap()
-    }
-
-    /// Pushes what hangs beside a chart or an image: under a tag, else by its digest, which it
-    /// gives.
-    pub fn push_beside(
-        &self,
-        path: &str,
-        tag: Option<&str>,
-        manifest: &testbed::ghcr::Manifest,
-        blobs: &[testbed::ghcr::Blob],
-    ) -> String {
-        let repository = format!("{}/{path}", self.name);
-        PUSHER.artifact(&repository, tag, manifest, blobs).unwrap()
     }
 
     /// Pushes a small chart: api, web, and a worker where its image is given; gives its digest.

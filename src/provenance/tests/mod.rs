@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod words;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
@@ -7,9 +9,7 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _
 use serde_json::{Value, json};
 
 use super::bundle::authentication_encoding;
-use super::refusal::refused;
-use super::{Artifact, Candidate, Refusal, SIGN, judge};
-use crate::error::Kind;
+use super::{Candidate, Refusal, SIGN, judge};
 use crate::plan::{Verify, VerifyingKey};
 use crate::signal::Digest;
 
@@ -374,83 +374,6 @@ fn forged_and_odd_candidates_are_judged() {
     }
 }
 
-/// One good one suffices, whatever hangs beside it; without one, what tells most is
-/// told first, and each reason has words of its own.
-#[test]
-fn one_good_signature_suffices_and_each_reason_has_its_own_words() {
-    let (key, stranger) = (Signer::new(), Signer::new());
-    let policy = Verify::Key(key.public());
-    let good = key.simple(&payload(KIND, digest('a').as_str()));
-    let foreign = bytes(&stranger.bundle(IN_TOTO, &statement(SIGN, 'a')));
-    let moved = bytes(&key.bundle(IN_TOTO, &statement(SIGN, 'b')));
-    let odd = Candidate::Unread(Refusal::TooLarge(4));
-    let all = [odd.clone(), foreign.clone(), moved.clone(), good];
-    assert!(judge(&policy, &digest('a'), &all).is_ok());
-
-    let artifact = Artifact {
-        what: "api: ghcr.io/acme/shop/api:1".into(),
-        repository: "acme/shop/api".into(),
-        digest: digest('a'),
-    };
-    let fingerprint = key.public().fingerprint().to_owned();
-    let told = |candidates: &[Candidate]| {
-        let refusals = judge(&policy, &digest('a'), candidates).unwrap_err();
-        let error = refused(&artifact, &policy, &refusals);
-        assert_eq!(error.kind(), Kind::Policy);
-        assert!(!error.hints().is_empty());
-        (error.to_string(), error.evidence().len())
-    };
-    let sbom = bytes(&key.bundle(IN_TOTO, &statement("x\u{1b}[2J", 'a')));
-    let certified = Candidate::Unread(Refusal::Certificate);
-    let unreadable = Candidate::Bundle(Vec::new());
-    for (candidates, message, evidence) in [
-        (
-            vec![],
-            "it is not signed, and deploy.toml asks for it (verify)".to_owned(),
-            1,
-        ),
-        (
-            vec![odd.clone(), foreign.clone(), moved],
-            format!("its signature belongs to another artifact, {}", digest('b')),
-            4,
-        ),
-        (
-            vec![odd.clone(), foreign],
-            format!(
-                "its signature is not one of the key {fingerprint}: another key made it, or it was altered"
-            ),
-            3,
-        ),
-        (
-            vec![odd],
-            "a signature is larger than 4 bytes".to_owned(),
-            1,
-        ),
-        (
-            vec![sbom],
-            format!(
-                "the key {fingerprint} signed a statement of the type 'x\\x1b[2J' about it, expected {SIGN}"
-            ),
-            1,
-        ),
-        (
-            vec![certified],
-            format!(
-                "it has an attestation by a certificate, expected a signature by the key {fingerprint}"
-            ),
-            1,
-        ),
-        (
-            vec![unreadable],
-            "a signature cannot be read: it is no bundle".to_owned(),
-            1,
-        ),
-    ] {
-        let expected = format!("api: ghcr.io/acme/shop/api:1: {message}");
-        assert_eq!(told(&candidates), (expected, evidence));
-    }
-}
-
 /// What cosign 3.1.3 wrote with a key that was made for this and thrown away, in both
 /// of its formats: `cosign sign --key`, without any log.
 #[test]
@@ -458,9 +381,9 @@ fn what_cosign_writes_is_taken() {
     let key = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE52kyzuDParzkd1WwcMn17nxU4wBC\nkNWPlNs7bSC8S21Na+Uec7VUEjAQBs0+MSmHBvHC1LcJGpYk4XaDjeOo/g==\n-----END PUBLIC KEY-----\n";
     let policy = Verify::Key(key.parse().unwrap());
     let signed = "sha256:418c30b6638cf7fbd7f8851059845330db9053d7b6b20a2b31259e37fe39a801";
-    let bundle = include_bytes!("../../tests/data/cosign/bundle.json").to_vec();
+    let bundle = include_bytes!("../../../tests/data/cosign/bundle.json").to_vec();
     let simple = Candidate::Simple {
-        payload: include_bytes!("../../tests/data/cosign/simple.json").to_vec(),
+        payload: include_bytes!("../../../tests/data/cosign/simple.json").to_vec(),
         signature: "MEYCIQDXqg4mfwSu1oEepLYSO39YjzNIz0DYBJYEFxS1lflxbgIhAKYlMAx34Yrf1pr1F7V0fbfNlip3+F/SXPdTHGkh9j/B".into(),
     };
     for candidate in [Candidate::Bundle(bundle), simple] {
