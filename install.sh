@@ -43,6 +43,8 @@ To where:
                      (default: /home/github-runner/deploy.sh)
   --user USER        the runner's user, whom /var/lib/deploy is to belong to
                      (default: the owner of the directory of PATH)
+  --receive          set up `deploy receive` too: a user `deploy` that is to hold
+                     the credentials and /var/lib/deploy, and systemd's units
 
   --dry-run          tell every step, take none
   --help             this text
@@ -269,7 +271,7 @@ main() {
             usage
             exit 0
             ;;
-        --dry-run) set -- "$@" "$argument" ;;
+        --dry-run | --receive) set -- "$@" "$argument" ;;
         --rollback | --uninstall)
             [ "$action" = install ] || misused "--rollback and --uninstall do not go together"
             action=${argument#--}

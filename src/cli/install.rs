@@ -8,6 +8,10 @@ use crate::install::{Action, Places};
 
 /// What `deploy install` takes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub struct InstallArgs {
     /// The program; else the one that is called
     #[arg(long, value_name = "file", conflicts_with_all = ["rollback", "uninstall"])]
@@ -34,6 +38,9 @@ pub struct InstallArgs {
     /// The runner's user; else the owner of the link's directory
     #[arg(long, value_name = "user")]
     pub user: Option<String>,
+    /// Set up `deploy receive` too: user, settings and units
+    #[arg(long, conflicts_with_all = ["rollback", "uninstall"])]
+    pub receive: bool,
     /// Tell every step, take none
     #[arg(long)]
     pub dry_run: bool,
@@ -56,6 +63,7 @@ pub(super) fn run(args: &InstallArgs) -> Result<Exit> {
         prefix: absolute(&args.prefix),
         link: absolute(&args.link),
         user: args.user.clone(),
+        receive: args.receive,
     };
     let mut tell = |line: &str| output::print(format!("{line}\n").as_bytes());
     crate::install::run(&action, &places, args.dry_run, &mut tell)?;

@@ -107,6 +107,11 @@ impl Accounts {
         Some(self.users.iter().find(|user| user.uid == uid)?.gid)
     }
 
+    /// Whether there is a group of this name.
+    pub fn has_group(&self, name: &str) -> bool {
+        self.groups.iter().any(|group| group.name == name)
+    }
+
     /// Whether a user goes by this name or number.
     pub fn is_user(&self, uid: u32, named: &str) -> bool {
         named.parse() == Ok(uid)

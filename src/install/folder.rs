@@ -195,6 +195,17 @@ impl Folder {
 
     /// Gives a file of these bytes the name, with this mode, whatever stood there.
     pub(super) fn put(&self, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
+        self.put_for(name, bytes, mode, None)
+    }
+
+    /// The same, of this group.
+    pub(super) fn put_for(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        mode: u32,
+        group: Option<Gid>,
+    ) -> Result<()> {
         let new = begun(name);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let written = openat(&self.fd, new.as_str(), flags, Mode::from_raw_mode(0o600))
@@ -202,6 +213,9 @@ impl Folder {
             .and_then(|fd| {
                 let mut file = File::from(fd);
                 file.write_all(bytes)?;
+                if group.is_some() {
+                    fchown(&file, None, group)?;
+                }
                 fchmod(&file, Mode::from_raw_mode(mode))?;
                 file.sync_all()
             });

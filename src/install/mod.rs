@@ -12,6 +12,7 @@ mod folder;
 mod link;
 mod owner;
 mod program;
+mod receiver;
 mod state;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ pub struct Places {
     pub link: PathBuf,
     /// The runner's user, by name or number; else the owner of the link's directory.
     pub user: Option<String>,
+    /// Whether `deploy receive` is set up too.
+    pub receive: bool,
 }
 
 impl Places {
@@ -109,12 +112,23 @@ impl Installer<'_> {
         // Looked at first: nothing is installed that could not be linked.
         let (parent, _) = self.places.link()?;
         let home = self.enter(parent)?;
-        let owner = Owner::of(self, &home)?;
+        let mut owner = Owner::of(self, &home)?;
+        let receive = self.places.receive;
+        let runner = receive.then(|| receiver::prepare(self, owner));
+        let runner = runner.transpose()?;
         let program = program::Program::open(from)?;
         program::install(self, &program)?;
         documents::install(self, &program.version)?;
+        let mut receives = None;
+        if let Some(runner) = &runner {
+            receives = receiver::user(self, runner)?;
+            owner = receives.unwrap_or(owner);
+        }
         state::directory(self, owner)?;
         state::configuration(self, &home)?;
+        if let Some(runner) = &runner {
+            receiver::install(self, &home, runner, receives)?;
+        }
         link::install(self, &home)?;
         if !self.dry_run {
             let link = self.places.link.display();
@@ -128,6 +142,7 @@ impl Installer<'_> {
         link::uninstall(self)?;
         documents::uninstall(self)?;
         program::uninstall(self)?;
+        receiver::uninstall(self)?;
         self.say("left: /etc/deploy, values files, and /var/lib/deploy with the journal");
         Ok(())
     }

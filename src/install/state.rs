@@ -10,6 +10,9 @@ use crate::error::Result;
 /// The file for a start: every key a comment, so that as it is it changes nothing.
 const CONFIGURATION: &str = include_str!("deploy.toml");
 
+/// The file for a start where a receiver deploys.
+const FORWARDING: &str = include_str!("forward.toml");
+
 const FILE: &str = "deploy.toml";
 const NAME: &str = "deploy";
 
@@ -26,10 +29,15 @@ pub(super) fn directory(installer: &mut Installer<'_>, owner: Owner) -> Result<(
         lib.sweep(NAME)?;
     }
     let user = owner.user.as_raw();
+    let whose = if installer.places.receive {
+        "the receiver's"
+    } else {
+        "the runner's"
+    };
     if let Some(about) = lib.about(NAME)? {
         if about.st_uid != user {
             installer.say(&format!(
-                "note: /var/lib/deploy belongs to user {}, not to the runner's user {user}; it was left so",
+                "note: /var/lib/deploy belongs to user {}, not to {whose} user {user}; it was left so",
                 about.st_uid
             ));
         }
@@ -66,8 +74,13 @@ pub(super) fn configuration(installer: &mut Installer<'_>, home: &Folder) -> Res
         etc.sweep(FILE)?;
     }
     if etc.about(FILE)?.is_none() && installer.due(step) {
-        etc.put(FILE, CONFIGURATION.as_bytes(), 0o644)?;
-        installer.say("wrote /etc/deploy/deploy.toml: all comments, for a start");
+        let (text, what) = if installer.places.receive {
+            (FORWARDING, "signals go to the receiver")
+        } else {
+            (CONFIGURATION, "all comments, for a start")
+        };
+        etc.put(FILE, text.as_bytes(), 0o644)?;
+        installer.say(&format!("wrote /etc/deploy/deploy.toml: {what}"));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::hostile::{self, Asked, OPEN, say};
 use super::{RECEIVER, SOCKET, Site, good};
-use crate::harness::root;
+use crate::harness::{Running, root};
 use crate::readme::{block_in, blocks_of};
 
 const DOC: &str = "docs/forward-protocol.md";
@@ -213,6 +213,22 @@ fn the_examples_with_curl() {
     assert_eq!(
         (&last["outcome"], &last["exit_code"]),
         (&json!("failure"), &json!(143))
+    );
+}
+
+/// The audience that the document shows is that of the signal that it shows.
+#[test]
+fn the_audience_is_the_documents() {
+    let site = Site::on_socket();
+    let script = block_in(DOC, "forward-audience");
+    let script = script.replacen("deploy ", "/usr/local/bin/deploy ", 1);
+    let ran = Running::spawn(site.command(&["/bin/sh", "-ec", &script])).wait();
+    ran.exits(0);
+    let text = std::fs::read_to_string(root().join("docs/forward-protocol.md")).unwrap();
+    assert!(
+        text.contains(&format!("`{}`", ran.stdout.trim())),
+        "{}",
+        ran.stdout
     );
 }
 

@@ -4,6 +4,7 @@
 mod first_deploy;
 mod killed;
 pub(crate) mod machine;
+mod receive;
 mod release;
 mod safety;
 
