@@ -8,7 +8,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::{Mode, OFlags};
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_move, unmount};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, mount_move,
+    unmount,
+};
 
 use super::cgroups::{self, Hierarchy};
 use super::instance::Settings;
@@ -32,6 +35,7 @@ pub(super) fn furnish(settings: &Settings) -> Result<HostCgroups> {
     let held = cover_cgroups(settings).context("the cgroups cannot be set up")?;
     cover_sysctls(settings).context("the kernel's settings cannot be covered")?;
     cover_folders(settings).context("the machine's folders cannot be covered")?;
+    share_kubelet(settings).context("the kubelet's folder cannot be shared")?;
     network()?;
     Ok(held)
 }
@@ -161,6 +165,18 @@ fn cover_folders(settings: &Settings) -> Result<()> {
         mount_bind(&cover, folder).with_context(|| folder.to_owned())?;
     }
     Ok(())
+}
+
+/// A kubelet whose folder is on no shared mount makes it one while it starts, and a socket that it
+/// renames there at that instant is on two mounts: "invalid cross-device link", and it ends.
+fn share_kubelet(settings: &Settings) -> Result<()> {
+    let folder = settings.run.join("kubelet");
+    fs::create_dir_all(&folder)?;
+    mount_bind(&folder, &folder)?;
+    Ok(mount_change(
+        &folder,
+        MountPropagationFlags::SHARED | MountPropagationFlags::REC,
+    )?)
 }
 
 /// The kubelet takes its address from the interface of the default route, so there must be one.
