@@ -191,7 +191,7 @@ fn time(command: &mut Command, expected: i32) -> Result<Duration> {
 /// How large the program is. `deploy` is stripped when it is built for release.
 pub fn size(deploy: &std::path::Path) -> Result<Figure> {
     let bytes = std::fs::metadata(deploy)?.len();
-    Ok(megabytes("size of the program", bytes, 12.0))
+    Ok(megabytes("size of the program", bytes, 16.0))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
