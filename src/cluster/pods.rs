@@ -19,11 +19,8 @@ pub async fn of_workloads<'a>(
     objects: impl IntoIterator<Item = &'a Object>,
 ) -> Result<Vec<(&'a Object, Vec<Pod>)>> {
     let what = "the release's pods cannot be read";
-    let workloads = objects.into_iter().filter(|object| {
-        ["Deployment", "StatefulSet", "DaemonSet"]
-            .iter()
-            .any(|kind| object.reference.is("apps", kind))
-    });
+    let objects = objects.into_iter();
+    let workloads = objects.filter(|object| object.reference.keeps_pods());
     let list = async |object: &'a Object| {
         let place = object.reference.clone().within(namespace);
         let namespace = place.namespace.as_deref().unwrap_or(namespace);

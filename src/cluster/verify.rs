@@ -11,9 +11,6 @@ use super::objects::{self, Forbidden};
 use crate::error::Result;
 use crate::manifest::ObjectRef;
 
-/// The kinds of `apps` that keep pods of a template running.
-const WORKLOADS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
-
 /// The images of a workload's pod template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
@@ -47,8 +44,7 @@ pub enum Difference {
 /// what is not a workload. An object without a namespace lies in `default`.
 pub fn template(object: &Value, default: &str) -> Option<Template> {
     let workload = ObjectRef::of(object).within(default);
-    let is_workload = WORKLOADS.iter().any(|kind| workload.is("apps", kind));
-    if !is_workload || workload.name.is_empty() {
+    if !workload.keeps_pods() || workload.name.is_empty() {
         return None;
     }
     let spec = object.pointer("/spec/template/spec")?;

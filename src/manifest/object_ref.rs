@@ -76,6 +76,12 @@ impl ObjectRef {
         self.kind == kind && self.group() == group
     }
 
+    /// Whether it is a workload of `apps` that keeps pods of a template running.
+    pub fn keeps_pods(&self) -> bool {
+        let kinds = ["Deployment", "StatefulSet", "DaemonSet"];
+        kinds.iter().any(|kind| self.is("apps", kind))
+    }
+
     /// Whether both are one object: an object is served in several versions of
     /// its group.
     pub fn is_same(&self, other: &Self) -> bool {

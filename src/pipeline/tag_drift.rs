@@ -60,10 +60,9 @@ fn stays(object: &Object, image: &str, before: &[Object]) -> Option<String> {
         .containers
         .iter()
         .any(|container| container.image == image);
-    let long = ["Deployment", "StatefulSet", "DaemonSet"]
-        .iter()
-        .any(|kind| object.reference.is("apps", kind));
-    let same = long && carries && before.iter().any(|old| same_template(old, object));
+    let same = object.reference.keeps_pods()
+        && carries
+        && before.iter().any(|old| same_template(old, object));
     same.then(|| {
         format!("nothing else changes in the pods of {object}, so those that run the old one stay")
     })

@@ -109,10 +109,7 @@ impl Preview {
 /// that keeps pods of a template running. One made by a Job or a `CronJob` only
 /// counts for the next.
 fn restart(object: &ObjectRef, fields: &[FieldChange]) -> Option<Restart> {
-    let keeps_pods = ["Deployment", "StatefulSet", "DaemonSet"]
-        .iter()
-        .any(|kind| object.is("apps", kind))
-        || object.is("argoproj.io", "Rollout");
+    let keeps_pods = object.keeps_pods() || object.is("argoproj.io", "Rollout");
     let reasons = fields
         .iter()
         .filter(|field| field.path.is_in("spec", "template"));
