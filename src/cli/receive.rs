@@ -6,26 +6,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::definition::ReceiveArgs;
-use super::follow::{announce, follow};
-use super::signal::{entry, parse};
+use super::signal::{PlannedRun, carry_out, parse};
 use super::{explain, journal_line, runtime};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::event::{Event, Events, Report};
 use crate::host::Environment;
 use crate::node::{self, Node};
-use crate::pipeline;
 use crate::process::Cancel;
 use crate::receive::{self, Order, PeerIdentity, Receiver};
 use crate::report::{self, events};
-use crate::run::{Sender, SignedToken, Who, Workflow};
+use crate::run::{Sender, SignedToken, Who, Workflow, field};
 use crate::state;
-use crate::text;
 
 /// The largest order, in bytes: a document with its escapes.
 const ORDER_MAX: u64 = 1 << 20;
-
-/// The longest text of a claimed field, in characters.
-const CLAIM: usize = 500;
 
 /// Receives signals until it is told to stop.
 pub(super) fn run(args: &ReceiveArgs) -> Result<Exit> {
@@ -120,39 +114,28 @@ fn deploy(
         };
         journal_line::refused(&refused, environment, events);
     })?;
-    for note in &signal.notes {
-        events.note(note);
-    }
     let is_root_by_hand = order.peer.uid == 0 && who.workflow.is_none();
     let sender = Sender {
         token: order.signal.token.clone().map(SignedToken::new),
         is_root_by_hand,
         sees_logs: is_root_by_hand,
     };
-    announce(&plan, &warnings, events);
-    let (result, facts) = follow(
-        &plan,
-        &run,
-        &who,
-        &sender,
-        environment,
-        events,
-        async |run| pipeline::run(run).await,
-    )?;
-    events.emit(&Event::RunFacts(&facts));
-    let entry = entry(&plan, run, at, who, &facts, &result);
-    journal_line::write(&plan.state, &entry, events);
-    result
+    let planned = PlannedRun {
+        plan: &plan,
+        warnings: &warnings,
+        notes: &signal.notes,
+        run,
+        at,
+        who,
+        sender,
+    };
+    carry_out(planned, environment, events)
 }
 
 /// Who sent it: the user as the kernel says, the workflow as it claims.
 fn who(peer: &PeerIdentity, accounts: &crate::host::Accounts, claimed: Option<Workflow>) -> Who {
     Who {
-        user: accounts
-            .name(peer.uid)
-            .map_or(peer.uid.to_string(), |name| {
-                text::line(name, CLAIM).into_owned()
-            }),
+        user: accounts.name(peer.uid).map_or(peer.uid.to_string(), field),
         uid: peer.uid,
         unit: peer.unit.clone(),
         workflow: claimed,
@@ -162,10 +145,7 @@ fn who(peer: &PeerIdentity, accounts: &crate::host::Accounts, claimed: Option<Wo
 
 /// What a sender claims, made safe and cut.
 fn safe(claimed: &Workflow) -> Workflow {
-    let field = |value: &Option<String>| {
-        let value = value.as_deref()?;
-        Some(text::line(value, CLAIM).into_owned())
-    };
+    let field = |value: &Option<String>| value.as_deref().map(field);
     Workflow {
         actor: field(&claimed.actor),
         repository: field(&claimed.repository),

@@ -12,7 +12,7 @@ use crate::node::{self, Node};
 use crate::pipeline;
 use crate::plan::Plan;
 use crate::report;
-use crate::run::{RunId, Sender, Who};
+use crate::run::{RunId, Sender, Timestamp, Who};
 use crate::signal::{self, App, DeclaredKeys, Signal, nearest};
 use crate::state::journal::Entry;
 
@@ -89,14 +89,55 @@ fn deploy(
     })?;
     let who = Who::of(environment, node.uid, &node.accounts);
     plan.dry_run = signal.dry_run;
-    for note in &signal.notes {
+    let sees_logs = node::event_policy::may_show_logs(environment);
+    let planned = PlannedRun {
+        plan: &plan,
+        warnings: &warnings,
+        notes: &signal.notes,
+        run,
+        at,
+        who,
+        sender: Sender::of(environment, node.uid, sees_logs),
+    };
+    carry_out(planned, environment, events).map(|report| Report {
+        json: signal.json,
+        ..report
+    })
+}
+
+/// A signal that has a plan, here or from elsewhere.
+pub(super) struct PlannedRun<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) warnings: &'a [String],
+    /// What was read otherwise than it was written.
+    pub(super) notes: &'a [String],
+    pub(super) run: RunId,
+    pub(super) at: Timestamp,
+    pub(super) who: Who,
+    pub(super) sender: Sender,
+}
+
+/// Deploys it, and writes its line into the journal however it ended.
+pub(super) fn carry_out(
+    planned: PlannedRun<'_>,
+    environment: &Environment,
+    events: &Events,
+) -> Result<Report> {
+    let PlannedRun {
+        plan,
+        warnings,
+        notes,
+        run,
+        at,
+        who,
+        sender,
+    } = planned;
+    for note in notes {
         events.note(note);
     }
-    let sees_logs = node::event_policy::may_show_logs(environment);
-    let sender = Sender::of(environment, node.uid, sees_logs);
-    announce(&plan, &warnings, events);
+    announce(plan, warnings, events);
     let (result, facts) = follow(
-        &plan,
+        plan,
         &run,
         &who,
         &sender,
@@ -105,12 +146,9 @@ fn deploy(
         async |run| pipeline::run(run).await,
     )?;
     events.emit(&Event::RunFacts(&facts));
-    let entry = entry(&plan, run, at, who, &facts, &result);
+    let entry = entry(plan, run, at, who, &facts, &result);
     journal_line::write(&plan.state, &entry, events);
-    result.map(|report| Report {
-        json: signal.json,
-        ..report
-    })
+    result
 }
 
 fn declared_keys(node: &Result<Node>, app: &App) -> DeclaredKeys {
@@ -118,10 +156,10 @@ fn declared_keys(node: &Result<Node>, app: &App) -> DeclaredKeys {
         .map_or(DeclaredKeys::Unreadable, |node| node.declared_keys(app))
 }
 
-pub(super) fn entry(
+fn entry(
     plan: &Plan,
     run: RunId,
-    at: crate::run::Timestamp,
+    at: Timestamp,
     who: Who,
     facts: &RunFacts,
     result: &Result<Report>,
