@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::output;
-use crate::error::{Error, Exit, Kind, Result};
+use crate::error::{Exit, Result};
 use crate::install::{Action, Places};
 
 /// What `deploy install` takes.
@@ -48,9 +48,7 @@ pub struct InstallArgs {
 
 /// Installs.
 pub(super) fn run(args: &InstallArgs) -> Result<Exit> {
-    let cwd = std::env::current_dir().map_err(|error| {
-        Error::new(Kind::Node, "the working directory is gone").with_source(error)
-    })?;
+    let cwd = super::working_directory()?;
     let absolute = |path: &Path| cwd.join(path);
     let action = if args.rollback {
         Action::RollBack

@@ -26,6 +26,7 @@ const DOCUMENTS: [(&[&str], &str, &str); 4] = [
 /// Writes them. A program that prints none is older than this one: no harm.
 pub(super) fn install(installer: &mut Installer<'_>, version: &str) -> Result<()> {
     let share = installer.places.prefix.join("share");
+    let bin = program::find(installer)?;
     for (args, directory, name) in DOCUMENTS {
         let shown = share.join(directory).join(name);
         let step = format!("write {}", shown.display());
@@ -33,8 +34,8 @@ pub(super) fn install(installer: &mut Installer<'_>, version: &str) -> Result<()
             installer.due(&step);
             continue;
         }
-        let Some(printed) = program::find(installer)?.and_then(|bin| bin.run(program::NAME, args))
-        else {
+        let printed = bin.as_ref().and_then(|bin| bin.run(program::NAME, args));
+        let Some(printed) = printed else {
             installer.say(&format!("{version} has no '{}' to install", args[0]));
             continue;
         };
