@@ -27,6 +27,7 @@ pub mod chart;
 pub mod cli;
 pub mod cluster;
 pub mod doctor;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod forward;

@@ -30,7 +30,7 @@ const LAYERS: [&[&str]; 12] = [
     &["release"],
     &["cluster", "node"],
     &["chart", "state", "token"],
-    &["forward", "provenance", "report"],
+    &["engine", "forward", "provenance", "report"],
     &["plan", "registry", "rollout"],
     &["event", "manifest", "signal", "process", "net", "run"],
     &["error", "host"],

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod caller;
+pub mod fleet;
 pub mod forward;
 pub mod verify;
 pub mod windows;
