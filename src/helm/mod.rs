@@ -33,6 +33,7 @@ use crate::plan::Plan;
 use crate::process::Heartbeat;
 use crate::process::cancel::Cancel;
 use crate::process::runner::{Invocation, Runner, StopReason};
+use crate::state::helm_version;
 use failure::HelmOperation;
 
 /// How an upgrade or rollback ended, by helm's exit.
@@ -101,8 +102,9 @@ impl Helm {
     ) -> Result<(Self, PulledChart)> {
         let runner = runner(plan, lock)?;
         let (chart, version) = (&plan.request.chart, &plan.request.version);
-        let pull = async { Ok(pull::pull(&runner, chart, version, &cancel, deadline).await) };
-        let (known, pulled) = tokio::try_join!(known(&runner, &cancel), pull)?;
+        let pull = async { Ok(pull::chart(&runner, chart, version, &cancel, deadline).await) };
+        let known = remembered(plan, &runner, &cancel);
+        let (known, pulled) = tokio::try_join!(known, pull)?;
         let pulled = pulled?;
         Ok((Self::of(runner, known, plan, cancel), pulled))
     }
@@ -134,7 +136,7 @@ impl Helm {
         cancel: Cancel,
     ) -> Result<Self> {
         let runner = runner(plan, lock)?;
-        let known = known(&runner, &cancel).await?;
+        let known = remembered(plan, &runner, &cancel).await?;
         Ok(Self::of(runner, known, plan, cancel))
     }
 
@@ -257,7 +259,29 @@ impl Helm {
     }
 }
 
-/// The version of the helm that is run.
+/// The version of the helm that is run, as it was told before by this very file, else
+/// as it is told now.
+async fn remembered(
+    plan: &Plan,
+    runner: &Runner,
+    cancel: &Cancel,
+) -> Result<(semver::Version, HelmMajor)> {
+    let program = helm_version::Program::of(runner.helm());
+    if let Some(program) = &program
+        && let Some(version) = helm_version::known(&plan.state, program)
+        && let Ok(major) = HelmMajor::of(&version)
+    {
+        return Ok((version, major));
+    }
+    let (version, major) = known(runner, cancel).await?;
+    if let Some(program) = program.filter(|_| !plan.dry_run) {
+        // Only time is lost where it cannot be kept.
+        let _ = helm_version::keep(&plan.state, program, &version);
+    }
+    Ok((version, major))
+}
+
+/// The version that helm tells.
 async fn known(runner: &Runner, cancel: &Cancel) -> Result<(semver::Version, HelmMajor)> {
     let version = locate::version(runner, cancel).await?;
     let major = HelmMajor::of(&version)

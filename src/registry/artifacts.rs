@@ -16,7 +16,7 @@ use oci_client::client::Client;
 use oci_client::errors::OciDistributionError;
 use oci_client::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
-    OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciManifest,
+    OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest, OciManifest,
 };
 use oci_client::secrets::RegistryAuth;
 
@@ -72,6 +72,14 @@ impl ArtifactReader {
         Ok(Self { stored, ways })
     }
 
+    /// The same, content with the first answer: where the credentials are refused,
+    /// nothing is asked for without them.
+    #[must_use]
+    pub fn without_second_try(mut self) -> Self {
+        self.ways.truncate(1);
+        self
+    }
+
     /// The digest that a tag means now; none where the registry does not have it.
     pub async fn digest(&self, repository: &str, tag: &str) -> Result<Option<Digest>> {
         let at = at_tag(repository, tag);
@@ -102,15 +110,30 @@ impl ArtifactReader {
         self.manifest(&at_digest(repository, digest.as_str())).await
     }
 
+    /// The manifest of a single artifact that a tag means, and its digest.
+    pub async fn single_at_tag(
+        &self,
+        repository: &str,
+        tag: &str,
+    ) -> Result<Option<(OciImageManifest, Digest)>> {
+        let bytes = self.bytes(&at_tag(repository, tag)).await?;
+        Ok(
+            bytes
+                .and_then(|bytes| Some((serde_json::from_slice(&bytes).ok()?, Digest::of(&bytes)))),
+        )
+    }
+
     async fn manifest(&self, at: &Reference) -> Result<Option<OciManifest>> {
+        let bytes = self.bytes(at).await?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    async fn bytes(&self, at: &Reference) -> Result<Option<Vec<u8>>> {
         let answer = self.ask(at, async |client, auth| {
             client.pull_manifest_raw(at, auth, ACCEPTED).await
         });
-        let Some((bytes, _)) = answer.await? else {
-            return Ok(None);
-        };
-        let is_small = bytes.len() <= MANIFEST_MAX;
-        Ok(serde_json::from_slice(&bytes).ok().filter(|_| is_small))
+        let bytes = answer.await?.map(|(bytes, _)| bytes.to_vec());
+        Ok(bytes.filter(|bytes| bytes.len() <= MANIFEST_MAX))
     }
 
     /// A blob of at most `max` bytes; none where it is larger, or not there.

@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod artifacts;
+pub mod chart;
 mod client;
 pub mod credentials;
 pub mod error;

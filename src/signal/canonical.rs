@@ -2,10 +2,10 @@
 //! digest. docs/forward-protocol.md has test vectors.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::image::Digest;
 use super::request::Request;
 
 /// The keys in their order: sorted, as RFC 8785 has them.
@@ -37,12 +37,7 @@ impl Request {
 
     /// The audience of a token for this very signal: `deploy:<sha256>`.
     pub fn audience(&self) -> String {
-        let digest = ring::digest::digest(&ring::digest::SHA256, self.canonical().as_bytes());
-        let mut audience = "deploy:".to_owned();
-        for byte in digest.as_ref() {
-            let _ = write!(audience, "{byte:02x}");
-        }
-        audience
+        format!("deploy:{}", Digest::of(self.canonical().as_bytes()).hex())
     }
 }
 

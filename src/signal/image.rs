@@ -1,6 +1,6 @@
 //! Images on GHCR: keys, tags, digests and references.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use super::name::Owner;
@@ -90,6 +90,17 @@ pub struct Digest(String);
 impl Digest {
     /// What a digest is, in words.
     pub const EXPECTED: &'static str = "sha256: and 64 lower-case hexadecimal digits";
+
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+        let mut text = "sha256:".to_owned();
+        for byte in digest.as_ref() {
+            // Into a text: nothing of it can fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
+    }
 
     /// The digest with its algorithm.
     pub fn as_str(&self) -> &str {

@@ -7,6 +7,7 @@
 mod directory;
 pub mod evidence;
 pub mod freeze;
+pub mod helm_version;
 pub mod history;
 pub mod journal;
 pub mod lock;
