@@ -45,6 +45,11 @@ impl<'a> Site<'a> {
         })
     }
 
+    /// Where its journal lies.
+    pub fn journal(&self) -> PathBuf {
+        self.home.path().join("state/journal.jsonl")
+    }
+
     /// A program in the node's environment.
     pub fn command(&self, program: &Path) -> Command {
         let home = self.home.path();

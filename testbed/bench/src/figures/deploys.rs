@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{Figure, beyond, megabytes, pairs, time};
+use super::{Figure, Held, Unit, beyond, median, megabytes, pairs, time};
 use testbed::chart::Shop;
 use testbed::client::Info;
 use testbed::crowd::high_water;
@@ -56,10 +56,39 @@ pub fn good_deploys(info: &Info, deploy: &Path, rounds: usize) -> Result<Vec<Fig
         )?;
         let what = format!("a good upgrade with {name}");
         figures.push(beyond(what, "bare helm", &pairs, 300.0));
+        figures.extend(phases(&bench.site.journal(), name, rounds)?);
         let what = format!("the most memory of deploy itself, with {name}");
         figures.push(megabytes(what, most, 20.0));
     }
     Ok(figures)
+}
+
+/// Where the time of the last deploys went, by what the journal says of their phases.
+fn phases(journal: &Path, name: &str, rounds: usize) -> Result<Vec<Figure>> {
+    let journal = fs::read_to_string(journal).context("the journal")?;
+    let mut phases: Vec<(String, Vec<f64>)> = Vec::new();
+    for line in journal.lines().rev().take(rounds) {
+        let entry: serde_json::Value = serde_json::from_str(line)?;
+        for phase in entry["phases"].as_array().into_iter().flatten() {
+            let (Some(name), Some(ms)) = (phase["phase"].as_str(), phase["ms"].as_f64()) else {
+                bail!("a phase without a name or a time: {phase}");
+            };
+            match phases.iter_mut().find(|(known, _)| known == name) {
+                Some((_, times)) => times.push(ms),
+                None => phases.push((name.to_owned(), vec![ms])),
+            }
+        }
+    }
+    let figure = |(phase, times): (String, Vec<f64>)| Figure {
+        what: format!("of an upgrade with {name}: {phase}"),
+        times: times.len(),
+        unit: Unit::Ms,
+        deploy: median(times),
+        other: None,
+        held: Held::Alone,
+        bar: f64::INFINITY,
+    };
+    Ok(phases.into_iter().map(figure).collect())
 }
 
 /// Two releases of one chart, one for `deploy` and one for bare helm.
