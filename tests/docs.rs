@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "docs/absences.rs"]
+mod absences;
 #[allow(unreachable_pub, reason = "others include it, too")]
 #[path = "docs/markdown.rs"]
 mod markdown;
