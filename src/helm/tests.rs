@@ -46,6 +46,7 @@ pub(crate) fn plan(path: &str) -> Plan {
             max: 0,
         },
         forward: None,
+        fleet: None,
         verify: None,
         callers: None,
         dry_run: false,

@@ -89,11 +89,16 @@ fn ready(
     settings: &EffectiveSettings<'_>,
 ) -> Result<(Plan, Vec<String>)> {
     let forward = forward(node, settings)?;
+    let fleet = settings.app.and_then(|app| app.fleet.as_ref());
+    if let Some(template) = fleet.and_then(|fleet| fleet.template.as_ref()) {
+        file_permissions::check(template, "the template", node.caller())?;
+    }
     let found = NodeFiles {
         verify: verify::of(node, settings.pick(|s| s.verify.as_ref()))?,
-        values: match forward {
-            Some(_) => Vec::new(),
-            None => values(node, &request, settings.app)?,
+        values: match (&forward, fleet) {
+            (None, None) => values(node, &request, settings.app)?,
+            // They are the controller's, or each Application's own.
+            _ => Vec::new(),
         },
         forward,
         home_kubeconfig: node
@@ -158,6 +163,10 @@ fn values(node: &Node, request: &Request, app: Option<&Application>) -> Result<V
 
 /// The controller that gets the signal, with the token that opens it.
 fn forward(node: &Node, settings: &EffectiveSettings<'_>) -> Result<Option<Forward>> {
+    if settings.app.is_some_and(|app| app.fleet.is_some()) {
+        // The app's own key counts before the default.
+        return Ok(None);
+    }
     let Some(Forwarding::To(target, file)) = settings.pick(|s| s.forward.clone()) else {
         return Ok(None);
     };
@@ -217,7 +226,10 @@ fn join(
     let inherited = given.remove(OsStr::new("KUBECONFIG"));
     let kubeconfig = if found.forward.is_none() {
         refuse_other_cluster(&given)?;
-        kubeconfig(settings, inherited, &found, environment)?
+        match settings.app.and_then(|app| app.fleet.as_ref()) {
+            Some(fleet) => Some(fleet.hub.kubeconfig.clone().into_os_string()),
+            None => kubeconfig(settings, inherited, &found, environment)?,
+        }
     } else {
         // Where it goes is decided by the controller.
         None
@@ -228,18 +240,9 @@ fn join(
     let rollback_budget = settings.pick(|s| s.rollback_timeout).unwrap_or(budget);
     let stale_after = stale_after(settings, budget, rollback_budget)?;
     let app = settings.app;
-    let name = request.app.as_str();
+    let fleet = app.and_then(|app| app.fleet.clone());
     let plan = Plan {
-        release: ReleaseId {
-            namespace: app
-                .and_then(|app| app.namespace.as_ref())
-                .map_or(name, Namespace::as_str)
-                .to_owned(),
-            name: app
-                .and_then(|app| app.release.as_ref())
-                .map_or(name, ReleaseName::as_str)
-                .to_owned(),
-        },
+        release: release(settings, &request),
         values: found.values,
         forward: found.forward,
         images: app.map(image_rules).unwrap_or_default(),
@@ -252,9 +255,13 @@ fn join(
         stale_after,
         helm: settings.pick(|s| s.helm.clone()),
         kubeconfig,
-        kube_context: settings
-            .pick(|s| s.kube_context.clone())
-            .or_else(|| context.map(|name| name.to_string_lossy().into_owned())),
+        kube_context: match &fleet {
+            Some(fleet) => fleet.hub.context.clone(),
+            None => settings
+                .pick(|s| s.kube_context.clone())
+                .or_else(|| context.map(|name| name.to_string_lossy().into_owned())),
+        },
+        fleet,
         environment: given,
         windows: settings.pick(|s| s.windows.clone()).unwrap_or_default(),
         freezes: state::freeze::places(&found.state.path),
@@ -269,6 +276,26 @@ fn join(
         request,
     };
     Ok((plan, warnings))
+}
+
+/// The release: of an app that Argo CD carries out, its name in the hub, so that its
+/// lock and its freezes are one app's.
+fn release(settings: &EffectiveSettings<'_>, request: &Request) -> ReleaseId {
+    let app = settings.app;
+    let name = request.app.as_str();
+    let namespace = match app.and_then(|app| app.fleet.as_ref()) {
+        Some(fleet) => &fleet.namespace,
+        None => app
+            .and_then(|app| app.namespace.as_ref())
+            .map_or(name, Namespace::as_str),
+    };
+    ReleaseId {
+        namespace: namespace.to_owned(),
+        name: app
+            .and_then(|app| app.release.as_ref())
+            .map_or(name, ReleaseName::as_str)
+            .to_owned(),
+    }
 }
 
 /// Whose signals are taken, where the node names anybody.

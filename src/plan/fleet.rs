@@ -49,7 +49,7 @@ impl fmt::Display for TargetName {
 }
 
 /// A cluster by a kubeconfig of the node's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClusterAccess {
     /// The file, absolute.
     pub kubeconfig: PathBuf,

@@ -17,6 +17,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use caller::{Caller, CallerPolicy, RunnerKind};
+pub use fleet::Fleet;
 pub use forward::{Endpoint, Forward, ForwardTarget, Token};
 pub use verify::{Verify, VerifyingKey};
 pub use windows::Window;
@@ -262,6 +263,9 @@ pub struct Plan {
     pub evidence: Retention,
     /// The controller that gets the signal instead of Helm.
     pub forward: Option<Forward>,
+    /// What carries the signal out in several clusters, instead of Helm here: then
+    /// `kubeconfig` leads to the hub, and `release` is the app there.
+    pub fleet: Option<Fleet>,
     /// What the origin of chart and images is proven with, where it has to be.
     pub verify: Option<Verify>,
     /// Whose signals are taken: then each needs GitHub's token. Where it is absent,

@@ -8,11 +8,14 @@ use toml::de::{DeTable, DeValue};
 use super::reader::Mistake;
 use super::{Application, Config, Forwarding, Settings};
 use crate::node::limits::{TIMEOUT, least_stale_after};
+use crate::plan::fleet::Fleet;
 use crate::units;
 
 /// The mistakes of a configuration whose keys were read from `root`.
 pub(super) fn check(config: &Config, root: &DeTable<'_>, mistakes: &mut Vec<Mistake>) {
     shared_releases(config, root, mistakes);
+    shared_applications(config, root, mistakes);
+    beside_argocd(config, root, mistakes);
     stale_after(config, root, mistakes);
 }
 
@@ -20,6 +23,9 @@ pub(super) fn check(config: &Config, root: &DeTable<'_>, mistakes: &mut Vec<Mist
 fn shared_releases(config: &Config, root: &DeTable<'_>, mistakes: &mut Vec<Mistake>) {
     let mut seen = BTreeMap::new();
     for (app, say) in &config.apps {
+        if say.fleet.is_some() {
+            continue;
+        }
         let forward = say.settings.forward.as_ref();
         if let Some(Forwarding::To(..)) = forward.or(config.defaults.forward.as_ref()) {
             continue;
@@ -34,6 +40,64 @@ fn shared_releases(config: &Config, root: &DeTable<'_>, mistakes: &mut Vec<Mista
                     "the apps {first} and {name} have one release, {release} in the namespace {namespace}"
                 ),
                 hint: Some("give each a release or a namespace of its own".to_owned()),
+            });
+        }
+    }
+}
+
+/// Two apps of one Application would replace each other's.
+fn shared_applications(config: &Config, root: &DeTable<'_>, mistakes: &mut Vec<Mistake>) {
+    let mut seen = BTreeMap::new();
+    for (app, say) in &config.apps {
+        for target in say.fleet.iter().flat_map(Fleet::targets) {
+            let fleet = say
+                .fleet
+                .as_ref()
+                .map(|fleet| (&fleet.hub, &fleet.namespace));
+            if let Some(first) = seen.insert((fleet, target), app.as_str()) {
+                mistakes.push(Mistake {
+                    at: place(root, &["apps", app.as_str(), "waves"]),
+                    message: format!("the apps {first} and {app} have one Application, {target}"),
+                    hint: Some("name it in the waves of one of them".to_owned()),
+                });
+            }
+        }
+    }
+}
+
+/// What an Application says by itself is not said here too.
+fn beside_argocd(config: &Config, root: &DeTable<'_>, mistakes: &mut Vec<Mistake>) {
+    for (app, say) in &config.apps {
+        if say.fleet.is_none() {
+            continue;
+        }
+        let settings = &say.settings;
+        let theirs = "each Application says it: remove it";
+        let keys = [
+            ("namespace", say.namespace.is_some(), theirs),
+            ("release", say.release.is_some(), theirs),
+            ("values", say.values.is_some(), theirs),
+            (
+                "forward",
+                settings.forward.is_some(),
+                "a signal goes to Argo CD or to a controller: remove one of them",
+            ),
+            (
+                "kubeconfig",
+                settings.kubeconfig.is_some(),
+                "argocd.kubeconfig and clusters name the clusters: remove it",
+            ),
+            (
+                "kube_context",
+                settings.kube_context.is_some(),
+                "argocd.context and clusters name the contexts: remove it",
+            ),
+        ];
+        for (key, _, hint) in keys.into_iter().filter(|(_, is_there, _)| *is_there) {
+            mistakes.push(Mistake {
+                at: place(root, &["apps", app.as_str(), key]),
+                message: format!("apps.{app}.{key} stands beside apps.{app}.argocd"),
+                hint: Some(hint.to_owned()),
             });
         }
     }

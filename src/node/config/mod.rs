@@ -7,6 +7,7 @@ mod across;
 mod callers;
 mod env;
 mod excerpt;
+mod fleet;
 mod forward;
 mod images;
 mod keys;
@@ -32,6 +33,7 @@ pub use verify::Verifying;
 use super::events::EventName;
 use crate::error::{Error, Kind, Result};
 use crate::plan::caller::Issuer;
+use crate::plan::fleet::Fleet;
 use crate::plan::{Caller, ImageParts, OnFailure, Platform, ValuePath, Window};
 use crate::signal::{App, ChartRef, ImageKey, ImageRef, Owner, app_hint};
 use crate::{text, units};
@@ -115,6 +117,8 @@ pub struct Application {
     pub allow_images: BTreeSet<ImageRef>,
     /// Platforms that the nodes run besides their own.
     pub platforms: BTreeSet<Platform>,
+    /// What carries it out in several clusters, where Argo CD does.
+    pub fleet: Option<Fleet>,
     /// What differs from the defaults.
     pub settings: Settings,
 }
@@ -329,6 +333,7 @@ fn application(
             hint: Some("take it out of one of them".to_owned()),
         });
     }
+    app.fleet = fleet::read(&mut table, at, base, mistakes);
     app.settings = settings(&mut table, base, mistakes);
     table.finish(mistakes);
     app

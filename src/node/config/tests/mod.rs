@@ -13,6 +13,7 @@ use crate::node::events::EVENTS;
 use crate::plan::OnFailure;
 use crate::plan::forward::ForwardTarget;
 
+mod fleet;
 mod mistakes;
 
 const FILE: &str = "/etc/deploy/deploy.toml";

@@ -15,6 +15,7 @@ use crate::plan::{OnFailure, Plan};
 use crate::signal::Request;
 
 mod cluster;
+mod fleet;
 mod forward;
 mod old_script;
 mod refusal;
