@@ -6,13 +6,17 @@
 //! decided above it, and by nothing here.
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Problem, Result};
 use crate::plan::fleet::TargetName;
 use crate::signal::{ChartRef, ChartVersion, Digest};
+
+/// How often an engine that has nothing better looks whether a target stays good.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What a target is asked to serve: all that a signal says of it, and nothing else.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +86,29 @@ pub trait Engine {
         deadline: Instant,
         tell: &dyn Fn(String),
     ) -> impl Future<Output = Ended>;
+
+    /// Watches until `until` that what this operation brought stays good: ends before
+    /// where it does not, and with [`Ended::Serves`] where it did. An engine that is told
+    /// of changes does better than to look again and again.
+    fn stays(
+        &self,
+        target: &TargetName,
+        operation: &Self::Operation,
+        until: Instant,
+    ) -> impl Future<Output = Ended> {
+        async move {
+            loop {
+                match self.watch(target, operation, until, &|_| {}).await {
+                    Ended::Serves => {}
+                    other => return other,
+                }
+                sleep_until(until.min(Instant::now() + LOOK)).await;
+                if Instant::now() >= until {
+                    return Ended::Serves;
+                }
+            }
+        }
+    }
 
     /// Ends what is still at work of this operation, and of no other.
     fn stop(

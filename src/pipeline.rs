@@ -28,6 +28,7 @@ mod supervise;
 mod tag_drift;
 mod verify;
 mod wait_strategy;
+mod waves;
 
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,15 @@ impl Problem {
         self
     }
 
+    /// Says first of what it is, unless it does already.
+    #[must_use]
+    pub fn of_target(mut self, target: &str) -> Self {
+        if !self.message.starts_with(target) {
+            self.message = format!("{target}: {}", self.message);
+        }
+        self
+    }
+
     /// Adds a line of evidence.
     #[must_use]
     pub fn detail(mut self, line: impl Into<String>) -> Self {

@@ -18,9 +18,10 @@ use crate::cluster::client::connect;
 use crate::cluster::discovery;
 use crate::cluster::lease::{Acquisition, Lease, LeaseHolder};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Phase, Proven};
+use crate::event::{Origin, Phase, Proven};
 use crate::helm::{Helm, PulledChart};
 use crate::host::file::read_regular;
+use crate::plan::Plan;
 use crate::registry::index::manifest_deleted;
 use crate::registry::preflight::{
     ImageStatus, Preflight, preflight as ask_for_images, wrong_platform,
@@ -29,6 +30,7 @@ use crate::release::record::{Driver, Record};
 use crate::release::{judgement, store};
 use crate::rollout::has_autoscaler;
 use crate::run::LockHolder;
+use crate::signal::ImageKey;
 use crate::state::lock::Lock;
 use crate::text;
 
@@ -38,40 +40,17 @@ pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
     let begun = run.begin(Phase::Preflight);
     let plan = run.plan;
     let check = run.unless_cancelled(OriginCheck::of(plan)).await?;
-    let chart = async {
-        let lock = run.lock.as_ref().map(Lock::as_fd);
-        let cancel = run.cancel.clone();
-        let (helm, pulled) = Helm::with_chart(plan, lock, cancel, run.deadline).await?;
-        let read = read(&pulled)?;
-        read.verify(&plan.request.chart, &plan.request.version)?;
-        let origin = match &check {
-            Some(check) => Some(check.chart(plan, pulled.digest.as_ref()).await?),
-            None => None,
-        };
-        Ok((helm, pulled, read, origin))
-    };
-    let images = async {
-        let asked = ask_for_images(&plan.environment, &plan.request.images).await?;
-        asked.check()?;
-        let origins = match &check {
-            Some(check) => check.images(&asked).await?,
-            None => BTreeMap::new(),
-        };
-        Ok((asked, origins))
-    };
+    let chart = chart(run, check.as_ref());
+    let images = images(plan, check.as_ref());
     let (state, asked) = (plan.state.clone(), plan.request.images.clone());
     let earlier = tokio::task::spawn_blocking(move || PreviousDigests::read(&state, &asked));
     let earlier = async { Ok(earlier.await.unwrap_or_default()) };
     let work = async { tokio::try_join!(chart, images, cluster(run), earlier) };
     let ((helm, pulled, chart, origin), (images, origins), (cluster, records, waited), earlier) =
         run.unless_cancelled(work).await?;
-    run.facts.proven = Proven {
-        chart: origin,
-        images: origins,
-    };
-    run.images = origin::by_digest(&plan.request.images, &run.facts.proven);
     // The wait for others is not this deploy's own time.
     run.deadline += waited;
+    are_proven(run, origin, origins);
     tell(run, &pulled, &images);
     run.unless_cancelled(runnable(run, &images, &cluster))
         .await?;
@@ -93,6 +72,50 @@ pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
     };
     run.end(Phase::Preflight, begun);
     Ok(found)
+}
+
+/// Helm, and the plan's chart, which has to be what it says it is; and where that
+/// comes from, where it has to be proven.
+pub(super) async fn chart(
+    run: &Run<'_>,
+    check: Option<&OriginCheck>,
+) -> Result<(Helm, PulledChart, Chart, Option<Origin>)> {
+    let plan = run.plan;
+    let lock = run.lock.as_ref().map(Lock::as_fd);
+    let cancel = run.cancel.clone();
+    let (helm, pulled) = Helm::with_chart(plan, lock, cancel, run.deadline).await?;
+    let read = read(&pulled)?;
+    read.verify(&plan.request.chart, &plan.request.version)?;
+    let origin = match check {
+        Some(check) => Some(check.chart(plan, pulled.digest.as_ref()).await?),
+        None => None,
+    };
+    Ok((helm, pulled, read, origin))
+}
+
+/// What the registry says of the images, and where they come from, where that has to
+/// be proven.
+pub(super) async fn images(
+    plan: &Plan,
+    check: Option<&OriginCheck>,
+) -> Result<(Preflight, BTreeMap<ImageKey, Origin>)> {
+    let asked = ask_for_images(&plan.environment, &plan.request.images).await?;
+    asked.check()?;
+    let origins = match check {
+        Some(check) => check.images(&asked).await?,
+        None => BTreeMap::new(),
+    };
+    Ok((asked, origins))
+}
+
+/// Notes what was proven: the images are deployed by those digests.
+pub(super) fn are_proven(
+    run: &mut Run<'_>,
+    chart: Option<Origin>,
+    images: BTreeMap<ImageKey, Origin>,
+) {
+    run.facts.proven = Proven { chart, images };
+    run.images = origin::by_digest(&run.plan.request.images, &run.facts.proven);
 }
 
 /// The same for a rollback by hand: chart, images and registry are not asked for.
@@ -158,7 +181,7 @@ async fn cluster(run: &Run<'_>) -> Result<(Cluster, Vec<Record>, Duration)> {
 }
 
 /// Begins to take the release's lease. A dry run changes nothing and takes none.
-fn begin_lease<'a>(run: &'a Run<'_>) -> Result<Option<&'a Lease>> {
+pub(super) fn begin_lease<'a>(run: &'a Run<'_>) -> Result<Option<&'a Lease>> {
     if run.plan.dry_run {
         return Ok(None);
     }
@@ -168,7 +191,7 @@ fn begin_lease<'a>(run: &'a Run<'_>) -> Result<Option<&'a Lease>> {
 }
 
 /// Waits until the lease is taken; gives how long that took.
-async fn take_lease(run: &Run<'_>, lease: Option<&Lease>) -> Result<Duration> {
+pub(super) async fn take_lease(run: &Run<'_>, lease: Option<&Lease>) -> Result<Duration> {
     let plan = run.plan;
     let Some(lease) = lease else {
         return Ok(Duration::ZERO);
@@ -224,7 +247,7 @@ fn read(pulled: &PulledChart) -> Result<Chart> {
     Chart::read(archive)
 }
 
-fn tell(run: &mut Run<'_>, pulled: &PulledChart, images: &Preflight) {
+pub(super) fn tell(run: &mut Run<'_>, pulled: &PulledChart, images: &Preflight) {
     // One file with dead credentials is told of once.
     let mut warnings: Vec<&String> = pulled.warning.iter().chain(&images.warnings).collect();
     warnings.dedup();
