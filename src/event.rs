@@ -4,6 +4,7 @@
 //! The pipeline never prints and a reporter never decides.
 
 mod queue;
+pub mod waves;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use queue::EventQueue;
+use waves::{TargetReport, WaveNews};
 
 use crate::error::Error;
 use crate::manifest::changes::Preview;
@@ -31,6 +33,8 @@ pub enum Phase {
     Heal,
     /// Helm applies, the rollout is watched.
     Rollout,
+    /// Argo CD applies in several clusters, wave by wave.
+    Waves,
     /// A controller has the signal.
     Forward,
     /// The last good revision is restored.
@@ -48,6 +52,7 @@ impl Phase {
             Self::Prove => "prove",
             Self::Heal => "heal",
             Self::Rollout => "rollout",
+            Self::Waves => "waves",
             Self::Forward => "forward",
             Self::Rollback => "rollback",
             Self::Verify => "verify",
@@ -73,6 +78,8 @@ pub enum Event<'a> {
         /// What of it is worth a line of its own: only what changed.
         news: &'a [WorkloadProgress],
     },
+    /// Something is new of a wave, or of a target in it.
+    Wave(&'a WaveNews),
     /// What will change, before it does.
     Preview(&'a Preview),
     /// Worth knowing, nothing to do.
@@ -127,6 +134,8 @@ pub struct RunFacts {
     pub revision: Option<u32>,
     /// Who asked for it, where GitHub's token proved it.
     pub caller: Option<ProvenCaller>,
+    /// What became of each target, in the order of the waves.
+    pub targets: Vec<TargetReport>,
 }
 
 /// Where an artifact comes from, as it was proven.
@@ -223,6 +232,8 @@ pub struct Report {
     pub placed: Vec<(String, String, Vec<String>)>,
     /// The controller that did it, where the signal was forwarded.
     pub forward: Option<String>,
+    /// What each target serves now, where Argo CD did it.
+    pub targets: Vec<TargetReport>,
     /// From start to end.
     pub took: Duration,
 }

@@ -85,6 +85,7 @@ async fn deploy(run: &mut Run<'_>, summary: Summary) -> Result<Report> {
         restored: None,
         json: false,
         forward: None,
+        targets: Vec::new(),
         placed: prove::placed(run, &proof),
         took: Duration::ZERO,
     };

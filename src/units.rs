@@ -163,6 +163,12 @@ impl FromStr for Size {
     }
 }
 
+/// A number of things: `1 wave`, `3 waves`.
+pub fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

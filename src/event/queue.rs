@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::waves::WaveNews;
 use super::{Event, Phase, Report, Reporter, RunFacts, Summary, WorkloadProgress};
 use crate::error::Error;
 use crate::manifest::changes::Preview;
@@ -24,6 +25,7 @@ enum OwnedEvent {
     Done(Phase, Duration),
     Progress(String),
     Workloads(Vec<WorkloadProgress>, Vec<WorkloadProgress>),
+    Wave(WaveNews),
     Preview(Box<Preview>),
     Note(String),
     Warning(String),
@@ -42,6 +44,7 @@ impl OwnedEvent {
             Event::Done(phase, took) => Self::Done(*phase, *took),
             Event::Progress(text) => Self::Progress((*text).to_owned()),
             Event::Workloads { all, news } => Self::Workloads(all.to_vec(), news.to_vec()),
+            Event::Wave(news) => Self::Wave((*news).clone()),
             Event::Preview(preview) => Self::Preview(Box::new((*preview).clone())),
             Event::Note(text) => Self::Note((*text).to_owned()),
             Event::Warning(text) => Self::Warning((*text).to_owned()),
@@ -60,6 +63,7 @@ impl OwnedEvent {
             Self::Done(phase, took) => Event::Done(*phase, *took),
             Self::Progress(text) => Event::Progress(text),
             Self::Workloads(all, news) => Event::Workloads { all, news },
+            Self::Wave(news) => Event::Wave(news),
             Self::Preview(preview) => Event::Preview(preview),
             Self::Note(text) => Event::Note(text),
             Self::Warning(text) => Event::Warning(text),
@@ -72,7 +76,10 @@ impl OwnedEvent {
     }
 
     const fn is_progress(&self) -> bool {
-        matches!(self, Self::Progress(_) | Self::Workloads(..))
+        matches!(
+            self,
+            Self::Progress(_) | Self::Workloads(..) | Self::Wave(WaveNews::Target(_))
+        )
     }
 }
 

@@ -91,6 +91,7 @@ async fn go_back(run: &mut Run<'_>, goal: u32, summary: Summary) -> Result<Repor
         restored: Some(goal.revision),
         json: false,
         forward: None,
+        targets: Vec::new(),
         placed: Vec::new(),
         took: Duration::ZERO,
     };

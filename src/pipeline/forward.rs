@@ -24,6 +24,7 @@ pub(super) async fn to(run: &mut Run<'_>, forward: &Forward, summary: Summary) -
         json: false,
         placed: Vec::new(),
         forward: Some(forward.target.to_string()),
+        targets: Vec::new(),
         took: Duration::ZERO,
     };
     if !plan.dry_run {

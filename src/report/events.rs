@@ -58,6 +58,7 @@ impl<W: Write> EventLines<W> {
             Event::Workloads { news, .. } => news
                 .iter()
                 .try_for_each(|line| self.say("progress", &line.to_string())),
+            Event::Wave(news) => self.say("progress", &news.to_string()),
             Event::Note(text) => self.say("note", text),
             Event::Warning(text) => self.say("warning", text),
             Event::RunFacts(facts) => {
@@ -78,7 +79,20 @@ impl<W: Write> EventLines<W> {
         self.line(&json!({ "event": event, "message": cut(message, MESSAGE) }))
     }
 
+    /// What became of each target: the last event has no field for it.
+    fn targets(&mut self) -> io::Result<()> {
+        for target in std::mem::take(&mut self.facts.targets) {
+            let line = match &target.cause {
+                Some(cause) => format!("{}: {cause}", target.line()),
+                None => target.line(),
+            };
+            self.say("note", &line)?;
+        }
+        Ok(())
+    }
+
     fn finished(&mut self, report: &Report) -> io::Result<()> {
+        self.targets()?;
         let mut line = self.last("success", 0);
         line["release"] = "serves".into();
         line["revision"] = json!(report.revision.or(self.facts.revision));
@@ -87,6 +101,7 @@ impl<W: Write> EventLines<W> {
     }
 
     fn failed(&mut self, error: &Error) -> io::Result<()> {
+        self.targets()?;
         // What to do next is for everybody; evidence may be for few.
         for hint in error.hints() {
             self.say("note", hint)?;

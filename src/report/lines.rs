@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
+use super::targets;
 use crate::error::Error;
 use crate::event::{Phase, Report, Summary};
 use crate::text;
@@ -51,6 +52,7 @@ pub(super) const fn doing(phase: Phase) -> &'static str {
         Phase::Prove => "proving that every image takes effect",
         Phase::Heal => "settling what an interrupted deploy left",
         Phase::Rollout => "helm applies it, and its pods become ready",
+        Phase::Waves => "Argo CD applies it, wave by wave",
         Phase::Forward => "a controller has the signal",
         Phase::Rollback => "going back to the last good revision",
         Phase::Verify => "comparing the cluster with what was asked",
@@ -65,6 +67,7 @@ const fn done(phase: Phase) -> &'static str {
         Phase::Prove => "every image stands where it should",
         Phase::Heal => "nothing is left of an interrupted deploy",
         Phase::Rollout => "helm applied it and all is ready",
+        Phase::Waves => "every wave serves it and was judged good",
         Phase::Forward => "the controller says that it is done",
         Phase::Rollback => "the last good revision is restored",
         Phase::Verify => "the cluster holds what was asked",
@@ -131,6 +134,14 @@ pub(super) fn finish(out: &mut impl Write, report: &Report) -> io::Result<()> {
             out,
             "{GOOD}would deploy{GOOD:#} {release}: proven in {seconds:.1}s, nothing was applied"
         )?;
+    } else if let Some(waves) = targets::waves(&report.targets) {
+        let count = report.targets.len();
+        writeln!(
+            out,
+            "{GOOD}deployed{GOOD:#} {release} in {seconds:.1}s: {}, {}",
+            units::count(count, "target"),
+            units::count(waves, "wave")
+        )?;
     } else {
         let revision = report.revision.unwrap_or_default();
         let restored = report
@@ -148,6 +159,7 @@ pub(super) fn finish(out: &mut impl Write, report: &Report) -> io::Result<()> {
     if report.unchanged {
         writeln!(out, "  the manifest is the same as before")?;
     }
+    targets::table(out, &report.targets)?;
     for (key, image, places) in &report.placed {
         writeln!(out, "  {:<10}{}", shown(key), shown(image))?;
         for place in places {

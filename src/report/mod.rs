@@ -6,6 +6,7 @@ pub mod events;
 pub mod github;
 mod lines;
 mod result;
+mod targets;
 pub mod terminal;
 pub mod trace;
 mod wrap;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{changes, lines};
+use super::{changes, lines, targets};
 use crate::event::Report;
 use crate::manifest::changes::preview_as_json;
 
@@ -32,6 +32,7 @@ fn json(out: &mut impl Write, report: &Report) -> io::Result<()> {
         "restored": report.restored,
         "unchanged": report.unchanged,
         "forward": report.forward,
+        "targets": targets::as_json(&report.targets),
         "preview": report.preview.as_ref().map(preview_as_json),
     });
     writeln!(out, "{object}")

@@ -14,8 +14,9 @@ use anstream::{AutoStream, ColorChoice};
 use self::live::LiveBlock;
 pub use self::live::Size;
 use super::wrap::wrapped;
-use super::{changes, lines, result, trace};
+use super::{changes, lines, result, targets, trace};
 use crate::error::Error;
+use crate::event::waves::{TargetReport, WaveNews};
 use crate::event::{Event, Reporter};
 use crate::host::Environment;
 
@@ -26,6 +27,8 @@ pub struct Terminal<P, R> {
     /// Whether only the result is printed.
     quiet: bool,
     block: Option<LiveBlock>,
+    /// What became of each target, for a run that failed.
+    targets: Vec<TargetReport>,
 }
 
 /// Where lines go.
@@ -97,6 +100,7 @@ impl Terminal<io::Stderr, io::Stdout> {
                 let colours = colours(AutoStream::choice(&stderr));
                 LiveBlock::new(Box::new(|| Size::of(io::stderr())), colours)
             }),
+            targets: Vec::new(),
         }
     }
 }
@@ -116,6 +120,7 @@ impl<P: Write + Send, R: Write + Send> Terminal<P, R> {
             result,
             quiet,
             block: size.map(|size| LiveBlock::new(size, colours)),
+            targets: Vec::new(),
         }
     }
 }
@@ -130,9 +135,12 @@ impl<P: Write + Send, R: Write + Send> Reporter for Terminal<P, R> {
 impl<P: Write, R: Write> Terminal<P, R> {
     fn write(&mut self, event: &Event<'_>) -> io::Result<()> {
         let mut stays = Vec::new();
+        if let Event::RunFacts(facts) = event {
+            self.targets.clone_from(&facts.targets);
+        }
         if let Some(block) = &mut self.block {
             for line in block.settle(event) {
-                lines::progress(&mut stays, &line.to_string())?;
+                lines::progress(&mut stays, &line)?;
             }
         }
         if !self.quiet || matches!(event, Event::Failed(_)) {
@@ -162,12 +170,19 @@ impl<P: Write, R: Write> Terminal<P, R> {
             Event::Workloads { news, .. } if self.block.is_none() => news
                 .iter()
                 .try_for_each(|line| lines::progress(out, &line.to_string())),
+            Event::Wave(WaveNews::Target(_)) if self.block.is_some() => Ok(()),
+            Event::Wave(news) => lines::progress(out, &news.to_string()),
             Event::Preview(preview) => changes::preview(out, preview),
             Event::Note(text) => lines::note(out, text),
             Event::Warning(text) => lines::warning(out, text),
             Event::Suspended => lines::note(out, lines::SUSPENDED),
             Event::Continued(passed) => lines::note(out, &lines::continued(*passed)),
-            Event::Failed(failure) => lines::error(out, failure),
+            Event::Failed(failure) => {
+                if !self.quiet {
+                    targets::table(out, &self.targets)?;
+                }
+                lines::error(out, failure)
+            }
             Event::Started(_)
             | Event::Workloads { .. }
             | Event::RunFacts(_)

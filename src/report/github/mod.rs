@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use self::command::{AnnotationLevel, Log, first};
 use self::summary::{RunEnd, RunRecord};
-use super::{changes, lines, result};
+use super::{changes, lines, result, targets};
 use crate::error::{Error, Exit, Kind};
 use crate::event::{Event, Phase, Report, Reporter, RunFacts};
 use crate::host::Environment;
@@ -120,6 +120,7 @@ impl<W: Write> GitHub<W> {
                 news.iter()
                     .try_for_each(|line| lines::progress(out, &line.to_string()))
             }),
+            Event::Wave(news) => self.inside(|out| lines::progress(out, &news.to_string())),
             Event::Preview(preview) => {
                 self.record.preview = Some((*preview).clone());
                 self.inside(|out| changes::preview(out, preview))
@@ -153,7 +154,7 @@ impl<W: Write> GitHub<W> {
         self.log.end_group()?;
         // The long ones are seen from the start; a group of its own for a
         // phase without a word in it would only be in the way.
-        if matches!(phase, Phase::Rollout | Phase::Rollback) && !self.quiet {
+        if matches!(phase, Phase::Rollout | Phase::Waves | Phase::Rollback) && !self.quiet {
             self.open(phase)?;
         }
         Ok(())
@@ -233,7 +234,10 @@ impl<W: Write> GitHub<W> {
         }
         self.log
             .annotate(AnnotationLevel::Error, &title, &message)?;
-        let evidence = text(|out| lines::evidence(out, error))?;
+        let evidence = text(|out| {
+            targets::table(out, &self.record.facts.targets)?;
+            lines::evidence(out, error)
+        })?;
         if !evidence.is_empty() {
             self.log.outside(&evidence)?;
         }

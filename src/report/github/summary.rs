@@ -13,12 +13,16 @@ use crate::error::{Error, Exit, Kind};
 use crate::event::{Phase, Report, RunFacts, Summary};
 use crate::manifest::changes::Preview;
 use crate::signal::{Digest, ImageKey};
+use crate::units;
 
 /// The most that is shown of evidence, in bytes: more is no help on a page.
 const EVIDENCE: usize = 128 * 1024;
 
 /// How many notes and warnings are shown.
 const REMARKS: usize = 20;
+
+/// How many targets are shown.
+const TARGETS: usize = 50;
 
 /// What is known of a run, as events said it.
 #[derive(Debug)]
@@ -99,6 +103,7 @@ fn head(record: &RunRecord, end: RunEnd<'_>) -> String {
         page.push_str("</ul>\n");
     }
     table(&mut page, record, end);
+    targets(&mut page, record);
     page.push('\n');
     page
 }
@@ -127,6 +132,10 @@ fn least(record: &RunRecord, end: RunEnd<'_>) -> String {
                 "<h3>🧪 {release}would deploy, proven in {seconds:.1} s; nothing was applied</h3>\n\n"
             )
         }
+        RunEnd::Finished(report) if !report.targets.is_empty() => format!(
+            "<h3>✅ {release}deployed to {} and judged good in {seconds:.1} s</h3>\n\n",
+            units::count(report.targets.len(), "target")
+        ),
         RunEnd::Finished(report) => format!(
             "<h3>✅ {release}revision {} deployed and verified in {seconds:.1} s</h3>\n\n",
             report.revision.unwrap_or_default()
@@ -178,7 +187,9 @@ fn table(page: &mut String, record: &RunRecord, end: RunEnd<'_>) {
             let proven = format!("{}: {}", code(what), code(&origin.by));
             rows.push(("origin".to_owned(), proven));
         }
-        rows.push(("revision".to_owned(), revision(facts, end)));
+        if facts.targets.is_empty() {
+            rows.push(("revision".to_owned(), revision(facts, end)));
+        }
     }
     if !record.timings.is_empty() {
         let timings: Vec<String> = record
@@ -219,6 +230,37 @@ fn table(page: &mut String, record: &RunRecord, end: RunEnd<'_>) {
         );
     }
     page.push_str("</table>\n");
+}
+
+/// What became of each target.
+fn targets(page: &mut String, record: &RunRecord) {
+    let targets = &record.facts.targets;
+    if targets.is_empty() {
+        return;
+    }
+    page.push_str("<table>\n<tr>");
+    for name in ["target", "wave", "cluster", "version", "outcome", "cause"] {
+        let _ = write!(page, "<th align=\"left\">{name}</th>");
+    }
+    page.push_str("</tr>\n");
+    for target in targets.iter().take(TARGETS) {
+        let or_none = |text: &Option<String>| text.as_deref().map_or_else(String::new, code);
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            code(&target.name),
+            target.wave,
+            code(&target.cluster),
+            or_none(&target.version),
+            target.outcome.words(),
+            or_none(&target.cause)
+        );
+    }
+    page.push_str("</table>\n");
+    let more = targets.len().saturating_sub(TARGETS);
+    if more > 0 {
+        let _ = writeln!(page, "<p>and {more} more in the log</p>");
+    }
 }
 
 fn revision(facts: &RunFacts, end: RunEnd<'_>) -> String {

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::super::lines::{DIM, doing, shown};
 use super::super::wrap::wrapped;
+use crate::event::waves::{TargetNews, WaveNews};
 use crate::event::{Event, Phase, WorkloadProgress};
 use crate::text;
 
@@ -44,6 +45,8 @@ pub(super) struct LiveBlock {
     colours: bool,
     phase: Option<(Phase, Instant)>,
     workloads: Vec<WorkloadProgress>,
+    /// What was said last of each target, in the order in which they came.
+    targets: Vec<TargetNews>,
     /// The widths of the lines that stand there now.
     drawn: Vec<usize>,
     last: String,
@@ -56,20 +59,39 @@ impl LiveBlock {
             colours,
             phase: None,
             workloads: Vec::new(),
+            targets: Vec::new(),
             drawn: Vec::new(),
             last: String::new(),
         }
     }
 
     /// What the block held and an event brings to its end: it stays as lines.
-    pub(super) fn settle(&mut self, event: &Event<'_>) -> Vec<WorkloadProgress> {
+    pub(super) fn settle(&mut self, event: &Event<'_>) -> Vec<String> {
         match event {
+            Event::Wave(WaveNews::Target(_)) => Vec::new(),
             Event::Done(..)
             | Event::Started(_)
             | Event::Progress(_)
+            | Event::Wave(_)
             | Event::Failed(_)
-            | Event::Finished(_) => std::mem::take(&mut self.workloads),
+            | Event::Finished(_) => {
+                let (workloads, targets) = (
+                    std::mem::take(&mut self.workloads),
+                    std::mem::take(&mut self.targets),
+                );
+                let workloads = workloads.iter().map(ToString::to_string);
+                let targets = targets.iter().map(ToString::to_string);
+                workloads.chain(targets).collect()
+            }
             _ => Vec::new(),
+        }
+    }
+
+    /// Takes what is new of a target: it stands where it stood.
+    fn take(&mut self, news: &TargetNews) {
+        match self.targets.iter_mut().find(|old| old.name == news.name) {
+            Some(old) => old.clone_from(news),
+            None => self.targets.push(news.clone()),
         }
     }
 
@@ -80,6 +102,7 @@ impl LiveBlock {
             Event::Started(phase) => self.phase = Some((*phase, Instant::now())),
             Event::Done(..) | Event::Failed(_) | Event::Finished(_) => self.phase = None,
             Event::Workloads { all, .. } => self.workloads = all.to_vec(),
+            Event::Wave(WaveNews::Target(news)) => self.take(news),
             _ => {}
         }
         let size = (self.size)();
@@ -130,10 +153,21 @@ impl LiveBlock {
         }
         let rows: Vec<Row> = workloads
             .iter()
-            .flat_map(|line| rows(line, width))
+            .map(ToString::to_string)
+            .chain(self.targets.iter().map(ToString::to_string))
+            .flat_map(|line| rows(&line, width))
             .collect();
         if rows.len() <= room {
             lines.extend(rows);
+            return lines;
+        }
+        if !self.targets.is_empty() {
+            let shown = self.targets.iter().take(room);
+            lines.extend(shown.map(|news| Row::new("  · ", "", &shown_of(news), width)));
+            let left = self.targets.len().saturating_sub(room);
+            if left > 0 {
+                lines.push(Row::new("  · ", "", &format!("and {left} more"), width));
+            }
             return lines;
         }
         for line in workloads.iter().take(room) {
@@ -152,9 +186,13 @@ impl LiveBlock {
     }
 }
 
-/// All that is known of a workload: what it waits for stands at the end.
-fn rows(workload: &WorkloadProgress, width: usize) -> Vec<Row> {
-    let line = format!("  · {}", shown(&workload.to_string()));
+fn shown_of(news: &TargetNews) -> String {
+    shown(&news.to_string())
+}
+
+/// All that is known of a workload or a target: what it waits for stands at the end.
+fn rows(line: &str, width: usize) -> Vec<Row> {
+    let line = format!("  · {}", shown(line));
     let line = wrapped(&line, width);
     line.lines()
         .map(|row| Row::new("", "", row, width))

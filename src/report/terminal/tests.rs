@@ -45,6 +45,7 @@ fn report() -> Report {
         revision: Some(4),
         unchanged: false,
         forward: None,
+        targets: Vec::new(),
         dry_run: false,
         preview: None,
         restored: None,

@@ -94,6 +94,7 @@ fn tell(reporter: &mut dyn Reporter, text: &str, end: End) {
                 revision: Some(2),
                 unchanged: false,
                 forward: None,
+                targets: Vec::new(),
                 dry_run: matches!(end, End::DryRun),
                 preview: None,
                 restored: None,

@@ -179,6 +179,7 @@ warning: Service shop-web is of type LoadBalancer and has no address yet: this
         restored: None,
         json: false,
         forward: None,
+        targets: Vec::new(),
         placed: placed.collect(),
         took: Duration::from_millis(97_100),
         summary: summary.clone(),
