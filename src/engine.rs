@@ -31,6 +31,20 @@ pub struct Wanted {
     pub values: Value,
 }
 
+impl Wanted {
+    /// Whether both are the same to serve: a digest that is not known says nothing.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let is_same_digest = match (&self.digest, &other.digest) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        is_same_digest
+            && self.chart == other.chart
+            && self.version == other.version
+            && self.values == other.values
+    }
+}
+
 /// What a target holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
@@ -44,7 +58,17 @@ pub struct Observed {
     pub warnings: Vec<String>,
 }
 
-/// How the work on a target ended.
+impl Observed {
+    /// Whether what it holds was judged good, as far as anybody judged.
+    pub fn is_good(&self) -> bool {
+        match (&self.held, &self.good) {
+            (Some(held), Some(good)) => held.is_same(good),
+            _ => false,
+        }
+    }
+}
+
+/// How the work on a target ended. A problem does not name the target: that is done above.
 #[derive(Debug)]
 pub enum Ended {
     /// It serves what was asked, and all of it is healthy.

@@ -37,13 +37,16 @@ impl Problem {
         self
     }
 
-    /// Says first of what it is, unless it does already.
+    /// Says first of what it is, or what it means.
     #[must_use]
-    pub fn of_target(mut self, target: &str) -> Self {
-        if !self.message.starts_with(target) {
-            self.message = format!("{target}: {}", self.message);
-        }
+    pub fn headed(mut self, head: &str) -> Self {
+        self.message = format!("{head}: {}", self.message);
         self
+    }
+
+    /// Takes the lines of a log out: they can hold secrets.
+    pub fn take_log(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.log)
     }
 
     /// Adds a line of evidence.

@@ -7,4 +7,91 @@
     reason = "the plan leads here as soon as it knows of fleets"
 )]
 
+mod back;
+mod halt;
+mod outcome;
 mod preflight;
+mod remediate;
+mod targets;
+mod wave;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use self::targets::Targets;
+use self::wave::Stop;
+use super::context::Run;
+use crate::engine::Engine;
+use crate::error::{Kind, Result};
+use crate::event::Phase;
+use tokio::time::{Instant, sleep};
+
+/// How soon a registry that does not answer is asked again whether the chart is still
+/// the same.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// For how long it is.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Brings every target to what it is asked to serve, wave by wave; where that fails,
+/// answers it as the node wants it. `is_same` tells whether the chart still is what was
+/// proven. What became of each target is in the facts of the run, however it ends.
+async fn in_order<E: Engine>(
+    run: &mut Run<'_>,
+    engine: &E,
+    bake: Duration,
+    targets: &mut Targets<E::Operation>,
+    is_same: impl AsyncFn(&Run<'_>) -> Result<()>,
+) -> Result<()> {
+    let begun = run.begin(Phase::Waves);
+    let done = waves(run, engine, bake, targets, is_same).await;
+    let done = match done {
+        Ok(()) => {
+            run.end(Phase::Waves, begun);
+            Ok(())
+        }
+        Err(stop) => Err(remediate::remediate(run, engine, targets, stop).await),
+    };
+    run.facts.targets = targets.reports();
+    done
+}
+
+async fn waves<E: Engine>(
+    run: &mut Run<'_>,
+    engine: &E,
+    bake: Duration,
+    targets: &mut Targets<E::Operation>,
+    is_same: impl AsyncFn(&Run<'_>) -> Result<()>,
+) -> Result<(), Stop> {
+    let last = targets.waves();
+    for number in 1..=last {
+        // Of the first wave the proof has just said it.
+        if number > 1 && !targets.is_done(number) {
+            still_the_same(run, &is_same).await?;
+        }
+        let bake = if number == last { Duration::ZERO } else { bake };
+        wave::deploy(run, engine, targets, number, bake).await?;
+    }
+    Ok(())
+}
+
+/// A registry that does not answer for a moment is asked again.
+async fn still_the_same(
+    run: &Run<'_>,
+    is_same: &impl AsyncFn(&Run<'_>) -> Result<()>,
+) -> Result<(), Stop> {
+    let until = run.deadline.min(Instant::now() + PATIENCE);
+    let asking = halt::beside_one(run, async {
+        loop {
+            match is_same(run).await {
+                Err(error) if error.kind() == Kind::Node && Instant::now() + AGAIN < until => {
+                    sleep(AGAIN).await;
+                }
+                answer => return answer,
+            }
+        }
+    });
+    asking.await?.map_err(Stop::Chart)
+}

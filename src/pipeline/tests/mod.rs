@@ -6,7 +6,7 @@
 mod custom;
 mod going_back;
 mod silent;
-mod world;
+pub(in crate::pipeline) mod world;
 
 use std::collections::BTreeMap;
 

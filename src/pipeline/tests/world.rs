@@ -43,21 +43,27 @@ type Effect = Box<dyn FnOnce(&mut Objects) + Send>;
 
 /// What the cluster holds, by the path of the API.
 #[derive(Default)]
-pub(super) struct Objects {
+pub(in crate::pipeline) struct Objects {
     all: BTreeMap<String, Value>,
     version: u64,
 }
 
 impl Objects {
     /// Puts an object where the API has it.
-    pub(super) fn put(&mut self, path: &str, mut object: Value) {
+    pub(in crate::pipeline) fn put(&mut self, path: &str, mut object: Value) {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         self.all.insert(path.to_owned(), object);
     }
 
     /// Puts a release record there, as helm stores it.
-    pub(super) fn record(&mut self, revision: u32, status: &str, said: &str, manifest: &str) {
+    pub(in crate::pipeline) fn record(
+        &mut self,
+        revision: u32,
+        status: &str,
+        said: &str,
+        manifest: &str,
+    ) {
         let now = jiff::Timestamp::now().to_string();
         self.record_with(&json!({
             "name": "shop", "version": revision, "manifest": manifest,
@@ -67,7 +73,7 @@ impl Objects {
     }
 
     /// The same of a whole record.
-    pub(super) fn record_with(&mut self, record: &Value) {
+    pub(in crate::pipeline) fn record_with(&mut self, record: &Value) {
         let stored = STANDARD.encode(store::encode(record).unwrap());
         let name = store::name(
             &release(),
@@ -242,8 +248,12 @@ struct Said(Arc<Mutex<Vec<String>>>);
 
 impl Reporter for Said {
     fn event(&mut self, event: &Event<'_>) {
-        if let Event::Note(text) | Event::Warning(text) | Event::Progress(text) = event {
-            self.0.lock().unwrap().push((*text).to_owned());
+        match event {
+            Event::Note(text) | Event::Warning(text) | Event::Progress(text) => {
+                self.0.lock().unwrap().push((*text).to_owned());
+            }
+            Event::Wave(news) => self.0.lock().unwrap().push(news.to_string()),
+            _ => {}
         }
     }
 }
@@ -253,21 +263,21 @@ fn release() -> ReleaseId {
 }
 
 /// All that a run needs.
-pub(super) struct World {
+pub(in crate::pipeline) struct World {
     server: ApiServer,
     folder: tempfile::TempDir,
     helms: usize,
-    pub(super) plan: Plan,
-    pub(super) id: RunId,
+    pub(in crate::pipeline) plan: Plan,
+    pub(in crate::pipeline) id: RunId,
     who: Who,
     events: Events,
     said: Said,
     cancel: Cancel,
-    pub(super) trigger: CancelTrigger,
+    pub(in crate::pipeline) trigger: CancelTrigger,
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(in crate::pipeline) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = ApiServer::default();
         server.0.lock().unwrap().calls = folder.path().join("calls");
@@ -297,13 +307,13 @@ impl World {
     }
 
     /// What is there before the run.
-    pub(super) fn with(self, fill: impl FnOnce(&mut Objects)) -> Self {
+    pub(in crate::pipeline) fn with(self, fill: impl FnOnce(&mut Objects)) -> Self {
         fill(&mut self.server.0.lock().unwrap().objects);
         self
     }
 
     /// What the next helm does: lines of a shell, and what it leaves in the cluster.
-    pub(super) fn helm(
+    pub(in crate::pipeline) fn helm(
         mut self,
         lines: &str,
         leaves: impl FnOnce(&mut Objects) + Send + 'static,
@@ -318,12 +328,12 @@ impl World {
     }
 
     /// A run of it.
-    pub(super) fn run(&self) -> Run<'_> {
+    pub(in crate::pipeline) fn run(&self) -> Run<'_> {
         Run::new(&self.plan, &self.id, &self.who, &self.events, &self.cancel)
     }
 
     /// The release as the preflight finds it, with a helm of this version.
-    pub(super) async fn found(&self, version: &str) -> ReleaseObservation {
+    pub(in crate::pipeline) async fn found(&self, version: &str) -> ReleaseObservation {
         let folder = self.folder.path();
         let calls = folder.join("calls");
         let body = format!(
@@ -354,19 +364,19 @@ impl World {
     }
 
     /// Nothing is answered for so long.
-    pub(super) fn is_silent_for(&self, time: Duration) {
+    pub(in crate::pipeline) fn is_silent_for(&self, time: Duration) {
         self.server.0.lock().unwrap().silent = Some(Instant::now() + time);
     }
 
     /// The command line of each helm.
-    pub(super) fn calls(&self) -> Vec<String> {
+    pub(in crate::pipeline) fn calls(&self) -> Vec<String> {
         let calls = std::fs::read_to_string(self.folder.path().join("calls"));
         let calls = calls.unwrap_or_default();
         calls.lines().map(str::to_owned).collect()
     }
 
     /// The release's records as they are now.
-    pub(super) async fn records(&self) -> Vec<Record> {
+    pub(in crate::pipeline) async fn records(&self) -> Vec<Record> {
         let client = Client::new(self.server.clone(), "prod");
         store::list(&client, Driver::Secrets, &release())
             .await
@@ -374,7 +384,7 @@ impl World {
     }
 
     /// Revision, status and what counts of the description of each record.
-    pub(super) async fn left(&self) -> Vec<String> {
+    pub(in crate::pipeline) async fn left(&self) -> Vec<String> {
         let told = |record: &Record| {
             let said = record
                 .description
@@ -387,12 +397,12 @@ impl World {
     }
 
     /// What was said, a line each.
-    pub(super) fn said(&self) -> String {
+    pub(in crate::pipeline) fn said(&self) -> String {
         self.said.0.lock().unwrap().join("\n")
     }
 
     /// The mark of a revision that nobody has judged.
-    pub(super) fn mark(&self) -> String {
+    pub(in crate::pipeline) fn mark(&self) -> String {
         judgement::not_judged(&self.id)
     }
 }

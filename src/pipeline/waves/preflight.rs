@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures::future::join_all;
 
@@ -64,7 +65,7 @@ pub(super) async fn targets<E: Engine>(
     run: &Run<'_>,
     engine: &E,
     fleet: &Fleet,
-) -> Result<(BTreeMap<TargetName, Observed>, std::time::Duration)> {
+) -> Result<(BTreeMap<TargetName, Observed>, Duration)> {
     let waited = preflight::take_lease(run, preflight::begin_lease(run)?).await?;
     let observed = observe(run, engine, fleet).await?;
     Ok((observed, waited))
@@ -83,31 +84,25 @@ pub(super) async fn observe<E: Engine>(
     let mut found = BTreeMap::new();
     let mut first: Option<Error> = None;
     for (target, observed) in join_all(asked).await {
-        match (observed, first.take()) {
-            (Ok(observed), before) => {
+        let error = match observed {
+            Ok(observed) => {
                 for warning in &observed.warnings {
                     run.events.warn(format!("{target}: {warning}"));
                 }
                 found.insert(target, observed);
-                first = before;
+                continue;
             }
-            (Err(error), None) => first = Some(named(error, &target)),
-            (Err(error), Some(before)) => {
-                first = Some(before.detail(format!("{target}: {error}")));
-            }
-        }
+            Err(error) => error,
+        };
+        first = Some(if let Some(first) = first.take() {
+            first.detail(format!("{target}: {error}"))
+        } else {
+            let kind = error.kind();
+            error.into_problem().headed(target.as_str()).of_kind(kind)
+        });
     }
     match first {
         Some(error) => Err(error),
         None => Ok(found),
     }
-}
-
-/// An error that says of which target it is.
-fn named(error: Error, target: &TargetName) -> Error {
-    let kind = error.kind();
-    error
-        .into_problem()
-        .of_target(target.as_str())
-        .of_kind(kind)
 }
