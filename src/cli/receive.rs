@@ -13,9 +13,9 @@ use crate::event::{Event, Events, Report};
 use crate::host::Environment;
 use crate::node::{self, Node};
 use crate::process::Cancel;
-use crate::receive::{self, Order, PeerIdentity, Receiver};
+use crate::receive::{self, Order, Receiver};
 use crate::report::{self, events};
-use crate::run::{Sender, SignedToken, Who, Workflow, field};
+use crate::run::{Sender, SignedToken};
 use crate::state;
 
 /// The largest order, in bytes: a document with its escapes.
@@ -96,13 +96,13 @@ fn deploy(
     let at = crate::run::now();
     let run = order.signal.id.clone();
     let request = signal.request.clone();
-    let claimed = order.signal.who.workflow.as_ref().map(safe);
+    let claimed = order.claimed();
     let planned = node.and_then(|node| {
         let plan = node::plan_received(signal.request, &node, environment, claimed.as_ref())?;
         Ok((node, plan))
     });
     let accounts = crate::host::Accounts::of_machine();
-    let who = who(&order.peer, &accounts, claimed);
+    let who = order.who(&accounts);
     let (_, (plan, warnings)) = planned.inspect_err(|error| {
         let refused = journal_line::RefusedRun {
             run: &run,
@@ -130,28 +130,4 @@ fn deploy(
         sender,
     };
     carry_out(planned, environment, events)
-}
-
-/// Who sent it: the user as the kernel says, the workflow as it claims.
-fn who(peer: &PeerIdentity, accounts: &crate::host::Accounts, claimed: Option<Workflow>) -> Who {
-    Who {
-        user: accounts.name(peer.uid).map_or(peer.uid.to_string(), field),
-        uid: peer.uid,
-        unit: peer.unit.clone(),
-        workflow: claimed,
-        proven: None,
-    }
-}
-
-/// What a sender claims, made safe and cut.
-fn safe(claimed: &Workflow) -> Workflow {
-    let field = |value: &Option<String>| value.as_deref().map(field);
-    Workflow {
-        actor: field(&claimed.actor),
-        repository: field(&claimed.repository),
-        url: field(&claimed.url),
-        sha: field(&claimed.sha),
-        reference: field(&claimed.reference),
-        event: field(&claimed.event),
-    }
 }

@@ -11,7 +11,8 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::peer::PeerIdentity;
-use crate::run::{RunId, Workflow};
+use crate::host::Accounts;
+use crate::run::{RunId, Who, Workflow, field};
 
 /// The largest document, in bytes: a signal's images alone may take 64 KiB.
 pub(super) const DOCUMENT_MAX: usize = 256 << 10;
@@ -88,6 +89,34 @@ impl SentSignal {
         ]
         .map(|(flag, value)| OsString::from(format!("{flag}={value}")))
         .into()
+    }
+}
+
+impl Order {
+    /// Who sent it: the user as the kernel says, the workflow as it claims.
+    pub fn who(&self, accounts: &Accounts) -> Who {
+        let uid = self.peer.uid;
+        Who {
+            user: accounts.name(uid).map_or(uid.to_string(), field),
+            uid,
+            unit: self.peer.unit.clone(),
+            workflow: self.claimed(),
+            proven: None,
+        }
+    }
+
+    /// The workflow that its sender claims, made safe and cut.
+    pub fn claimed(&self) -> Option<Workflow> {
+        let claimed = self.signal.who.workflow.as_ref()?;
+        let field = |value: &Option<String>| value.as_deref().map(field);
+        Some(Workflow {
+            actor: field(&claimed.actor),
+            repository: field(&claimed.repository),
+            url: field(&claimed.url),
+            sha: field(&claimed.sha),
+            reference: field(&claimed.reference),
+            event: field(&claimed.event),
+        })
     }
 }
 

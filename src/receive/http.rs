@@ -19,7 +19,7 @@ use super::deploys::{Deploy, NotTaken};
 use super::document::{DOCUMENT_MAX, Order, SentSignal};
 use super::peer::PeerIdentity;
 use super::receiver::Receiver;
-use super::run;
+use super::{notes, run};
 use crate::process::Cancel;
 use crate::report::events::DeployName;
 use crate::run::RunId;
@@ -118,10 +118,17 @@ async fn post(exchange: &Exchange, request: Request<Incoming>) -> Response<Body>
 /// Begins a deploy, which goes on whatever becomes of the connection.
 fn begin(receiver: &Arc<Receiver>, deploy: &Arc<Deploy>, id: RunId, order: &Order, cancel: Cancel) {
     let started = run::start(&receiver.config, order);
+    if let Ok((child, _)) = &started {
+        notes::begin(&receiver.state, order, child.id());
+    }
     let (receiver, deploy) = (Arc::clone(receiver), Arc::clone(deploy));
     tokio::spawn(async move {
         match started {
-            Ok((child, order)) => run::follow(child, order, &deploy, &cancel).await,
+            Ok((child, order)) => {
+                let done = run::follow(child, order, &deploy, &cancel).await;
+                receiver.note_end(&id, done.is_lost);
+                deploy.end(done.last);
+            }
             Err(error) => {
                 let mut last = crate::report::events::finished(
                     &deploy.name,

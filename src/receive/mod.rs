@@ -14,6 +14,7 @@ mod deploys;
 mod document;
 mod http;
 mod listen;
+mod notes;
 mod peer;
 mod receiver;
 mod run;

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::deploys::Deploys;
+use super::notes;
 use super::peer::PeerIdentity;
 use crate::host::Accounts;
 use crate::node::config::{OnDisconnect, Receive};
+use crate::run::RunId;
 
 /// How many connections there may be at once.
 const CONNECTIONS: usize = 192;
@@ -63,6 +65,24 @@ impl Receiver {
 
     pub(super) const fn on_disconnect(&self) -> OnDisconnect {
         self.receive.on_disconnect
+    }
+
+    /// A deploy has ended, in words of its own or without.
+    pub(super) fn note_end(&self, run: &RunId, is_lost: bool) {
+        notes::end(&self.state, run, is_lost, &self.accounts);
+    }
+
+    /// Settles what a receiver before this one left; those of its deploys that are
+    /// still at work are waited for meanwhile.
+    pub(super) fn settle(self: &Arc<Self>) {
+        let left = notes::settle_all(&self.state, &self.accounts);
+        if left.is_empty() {
+            return;
+        }
+        let receiver = Arc::clone(self);
+        tokio::spawn(async move {
+            notes::follow_left(&receiver.state, left, &receiver.accounts).await;
+        });
     }
 
     /// Whether there is a connection.

@@ -36,8 +36,21 @@ pub(super) fn start(config: &Path, order: &Order) -> io::Result<(Child, Vec<u8>)
     Ok((child, order))
 }
 
+/// How a deploy's process ended.
+pub(super) struct Followed {
+    /// Its last event.
+    pub(super) last: Value,
+    /// Whether it told none itself.
+    pub(super) is_lost: bool,
+}
+
 /// Follows it to its end, and keeps what it says.
-pub(super) async fn follow(mut child: Child, order: Vec<u8>, deploy: &Deploy, cancel: &Cancel) {
+pub(super) async fn follow(
+    mut child: Child,
+    order: Vec<u8>,
+    deploy: &Deploy,
+    cancel: &Cancel,
+) -> Followed {
     let input = child.stdin.take();
     tokio::spawn(async move {
         if let Some(mut input) = input {
@@ -69,7 +82,10 @@ pub(super) async fn follow(mut child: Child, order: Vec<u8>, deploy: &Deploy, ca
             _ = cancel.hurried(), if told && !hurried => hurried = ask(pid),
         }
     };
-    deploy.end(last.unwrap_or_else(|| lost(deploy, &status)));
+    Followed {
+        is_lost: last.is_none(),
+        last: last.unwrap_or_else(|| lost(deploy, &status)),
+    }
 }
 
 /// Its events; gives the last.

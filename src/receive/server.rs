@@ -35,6 +35,7 @@ pub async fn serve(receiver: Arc<Receiver>, listener: Listener, cancel: &Cancel)
         Error::new(Kind::Node, "the socket cannot be listened on").with_source(error)
     };
     let socket = listener.socket().map_err(failed)?;
+    receiver.settle();
     loop {
         tokio::select! {
             biased;

@@ -11,6 +11,7 @@ pub mod helm_version;
 pub mod history;
 pub mod journal;
 pub mod lock;
+pub mod received;
 pub mod show;
 pub mod tokens;
 

@@ -7,7 +7,7 @@ use testbed::program::cargo;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How many random kills, and how many random cancels, with each Helm
+    /// How many random kills, and how many random cancels, with each Helm; also of the receiver
     #[arg(long, default_value_t = 50)]
     rounds: u32,
     /// Repeats the random choices of an earlier run, which told its seed
@@ -19,13 +19,14 @@ pub(super) struct Args {
 }
 
 /// The scenarios with a long form.
-const LONG: [&str; 6] = [
+const LONG: [&str; 7] = [
     "chaos::",
     "crowd::",
     "corpus::",
     "bumpy::",
     "paused::",
     "install::killed::",
+    "receive::killed::",
 ];
 
 pub(super) fn run(args: &Args) -> Result<()> {

@@ -1,7 +1,5 @@
 //! Deploys through the receiver end as direct ones do, whatever becomes of it.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -59,45 +57,4 @@ fn each_end_is_that_of_a_direct_deploy() {
     assert!(told.contains("\"exit_code\":5"), "{told}");
     receiver.signal(Signal::TERM);
     assert_eq!(receiver.ends(), Some(0));
-}
-
-/// Killed at some instants, told to stop, and gone: the client never takes it for a
-/// success, and the next signal converges.
-#[test]
-fn a_receiver_that_is_killed_leaves_nothing_to_mend() {
-    let site = Site::new("killed-receiver", "");
-    let node = &site.node;
-    node.shop("0.1.0");
-    let lock = format!("state/locks/{0}.{0}.lock", node.name);
-    let held = || std::fs::read(site.inside(&lock)).unwrap_or_default();
-    for after in [0, 150, 700] {
-        let mut receiver = site.receiver();
-        let before = held();
-        let running = site.signal(&format!("k{after}"));
-        until("the deploy has its lock", || held() != before);
-        std::thread::sleep(Duration::from_millis(after));
-        let _ = receiver.0.kill();
-        let _ = receiver.0.wait();
-        running
-            .wait()
-            .exits(8)
-            .says("whether it was deployed is not known");
-    }
-    let receiver = site.receiver();
-    site.signal("after").wait().exits(0);
-    assert!(
-        node.running()
-            .contains(&node.image("api", "after").by_tag())
-    );
-    // Each of them is in the journal, though nobody was there to be told.
-    assert_eq!(site.journal().len(), 4);
-
-    // Told to stop: what it took goes on to its end, and nothing new is taken.
-    let before = held();
-    let running = site.signal("last");
-    until("the deploy has its lock", || held() != before);
-    receiver.signal(Signal::TERM);
-    running.wait().exits(0);
-    assert_eq!(receiver.ends(), Some(0));
-    site.signal("none").wait().exits(3).says("is not there");
 }

@@ -4,6 +4,7 @@
 
 mod deploys;
 mod hostile;
+mod killed;
 mod signed;
 
 use std::fs::Permissions;
