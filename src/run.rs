@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 pub use jiff::Timestamp;
 pub use proven::ProvenCaller;
-pub use sender::{Sender, SignedToken, TOKEN_VARIABLE};
+pub use sender::{Sender, SignedToken, TOKEN_VARIABLE, TokenRequest};
 
 use jiff::Unit;
 use serde::{Deserialize, Serialize};

@@ -117,6 +117,7 @@ fn deploy(
     let is_root_by_hand = order.peer.uid == 0 && who.workflow.is_none();
     let sender = Sender {
         token: order.signal.token.clone().map(SignedToken::new),
+        asks: None,
         is_root_by_hand,
         sees_logs: is_root_by_hand,
     };

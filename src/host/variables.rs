@@ -137,6 +137,12 @@ pub static VARIABLES: &[Variable] = &[
         Text,
         "GitHub's token for the signal",
     ),
+    variable(
+        "ACTIONS_ID_TOKEN_REQUEST_*",
+        Deploy,
+        Text,
+        "how a job asks GitHub for the signal's token, where callers takes one of this runner; never given to helm",
+    ),
     variable("DEPLOY_*", Deploy, Text, "never given to helm"),
     variable(
         "KUBECONFIG",

@@ -5,7 +5,7 @@
 
 use super::context::Run;
 use crate::error::{Error, Kind, Result};
-use crate::plan::Window;
+use crate::plan::{CallerPolicy, RunnerKind, Window};
 use crate::run::{self, Timestamp, Who, Workflow};
 use crate::state::freeze;
 use crate::token::{self, TokenPlace};
@@ -24,6 +24,14 @@ pub(super) async fn caller(run: &mut Run<'_>) -> Result<()> {
     let Some(policy) = &run.plan.callers else {
         return Ok(());
     };
+    let place = TokenPlace {
+        state: &run.plan.state,
+        environment: &run.plan.environment,
+        spends: !run.plan.dry_run,
+    };
+    if let Err(error) = ask(run, policy, place).await {
+        return refuse_or_tell(run, Err(error));
+    }
     let Some(token) = run.sender.token.clone() else {
         if run.sender.is_root_by_hand {
             run.events
@@ -35,12 +43,12 @@ pub(super) async fn caller(run: &mut Run<'_>) -> Result<()> {
             "the signal came without a token, and this node takes only those that its callers have signed",
         )
         .hint("sign it in a job of its own on a hosted runner, and hand the token over as DEPLOY_TOKEN: docs/security.md");
+        let refused = if takes_own(policy) {
+            refused.hint("or grant this job `id-token: write`, since callers takes a token of its own runner")
+        } else {
+            refused
+        };
         return refuse_or_tell(run, Err(refused));
-    };
-    let place = TokenPlace {
-        state: &run.plan.state,
-        environment: &run.plan.environment,
-        spends: !run.plan.dry_run,
     };
     let proving = token::prove(&token, &run.plan.request, policy, place, run::now());
     match run.unless_cancelled(proving).await {
@@ -52,6 +60,28 @@ pub(super) async fn caller(run: &mut Run<'_>) -> Result<()> {
         }
         Err(error) => refuse_or_tell(run, Err(error)),
     }
+}
+
+/// Asks GitHub itself for the token, where a caller may sign on its own runner and
+/// none came along.
+async fn ask(run: &mut Run<'_>, policy: &CallerPolicy, place: TokenPlace<'_>) -> Result<()> {
+    let (None, Some(asking)) = (&run.sender.token, &run.sender.asks) else {
+        return Ok(());
+    };
+    if !takes_own(policy) {
+        return Ok(());
+    }
+    let asked = token::ask(asking, &run.plan.request, place);
+    let token = run.unless_cancelled(asked).await?;
+    run.events.note("GitHub was asked for the signal's token");
+    run.sender.token = Some(token);
+    Ok(())
+}
+
+/// Whether a caller may sign on its own runner.
+fn takes_own(policy: &CallerPolicy) -> bool {
+    let mut callers = policy.callers.iter();
+    callers.any(|caller| caller.runner == RunnerKind::SelfHosted)
 }
 
 /// Who asks, as far as it is proven: what is proven counts before what is claimed.

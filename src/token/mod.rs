@@ -3,6 +3,7 @@
 //!
 //! A token that leaves a doubt is refused. It is never shown, and never kept.
 
+mod ask;
 mod judge;
 mod jws;
 mod keys;
@@ -12,6 +13,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+pub use ask::ask;
 pub use judge::Claims;
 
 use crate::error::{Error, Kind, Result};

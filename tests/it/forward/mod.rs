@@ -12,6 +12,7 @@ mod fuzz;
 pub mod hostile;
 mod protocol;
 mod receiver;
+mod token;
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};

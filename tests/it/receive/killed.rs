@@ -42,15 +42,6 @@ impl Victim {
 }
 
 impl Site {
-    /// The runs that were taken and have not ended.
-    fn taken(&self) -> BTreeSet<String> {
-        let entries = std::fs::read_dir(self.inside("state/received"));
-        let names = entries.into_iter().flatten().flatten();
-        names
-            .map(|entry| entry.file_name().into_string().unwrap())
-            .collect()
-    }
-
     /// The runs of the receiver's journal, with their exit codes.
     fn ends(&self) -> Vec<(String, u64)> {
         let lines = self.journal().into_iter();
@@ -66,7 +57,7 @@ impl Site {
     /// runs whose ends have to be in the journal later.
     fn strike(&self, victim: Victim, receiver: Receiver, running: Running) -> BTreeSet<String> {
         victim.kill(receiver);
-        let taken = self.taken();
+        let taken = self.open_runs();
         let ran = running.wait();
         let run = self.node.journal().last().unwrap()["run"].clone();
         let ends = self.ends();
@@ -89,7 +80,7 @@ impl Site {
         let running = self.node.running();
         let asked = self.node.image("api", tag).by_tag();
         assert!(running.contains(&asked), "{running:?}");
-        until("no run is open", || self.taken().is_empty());
+        until("no run is open", || self.open_runs().is_empty());
         let ends: Vec<String> = self.ends().into_iter().map(|(run, _)| run).collect();
         let once: BTreeSet<String> = ends.iter().cloned().collect();
         assert_eq!(ends.len(), once.len(), "a run ends once: {ends:?}");

@@ -3,10 +3,13 @@
 //! Client and receiver are two users of one node, each with a home of its own.
 
 mod deploys;
+mod fuzz;
 mod hostile;
+pub mod issuer;
 mod killed;
 mod signed;
 
+use std::collections::BTreeSet;
 use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -130,6 +133,29 @@ impl Site {
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// The runs that were taken and have not ended.
+    fn open_runs(&self) -> BTreeSet<String> {
+        let entries = std::fs::read_dir(self.inside("state/received"));
+        let names = entries.into_iter().flatten().flatten();
+        names
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect()
+    }
+
+    /// What a token has to be for: a signal with this tag of both images, as
+    /// [`document`] has them.
+    fn audience(&self, tag: &str) -> String {
+        let app = &self.node.name;
+        let image = |key: &str| format!("ghcr.io/{app}/shop/{key}:{tag}");
+        let images = json!({ "api": image("api"), "web": image("web") }).to_string();
+        let chart = format!("oci://ghcr.io/{app}/charts/shop");
+        let words = ["audience", "--app", app, "--chart", &chart];
+        let more = ["--chart-version", "0.1.0", "--images", &images];
+        let printed = self.ask(&[&words[..], &more].concat());
+        printed.exits(0);
+        printed.stdout.trim().to_owned()
     }
 
     /// A signal that is good, with these tags.
