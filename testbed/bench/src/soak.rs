@@ -19,7 +19,7 @@ pub(super) struct Args {
 }
 
 /// The scenarios with a long form.
-const LONG: [&str; 7] = [
+const LONG: [&str; 8] = [
     "chaos::",
     "crowd::",
     "corpus::",
@@ -27,6 +27,7 @@ const LONG: [&str; 7] = [
     "paused::",
     "install::killed::",
     "receive::killed::",
+    "receive::fuzz::",
 ];
 
 pub(super) fn run(args: &Args) -> Result<()> {
