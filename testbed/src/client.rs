@@ -35,12 +35,33 @@ pub struct Info {
     pub kubectl: PathBuf,
     /// The programs that images of the test application are made of.
     pub app: AppBinaries,
+    /// Argo CD and the clusters that it knows, where it has them.
+    #[serde(default)]
+    pub fleet: Option<FleetInfo>,
     /// The run folder; `logs/` in it has a log for each program.
     pub run: PathBuf,
     /// The cache folder.
     pub cache: PathBuf,
     /// The supervisor's process id on the host.
     pub supervisor_pid: u32,
+}
+
+/// What a testbed of more than one cluster has beside the rest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FleetInfo {
+    /// Its clusters. The first is the one that every testbed has, with Argo CD's objects.
+    pub clusters: Vec<Member>,
+    /// Argo CD's own command line.
+    pub argocd: PathBuf,
+}
+
+/// One of several clusters.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Member {
+    /// What Argo CD calls it.
+    pub name: String,
+    /// The kubeconfig of its administrator, as [`Info::kubeconfig`].
+    pub kubeconfig: PathBuf,
 }
 
 impl Info {
@@ -62,6 +83,20 @@ pub struct Options {
     pub name: String,
     /// How long it stays when nobody uses it, in seconds.
     pub idle_seconds: u64,
+    /// Whether it shall have two clusters more, and Argo CD in the first.
+    pub fleet: bool,
+}
+
+impl Options {
+    /// The testbed of more than one cluster that this user's processes share. It goes soon: it
+    /// has three control planes.
+    pub fn fleet() -> Self {
+        Self {
+            name: "fleet".to_owned(),
+            idle_seconds: 5,
+            fleet: true,
+        }
+    }
 }
 
 impl Default for Options {
@@ -69,6 +104,7 @@ impl Default for Options {
         Self {
             name: "shared".to_owned(),
             idle_seconds: 60,
+            fleet: false,
         }
     }
 }
@@ -104,7 +140,10 @@ impl Testbed {
         if let Some(testbed) = join(&cache, &key)? {
             return Ok(testbed);
         }
-        let artefacts = build::all(&cache, progress)?;
+        let mut artefacts = build::all(&cache, progress)?;
+        if options.fleet {
+            artefacts.fleet = Some(build::fleet(&cache, progress)?);
+        }
         sweep(&cache, progress)?;
         let (instance, alive) = Instance::create(&cache, &key, artefacts, options.idle_seconds)?;
         progress.during("starting the cluster", || start(&instance, alive, &program))?;

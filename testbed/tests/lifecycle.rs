@@ -44,6 +44,7 @@ fn options(name: &str) -> Options {
     Options {
         name: format!("{name}-{}", std::process::id()),
         idle_seconds: 1,
+        ..Options::default()
     }
 }
 

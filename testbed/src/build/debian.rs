@@ -32,6 +32,13 @@ const FILTERS: [&str; 7] = [
     "libmnl0",
     "libnfnetlink0",
 ];
+/// redis-server under another name, and the libraries it needs besides those that every machine has.
+const REDIS: &str = "redis-tools";
+const REDIS_LIBRARIES: [(&str, &str); 3] = [
+    ("libjemalloc2", "libjemalloc.so.2"),
+    ("liblzf1", "liblzf.so.1"),
+    ("libatomic1", "libatomic.so.1"),
+];
 /// Programs that a machine has by itself, and the packages that bring them.
 const BASE: [(&str, &str); 5] = [
     ("setpriv", "util-linux"),
@@ -89,6 +96,36 @@ pub(super) fn system(cache: &Cache, progress: Progress) -> Result<System> {
         system.libraries = library_folders(&folder.join("usr/lib"));
     }
     Ok(system)
+}
+
+/// The folder of redis-server, and folders with its libraries.
+pub(super) fn redis(cache: &Cache, progress: Progress) -> Result<(PathBuf, Vec<PathBuf>)> {
+    if let Some(program) = find("redis-server") {
+        let folder = program.parent().unwrap_or(Path::new("/"));
+        return Ok((folder.to_owned(), Vec::new()));
+    }
+    if find("apt-get").is_none() || find("dpkg-deb").is_none() {
+        bail!("this machine has no apt-get: install redis-server, and try again");
+    }
+    let package = unpack(cache, REDIS, progress)?;
+    let program = package.join("usr/bin/redis-check-rdb");
+    // One program does what its name says; the link that is called redis-server is in a package
+    // that has nothing else.
+    let key = package.file_name().unwrap_or_default().to_string_lossy();
+    let folder = cache.artefact("redis-server", &key, progress, |folder| {
+        Ok(std::os::unix::fs::symlink(
+            &program,
+            folder.join("redis-server"),
+        )?)
+    })?;
+    let mut libraries = Vec::new();
+    for (package, library) in REDIS_LIBRARIES {
+        if !has_library(library) {
+            let folder = unpack(cache, package, progress)?;
+            libraries.extend(library_folders(&folder.join("usr/lib")));
+        }
+    }
+    Ok((folder, libraries))
 }
 
 /// Lists a machine's packet filters, for tests that compare them.

@@ -80,12 +80,40 @@ impl GoProgram {
             .join(" ")
     }
 
-    fn compile(&self, cache: &Cache, progress: Progress, folder: &Path) -> Result<()> {
-        let go = toolchain(cache, progress)?;
+    /// The folder with the sources of a module that this one asks for.
+    pub(super) fn module(
+        &self,
+        module: &str,
+        cache: &Cache,
+        progress: Progress,
+    ) -> Result<PathBuf> {
+        let source = self.sources()?;
+        let output = tool(toolchain(cache, progress)?)
+            .current_dir(source.path())
+            .args(["mod", "download", "-json", module])
+            .env("GOWORK", "off")
+            .env("GOTOOLCHAIN", "local")
+            .output()
+            .context("go cannot be run")?;
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("go does not tell where {module} lies"))?;
+        let folder = told["Dir"].as_str();
+        Ok(folder
+            .with_context(|| format!("{module} cannot be fetched: {}", told["Error"]))?
+            .into())
+    }
+
+    fn sources(&self) -> Result<tempfile::TempDir> {
         let source = tempfile::tempdir().context("no folder for the sources of a Go program")?;
         for (name, text) in self.files {
             fs::write(source.path().join(name), text)?;
         }
+        Ok(source)
+    }
+
+    fn compile(&self, cache: &Cache, progress: Progress, folder: &Path) -> Result<()> {
+        let go = toolchain(cache, progress)?;
+        let source = self.sources()?;
         let output = folder.join(self.program);
         let mut command = tool(go);
         command

@@ -3,6 +3,7 @@
 
 mod cache;
 mod debian;
+mod fleet;
 mod go;
 mod hosted;
 mod run;
@@ -10,6 +11,7 @@ mod shop;
 
 pub use cache::Cache;
 pub use debian::{PacketFilters, unpack};
+pub use fleet::{ARGO_CD, Fleet, fleet};
 pub use go::GoProgram;
 pub use hosted::{Hosted, hosted};
 pub use shop::shop;
@@ -44,6 +46,9 @@ pub struct Artefacts {
     pub app: AppBinaries,
     /// etcd, containerd and the like.
     pub system: System,
+    /// What a testbed of more than one cluster needs, where this one shall be one.
+    #[serde(default)]
+    pub fleet: Option<Fleet>,
 }
 
 /// What comes from the distribution.
@@ -90,6 +95,7 @@ pub fn all(cache: &Cache, progress: Progress) -> Result<Artefacts> {
         pause,
         app,
         system,
+        fleet: None,
     })
 }
 

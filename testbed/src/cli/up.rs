@@ -8,8 +8,11 @@ use crate::supervisor::Ask;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Testbeds of different names run side by side
-    #[arg(long, default_value = "shared")]
-    name: String,
+    #[arg(long)]
+    name: Option<String>,
+    /// Three clusters, and Argo CD that knows them
+    #[arg(long)]
+    fleet: bool,
     /// Go down by itself, this many seconds after the last user has gone
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     idle: Option<u64>,
@@ -19,10 +22,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let defaults = Options::default();
+    let defaults = if args.fleet {
+        Options::fleet()
+    } else {
+        Options::default()
+    };
     let testbed = Testbed::join_or_start_with(&Options {
-        name: args.name.clone(),
+        name: args.name.clone().unwrap_or(defaults.name),
         idle_seconds: args.idle.unwrap_or(defaults.idle_seconds),
+        ..defaults
     })?;
     if args.idle.is_none() && !args.hold {
         testbed.ask(&Ask::Pin)?;

@@ -12,7 +12,7 @@ use kube::runtime::wait::await_condition;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
-use super::{Cluster, ETCD, NODE, PAUSE_IMAGE, REGISTRY, pause};
+use super::{Cluster, NODE, PAUSE_IMAGE, REGISTRY, argocd, pause};
 use crate::supervisor::Children;
 
 /// A cold machine reads a gigabyte of programs from its disk before the node is ready.
@@ -20,19 +20,15 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// How long to wait before a program that is not there yet is asked again.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// Returns when the node is ready.
-pub async fn boot(cluster: &Cluster, children: &Children) -> Result<()> {
+/// Returns when each cluster's node is ready, and Argo CD listens where there is one. The first
+/// cluster has the registry.
+pub async fn boot(clusters: &[Cluster], children: &Children) -> Result<()> {
     let boot = async {
-        children.start(&cluster.etcd())?;
-        children.start(&cluster.registry_program())?;
-        children.start(&cluster.containerd_program())?;
-        tokio::try_join!(
-            control_plane(cluster, children),
-            runtime(cluster, children),
-            listens(REGISTRY)
-        )?;
-        children.start(&cluster.kubelet_program())?;
-        node_ready(cluster).await
+        let first = clusters.first().context("a testbed has a cluster")?;
+        children.start(&first.registry_program())?;
+        nodes(clusters, children).await?;
+        argocd::boot(clusters, children).await?;
+        listens(REGISTRY).await
     };
     let seconds = DEADLINE.as_secs();
     timeout(DEADLINE, boot)
@@ -40,8 +36,25 @@ pub async fn boot(cluster: &Cluster, children: &Children) -> Result<()> {
         .with_context(|| format!("no ready node after {seconds} s"))?
 }
 
+/// All at once.
+async fn nodes(clusters: &[Cluster], children: &Children) -> Result<()> {
+    let Some((first, others)) = clusters.split_first() else {
+        return Ok(());
+    };
+    let others = Box::pin(nodes(others, children));
+    tokio::try_join!(node(first, children), others).map(|_| ())
+}
+
+async fn node(cluster: &Cluster, children: &Children) -> Result<()> {
+    children.start(&cluster.etcd())?;
+    children.start(&cluster.containerd_program())?;
+    tokio::try_join!(control_plane(cluster, children), runtime(cluster, children))?;
+    children.start(&cluster.kubelet_program())?;
+    node_ready(cluster).await
+}
+
 async fn control_plane(cluster: &Cluster, children: &Children) -> Result<()> {
-    listens(ETCD).await?;
+    listens(cluster.place.etcd()).await?;
     children.start(&cluster.apiserver())?;
     let client = client(&cluster.inner_kubeconfig()).await?;
     loop {
@@ -73,7 +86,8 @@ async fn runtime(cluster: &Cluster, children: &Children) -> Result<()> {
     children.finish(&import).await
 }
 
-async fn listens(address: SocketAddr) -> Result<()> {
+/// Waits until something listens there.
+pub(super) async fn listens(address: SocketAddr) -> Result<()> {
     while TcpStream::connect(address).await.is_err() {
         sleep(AGAIN).await;
     }

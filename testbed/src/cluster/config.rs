@@ -19,7 +19,7 @@ const LONGEST_RESTART_WAIT: Duration = Duration::from_secs(5);
 impl Cluster {
     /// Every configuration file with its text, keyed by its name in the run folder.
     pub fn files(&self) -> Result<Vec<(&'static str, String)>> {
-        let kubeconfig = |user| self.kubeconfig(super::APISERVER, user);
+        let kubeconfig = |user| self.kubeconfig(self.place.apiserver(), user);
         Ok(vec![
             ("admin.kubeconfig", kubeconfig("admin")?),
             ("controllers.kubeconfig", kubeconfig("controllers")?),
@@ -73,7 +73,11 @@ current-context: testbed
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
             "address": "127.0.0.1",
+            "port": self.place.kubelet().port(),
             "healthzPort": 0,
+            // Two kubelets must not tidy each other's pods away.
+            "cgroupRoot": self.place.cgroup(),
+            "podLogsDir": self.place.pod_logs(),
             "authentication": {
                 "anonymous": {"enabled": false},
                 "webhook": {"enabled": true},
@@ -160,13 +164,13 @@ state = "{state}"
             "name": "testbed",
             "plugins": [{
                 "type": "bridge",
-                "bridge": "pods",
+                "bridge": self.place.named("pods"),
                 "isGateway": true,
                 "ipMasq": false,
                 "ipam": {
                     "type": "host-local",
                     "dataDir": self.path("ipam"),
-                    "ranges": [[{"subnet": "10.244.0.0/16"}]],
+                    "ranges": [[{"subnet": self.place.pods()}]],
                     "routes": [{"dst": "0.0.0.0/0"}],
                 },
             }],

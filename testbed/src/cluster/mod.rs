@@ -1,9 +1,11 @@
 //! What a cluster of one node consists of: its folders, its configuration files and the command
 //! lines of its programs, as data. Must not start or write anything: the supervisor does.
 
+pub mod argocd;
 pub mod boot;
 pub mod config;
 pub mod pause;
+pub mod place;
 pub mod programs;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -12,10 +14,8 @@ use std::path::{Path, PathBuf};
 use crate::build::Artefacts;
 use crate::pki::Pki;
 
-/// Ports are fixed: the cluster has a network namespace of its own.
-pub const APISERVER: SocketAddr = loopback(6443);
-/// etcd, for the apiserver.
-pub const ETCD: SocketAddr = loopback(2379);
+pub use place::{FURTHER, Place};
+
 /// The registry behind the front that answers as ghcr.io does.
 pub const REGISTRY: SocketAddr = loopback(5000);
 /// The CONNECT proxy for containerd.
@@ -33,12 +33,23 @@ const fn loopback(port: u16) -> SocketAddr {
 /// The parts that the texts and command lines are made from.
 #[derive(Debug, Clone)]
 pub struct Cluster {
+    /// Which of the testbed's clusters it is.
+    pub place: Place,
     /// The run folder; everything that is written lies under it.
     pub run: PathBuf,
     /// Certificates and keys.
     pub pki: Pki,
+    /// The authority that vouches for ghcr.io.
+    pub registry_authority: PathBuf,
     /// The programs.
     pub artefacts: Artefacts,
+}
+
+/// The clusters of a testbed with these programs.
+pub fn places(artefacts: &Artefacts) -> impl Iterator<Item = Place> + use<> {
+    let further = artefacts.fleet.iter().flat_map(|_| FURTHER);
+    let further: Vec<Place> = further.collect();
+    std::iter::once(Place::FIRST).chain(further)
 }
 
 impl Cluster {
@@ -74,8 +85,8 @@ impl Cluster {
 }
 
 /// The longest path that a unix socket may have is 107 bytes; the longest socket in a run
-/// folder is the kubelet's for device plugins.
-pub const LONGEST_RUN_FOLDER: usize = 107 - "/kubelet/device-plugins/kubelet.sock".len();
+/// folder is the kubelet's for device plugins, of a further cluster.
+pub const LONGEST_RUN_FOLDER: usize = 107 - "/eu/kubelet/device-plugins/kubelet.sock".len();
 
 /// Folders of the machine that containerd, runc, CNI and the kubelet write to at fixed places.
 /// Inside, folders of the run folder lie over them.

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{APISERVER, Cluster, ETCD, NODE, PROXY};
+use super::{Cluster, NODE, PROXY, Place};
 
 /// A program to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// What it is called in messages; its log is `NAME.log`.
-    pub name: &'static str,
+    pub name: String,
     /// The program, looked up in [`Cluster::search_path`].
     pub program: &'static str,
     /// Its arguments.
@@ -21,20 +21,22 @@ pub struct Program {
 }
 
 impl Program {
-    fn new(name: &'static str, args: Vec<String>) -> Self {
+    /// One of a cluster's programs.
+    pub(super) fn new(place: Place, program: &'static str, args: Vec<String>) -> Self {
         Self {
-            name,
-            program: name,
+            name: place.named(program),
+            program,
             args,
             env: Vec::new(),
             returns: false,
         }
     }
 
-    fn returning(name: &'static str, args: Vec<String>) -> Self {
+    /// As [`Program::new`], one that is started again when it ends.
+    pub(super) fn returning(place: Place, program: &'static str, args: Vec<String>) -> Self {
         Self {
             returns: true,
-            ..Self::new(name, args)
+            ..Self::new(place, program, args)
         }
     }
 }
@@ -42,21 +44,22 @@ impl Program {
 impl Cluster {
     /// etcd keeps nothing that outlives the run: it need not wait for the disk.
     pub fn etcd(&self) -> Program {
-        let url = format!("http://{ETCD}");
+        let url = format!("http://{}", self.place.etcd());
         let args = vec![
             format!("--data-dir={}", self.path("etcd")),
             format!("--listen-client-urls={url}"),
             format!("--advertise-client-urls={url}"),
-            "--listen-peer-urls=http://127.0.0.1:2380".to_owned(),
+            format!("--listen-peer-urls=http://{}", self.place.etcd_peers()),
             "--unsafe-no-fsync".to_owned(),
             "--logger=zap".to_owned(),
         ];
-        Program::new("etcd", args)
+        Program::new(self.place, "etcd", args)
     }
 
     /// The registry.
     pub fn registry_program(&self) -> Program {
         Program::new(
+            self.place,
             "docker-registry",
             vec!["serve".to_owned(), self.path("registry.json")],
         )
@@ -66,11 +69,14 @@ impl Cluster {
     /// hosts.toml alone does not lead it there.
     pub fn containerd_program(&self) -> Program {
         let args = vec!["--config".to_owned(), self.path("containerd.toml")];
-        let mut program = Program::new("containerd", args);
+        let mut program = Program::new(self.place, "containerd", args);
         program.env = vec![
             ("HTTPS_PROXY", format!("http://{PROXY}")),
             ("NO_PROXY", "127.0.0.1,localhost".to_owned()),
-            ("SSL_CERT_FILE", self.pki.cert("ca").display().to_string()),
+            (
+                "SSL_CERT_FILE",
+                self.registry_authority.display().to_string(),
+            ),
         ];
         program
     }
@@ -78,11 +84,12 @@ impl Cluster {
     /// The apiserver, with all that makes aggregated APIs and webhooks work without kube-proxy.
     pub fn apiserver(&self) -> Program {
         let pki = &self.pki;
+        let own = self.place.apiserver();
         let mut args = vec![
-            format!("--etcd-servers=http://{ETCD}"),
-            format!("--bind-address={}", APISERVER.ip()),
-            format!("--advertise-address={}", APISERVER.ip()),
-            format!("--secure-port={}", APISERVER.port()),
+            format!("--etcd-servers=http://{}", self.place.etcd()),
+            format!("--bind-address={}", own.ip()),
+            format!("--advertise-address={}", own.ip()),
+            format!("--secure-port={}", own.port()),
             format!("--cert-dir={}", self.path("apiserver")),
         ];
         args.extend(
@@ -117,7 +124,7 @@ impl Cluster {
             ]
             .map(str::to_owned),
         );
-        Program::new("kube-apiserver", args)
+        Program::new(self.place, "kube-apiserver", args)
     }
 
     /// The controllers. A namespace that a test removes should be gone soon.
@@ -126,6 +133,7 @@ impl Cluster {
         let mut args = vec![
             format!("--kubeconfig={}", self.path("controllers.kubeconfig")),
             format!("--cert-dir={}", self.path("controllers")),
+            format!("--secure-port={}", self.place.controllers().port()),
         ];
         args.extend(
             [
@@ -151,7 +159,7 @@ impl Cluster {
             ]
             .map(str::to_owned),
         );
-        Program::returning("kube-controller-manager", args)
+        Program::returning(self.place, "kube-controller-manager", args)
     }
 
     /// The scheduler.
@@ -162,6 +170,7 @@ impl Cluster {
             format!("--authentication-kubeconfig={kubeconfig}"),
             format!("--authorization-kubeconfig={kubeconfig}"),
             format!("--cert-dir={}", self.path("scheduler")),
+            format!("--secure-port={}", self.place.scheduler().port()),
         ];
         args.extend(
             [
@@ -173,7 +182,7 @@ impl Cluster {
             ]
             .map(str::to_owned),
         );
-        Program::returning("kube-scheduler", args)
+        Program::returning(self.place, "kube-scheduler", args)
     }
 
     /// The kubelet.
@@ -185,7 +194,7 @@ impl Cluster {
             format!("--cert-dir={}", self.path("kubelet/pki")),
             format!("--hostname-override={NODE}"),
         ];
-        Program::new("kubelet", args)
+        Program::new(self.place, "kubelet", args)
     }
 
     /// Brings the pause image into containerd.
@@ -199,7 +208,8 @@ impl Cluster {
             "import",
             tar,
         ];
-        let mut program = Program::new("import-pause", args.map(str::to_owned).to_vec());
+        let mut program =
+            Program::new(self.place, "import-pause", args.map(str::to_owned).to_vec());
         program.program = "ctr";
         program
     }

@@ -32,13 +32,13 @@ pub struct Children {
 struct Table {
     running: HashMap<i32, Child>,
     /// Every lasting program that was started, to start it again.
-    programs: HashMap<&'static str, Program>,
+    programs: HashMap<String, Program>,
 }
 
 #[derive(Debug)]
 enum Child {
     /// Runs for as long as the testbed; its end is told.
-    Lasting(&'static str),
+    Lasting(String),
     /// Somebody waits for its end.
     Passing(oneshot::Sender<Ending>),
 }
@@ -58,8 +58,8 @@ impl Children {
     /// Starts a program that should run for as long as the testbed.
     pub fn start(&self, program: &Program) -> Result<()> {
         let mut table = self.table();
-        table.programs.insert(program.name, program.clone());
-        self.spawn(&mut table, program, Child::Lasting(program.name))
+        table.programs.insert(program.name.clone(), program.clone());
+        self.spawn(&mut table, program, Child::Lasting(program.name.clone()))
     }
 
     /// Runs a program to its end. Its failure is an error.
@@ -70,7 +70,7 @@ impl Children {
             .await
             .context("nobody waits for processes any more")?;
         if ending != SUCCESS {
-            let log = self.cluster.logs().join(program.name);
+            let log = self.cluster.logs().join(&program.name);
             bail!(
                 "{} ended with {ending}; see {}.log",
                 program.name,
@@ -114,7 +114,7 @@ impl Children {
         }
         let program = table.programs.get(name).cloned();
         let program = program.with_context(|| table.unknown(name))?;
-        self.spawn(&mut table, &program, Child::Lasting(program.name))
+        self.spawn(&mut table, &program, Child::Lasting(program.name.clone()))
     }
 
     /// Sends a signal to a lasting program.
@@ -125,8 +125,9 @@ impl Children {
     /// The table is held while the program starts: it may end before it is in there.
     fn spawn(&self, table: &mut Table, program: &Program, child: Child) -> Result<()> {
         let cluster = &self.cluster;
-        let log = log_file(&cluster.logs(), program.name)?;
-        let path = cluster.search_path();
+        let log = log_file(&cluster.logs(), &program.name)?;
+        let own = program.env.iter().find(|(name, _)| *name == "PATH");
+        let path = own.map_or_else(|| cluster.search_path(), |(_, path)| path.clone());
         let mut command = Command::new(find(&path, program.program)?);
         command
             .args(&program.args)
@@ -134,7 +135,6 @@ impl Children {
             .env("PATH", path)
             .env("HOME", &cluster.run)
             .env("TMPDIR", cluster.run.join("tmp"))
-            .envs(program.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&cluster.run)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -144,6 +144,7 @@ impl Children {
         {
             command.env("LD_LIBRARY_PATH", libraries);
         }
+        command.envs(program.env.iter().map(|(name, value)| (name, value)));
         let started = command
             .spawn()
             .with_context(|| format!("{} cannot be started", program.program))?;
@@ -165,7 +166,7 @@ impl Children {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             match table.running.remove(&pid.as_raw_nonzero().get()) {
                 Some(Child::Lasting(name)) => {
-                    drop(self.ended.send((name.to_owned(), ending(status))));
+                    drop(self.ended.send((name, ending(status))));
                 }
                 Some(Child::Passing(told)) => drop(told.send(ending(status))),
                 None => {}
@@ -181,7 +182,7 @@ impl Children {
 impl Table {
     fn pid(&self, name: &str) -> Result<Pid> {
         let found = self.running.iter().find_map(|(pid, child)| match child {
-            Child::Lasting(other) if *other == name => Pid::from_raw(*pid),
+            Child::Lasting(other) if other == name => Pid::from_raw(*pid),
             _ => None,
         });
         found.with_context(|| {
@@ -194,7 +195,7 @@ impl Table {
     }
 
     fn unknown(&self, name: &str) -> String {
-        let mut known: Vec<&str> = self.programs.keys().copied().collect();
+        let mut known: Vec<&str> = self.programs.keys().map(String::as_str).collect();
         known.sort_unstable();
         format!(
             "no program is called {name}; there are {}",

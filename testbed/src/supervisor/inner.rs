@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::instance::{Instance, Settings};
 use super::janitor::{Orders, last_logs};
 use super::namespaces::{self, HostCgroups};
 use super::{Told, handover};
-use crate::client::Info;
+use crate::client::{FleetInfo, Info, Member};
 use crate::cluster::{self, Cluster, boot};
 use crate::ghcr;
 use crate::pki::Pki;
@@ -99,7 +99,7 @@ fn live(
     instance: &Instance,
     orders: &Orders,
     janitor: &UnixStream,
-    files: [std::os::fd::OwnedFd; handover::FILES],
+    files: Vec<OwnedFd>,
 ) -> Result<End> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -126,32 +126,31 @@ async fn serve(
     instance: &Instance,
     orders: &Orders,
     janitor: &UnixStream,
-    files: [std::os::fd::OwnedFd; handover::FILES],
+    files: Vec<OwnedFd>,
 ) -> Result<End> {
-    let [apiserver, proxy, control, _alive] = files;
-    let apiserver = std::net::TcpListener::from(apiserver);
-    let proxy = std::net::TcpListener::from(proxy);
-    let control = std::os::unix::net::UnixListener::from(control);
-    let (apiserver_address, proxy_address) = (apiserver.local_addr()?, proxy.local_addr()?);
-    apiserver.set_nonblocking(true)?;
-    proxy.set_nonblocking(true)?;
+    let mut files = files.into_iter();
+    let mut next = || files.next().context("the janitor handed too little over");
+    // Held to the end: its lock says that the testbed lives.
+    let _alive = next()?;
+    let control = std::os::unix::net::UnixListener::from(next()?);
     control.set_nonblocking(true)?;
+    let (proxy, proxy_address) = listener(next()?)?;
 
     let settings = &instance.settings;
-    let cluster = prepare(settings)?;
+    let clusters = prepare(settings)?;
+    let cluster = clusters.first().context("a testbed has a cluster")?;
     let (children, mut ended) = Children::new(cluster.clone());
     let children = Arc::new(children);
     let mut tasks = JoinSet::new();
     let reaper = Arc::clone(&children);
     tasks.spawn(async move { reaper.reap().await });
-    tasks.spawn(forward(
-        TcpListener::from_std(apiserver)?,
-        cluster::APISERVER,
-    ));
-    let listeners = vec![
-        TcpListener::from_std(proxy)?,
-        TcpListener::bind(cluster::PROXY).await?,
-    ];
+    let mut apiservers = Vec::new();
+    for cluster in &clusters {
+        let (outside, address) = listener(next()?)?;
+        apiservers.push(address);
+        tasks.spawn(forward(outside, cluster.place.apiserver()));
+    }
+    let listeners = vec![proxy, TcpListener::bind(cluster::PROXY).await?];
     let config = ghcr::Config {
         cert_pem: fs::read_to_string(cluster.pki.cert("ghcr"))?,
         key_pem: fs::read_to_string(cluster.pki.key("ghcr"))?,
@@ -161,7 +160,7 @@ async fn serve(
 
     let logs = last_logs(&settings.cache);
     tokio::select! {
-        booted = boot::boot(&cluster, &children) => booted,
+        booted = boot::boot(&clusters, &children) => booted,
         ended = unexpected(&children, &mut ended, &mut tasks) => Err(ended),
     }
     .with_context(|| {
@@ -171,7 +170,7 @@ async fn serve(
         )
     })?;
 
-    let info = publish(&cluster, settings, orders, apiserver_address, proxy_address)?;
+    let info = publish(&clusters, settings, orders, &apiservers, proxy_address)?;
     let control_state = Control::new(info.clone(), Arc::clone(&children));
     tasks.spawn(Arc::clone(&control_state).serve(UnixListener::from_std(control)?));
     tell(janitor, &Told::Ready(Box::new(info)))?;
@@ -218,30 +217,58 @@ async fn unexpected(
     }
 }
 
-fn prepare(settings: &Settings) -> Result<Cluster> {
-    let pki = settings.run.join("pki");
-    fs::create_dir(&pki)?;
-    let cluster = Cluster {
-        run: settings.run.clone(),
-        pki: Pki::create(&pki)?,
-        artefacts: settings.artefacts.clone(),
-    };
-    cluster.write_files()?;
-    Ok(cluster)
+/// A listener that the janitor made, and its address.
+fn listener(file: OwnedFd) -> Result<(TcpListener, SocketAddr)> {
+    let listener = std::net::TcpListener::from(file);
+    let address = listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    Ok((TcpListener::from_std(listener)?, address))
+}
+
+/// The testbed's clusters, with all files that their programs read.
+fn prepare(settings: &Settings) -> Result<Vec<Cluster>> {
+    let mut clusters = Vec::new();
+    for place in cluster::places(&settings.artefacts) {
+        let run = place.folder(&settings.run);
+        let pki = run.join("pki");
+        fs::create_dir_all(&pki)?;
+        let cluster = Cluster {
+            place,
+            pki: Pki::create(&pki)?,
+            registry_authority: settings.run.join("pki/ca.crt"),
+            artefacts: settings.artefacts.clone(),
+            run,
+        };
+        cluster.write_files()?;
+        clusters.push(cluster);
+    }
+    Ok(clusters)
 }
 
 /// What the host's side needs to know.
 fn publish(
-    cluster: &Cluster,
+    clusters: &[Cluster],
     settings: &Settings,
     orders: &Orders,
-    apiserver: SocketAddr,
+    apiservers: &[SocketAddr],
     proxy: SocketAddr,
 ) -> Result<Info> {
-    let kubeconfig = cluster.run.join("kubeconfig");
-    cluster::config::write_private(&kubeconfig, &cluster.kubeconfig(apiserver, "admin")?)?;
+    let cluster = clusters.first().context("a testbed has a cluster")?;
+    let mut members = Vec::new();
+    for (cluster, apiserver) in clusters.iter().zip(apiservers) {
+        let kubeconfig = cluster.run.join("kubeconfig");
+        cluster::config::write_private(&kubeconfig, &cluster.kubeconfig(*apiserver, "admin")?)?;
+        members.push(Member {
+            name: cluster.place.name().to_owned(),
+            kubeconfig,
+        });
+    }
     Ok(Info {
-        kubeconfig,
+        kubeconfig: cluster.run.join("kubeconfig"),
+        fleet: settings.artefacts.fleet.as_ref().map(|fleet| FleetInfo {
+            clusters: members,
+            argocd: fleet.argocd.join("argocd"),
+        }),
         ca: cluster.pki.cert("ca"),
         proxy: format!("http://{proxy}"),
         helm3: settings.artefacts.helm3.clone(),

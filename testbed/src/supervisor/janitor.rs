@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::instance::{Instance, Settings};
 use super::{ENTER, SUPERVISE, Told, cgroups, handover};
+use crate::cluster;
 
 /// What the supervisor is told beside the open files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -78,9 +79,15 @@ fn keep(instance: &Instance, alive: OwnedFd) -> Result<()> {
         hierarchy.create(&settings.cgroup)?;
     }
     let loopback = || TcpListener::bind("127.0.0.1:0").context("no port of 127.0.0.1 is free");
-    let apiserver = loopback()?;
-    let proxy = loopback()?;
-    let control = UnixListener::bind(instance.socket())?;
+    // In the order that the supervisor takes them in.
+    let mut files = vec![
+        alive,
+        OwnedFd::from(UnixListener::bind(instance.socket())?),
+        loopback()?.into(),
+    ];
+    for _ in cluster::places(&settings.artefacts) {
+        files.push(loopback()?.into());
+    }
 
     let (ours, theirs) = UnixStream::pair()?;
     let log = File::create(settings.run.join("logs/supervisor.log"))?;
@@ -114,15 +121,9 @@ fn keep(instance: &Instance, alive: OwnedFd) -> Result<()> {
     for hierarchy in &settings.hierarchies {
         cgroups::join(&hierarchy.own, unshare.id())?;
     }
-    let files = [
-        OwnedFd::from(apiserver),
-        proxy.into(),
-        control.into(),
-        alive,
-    ];
-    handover::send(&ours, [&files[0], &files[1], &files[2], &files[3]])?;
+    handover::send(&ours, &files)?;
     // The janitor keeps the lock, and no listener: with the supervisor they must close.
-    let [.., _alive] = files;
+    files.truncate(1);
     let orders = Orders {
         entry: instance.dir().to_owned(),
         supervisor_pid: child_of(unshare.id())?,

@@ -15,7 +15,7 @@ use rustix::mount::{
 
 use super::cgroups::{self, Hierarchy};
 use super::instance::Settings;
-use crate::cluster::{COVERED, SYSCTLS};
+use crate::cluster::{self, COVERED, Place, SYSCTLS};
 
 /// The folders of the host's cgroups, held open: inside, they cannot be seen any more.
 #[derive(Debug)]
@@ -35,7 +35,13 @@ pub(super) fn furnish(settings: &Settings) -> Result<HostCgroups> {
     let held = cover_cgroups(settings).context("the cgroups cannot be set up")?;
     cover_sysctls(settings).context("the kernel's settings cannot be covered")?;
     cover_folders(settings).context("the machine's folders cannot be covered")?;
-    share_kubelet(settings).context("the kubelet's folder cannot be shared")?;
+    for place in cluster::places(&settings.artefacts) {
+        let run = place.folder(&settings.run);
+        share_kubelet(&run).context("the kubelet's folder cannot be shared")?;
+        if place != Place::FIRST {
+            give_cgroup(settings, place).context("a cluster cannot have a cgroup")?;
+        }
+    }
     network()?;
     Ok(held)
 }
@@ -167,10 +173,22 @@ fn cover_folders(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
+/// A kubelet makes the cgroup of its pods by itself, but not one above that.
+fn give_cgroup(settings: &Settings, place: Place) -> Result<()> {
+    for hierarchy in &settings.hierarchies {
+        let inside = Hierarchy {
+            parent: hierarchy.mount.clone(),
+            ..hierarchy.clone()
+        };
+        inside.create(place.name())?;
+    }
+    Ok(())
+}
+
 /// A kubelet whose folder is on no shared mount makes it one while it starts, and a socket that it
 /// renames there at that instant is on two mounts: "invalid cross-device link", and it ends.
-fn share_kubelet(settings: &Settings) -> Result<()> {
-    let folder = settings.run.join("kubelet");
+fn share_kubelet(run: &Path) -> Result<()> {
+    let folder = run.join("kubelet");
     fs::create_dir_all(&folder)?;
     mount_bind(&folder, &folder)?;
     Ok(mount_change(
