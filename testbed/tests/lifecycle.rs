@@ -71,9 +71,13 @@ fn kill(pid: u32) {
 }
 
 fn kubectl(info: &Info, arguments: &str) -> String {
+    kubectl_at(info, &info.kubeconfig, arguments)
+}
+
+fn kubectl_at(info: &Info, kubeconfig: &Path, arguments: &str) -> String {
     let output = Command::new(&info.kubectl)
         .args(arguments.split(' '))
-        .env("KUBECONFIG", &info.kubeconfig)
+        .env("KUBECONFIG", kubeconfig)
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -88,11 +92,19 @@ fn kubectl(info: &Info, arguments: &str) -> String {
 /// Makes the node do some work, so that there is something to leave behind: a pod has mounts,
 /// cgroups, a network interface and processes.
 fn run_a_pod(info: &Info) {
-    kubectl(
-        info,
+    let fleet = info.fleet.iter().flat_map(|fleet| &fleet.clusters);
+    let mut clusters: Vec<&Path> = fleet.map(|cluster| cluster.kubeconfig.as_path()).collect();
+    if clusters.is_empty() {
+        clusters.push(&info.kubeconfig);
+    }
+    for work in [
         "create deployment work --image=testbed.invalid/pause:1 --replicas=2",
-    );
-    kubectl(info, "rollout status deployment/work --timeout=60s");
+        "rollout status deployment/work --timeout=60s",
+    ] {
+        for cluster in &clusters {
+            kubectl_at(info, cluster, work);
+        }
+    }
 }
 
 /// Nothing of its own is left of a testbed.
@@ -108,9 +120,13 @@ fn assert_gone(instance: &Instance, processes: &Processes) {
 
 /// Runs a testbed, ends it by `end`, and compares the host before and after.
 fn leaves_nothing(name: &str, end: impl FnOnce(Testbed, &Processes)) {
+    with_options_leaves_nothing(&options(name), end);
+}
+
+fn with_options_leaves_nothing(options: &Options, end: impl FnOnce(Testbed, &Processes)) {
     let _alone = alone();
     let before = Host::look(&filters());
-    let testbed = start(name);
+    let testbed = Testbed::join_or_start_with(options).unwrap();
     run_a_pod(&testbed.info);
     let info = testbed.info.clone();
     let instance = instance(&info);
@@ -153,9 +169,14 @@ fn a_rule_would_be_seen() {
     }
 }
 
+/// Of three clusters and Argo CD too.
 #[test]
 fn nothing_is_left_after_down() {
-    leaves_nothing("down", |testbed, _| {
+    let options = Options {
+        fleet: true,
+        ..options("down")
+    };
+    with_options_leaves_nothing(&options, |testbed, _| {
         testbed.ask(&Ask::Pin).unwrap();
         testbed.ask(&Ask::Down).unwrap();
     });

@@ -7,6 +7,7 @@
     reason = "modules of one binary; nobody else reads them"
 )]
 
+mod argocd;
 mod bumpy;
 mod cancel;
 mod chaos;

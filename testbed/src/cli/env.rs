@@ -13,22 +13,31 @@ use serde_json::json;
 use crate::build::Cache;
 use crate::client::{self, Info};
 use crate::ghcr::{PUSH_PASSWORD, PUSH_USER};
+use crate::supervisor::Status;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which Helm `helm` is
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(3..=4))]
     helm: u8,
+    /// Of the one with three clusters and Argo CD: kubectl works on the first of them
+    #[arg(long)]
+    fleet: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    match client::status(&Cache::open()?)?.first() {
+    let all = client::status(&Cache::open()?)?;
+    let wanted = |status: &&Status| status.info.fleet.is_some() == args.fleet;
+    match all.iter().find(wanted) {
         Some(status) => {
             // In place of one in /etc, which is for another cluster: an empty file configures
             // nothing. It goes with the testbed.
             fs::write(config(&status.info), "")?;
             log_in(&login(&status.info)).context("the login for the registry")?;
             super::print(&exports(&status.info, args.helm));
+        }
+        None if args.fleet => {
+            bail!("no testbed of three clusters is up: start one with `cargo testbed up --fleet`")
         }
         None => bail!("no testbed is up: start one with `cargo testbed up`"),
     }
@@ -71,7 +80,9 @@ fn exports(info: &Info, helm: u8) -> String {
             .display()
             .to_string()
     };
-    let path = format!("{}:{}", folder(helm), folder(&info.kubectl));
+    let argocd = info.fleet.iter().map(|fleet| folder(&fleet.argocd));
+    let path = [folder(helm), folder(&info.kubectl)];
+    let path = path.into_iter().chain(argocd).collect::<Vec<_>>().join(":");
     let path = format!("export PATH={}:\"$PATH\"", quote(&path));
     let login = login(info);
     let own = [

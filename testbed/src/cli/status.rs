@@ -25,6 +25,13 @@ pub(super) fn run() -> Result<()> {
             info.kubeconfig.display(),
             info.proxy,
         ));
+        for cluster in info.fleet.iter().flat_map(|fleet| &fleet.clusters) {
+            super::print(&format!(
+                "  cluster    {} {}",
+                cluster.name,
+                cluster.kubeconfig.display()
+            ));
+        }
     }
     Ok(())
 }

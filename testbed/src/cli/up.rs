@@ -35,8 +35,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if args.idle.is_none() && !args.hold {
         testbed.ask(&Ask::Pin)?;
     }
+    let flag = if args.fleet { " --fleet" } else { "" };
     super::print(&format!(
-        "up, in {}\nfor a shell: eval \"$(cargo testbed env)\"",
+        "up, in {}\nfor a shell: eval \"$(cargo testbed env{flag})\"",
         testbed.info.run.display()
     ));
     if args.hold {

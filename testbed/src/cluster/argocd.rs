@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::boot::listens;
+use super::boot::{listens, served};
 use super::programs::Program;
 use super::{Cluster, PROXY, Place, loopback};
 use crate::build::Fleet;
@@ -25,7 +25,7 @@ const REPO_SERVER_METRICS: &str = "--metrics-port=8084";
 
 /// How often Argo CD looks at an Application that nothing happened to, in seconds. Changes of an
 /// Application or of what it deploys are watched.
-const RESYNC_SECONDS: u32 = 60;
+const RESYNC_SECONDS: u32 = 10;
 
 /// Starts Argo CD in the first cluster, which knows all of them, where this testbed has it.
 pub(super) async fn boot(clusters: &[Cluster], children: &Children) -> Result<()> {
@@ -39,22 +39,13 @@ pub(super) async fn boot(clusters: &[Cluster], children: &Children) -> Result<()
     children.start(&argo.redis())?;
     argo.write(clusters)?;
     let kinds = argo.fleet.kinds.display().to_string();
-    for (step, args) in [
-        (
-            "argocd-kinds",
-            vec!["apply", "--server-side", "--filename", &kinds],
-        ),
-        (
-            "argocd-kinds-served",
-            vec!["wait", "--for=condition=Established", "--filename", &kinds],
-        ),
-        (
-            "argocd-objects",
-            vec!["apply", "--server-side", "--filename", &argo.objects()],
-        ),
-    ] {
-        children.finish(&argo.kubectl(step, &args)).await?;
+    children.finish(&argo.apply("argocd-kinds", &kinds)).await?;
+    for kind in ["appprojects", "applications"] {
+        served(hub, &format!("/apis/argoproj.io/v1alpha1/{kind}")).await?;
     }
+    children
+        .finish(&argo.apply("argocd-objects", &argo.objects()))
+        .await?;
     listens(loopback(REDIS_PORT)).await?;
     children.start(&argo.repo_server())?;
     children.start(&argo.controller())?;
@@ -137,8 +128,8 @@ impl Argo<'_> {
         program
     }
 
-    fn kubectl(&self, step: &str, args: &[&str]) -> Program {
-        let mut program = self.program("kubectl", args);
+    fn apply(&self, step: &str, files: &str) -> Program {
+        let mut program = self.program("kubectl", &["apply", "--server-side", "--filename", files]);
         step.clone_into(&mut program.name);
         program
     }

@@ -56,16 +56,18 @@ async fn node(cluster: &Cluster, children: &Children) -> Result<()> {
 async fn control_plane(cluster: &Cluster, children: &Children) -> Result<()> {
     listens(cluster.place.etcd()).await?;
     children.start(&cluster.apiserver())?;
-    let client = client(&cluster.inner_kubeconfig()).await?;
-    loop {
-        let request = http_request("/readyz")?;
-        if client.request_text(request).await.is_ok() {
-            break;
-        }
-        sleep(AGAIN).await;
-    }
+    served(cluster, "/readyz").await?;
     children.start(&cluster.controllers())?;
     children.start(&cluster.scheduler())
+}
+
+/// Waits until the apiserver answers for a path.
+pub(super) async fn served(cluster: &Cluster, path: &str) -> Result<()> {
+    let client = client(&cluster.inner_kubeconfig()).await?;
+    while client.request_text(http_request(path)?).await.is_err() {
+        sleep(AGAIN).await;
+    }
+    Ok(())
 }
 
 fn http_request(path: &str) -> Result<hyper::Request<Vec<u8>>> {

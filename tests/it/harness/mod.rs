@@ -1,6 +1,7 @@
 //! What a scenario is made of: a node of its own on the shared testbed, with
 //! its own namespace, GHCR owner and runner's home.
 
+mod bed;
 mod home;
 pub mod kinds;
 mod pods;
@@ -13,17 +14,20 @@ mod schema;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use testbed::Testbed;
 use testbed::chart::{Chart, Shop};
+use testbed::client::Info;
 use testbed::ghcr::{Asked, Policy};
 use testbed::progress::Progress;
 use testbed::push::Pusher;
+use testbed::supervisor::Ask;
 
+pub use bed::Bed;
 pub use home::{Home, RUNNER, SCRIPT};
 pub use run::{Ran, Running, Signal, until};
 
@@ -107,6 +111,8 @@ pub struct Node {
     pub home: Home,
     pub helm: Helm,
     pub env: BTreeMap<String, String>,
+    /// Its cluster and registry, where they are not those that all scenarios share.
+    own: Option<Arc<Bed>>,
 }
 
 /// An image in the registry, as a signal may name it.
@@ -158,21 +164,17 @@ fn push(repository: &str, tag: &str, spec: &testbed::image::Spec) -> Image {
 impl Node {
     /// A node that is ready: helm, kubeconfig, the way to ghcr.io.
     pub fn new(scenario: &str, helm: Helm) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let short: String = scenario.replace('_', "-").chars().take(20).collect();
-        // A GitHub login has at most 39 characters.
-        let name = format!(
-            "{}-{}-{count}",
-            short.trim_end_matches('-'),
-            std::process::id()
-        );
-        Self::named(name, helm)
+        Self::named(unique(scenario), helm, None)
+    }
+
+    /// As [`Node::new`], on another testbed.
+    pub fn on(bed: Arc<Bed>, scenario: &str, helm: Helm) -> Self {
+        Self::named(unique(scenario), helm, Some(bed))
     }
 
     /// Another home for the same app: another user of this machine.
     pub fn beside(&self) -> Self {
-        Self::named(self.name.clone(), self.helm)
+        Self::named(self.name.clone(), self.helm, self.own.clone())
     }
 
     /// Another machine for the same app.
@@ -182,9 +184,11 @@ impl Node {
         other
     }
 
-    fn named(name: String, helm: Helm) -> Self {
+    fn named(name: String, helm: Helm, own: Option<Arc<Bed>>) -> Self {
         let home = Home::new();
-        let info = &bed().info;
+        let info = own
+            .as_ref()
+            .map_or_else(|| &bed().info, |own| &own.testbed.info);
         let kubeconfig = std::fs::read_to_string(&info.kubeconfig).unwrap();
         home.write(".kube/config", &kubeconfig, 0o600);
         home.write_etc(
@@ -206,7 +210,26 @@ impl Node {
             home,
             helm,
             env,
+            own,
         }
+    }
+
+    /// Where everything is.
+    pub fn info(&self) -> &Info {
+        self.own
+            .as_ref()
+            .map_or_else(|| &bed().info, |own| &own.testbed.info)
+    }
+
+    /// Asks the testbed of its own for something.
+    pub fn ask(&self, ask: &Ask) {
+        self.own.as_ref().unwrap().testbed.ask(ask).unwrap();
+    }
+
+    fn pusher(&self) -> &Pusher {
+        self.own
+            .as_ref()
+            .map_or_else(|| &*PUSHER, |own| &own.pusher)
     }
 
     /// Pushes the test application as `ghcr.io/<owner>/<app>/<component>:<tag>`.
@@ -220,7 +243,12 @@ impl Node {
         reason = "a scenario hands over what it just made"
     )]
     pub fn image_with(&self, component: &str, tag: &str, spec: testbed::image::Spec) -> Image {
-        push(&format!("{}/shop/{component}", self.name), tag, &spec)
+        let repository = format!("{}/shop/{component}", self.name);
+        Image {
+            name: format!("ghcr.io/{repository}"),
+            tag: tag.to_owned(),
+            digest: self.pusher().image(&repository, tag, &spec).unwrap(),
+        }
     }
 
     /// Pushes the test application under a whole reference with a tag; gives its digest.
@@ -233,7 +261,7 @@ impl Node {
 
     /// Pushes a chart of the owner's; gives its digest.
     pub fn push(&self, chart: &Chart) -> String {
-        PUSHER.chart(&self.name, chart).unwrap()
+        self.pusher().chart(&self.name, chart).unwrap()
     }
 
     /// Pushes a small chart: api, web, and a worker where its image is given; gives its digest.
@@ -243,12 +271,12 @@ impl Node {
 
     /// How the registry answers for this node's owner.
     pub fn registry(&self, policy: &Policy) {
-        policy_of(&self.name, policy);
+        self.pusher().policy(&self.name, policy).unwrap();
     }
 
     /// What the registry was asked for this owner's packages.
     pub fn asked(&self) -> Vec<Asked> {
-        asked_of(&self.name)
+        self.pusher().asked(&self.name).unwrap()
     }
 
     /// Stores credentials for ghcr.io in a file of the runner's home, as
@@ -312,14 +340,15 @@ impl Node {
 
     /// What kubectl says in the scenario's namespace.
     pub fn kubectl(&self, args: &[&str]) -> String {
-        kubectl_in(&self.name, args)
+        let info = self.info();
+        kubectl(info, &info.kubeconfig, &self.name, args)
     }
 
     /// Deletes what a scenario leaves, if it can: nothing is claimed of it.
     pub fn clear(&self, object: &str) {
-        let _ = Command::new(&bed().info.kubectl)
+        let _ = Command::new(&self.info().kubectl)
             .arg("--kubeconfig")
-            .arg(&bed().info.kubeconfig)
+            .arg(&self.info().kubeconfig)
             .args(["--namespace", &self.name, "delete", object])
             .args(["--wait=false", "--ignore-not-found"])
             .output();
@@ -336,11 +365,31 @@ impl Node {
     }
 }
 
-/// What kubectl says in a namespace.
+/// A name that no other scenario has.
+fn unique(scenario: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let short: String = scenario.replace('_', "-").chars().take(20).collect();
+    // A GitHub login has at most 39 characters.
+    format!(
+        "{}-{}-{count}",
+        short.trim_end_matches('-'),
+        std::process::id()
+    )
+}
+
+/// What kubectl says in a namespace of the shared cluster.
 pub fn kubectl_in(namespace: &str, args: &[&str]) -> String {
-    let output = Command::new(&bed().info.kubectl)
+    let info = &bed().info;
+    kubectl(info, &info.kubeconfig, namespace, args)
+}
+
+/// What kubectl says in a namespace of a cluster.
+#[track_caller]
+pub fn kubectl(info: &Info, kubeconfig: &Path, namespace: &str, args: &[&str]) -> String {
+    let output = Command::new(&info.kubectl)
         .arg("--kubeconfig")
-        .arg(&bed().info.kubeconfig)
+        .arg(kubeconfig)
         .args(["--namespace", namespace])
         .args(args)
         .output()
