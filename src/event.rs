@@ -141,8 +141,10 @@ pub struct RunFacts {
 /// Where an artifact comes from, as it was proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// By what that was proven: `key sha256:…`.
+    /// By what that was proven: `key sha256:…`, `workflow <file>@<ref>`.
     pub by: String,
+    /// The commit that it was built from, where the proof tells it.
+    pub commit: Option<String>,
     /// The digest that it was proven of.
     pub digest: Digest,
 }

@@ -6,17 +6,24 @@ use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::finding::Finding;
 use crate::chart::values;
 use crate::host::Environment;
 use crate::node::Node;
 use crate::node::config::Verifying;
-use crate::plan::{Plan, Verify};
+use crate::plan::{Plan, RefPattern, Verify};
+use crate::provenance::{EMBEDDED, Prover};
 use crate::state::{self, journal};
 use crate::text;
 
 /// Where workflows find the script, where nothing else is known.
 const SCRIPT: &str = "/home/github-runner/deploy.sh";
+
+/// How many days old a trusted root may be before it is told of.
+const ROOT_DAYS: i32 = 180;
 
 /// How much room a state directory must have, in bytes.
 const ROOM: usize = 64 * 1024;
@@ -126,18 +133,37 @@ pub(super) fn values(plan: &Plan, node: &Node) -> Finding {
 /// What the origin of chart and images is proven with.
 pub(super) fn verify(plan: &Plan, node: &Node) -> Finding {
     let check = "verify";
-    let Some(Verify::Key(key)) = &plan.verify else {
-        return Finding::ok(
-            check,
-            "it is off: whoever can push to the registry decides what a tag means",
-        )
-        .fix("sign what is pushed, and name the public key in deploy.toml: verify = { key = \"deploy.pub\" }");
+    let (found, file) = match &plan.verify {
+        None => {
+            return Finding::ok(
+                check,
+                "it is off: whoever can push to the registry decides what a tag means",
+            )
+            .fix("sign what is pushed, and name the public key in deploy.toml: verify = { key = \"deploy.pub\" }");
+        }
+        Some(Verify::Key(key)) => {
+            let own = node.config.apps.get(&plan.request.app);
+            let own = own.and_then(|app| app.settings.verify.as_ref());
+            let file = match own.or(node.config.defaults.verify.as_ref()) {
+                Some(Verifying::Key(file)) => Some(file.as_path()),
+                _ => None,
+            };
+            let found = format!("only what the key {} signed is deployed", key.fingerprint());
+            (found, file)
+        }
+        Some(Verify::Workflow(policy)) => {
+            let refs: Vec<&str> = policy.refs.iter().map(RefPattern::as_str).collect();
+            let file = policy.trusted_root.as_ref().map(|file| file.path.as_path());
+            let found = format!(
+                "only what {} built from {} is deployed",
+                policy.workflow,
+                refs.join(" or ")
+            );
+            (found, file)
+        }
     };
-    let own = node.config.apps.get(&plan.request.app);
-    let own = own.and_then(|app| app.settings.verify.as_ref());
-    let found = format!("only what the key {} signed is deployed", key.fingerprint());
-    match own.or(node.config.defaults.verify.as_ref()) {
-        Some(Verifying::Key(file)) if node.uid != 0 && can_change(file) => Finding::warn(
+    match file {
+        Some(file) if node.uid != 0 && can_change(file) => Finding::warn(
             check,
             format!(
                 "{found}, but this user can write {}: so can every job of the runner",
@@ -147,6 +173,47 @@ pub(super) fn verify(plan: &Plan, node: &Node) -> Finding {
         .fix("as root, move it to /etc/deploy"),
         _ => Finding::ok(check, found),
     }
+}
+
+/// Whom the attestations are believed that `verify` asks for; none where it asks for
+/// none.
+pub(super) fn trusted_root(plan: &Plan) -> Option<Finding> {
+    let check = "trusted-root";
+    let verify = plan.verify.clone()?;
+    let Verify::Workflow(policy) = &verify else {
+        return None;
+    };
+    let (what, date) = match &policy.trusted_root {
+        None => (
+            "the one that came with deploy".to_owned(),
+            EMBEDDED.parse().ok(),
+        ),
+        Some(file) => {
+            let changed = file.path.metadata().and_then(|found| found.modified());
+            let changed = changed.ok().and_then(|at| Timestamp::try_from(at).ok());
+            let date = changed.map(|at| at.to_zoned(TimeZone::UTC).date());
+            (shown(&file.path), date)
+        }
+    };
+    if let Err(error) = Prover::new(verify) {
+        return Some(Finding::failed(check, &error));
+    }
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let days = date.and_then(|date| Some(today.since(date).ok()?.get_days()));
+    let found = match (date, days) {
+        (Some(date), Some(days)) => format!("{what}, of {date}, {days} days ago"),
+        _ => format!("{what}, of an unknown date"),
+    };
+    let is_old = days.is_none_or(|days| days > ROOT_DAYS);
+    Some(if is_old {
+        Finding::warn(
+            check,
+            format!("{found}: GitHub's changes about every half year"),
+        )
+        .fix("renew it as root: gh attestation trusted-root > /etc/deploy/trusted_root.jsonl")
+    } else {
+        Finding::ok(check, found)
+    })
 }
 
 /// Where lock and journal lie.

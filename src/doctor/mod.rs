@@ -142,6 +142,7 @@ fn plan_unchecked(
             found.push(files::values(&plan, node).of(app));
             if plan.forward.is_none() {
                 found.push(files::verify(&plan, node).of(app));
+                found.extend(files::trusted_root(&plan).map(|finding| finding.of(app)));
             }
             Ok(warnings(plan, warned, found))
         }

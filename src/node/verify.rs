@@ -1,18 +1,40 @@
-//! What chart and images are proven with, with the key of its file. Only root and
-//! the caller may write that file: whoever can change it decides what may run.
+//! What chart and images are proven with: the key of its file, or a workflow with the
+//! trusted roots of theirs. Only root and the caller may write these files: whoever can
+//! change them decides what may run.
+
+use std::path::Path;
 
 use super::config::Verifying;
 use super::file_permissions;
+use super::locate;
 use super::machine::Node;
 use crate::error::{Error, Kind, Result};
-use crate::plan::{Verify, VerifyingKey};
+use crate::plan::{TrustedRootFile, Verify, VerifyingKey, WorkflowPolicy};
 use crate::text;
+
+/// Its name, beside deploy.toml.
+const TRUSTED_ROOT: &str = "trusted_root.jsonl";
 
 /// What the setting asks for. Errors are [`Kind::Node`].
 pub(super) fn of(node: &Node, setting: Option<&Verifying>) -> Result<Option<Verify>> {
-    let Some(Verifying::Key(file)) = setting else {
-        return Ok(None);
-    };
+    match setting {
+        None | Some(Verifying::Off) => Ok(None),
+        Some(Verifying::Key(file)) => key(node, file).map(Some),
+        Some(Verifying::Workflow(attesting)) => {
+            let attesting = (**attesting).clone();
+            Ok(Some(Verify::Workflow(Box::new(WorkflowPolicy {
+                workflow: attesting.workflow,
+                signer: attesting.signer,
+                refs: attesting.refs,
+                repository_id: attesting.repository_id,
+                owner_id: attesting.owner_id,
+                trusted_root: trusted_root(node)?,
+            }))))
+        }
+    }
+}
+
+fn key(node: &Node, file: &Path) -> Result<Verify> {
     let what = "the key file";
     let content = file_permissions::read(file, what, node.caller())?;
     let key = content.parse::<VerifyingKey>().map_err(|expected| {
@@ -21,5 +43,18 @@ pub(super) fn of(node: &Node, setting: Option<&Verifying>) -> Result<Option<Veri
         Error::new(Kind::Node, message)
             .hint("write the public key into it: cosign public-key --key …")
     })?;
-    Ok(Some(Verify::Key(key)))
+    Ok(Verify::Key(key))
+}
+
+/// The file of trusted roots, where there is one.
+fn trusted_root(node: &Node) -> Result<Option<TrustedRootFile>> {
+    let directory = node.file.as_deref().and_then(Path::parent);
+    let Some(path) = directory.map(|directory| directory.join(TRUSTED_ROOT)) else {
+        return Ok(None);
+    };
+    if !locate::is_there(&path)? {
+        return Ok(None);
+    }
+    let content = file_permissions::read(&path, "the trusted root", node.caller())?;
+    Ok(Some(TrustedRootFile { path, content }))
 }

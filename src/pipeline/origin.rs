@@ -8,15 +8,15 @@ use futures::future::try_join_all;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::{Origin, Proven};
-use crate::plan::{Plan, Verify};
-use crate::provenance::{self, Artifact};
+use crate::plan::Plan;
+use crate::provenance::{Artifact, Prover};
 use crate::registry::artifacts::ArtifactReader;
 use crate::registry::preflight::{ImageStatus, Preflight};
 use crate::signal::{Digest, ImageKey, ImageRef, Tag};
 
 /// The node asks for proofs of origin.
 pub(super) struct OriginCheck {
-    policy: Verify,
+    prover: Prover,
     reader: ArtifactReader,
 }
 
@@ -33,8 +33,9 @@ impl OriginCheck {
             .map(ImageRef::repository)
             .collect();
         repositories.push(plan.request.chart.repository());
+        let prover = Prover::new(policy)?;
         let reader = ArtifactReader::new(&plan.environment, &repositories).await?;
-        Ok(Some(Self { policy, reader }))
+        Ok(Some(Self { prover, reader }))
     }
 
     /// What reads beside the images.
@@ -56,7 +57,7 @@ impl OriginCheck {
             repository: chart.repository(),
             digest,
         };
-        provenance::prove(&self.reader, &self.policy, &artifact).await
+        self.prover.prove(&self.reader, &artifact).await
     }
 
     /// The digest that an image's tag means now; none where there is none any more.
@@ -89,7 +90,7 @@ impl OriginCheck {
             artifacts.entry(one).or_insert(artifact);
         }
         let proven = artifacts.into_iter().map(async |(one, artifact)| {
-            let origin = provenance::prove(&self.reader, &self.policy, &artifact).await?;
+            let origin = self.prover.prove(&self.reader, &artifact).await?;
             Ok::<_, Error>((one, origin))
         });
         let proven: BTreeMap<_, _> = try_join_all(proven).await?.into_iter().collect();
@@ -115,18 +116,19 @@ pub(super) fn by_digest(
 
 /// What was proven, in one line for each way to prove it.
 pub(super) fn told(proven: &Proven) -> Vec<String> {
-    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    if let Some(origin) = &proven.chart {
-        names
-            .entry(&origin.by)
-            .or_default()
-            .push("chart".to_owned());
+    let mut names: BTreeMap<(&str, Option<&str>), Vec<String>> = BTreeMap::new();
+    let chart = proven.chart.iter().map(|it| ("chart", it));
+    let images = proven.images.iter().map(|(key, it)| (key.as_str(), it));
+    for (name, origin) in chart.chain(images) {
+        let way = (origin.by.as_str(), origin.commit.as_deref());
+        names.entry(way).or_default().push(name.to_owned());
     }
-    for (key, origin) in &proven.images {
-        names.entry(&origin.by).or_default().push(key.to_string());
-    }
-    let line = |(by, names): (&str, Vec<String>)| {
-        format!("origin proven of {}: signed by the {by}", names.join(", "))
+    let line = |((by, commit), names): ((&str, Option<&str>), Vec<String>)| {
+        let how = match commit {
+            None => format!("signed by the {by}"),
+            Some(commit) => format!("built by the {by} from commit {commit}"),
+        };
+        format!("origin proven of {}: {how}", names.join(", "))
     };
     names.into_iter().map(line).collect()
 }
@@ -142,6 +144,7 @@ mod tests {
         let digest = format!("sha256:{}", of.to_string().repeat(64));
         Origin {
             by: by.to_owned(),
+            commit: None,
             digest: digest.parse().unwrap(),
         }
     }
@@ -149,6 +152,17 @@ mod tests {
     #[test]
     fn what_was_proven_is_deployed_and_told() {
         let key = |name: &str| name.parse::<ImageKey>().unwrap();
+        let mut built = origin("workflow a/b/.github/workflows/c.yml@refs/heads/main", 'd');
+        built.commit = Some("c0ffee".to_owned());
+        assert_eq!(
+            told(&Proven {
+                chart: Some(built),
+                images: BTreeMap::new(),
+            }),
+            [
+                "origin proven of chart: built by the workflow a/b/.github/workflows/c.yml@refs/heads/main from commit c0ffee"
+            ]
+        );
         let proven = Proven {
             chart: Some(origin("key sha256:1", 'c')),
             images: BTreeMap::from([

@@ -9,6 +9,7 @@ pub mod fleet;
 pub mod forward;
 pub mod verify;
 pub mod windows;
+pub mod workflow;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -21,6 +22,7 @@ pub use fleet::Fleet;
 pub use forward::{Endpoint, Forward, ForwardTarget, Token};
 pub use verify::{Verify, VerifyingKey};
 pub use windows::Window;
+pub use workflow::{RefPattern, Signer, TrustedRootFile, WorkflowFile, WorkflowPolicy};
 
 use crate::signal::{App, ImageKey, ImageRef, Request};
 

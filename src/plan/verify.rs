@@ -1,5 +1,5 @@
-//! What must be proven of chart and images before they are deployed: the key
-//! `verify` of deploy.toml, as data.
+//! What must be proven of chart and images before they are deployed: `verify` of
+//! deploy.toml, as data.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
@@ -8,11 +8,15 @@ use ring::digest::{SHA256, digest};
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use super::workflow::WorkflowPolicy;
+
 /// What an artifact's origin is proven with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verify {
     /// A signature that this key verifies.
     Key(VerifyingKey),
+    /// An attestation of this workflow.
+    Workflow(Box<WorkflowPolicy>),
 }
 
 /// How a `SubjectPublicKeyInfo` of an ECDSA key on P-256 begins (RFC 5480): the

@@ -73,17 +73,19 @@ struct Subject {
 
 /// Whether the key signed a statement that the digest is signed.
 pub(super) fn check(key: &VerifyingKey, digest: &Digest, bundle: &[u8]) -> Result<(), Refusal> {
-    let bundle: Bundle =
-        serde_json::from_slice(bundle).map_err(|_| Refusal::Unreadable("it is no bundle"))?;
+    let bundle: Bundle = serde_json::from_slice(bundle)
+        .map_err(|_| Refusal::Unreadable("it is no bundle".into()))?;
     if !bundle.media_type.starts_with(BUNDLE) {
-        return Err(Refusal::Unreadable("its media type is not a bundle's"));
+        return Err(Refusal::Unreadable(
+            "its media type is not a bundle's".into(),
+        ));
     }
     let Some(envelope) = bundle.dsse_envelope else {
-        return Err(Refusal::Unreadable("it has no DSSE envelope"));
+        return Err(Refusal::Unreadable("it has no DSSE envelope".into()));
     };
     let payload = STANDARD
         .decode(&envelope.payload)
-        .map_err(|_| Refusal::Unreadable("its payload is not base64"))?;
+        .map_err(|_| Refusal::Unreadable("its payload is not base64".into()))?;
     let signed = authentication_encoding(&envelope.payload_type, &payload);
     let mut signatures = envelope.signatures.iter().take(SIGNATURES);
     let good = signatures.any(|signature| {
@@ -109,7 +111,7 @@ fn statement(kind: &str, payload: &[u8], digest: &Digest) -> Result<(), Refusal>
         return Err(Refusal::OtherStatement(kind.to_owned()));
     }
     let statement: Statement = serde_json::from_slice(payload)
-        .map_err(|_| Refusal::Unreadable("what is signed is no in-toto statement"))?;
+        .map_err(|_| Refusal::Unreadable("what is signed is no in-toto statement".into()))?;
     if !statement.kind.starts_with(STATEMENT) {
         return Err(Refusal::OtherStatement(statement.kind));
     }
@@ -127,7 +129,7 @@ fn statement(kind: &str, payload: &[u8], digest: &Digest) -> Result<(), Refusal>
     let other = other.and_then(|subject| subject.digest.get("sha256"));
     Err(match other {
         Some(hex) => Refusal::OtherArtifact(format!("sha256:{hex}")),
-        None => Refusal::Unreadable("what is signed names no artifact by sha256"),
+        None => Refusal::Unreadable("what is signed names no artifact by sha256".into()),
     })
 }
 

@@ -11,10 +11,9 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use oci_client::manifest::{OciDescriptor, OciManifest};
 
 use super::refusal::refused;
-use super::{Artifact, Candidate, Refusal, judge};
+use super::{Artifact, Candidate, Prover, Refusal};
 use crate::error::Result;
 use crate::event::Origin;
-use crate::plan::Verify;
 use crate::registry::artifacts::ArtifactReader;
 use crate::signal::Digest;
 
@@ -35,19 +34,17 @@ const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 
-/// Proves where the artifact comes from, as the policy asks. Where there is no
-/// proof that is [`crate::Kind::Policy`]; a registry that refuses or does not
-/// answer gives its own error, never a proof.
-pub async fn prove(
-    reader: &ArtifactReader,
-    policy: &Verify,
-    artifact: &Artifact,
-) -> Result<Origin> {
-    let (mut candidates, bundles) =
-        tokio::try_join!(simple(reader, artifact), bundles(reader, artifact))?;
-    candidates.extend(bundles);
-    judge(policy, &artifact.digest, &candidates)
-        .map_err(|refusals| refused(artifact, policy, &refusals))
+impl Prover {
+    /// Proves where the artifact comes from, as the policy asks. Where there is no
+    /// proof that is [`crate::Kind::Policy`]; a registry that refuses or does not
+    /// answer gives its own error, never a proof.
+    pub async fn prove(&self, reader: &ArtifactReader, artifact: &Artifact) -> Result<Origin> {
+        let (mut candidates, bundles) =
+            tokio::try_join!(simple(reader, artifact), bundles(reader, artifact))?;
+        candidates.extend(bundles);
+        self.judge(&artifact.digest, &candidates)
+            .map_err(|refusals| refused(artifact, &self.policy, &refusals))
+    }
 }
 
 /// What cosign 2 left: one manifest, each of whose layers is a signature.
@@ -63,7 +60,7 @@ async fn simple(reader: &ArtifactReader, artifact: &Artifact) -> Result<Vec<Cand
         let signature = annotation(layer.annotations.as_ref(), SIGNATURE);
         let Some(signature) = signature else {
             return Ok(Candidate::Unread(Refusal::Unreadable(
-                "it has no signature beside what is signed",
+                "it has no signature beside what is signed".into(),
             )));
         };
         let payload = reader
@@ -77,7 +74,7 @@ async fn simple(reader: &ArtifactReader, artifact: &Artifact) -> Result<Vec<Cand
     stream::iter(read).buffered(AT_ONCE).try_collect().await
 }
 
-/// What cosign 3 left, and whatever else refers to the artifact and is a bundle.
+/// What cosign 3 and GitHub left, and whatever else refers to the artifact and is a bundle.
 async fn bundles(reader: &ArtifactReader, artifact: &Artifact) -> Result<Vec<Candidate>> {
     let tag = format!("sha256-{}", artifact.digest.hex());
     let list = reader.at_tag(&artifact.repository, &tag).await?;

@@ -40,13 +40,14 @@ pub(super) fn check(
 ) -> Result<(), Refusal> {
     let signature = STANDARD
         .decode(signature)
-        .map_err(|_| Refusal::Unreadable("its signature is not base64"))?;
+        .map_err(|_| Refusal::Unreadable("its signature is not base64".into()))?;
     if !made_by(key, payload, &signature) {
         return Err(Refusal::OtherKey);
     }
     // Nothing of it is believed before.
-    let payload: Payload = serde_json::from_slice(payload)
-        .map_err(|_| Refusal::Unreadable("what is signed is no signing document of cosign's"))?;
+    let payload: Payload = serde_json::from_slice(payload).map_err(|_| {
+        Refusal::Unreadable("what is signed is no signing document of cosign's".into())
+    })?;
     if payload.critical.kind != KIND {
         return Err(Refusal::OtherStatement(payload.critical.kind));
     }

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{open_file, prepare};
 use crate::error::Exit;
-use crate::event::{PhaseTiming, Proven, RunFacts};
+use crate::event::{Origin, PhaseTiming, Proven, RunFacts};
 use crate::run::{RunId, Timestamp, Who, field};
-use crate::signal::{App, Request};
+use crate::signal::{App, ImageKey, Request};
 
 /// The longest line that is read, in bytes: a request alone may take 64 KiB,
 /// and twice that with its escapes.
@@ -103,7 +103,7 @@ pub struct RecordedRequest {
     pub images: BTreeMap<String, String>,
 }
 
-/// By what an origin was proven: `key sha256:…`.
+/// By what an origin was proven: `key sha256:…`, `workflow <file>@<ref>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedOrigins {
     /// The chart's.
@@ -112,6 +112,12 @@ pub struct RecordedOrigins {
     /// Each image's, by its key.
     #[serde(default)]
     pub images: BTreeMap<String, String>,
+    /// The commit that the chart was built from, where the proof tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart_commit: Option<String>,
+    /// The same of each image, by its key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub image_commits: BTreeMap<String, String>,
 }
 
 impl RecordedOrigins {
@@ -122,12 +128,16 @@ impl RecordedOrigins {
 
 impl From<&Proven> for RecordedOrigins {
     fn from(proven: &Proven) -> Self {
-        let images = proven.images.iter();
+        let images = || proven.images.iter();
+        let commit =
+            |(key, origin): (&ImageKey, &Origin)| Some((key.to_string(), origin.commit.clone()?));
         Self {
             chart: proven.chart.as_ref().map(|origin| origin.by.clone()),
-            images: images
+            images: images()
                 .map(|(key, origin)| (key.to_string(), origin.by.clone()))
                 .collect(),
+            chart_commit: proven.chart.as_ref().and_then(|it| it.commit.clone()),
+            image_commits: images().filter_map(commit).collect(),
         }
     }
 }

@@ -112,19 +112,15 @@ fn about(entry: &Entry) -> Vec<String> {
         rows.push(("image", format!("{}: {}", cell(key), cell(image))));
         rows.extend(entry.digests.get(key).map(|digest| ("", cell(digest))));
     }
-    let proven = entry
-        .proven
-        .images
-        .iter()
-        .map(|(key, by)| (key.as_str(), by));
-    for (what, by) in entry
-        .proven
-        .chart
-        .iter()
-        .map(|by| ("chart", by))
-        .chain(proven)
-    {
-        rows.push(("origin", format!("{}: {}", cell(what), cell(by))));
+    let origins = &entry.proven;
+    let chart = origins.chart.iter();
+    let chart = chart.map(|by| ("chart", by, origins.chart_commit.as_ref()));
+    let images = origins.images.iter();
+    let images = images.map(|(key, by)| (key.as_str(), by, origins.image_commits.get(key)));
+    for (what, by, commit) in chart.chain(images) {
+        let commit = commit.map(|it| format!(", commit {}", cell(it)));
+        let commit = commit.unwrap_or_default();
+        rows.push(("origin", format!("{}: {}{commit}", cell(what), cell(by))));
     }
     rows.push(("who", cell(&entry.who.user)));
     if let Some(workflow) = &entry.who.workflow {

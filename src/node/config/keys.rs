@@ -141,9 +141,9 @@ pub const KEYS: &[Key] = &[
     key(
         "verify",
         Both,
-        "{ key = \"deploy.pub\" } or \"off\"",
+        "{ key = \"deploy.pub\" }, { workflow = \"…\", refs = [\"…\"] } or \"off\"",
         "\"off\"",
-        "the public key that must have signed chart and images",
+        "the public key that must have signed chart and images, or the workflow whose attestation they must have",
     ),
     key(
         "inherit_env",

@@ -184,7 +184,12 @@ fn table(page: &mut String, record: &RunRecord, end: RunEnd<'_>) {
         let images = facts.proven.images.iter();
         let images = images.map(|(key, origin)| (key.as_str(), origin));
         for (what, origin) in chart.chain(images) {
-            let proven = format!("{}: {}", code(what), code(&origin.by));
+            let commit = origin
+                .commit
+                .as_ref()
+                .map(|it| format!(", commit {}", code(it)));
+            let commit = commit.unwrap_or_default();
+            let proven = format!("{}: {}{commit}", code(what), code(&origin.by));
             rows.push(("origin".to_owned(), proven));
         }
         if facts.targets.is_empty() {
