@@ -229,6 +229,11 @@ async fn terminal(
 
 async fn timed_out(run: &mut Run<'_>, watcher: &RolloutWatcher) -> Failure {
     let mut lines = watcher.explain_timeout();
+    // Where every workload is Ready, helm waits for something else.
+    let other = match lines.is_empty() {
+        true => watcher.custom_not_ready().await.into_iter().next(),
+        false => None,
+    };
     if let Some(silence) = discovery::silent(watcher.client()).await {
         lines.insert(0, silence);
     }
@@ -236,7 +241,8 @@ async fn timed_out(run: &mut Run<'_>, watcher: &RolloutWatcher) -> Failure {
     let told = gathered(run, watcher, None, |evidence, _| {
         // What one of its pods lacks says more than how many pods are missing.
         let pod = lines.get(1).filter(|line| line.starts_with("  "));
-        let message = match pod.or(lines.first()) {
+        let other = other.as_ref().map(|other| &other.said);
+        let message = match pod.or(lines.first()).or(other) {
             Some(line) => format!("not ready after {passed}: {}", line.trim()),
             None => format!("not ready after {passed}"),
         };
@@ -286,6 +292,7 @@ pub(super) fn made_by(problem: Problem, mut not_ready: Vec<NotReady>) -> Problem
         Some(behind) => problem.because(&behind.said),
         None => problem,
     };
+    not_ready.retain(|one| !lacks.contains(&one.said));
     problem.details(not_ready.into_iter().map(|one| one.said))
 }
 

@@ -1,5 +1,6 @@
-//! Custom resources of a release whose controllers say that they are not Ready. Nobody
-//! waits for them: they fail no rollout. What a pod lacks may be what they make.
+//! Custom resources of a release whose controllers say that they are not Ready, and
+//! Services whose load balancer has no address. Nobody waits for them: they fail no
+//! rollout. What a pod lacks may be what they make.
 //!
 //! What they say is read purely ([`not_ready`]); asking for them is bounded in time and
 //! number, and what cannot be read is left out.
@@ -8,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
+use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use kube::api::{Api, DynamicObject, GroupVersionKind};
 use kube::discovery::{Scope, pinned_kind};
@@ -25,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(3);
 /// How many of them are asked for.
 const MOST: usize = 20;
 
-/// A custom resource that is not Ready.
+/// A custom resource or a Service that is not Ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotReady {
     /// It, and what its controller says; one line that is safe to show.
@@ -68,7 +70,8 @@ fn not_ready(object: &Value) -> Option<String> {
     Some(text::line(&said.join(": "), text::LINE).into_owned())
 }
 
-/// The custom resources of a render, and the names that each speaks of.
+/// The custom resources of a render, and its Services of a load balancer's, with the
+/// names that each speaks of.
 #[derive(Clone, Debug, Default)]
 pub struct CustomResources(Vec<(ObjectRef, BTreeSet<String>)>);
 
@@ -78,9 +81,14 @@ impl CustomResources {
     pub fn of<'a>(objects: impl IntoIterator<Item = &'a Object>, namespace: &str) -> Self {
         let custom = objects
             .into_iter()
-            .filter(|object| object.hooks.is_empty() && is_custom(&object.reference));
+            .filter(|object| object.hooks.is_empty())
+            .filter(|object| is_custom(&object.reference) || is_load_balancer(object));
         let custom = custom.take(MOST).map(|object| {
-            let names = promises([&object.value]);
+            let names = if is_custom(&object.reference) {
+                promises([&object.value])
+            } else {
+                BTreeSet::new()
+            };
             (object.reference.clone().within(namespace), names)
         });
         Self(custom.collect())
@@ -89,12 +97,17 @@ impl CustomResources {
     /// Those that their controllers say are not Ready now.
     pub async fn not_ready(&self, client: &Client) -> Vec<NotReady> {
         let asked = self.0.iter().map(|(object, names)| async move {
-            let said = not_ready(&read(client, object).await?)?;
-            let why = if said.is_empty() { "" } else { ": " };
-            Some(NotReady {
-                said: format!("{object} is not Ready{why}{said}"),
-                names: names.clone(),
-            })
+            let said = if object.is("", "Service") {
+                has_no_address(client, object).await.then(|| format!(
+                    "{object} is of type LoadBalancer and has no address yet: this cluster may have nothing that gives one"
+                ))?
+            } else {
+                let said = not_ready(&read(client, object).await?)?;
+                let why = if said.is_empty() { "" } else { ": " };
+                format!("{object} is not Ready{why}{said}")
+            };
+            let names = names.clone();
+            Some(NotReady { said, names })
         });
         let found = timeout(LOOK, join_all(asked)).await.unwrap_or_default();
         found.into_iter().flatten().collect()
@@ -103,6 +116,21 @@ impl CustomResources {
 
 fn is_custom(object: &ObjectRef) -> bool {
     !object.name.is_empty() && !is_kubernetes_group(object.group()) && !is_judged(object)
+}
+
+fn is_load_balancer(object: &Object) -> bool {
+    object.reference.is("", "Service") && object.value["spec"]["type"] == "LoadBalancer"
+}
+
+/// Whether the cluster says that a Service of a load balancer's has none.
+async fn has_no_address(client: &Client, service: &ObjectRef) -> bool {
+    let namespace = service.namespace.as_deref().unwrap_or_default();
+    let api: Api<Service> = Api::namespaced(client.clone(), namespace);
+    let Ok(Some(found)) = api.get_opt(&service.name).await else {
+        return false;
+    };
+    let balancer = found.status.and_then(|status| status.load_balancer);
+    balancer.is_none_or(|balancer| balancer.ingress.is_none_or(|given| given.is_empty()))
 }
 
 async fn read(client: &Client, object: &ObjectRef) -> Option<Value> {

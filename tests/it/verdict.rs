@@ -74,7 +74,9 @@ on_both_helms! {
     fn a_load_balancer_without_an_address(node) {
         let service = "apiVersion: v1\nkind: Service\nmetadata: {name: shop-lb}\nspec:\n  type: LoadBalancer\n  selector: {app: none}\n  ports: [{port: 80}]\n";
         node.push(&one_at_a_time("0.1.0").with("templates/lb.yaml", service));
-        install(&node);
+        let api = node.image("api", "t1").by_tag();
+        signal(&node, "0.1.0", &api).run().exits(0)
+            .says("Service shop-lb is of type LoadBalancer and has no address yet");
     }
 }
 
