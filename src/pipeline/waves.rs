@@ -8,6 +8,7 @@
 )]
 
 mod back;
+mod by_hand;
 mod halt;
 mod outcome;
 mod preflight;
@@ -20,13 +21,15 @@ mod tests;
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use self::targets::Targets;
 use self::wave::Stop;
 use super::context::Run;
 use crate::engine::Engine;
 use crate::error::{Kind, Result};
-use crate::event::Phase;
-use tokio::time::{Instant, sleep};
+use crate::event::{Phase, Report, Summary};
+use crate::plan::fleet::Fleet;
 
 /// How soon a registry that does not answer is asked again whether the chart is still
 /// the same.
@@ -34,6 +37,37 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// For how long it is.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is done once it is known what every target is asked to serve: nothing in a dry
+/// run.
+async fn carry_out<E: Engine>(
+    run: &mut Run<'_>,
+    engine: &E,
+    fleet: &Fleet,
+    summary: Summary,
+    mut targets: Targets<E::Operation>,
+    is_same: impl AsyncFn(&Run<'_>) -> Result<()>,
+) -> Result<Report> {
+    if run.plan.dry_run {
+        run.facts.targets = targets.planned();
+    } else {
+        in_order(run, engine, fleet.bake, &mut targets, is_same).await?;
+    }
+    Ok(Report {
+        summary,
+        before: None,
+        revision: None,
+        unchanged: false,
+        dry_run: run.plan.dry_run,
+        preview: None,
+        restored: None,
+        json: false,
+        placed: Vec::new(),
+        forward: None,
+        targets: run.facts.targets.clone(),
+        took: Duration::ZERO,
+    })
+}
 
 /// Brings every target to what it is asked to serve, wave by wave; where that fails,
 /// answers it as the node wants it. `is_same` tells whether the chart still is what was

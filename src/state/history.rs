@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::journal::{self, Entry, Operation};
+use super::journal::{self, Entry, Operation, RecordedTarget};
 use crate::error::{Error, Kind, Result};
+use crate::event::waves::TargetOutcome;
 use crate::signal::App;
 use crate::{text, units};
 
@@ -152,6 +153,7 @@ fn row(entry: &Entry) -> Vec<String> {
     // A dry run, or what failed before anything was stored, leaves what was.
     let revision = match (entry.before, entry.revision) {
         (Some(before), Some(after)) if before != after => format!("{before} → {after}"),
+        (None, None) if !entry.targets.is_empty() => served(&entry.targets),
         (before, after) => number(after.or(before)),
     };
     let outcome = match (entry.dry_run, entry.exit) {
@@ -175,6 +177,15 @@ fn row(entry: &Entry) -> Vec<String> {
         units::show(rounded(entry.took_ms)),
         entry.run.to_string(),
     ]
+}
+
+/// How many targets served what was asked for.
+fn served(targets: &[RecordedTarget]) -> String {
+    let words = [TargetOutcome::Deployed, TargetOutcome::Unchanged].map(TargetOutcome::name);
+    let served = targets
+        .iter()
+        .filter(|target| words.contains(&target.outcome.as_str()));
+    format!("{} of {}", served.count(), targets.len())
 }
 
 /// Tenths are enough for people.

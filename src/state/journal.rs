@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{open_file, prepare};
 use crate::error::Exit;
+use crate::event::waves::TargetReport;
 use crate::event::{Origin, PhaseTiming, Proven, RunFacts};
 use crate::run::{RunId, Timestamp, Who, field};
 use crate::signal::{App, ImageKey, Request};
@@ -69,6 +70,9 @@ pub struct Entry {
     /// The revision after.
     #[serde(default)]
     pub revision: Option<u32>,
+    /// What became of each target, where Argo CD carried it out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<RecordedTarget>,
     /// The controller that had the signal, where it was forwarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward: Option<String>,
@@ -183,6 +187,37 @@ impl From<&PhaseTiming> for RecordedPhase {
     }
 }
 
+/// What became of a target, as a line holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedTarget {
+    /// Its name.
+    pub name: String,
+    /// Its wave, from 1.
+    pub wave: usize,
+    /// Its cluster, for people.
+    pub cluster: String,
+    /// The word for it ([`crate::event::waves::TargetOutcome::name`]).
+    pub outcome: String,
+    /// The chart's version that it held then; none where that was not known.
+    pub version: Option<String>,
+    /// Why, in one line, where something went wrong there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+impl From<&TargetReport> for RecordedTarget {
+    fn from(target: &TargetReport) -> Self {
+        Self {
+            name: field(&target.name),
+            wave: target.wave,
+            cluster: field(&target.cluster),
+            outcome: target.outcome.name().to_owned(),
+            version: target.version.as_deref().map(field),
+            cause: target.cause.as_deref().map(field),
+        }
+    }
+}
+
 impl From<&Request> for RecordedRequest {
     fn from(request: &Request) -> Self {
         Self {
@@ -240,6 +275,7 @@ impl Entry {
             phases: Vec::new(),
             before: None,
             revision: None,
+            targets: Vec::new(),
             forward: None,
             operation: None,
             reason: None,
@@ -272,6 +308,7 @@ impl Entry {
         self.phases = facts.phases.iter().map(RecordedPhase::from).collect();
         self.before = facts.before;
         self.revision = facts.revision;
+        self.targets = facts.targets.iter().map(RecordedTarget::from).collect();
         self.who.proven.clone_from(&facts.caller);
         self
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::evidence;
-use super::journal::{self, Entry};
+use super::journal::{self, Entry, RecordedTarget};
 use crate::error::{Error, Kind, Result};
 use crate::run::RunId;
 use crate::{text, units};
@@ -94,14 +94,17 @@ fn about(entry: &Entry) -> Vec<String> {
         rows.push(("release", release));
     }
     rows.extend(entry.forward.iter().map(|to| ("forward", cell(to))));
-    rows.push((
-        "revision",
-        format!(
-            "{}, before {}",
-            number(entry.revision),
-            number(entry.before)
-        ),
-    ));
+    if entry.targets.is_empty() {
+        rows.push((
+            "revision",
+            format!(
+                "{}, before {}",
+                number(entry.revision),
+                number(entry.before)
+            ),
+        ));
+    }
+    rows.extend(targets(&entry.targets));
     let request = &entry.request;
     rows.push((
         "chart",
@@ -146,6 +149,27 @@ fn about(entry: &Entry) -> Vec<String> {
         .collect()
 }
 
+/// What became of each target, with its cause below it.
+fn targets(targets: &[RecordedTarget]) -> Vec<(&'static str, String)> {
+    let cell = |value: &str| text::line(value, text::LINE).into_owned();
+    let mut rows = Vec::new();
+    for target in targets {
+        let version = target.version.as_deref().map_or("-".to_owned(), cell);
+        rows.push((
+            "target",
+            format!(
+                "{} (wave {}, {}): {}, {version}",
+                cell(&target.name),
+                target.wave,
+                cell(&target.cluster),
+                cell(&target.outcome)
+            ),
+        ));
+        rows.extend(target.cause.iter().map(|cause| ("", cell(cause))));
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -153,7 +177,7 @@ mod tests {
     use super::run;
     use crate::error::{Exit, Kind};
     use crate::state::evidence;
-    use crate::state::journal::{self, tests::entry};
+    use crate::state::journal::{self, RecordedTarget, tests::entry};
 
     #[test]
     fn a_run_is_shown_with_its_evidence() {
@@ -178,6 +202,34 @@ mod tests {
         let object: serde_json::Value = serde_json::from_str(&object[0]).unwrap();
         assert_eq!(object["evidence"][0], "pod api-1 is not ready");
         assert_eq!(object["run"], id.as_str());
+        // Of a run in several clusters each target, instead of a revision.
+        let target = |name: &str, cause: Option<&str>| RecordedTarget {
+            name: name.to_owned(),
+            wave: 2,
+            cluster: "eu".to_owned(),
+            outcome: "rolled-back".to_owned(),
+            version: Some("1.0.0".to_owned()),
+            cause: cause.map(str::to_owned),
+        };
+        let fleet = journal::Entry {
+            run: "20261124T175106Z-0000ff".parse().unwrap(),
+            targets: vec![
+                target("shop-eu", Some("api: crashed")),
+                target("shop-us", None),
+            ],
+            ..entry
+        };
+        journal::append(state.path(), &fleet).unwrap();
+        let shown = run(state.path(), &fleet.run, false, true)
+            .unwrap()
+            .join("\n");
+        assert!(
+            shown.contains(
+                "\ntarget    shop-eu (wave 2, eu): rolled-back, 1.0.0\n          api: crashed\n\
+                 target    shop-us (wave 2, eu): rolled-back, 1.0.0\nchart "
+            ),
+            "{shown}"
+        );
         for json in [false, true] {
             let shown = run(state.path(), &id, json, false).unwrap().join("\n");
             assert!(!shown.contains("not ready"), "{shown}");

@@ -10,12 +10,14 @@ use futures::future::join_all;
 use crate::chart::Chart;
 use crate::engine::{Engine, Observed};
 use crate::error::{Error, Result};
-use crate::event::Phase;
-use crate::helm::Helm;
+use crate::event::{Origin, Phase};
+use crate::helm::{Helm, PulledChart};
 use crate::pipeline::context::Run;
 use crate::pipeline::origin::OriginCheck;
 use crate::pipeline::preflight;
 use crate::plan::fleet::{Fleet, TargetName};
+use crate::registry::preflight::Preflight;
+use crate::signal::ImageKey;
 
 /// What is known of the chart and of each target before anything is touched.
 pub(super) struct FleetObservation {
@@ -37,26 +39,65 @@ pub(super) async fn preflight<E: Engine>(
     fleet: &Fleet,
 ) -> Result<FleetObservation> {
     let begun = run.begin(Phase::Preflight);
-    let plan = run.plan;
-    let check = run.unless_cancelled(OriginCheck::of(plan)).await?;
-    let chart = preflight::chart(run, check.as_ref());
-    let images = preflight::images(plan, check.as_ref());
-    let work = async { tokio::try_join!(chart, images, targets(run, engine, fleet)) };
-    let ((helm, pulled, chart, origin), (images, origins), (targets, waited)) =
-        run.unless_cancelled(work).await?;
+    let work = async { tokio::try_join!(artifacts(run), targets(run, engine, fleet)) };
+    let (artifacts, (targets, waited)) = run.unless_cancelled(work).await?;
     // The wait for others is not this deploy's own time.
     run.deadline += waited;
-    preflight::are_proven(run, origin, origins);
-    preflight::tell(run, &pulled, &images);
-    run.facts.chart_digest = pulled.digest;
-    let found = FleetObservation {
-        helm,
-        archive: pulled.archive,
-        chart,
-        targets,
-    };
+    let found = artifacts.noted(run, targets);
     run.end(Phase::Preflight, begun);
     Ok(found)
+}
+
+/// The same where the targets were looked at before.
+pub(super) async fn with_targets(
+    run: &mut Run<'_>,
+    targets: BTreeMap<TargetName, Observed>,
+) -> Result<FleetObservation> {
+    let begun = run.begin(Phase::Preflight);
+    let artifacts = run.unless_cancelled(artifacts(run)).await?;
+    let found = artifacts.noted(run, targets);
+    run.end(Phase::Preflight, begun);
+    Ok(found)
+}
+
+/// The chart and the images, as the registry has them.
+struct Artifacts {
+    helm: Helm,
+    pulled: PulledChart,
+    chart: Chart,
+    origin: Option<Origin>,
+    images: Preflight,
+    origins: BTreeMap<ImageKey, Origin>,
+}
+
+async fn artifacts(run: &Run<'_>) -> Result<Artifacts> {
+    let check = OriginCheck::of(run.plan).await?;
+    let chart = preflight::chart(run, check.as_ref());
+    let images = preflight::images(run.plan, check.as_ref());
+    let ((helm, pulled, chart, origin), (images, origins)) = tokio::try_join!(chart, images)?;
+    Ok(Artifacts {
+        helm,
+        pulled,
+        chart,
+        origin,
+        images,
+        origins,
+    })
+}
+
+impl Artifacts {
+    /// Notes what the journal wants to know of them.
+    fn noted(self, run: &mut Run<'_>, targets: BTreeMap<TargetName, Observed>) -> FleetObservation {
+        preflight::are_proven(run, self.origin, self.origins);
+        preflight::tell(run, &self.pulled, &self.images);
+        run.facts.chart_digest = self.pulled.digest;
+        FleetObservation {
+            helm: self.helm,
+            archive: self.pulled.archive,
+            chart: self.chart,
+            targets,
+        }
+    }
 }
 
 /// What every target holds, once no other deploy is at work on them; and how long that

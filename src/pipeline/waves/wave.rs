@@ -60,10 +60,14 @@ pub(super) async fn deploy<E: Engine>(
         let all = targets
             .of(number)
             .filter(|target| target.stand != Stand::Unchanged);
-        all.map(|target| target.name.to_string()).collect()
+        all.map(|target| target.name.to_string())
+            .collect::<Vec<_>>()
     };
     if targets.is_done(number) {
-        tell(WaveNews::Unchanged(wave, names(targets)));
+        let names = names(targets);
+        if !names.is_empty() {
+            tell(WaveNews::Unchanged(wave, names));
+        }
         for target in targets.of_mut(number) {
             target.stand = Stand::Unchanged;
         }

@@ -42,6 +42,7 @@ pub(crate) fn entry(app: &str, exit: Exit) -> Entry {
         }],
         before: Some(6),
         revision: Some(7),
+        targets: Vec::new(),
         forward: None,
         operation: None,
         reason: None,

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod by_hand;
 mod ended_early;
 mod failed;
 mod killed;
