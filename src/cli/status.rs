@@ -9,7 +9,7 @@ use crate::error::{Error, Exit, Kind, Result};
 use crate::host::Environment;
 use crate::node::{self, Node};
 use crate::operate::known;
-use crate::operate::status::{self, Status};
+use crate::operate::status::{self, Line, Status};
 use crate::plan::Plan;
 use crate::report;
 use crate::run;
@@ -123,7 +123,10 @@ async fn look(args: &StatusArgs, plans: &[Plan]) -> Result<(Vec<String>, Exit)> 
             .map(|status| status::as_json(status).to_string())
             .collect()
     } else {
-        status::table(&all)
+        let lines = all.into_iter();
+        let lines =
+            lines.map(|(app, status)| (app, status.as_ref().map(Line::from).map_err(Clone::clone)));
+        status::table(&lines.collect::<Vec<_>>())
     };
     Ok((lines, worst))
 }

@@ -2,6 +2,7 @@
 //!
 //! It looks, and it writes freezes; what changes the cluster is the pipeline's.
 
+pub mod fleet;
 pub mod freeze;
 pub mod goal;
 pub mod status;

@@ -17,7 +17,7 @@ use kube::api::Api;
 pub use drift::{Drift, DriftKind, DriftedField};
 pub use json::as_json;
 pub use pods::RunningImage;
-pub use screen::{screen, table};
+pub use screen::{Line, at_work, screen, table};
 
 use crate::cluster::client::{PATIENCE, connect};
 use crate::cluster::discovery;
@@ -201,7 +201,7 @@ async fn workloads(
 }
 
 /// Who is at work on it: by the node's own lock, else by the Lease of all nodes.
-async fn holder(client: &Client, plan: &Plan) -> Option<String> {
+pub(super) async fn holder(client: &Client, plan: &Plan) -> Option<String> {
     if let Some(holder) = lock::holder(&plan.state, plan.lock()) {
         return Some(holder.line());
     }
@@ -213,7 +213,7 @@ async fn holder(client: &Client, plan: &Plan) -> Option<String> {
     held.then(|| view.line())
 }
 
-fn last_failed(plan: &Plan) -> Option<Entry> {
+pub(super) fn last_failed(plan: &Plan) -> Option<Entry> {
     let fits = |entry: &Entry| {
         entry.request.app == plan.request.app.as_str() && entry.exit != 0 && !entry.dry_run
     };

@@ -232,10 +232,51 @@ fn value(value: &Value) -> String {
 /// The columns of the table.
 const HEAD: [&str; 6] = ["APP", "STATUS", "REVISION", "CHART", "DRIFT", "FREEZE"];
 
+/// An app in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// How it is.
+    pub health: String,
+    /// The revision that serves, or how many targets there are.
+    pub revision: Option<String>,
+    /// The chart's version.
+    pub version: Option<String>,
+    /// How much of it drifted, where that is looked at.
+    pub drift: Option<String>,
+    /// Whether a freeze counts.
+    pub frozen: bool,
+}
+
+impl From<&Status> for Line {
+    fn from(status: &Status) -> Self {
+        let serving = status.serving.as_ref();
+        let drift = match status.drift.len() {
+            0 => "none".to_owned(),
+            1 => "1 object".to_owned(),
+            more => format!("{more} objects"),
+        };
+        Self {
+            health: at_work(status.health, status.holder.is_some()),
+            revision: serving.map(|record| record.revision.to_string()),
+            version: serving.map(|record| record.chart_version.clone()),
+            drift: Some(drift),
+            frozen: !status.freezes.is_empty(),
+        }
+    }
+}
+
+/// How an app is, where somebody may be at work on it.
+pub fn at_work(health: Health, is_held: bool) -> String {
+    match (health, is_held) {
+        (Health::Pending, true) => "a deploy is at work".to_owned(),
+        (health, _) => health.name().to_owned(),
+    }
+}
+
 /// One line for each app.
-pub fn table(apps: &[(String, Result<Status, String>)]) -> Vec<String> {
+pub fn table(apps: &[(String, Result<Line, String>)]) -> Vec<String> {
     let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(apps.iter().map(|(app, status)| row(app, status)));
+    rows.extend(apps.iter().map(|(app, line)| row(app, line)));
     let widths: Vec<usize> = (0..HEAD.len())
         .map(|at| {
             rows.iter()
@@ -254,38 +295,29 @@ pub fn table(apps: &[(String, Result<Status, String>)]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-fn row(app: &str, status: &Result<Status, String>) -> [String; 6] {
+fn row(app: &str, line: &Result<Line, String>) -> [String; 6] {
     let none = || "-".to_owned();
     let app = text::fit(&text::line(app, 53), 20).into_owned();
-    let status = match status {
-        Ok(status) => status,
+    let line = match line {
+        Ok(line) => line,
         Err(why) => {
             let why = text::fit(&text::line(why, 200), 50).into_owned();
             return [app, why, none(), none(), none(), none()];
         }
     };
-    let serving = status.serving.as_ref();
-    let drift = match status.drift.len() {
-        0 => "none".to_owned(),
-        1 => "1 object".to_owned(),
-        more => format!("{more} objects"),
-    };
-    let health = match (status.health, &status.holder) {
-        (Health::Pending, Some(_)) => "a deploy is at work".to_owned(),
-        (health, _) => health.name().to_owned(),
-    };
+    let version = line.version.as_deref();
     [
         app,
-        health,
-        serving.map_or_else(none, |record| record.revision.to_string()),
-        serving.map_or_else(none, |record| {
-            text::fit(&text::line(&record.chart_version, 40), 16).into_owned()
+        line.health.clone(),
+        line.revision.clone().unwrap_or_else(none),
+        version.map_or_else(none, |version| {
+            text::fit(&text::line(version, 40), 16).into_owned()
         }),
-        drift,
-        if status.freezes.is_empty() {
-            none()
-        } else {
+        line.drift.clone().unwrap_or_else(none),
+        if line.frozen {
             "frozen".to_owned()
+        } else {
+            none()
         },
     ]
 }

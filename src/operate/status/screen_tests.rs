@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::{Drift, DriftKind, DriftedField, Health, RunningImage, Status};
-use super::{screen, table};
+use super::{Line, screen, table};
 use crate::error::{Exit, Kind};
 use crate::event::{Unit, WorkloadProgress};
 use crate::manifest::ObjectRef;
@@ -161,7 +161,7 @@ drift    Deployment shop-api
 #[test]
 fn each_app_has_its_line() {
     let lines = table(&[
-        ("shop".to_owned(), Ok(status())),
+        ("shop".to_owned(), Ok(Line::from(&status()))),
         ("pytoya".to_owned(), Err("never deployed here".to_owned())),
     ]);
     snapbox::assert_data_eq!(

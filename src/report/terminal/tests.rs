@@ -8,6 +8,7 @@ use snapbox::{IntoData as _, assert_data_eq, str};
 use super::{Channel, Size, Terminal};
 
 mod eighty_columns;
+mod waves;
 
 use crate::error::{Error, Kind};
 use crate::event::{Event, Phase, Report, Reporter as _, Summary, Unit, WorkloadProgress};

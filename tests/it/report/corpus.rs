@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use deploy::error::{Error, Kind};
+use deploy::event::waves::{TargetNews, TargetOutcome, TargetReport, Wave, WaveNews};
 use deploy::event::{Event, Phase, Report, Reporter, RunFacts, Summary, Unit, WorkloadProgress};
 use deploy::report::github::{Files, GitHub};
 use deploy::report::terminal::{Channel, Size, Terminal};
@@ -59,6 +60,14 @@ fn tell(reporter: &mut dyn Reporter, text: &str, end: End) {
         layout: vec![text.to_owned()],
         before: Some(1),
         revision: Some(2),
+        targets: vec![TargetReport {
+            name: some(),
+            wave: 1,
+            cluster: some(),
+            outcome: TargetOutcome::Unknown,
+            version: Some(some()),
+            cause: Some(some()),
+        }],
         ..RunFacts::default()
     };
     reporter.event(&Event::Note(text));
@@ -72,6 +81,18 @@ fn tell(reporter: &mut dyn Reporter, text: &str, end: End) {
         all: &lines,
         news: &lines,
     });
+    let wave = Wave { number: 1, of: 1 };
+    let target = TargetNews {
+        name: some(),
+        cluster: some(),
+        said: some(),
+    };
+    for news in [
+        WaveNews::Begins(wave, vec![some(), some()]),
+        WaveNews::Target(target),
+    ] {
+        reporter.event(&Event::Wave(&news));
+    }
     reporter.event(&Event::Note(text));
     reporter.event(&Event::Warning(text));
     match end {
@@ -94,7 +115,7 @@ fn tell(reporter: &mut dyn Reporter, text: &str, end: End) {
                 revision: Some(2),
                 unchanged: false,
                 forward: None,
-                targets: Vec::new(),
+                targets: facts.targets.clone(),
                 dry_run: matches!(end, End::DryRun),
                 preview: None,
                 restored: None,
