@@ -23,6 +23,7 @@
 //! `pipeline` never prints and a reporter never decides; `event` is the only way
 //! from one to the other.
 
+pub mod argocd;
 pub mod chart;
 pub mod cli;
 pub mod cluster;

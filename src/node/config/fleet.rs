@@ -13,6 +13,9 @@ use crate::plan::fleet::{ClusterAccess, Fleet, TargetName};
 use crate::text;
 use crate::units::GoDuration;
 
+/// What to do about waves and clusters without it.
+const LACKS_ARGOCD: &str = "name the cluster of Argo CD: argocd = { kubeconfig = \"…\" }";
+
 /// Where Argo CD's own manifests install it (`manifests/install.yaml`).
 pub(super) const NAMESPACE: &str = "argocd";
 
@@ -41,14 +44,13 @@ pub(super) fn read(
     };
     let Some(hub) = hub else {
         let alone = |key: &str| format!("{app}.{key} stands without {app}.argocd");
-        const HINT: &str = "name the cluster of Argo CD: argocd = { kubeconfig = \"…\" }";
         // A wrong `argocd` was told already.
         if table.lacks("argocd") {
             if let Some((at, _)) = &waves {
-                mistake(*at, alone("waves"), HINT);
+                mistake(*at, alone("waves"), LACKS_ARGOCD);
             }
             for (at, name, _) in clusters.iter().take(1) {
-                mistake(*at, alone(&format!("clusters.{name}")), HINT);
+                mistake(*at, alone(&format!("clusters.{name}")), LACKS_ARGOCD);
             }
         }
         return None;
@@ -97,12 +99,12 @@ struct Hub {
 fn hub(mut table: Table<'_>, at: usize, base: &Path, mistakes: &mut Vec<Mistake>) -> Option<Hub> {
     let namespace = table.text::<Namespace>("namespace", Namespace::EXPECTED, mistakes);
     let template = table.text::<FilePath>("template", FilePath::EXPECTED, mistakes);
-    let bake = table.text::<GoDuration>("bake", "a duration such as \"10m\"", mistakes);
+    let baking = table.text::<GoDuration>("bake", "a duration such as \"10m\"", mistakes);
     let access = access(table, at, base, mistakes)?;
     Some(Hub {
         access,
         namespace: namespace.map_or(NAMESPACE.to_owned(), |it| it.as_str().to_owned()),
-        bake: bake.map(|bake| bake.0).unwrap_or_default(),
+        bake: baking.map(|bake| bake.0).unwrap_or_default(),
         template: template.map(|path| base.join(path.0)),
     })
 }
