@@ -364,7 +364,9 @@ mod tests {
             .lines()
             .filter(|line| !line.contains("run 2026"))
             .collect();
-        snapbox::assert_data_eq!(shown.join("\n") + "\n", snapbox::str![[r#"
+        snapbox::assert_data_eq!(
+            shown.join("\n") + "\n",
+            snapbox::str![[r#"
 app      shop: not Ready
 argocd   in namespace argocd
          api: crashed
@@ -375,7 +377,8 @@ shop-us      1     us       -      nothing was asked of it
 shop-asia    1     -        -      not known
   the Application is/nbeing deleted
 
-"#]]);
+"#]]
+        );
         let object = as_json(&status);
         assert_eq!(object["targets"][1]["good"], "1.0.0");
         assert_eq!(object["exit"], 7);

@@ -5,21 +5,23 @@
 //! No secret enters it: a line holds the request, which is public, and facts.
 //! A failure to write is the caller's warning, never its error.
 
+mod recorded;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
+pub use recorded::{RecordedOrigins, RecordedPhase, RecordedRequest, RecordedTarget};
+
 use super::directory::{open_file, prepare};
 use crate::error::Exit;
-use crate::event::waves::TargetReport;
-use crate::event::{Origin, PhaseTiming, Proven, RunFacts};
+use crate::event::RunFacts;
 use crate::run::{RunId, Timestamp, Who, field};
-use crate::signal::{App, ImageKey, Request};
+use crate::signal::{App, Request};
 
 /// The longest line that is read, in bytes: a request alone may take 64 KiB,
 /// and twice that with its escapes.
@@ -94,58 +96,6 @@ pub struct Entry {
     pub cause: Option<String>,
 }
 
-/// A request, as it was validated.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordedRequest {
-    /// The app.
-    pub app: String,
-    /// The chart.
-    pub chart: String,
-    /// Its version.
-    pub version: String,
-    /// The images by key.
-    pub images: BTreeMap<String, String>,
-}
-
-/// By what an origin was proven: `key sha256:…`, `workflow <file>@<ref>`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordedOrigins {
-    /// The chart's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chart: Option<String>,
-    /// Each image's, by its key.
-    #[serde(default)]
-    pub images: BTreeMap<String, String>,
-    /// The commit that the chart was built from, where the proof tells it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chart_commit: Option<String>,
-    /// The same of each image, by its key.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub image_commits: BTreeMap<String, String>,
-}
-
-impl RecordedOrigins {
-    fn is_empty(&self) -> bool {
-        self.chart.is_none() && self.images.is_empty()
-    }
-}
-
-impl From<&Proven> for RecordedOrigins {
-    fn from(proven: &Proven) -> Self {
-        let images = || proven.images.iter();
-        let commit =
-            |(key, origin): (&ImageKey, &Origin)| Some((key.to_string(), origin.commit.clone()?));
-        Self {
-            chart: proven.chart.as_ref().map(|origin| origin.by.clone()),
-            images: images()
-                .map(|(key, origin)| (key.to_string(), origin.by.clone()))
-                .collect(),
-            chart_commit: proven.chart.as_ref().and_then(|it| it.commit.clone()),
-            image_commits: images().filter_map(commit).collect(),
-        }
-    }
-}
-
 /// What was done by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -165,70 +115,6 @@ impl Operation {
             Self::Rollback => "rollback",
             Self::Freeze => "freeze",
             Self::Unfreeze => "unfreeze",
-        }
-    }
-}
-
-/// A phase and how long it took, as a line holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordedPhase {
-    /// Its name ([`crate::event::Phase::name`]).
-    pub phase: String,
-    /// In milliseconds.
-    pub ms: u64,
-}
-
-impl From<&PhaseTiming> for RecordedPhase {
-    fn from(timing: &PhaseTiming) -> Self {
-        Self {
-            phase: timing.phase.name().to_owned(),
-            ms: millis(timing.took),
-        }
-    }
-}
-
-/// What became of a target, as a line holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordedTarget {
-    /// Its name.
-    pub name: String,
-    /// Its wave, from 1.
-    pub wave: usize,
-    /// Its cluster, for people.
-    pub cluster: String,
-    /// The word for it ([`crate::event::waves::TargetOutcome::name`]).
-    pub outcome: String,
-    /// The chart's version that it held then; none where that was not known.
-    pub version: Option<String>,
-    /// Why, in one line, where something went wrong there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<String>,
-}
-
-impl From<&TargetReport> for RecordedTarget {
-    fn from(target: &TargetReport) -> Self {
-        Self {
-            name: field(&target.name),
-            wave: target.wave,
-            cluster: field(&target.cluster),
-            outcome: target.outcome.name().to_owned(),
-            version: target.version.as_deref().map(field),
-            cause: target.cause.as_deref().map(field),
-        }
-    }
-}
-
-impl From<&Request> for RecordedRequest {
-    fn from(request: &Request) -> Self {
-        Self {
-            app: request.app.to_string(),
-            chart: request.chart.to_string(),
-            version: request.version.to_string(),
-            images: request
-                .images
-                .iter()
-                .map(|(key, image)| (key.to_string(), image.to_string()))
-                .collect(),
         }
     }
 }
@@ -319,10 +205,6 @@ impl Entry {
         self.cause = Some(field(cause));
         self
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The journal's file in a state directory.

@@ -18,6 +18,13 @@ use crate::pipeline::context::Run;
 /// How long the end of an operation may take before its target is asked to go back.
 const STOP: Duration = Duration::from_secs(20);
 
+/// Whether some target of the wave goes back.
+pub(super) fn is_needed<O>(run: &Run<'_>, targets: &Targets<O>, number: usize) -> bool {
+    let on_failure = run.plan.on_failure;
+    let goes = |target: &Target<O>| matches!(target.way_back(on_failure), WayBack::To(_));
+    targets.of(number).any(goes)
+}
+
 /// Goes back, all targets at once, within the budget of a rollback.
 pub(super) async fn go<E: Engine>(
     run: &mut Run<'_>,
@@ -25,11 +32,10 @@ pub(super) async fn go<E: Engine>(
     targets: &mut Targets<E::Operation>,
     number: usize,
 ) -> Result<(), Halt> {
-    let on_failure = run.plan.on_failure;
-    let goes = |target: &Target<_>| matches!(target.way_back(on_failure), WayBack::To(_));
-    if !targets.of(number).any(goes) {
+    if !is_needed(run, targets, number) {
         return Ok(());
     }
+    let on_failure = run.plan.on_failure;
     let begun = run.begin(Phase::Rollback);
     let deadline = Instant::now() + run.plan.rollback_budget;
     run.deadline = deadline;

@@ -58,6 +58,12 @@ async fn failed<E: Engine>(
             format!("{}: {problem}", target.place())
         })
     });
+    if let Some(why) = &first
+        && back::is_needed(run, targets, number)
+    {
+        let progress = format!("{why}; wave {number} goes back");
+        run.events.progress(progress);
+    }
     if let Err(halt) = back::go(run, engine, targets, number).await {
         let error = halted(run, engine, targets, halt).await;
         let why = first.unwrap_or_default();

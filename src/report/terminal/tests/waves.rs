@@ -100,7 +100,9 @@ shop in namespace argocd ← oci://ghcr.io/acme/charts/pytoya 0.1.0
         took: Duration::from_millis(345_600),
         ..report()
     };
-    assert_data_eq!(screen.shows(&Event::Finished(&report)), str![[r#"
+    assert_data_eq!(
+        screen.shows(&Event::Finished(&report)),
+        str![[r#"
 shop in namespace argocd ← oci://ghcr.io/acme/charts/pytoya 0.1.0
   run       20261124T175106Z-a1b2c3
   · wave 1 of 2: shop-canary
@@ -116,7 +118,8 @@ deployed shop in 345.6s: 3 targets, 2 waves
   shop-canary  1     canary                 1.1.0    serves it already
   shop-eu      2     eu                     1.1.0    deployed
   shop-us      2     https://10.0.0.7:6443  1.1.0    deployed
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -145,7 +148,9 @@ fn a_failed_wave_is_told_with_what_is_where() {
         Event::RunFacts(&facts),
         Event::Failed(&error),
     ];
-    assert_data_eq!(shown(&events, false), str![[r#"
+    assert_data_eq!(
+        shown(&events, false),
+        str![[r#"
   · wave 2 of 2: shop-eu
   · shop-eu (eu): api: container api of pod shop-api-7d cannot pull ghcr.io/acme/shop/api:1.1.0: not found
   TARGET       WAVE  CLUSTER                VERSION  OUTCOME
@@ -156,10 +161,14 @@ fn a_failed_wave_is_told_with_what_is_where() {
 error: shop-eu (eu): api: container api of pod shop-api-7d cannot pull ghcr.io/acme/shop/api:1.1.0: not found
   → wave 2 of 2 failed; serves 1.1.0: shop-canary; rolled back to 1.0.0: shop-eu; what it serves is not known: shop-us
 
-"#]]);
-    assert_data_eq!(shown(&events, true), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        shown(&events, true),
+        str![[r#"
 error: shop-eu (eu): api: container api of pod shop-api-7d cannot pull ghcr.io/acme/shop/api:1.1.0: not found
   → wave 2 of 2 failed; serves 1.1.0: shop-canary; rolled back to 1.0.0: shop-eu; what it serves is not known: shop-us
 
-"#]]);
+"#]]
+    );
 }
