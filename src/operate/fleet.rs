@@ -3,13 +3,16 @@
 //!
 //! It only looks: the engine is asked what each target holds, and nothing is written.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::status::{Health, Line, at_work, holder, last_failed};
 use crate::cluster::client::connect;
 use crate::engine::{Engine, Wanted};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::plan::Plan;
 use crate::plan::fleet::{Fleet, TargetName};
 use crate::run;
@@ -18,6 +21,10 @@ use crate::state::freeze::{self, Freeze};
 use crate::state::journal::{self, Entry};
 use crate::text;
 use crate::units;
+
+/// How long a target may take to say what it holds: an engine waits for whoever is at
+/// work on it, and a look does not.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The version of the form of `--json`.
 const VERSION: u32 = 1;
@@ -112,7 +119,13 @@ async fn look<E: Engine>(
         let wanted = wanted.as_ref();
         wanted.map(|wanted| wanted.version.to_string())
     };
-    match engine.observe(name).await {
+    let silent = || {
+        let seconds = PATIENCE.as_secs();
+        let message = format!("no answer within {seconds} s: somebody can be at work on it");
+        Err(Error::new(Kind::Node, message))
+    };
+    let asked = timeout(PATIENCE, engine.observe(name)).await;
+    match asked.unwrap_or_else(|_| silent()) {
         Ok(seen) => (
             TargetStatus {
                 held: version(&seen.held),

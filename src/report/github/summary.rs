@@ -373,6 +373,7 @@ mod tests {
     use super::{RunEnd, RunRecord, fenced, render};
     use crate::error::{Error, Kind};
     use crate::event::RunFacts;
+    use crate::event::waves::{TargetOutcome, TargetReport};
 
     fn record() -> RunRecord {
         RunRecord {
@@ -399,6 +400,29 @@ mod tests {
             let count = |tag| page.matches(tag).count();
             assert_eq!(count("<details"), count("</details>"));
         }
+    }
+
+    #[test]
+    fn each_target_has_its_row() {
+        let mut record = record();
+        let target = |number: usize| TargetReport {
+            name: format!("shop-{number}"),
+            wave: 2,
+            cluster: "<eu>".to_owned(),
+            outcome: TargetOutcome::RolledBack,
+            version: Some("1.0.0".to_owned()),
+            cause: (number == 0).then(|| "api: @mention crashed".to_owned()),
+        };
+        record.facts.targets = (0..60).map(target).collect();
+        let error = Error::new(Kind::RolledBack, "shop-0 (eu): api crashed");
+        let page = render(&record, RunEnd::Failed(&error), 1 << 20).unwrap_or_default();
+        let row = "<tr><td><code>shop-0</code></td><td>2</td><td><code>&lt;eu&gt;</code></td>\
+                   <td><code>1.0.0</code></td><td>rolled back</td>\
+                   <td><code>api: @mention crashed</code></td></tr>\n";
+        assert!(page.contains(row), "{page}");
+        assert!(page.contains("<code>shop-49</code>") && !page.contains("<code>shop-50</code>"));
+        assert!(page.contains("<p>and 10 more in the log</p>"), "{page}");
+        assert_eq!(page.matches("<table>").count(), page.matches("</table>").count());
     }
 
     #[test]
