@@ -7,6 +7,7 @@
 
 mod cluster;
 mod controller;
+mod credentials;
 mod files;
 mod finding;
 mod holders;
@@ -72,6 +73,9 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
     };
     found.push(files::state(&node, environment, &plan));
     found.push(files::freeze(&plan, node.uid));
+    if node.config.receive.is_some() {
+        found.extend(credentials::look());
+    }
     let mut client = None;
     if plan.forward.is_none() {
         client = Some(tools(&plan, &mut found).await);
