@@ -112,6 +112,12 @@ impl Accounts {
         self.groups.iter().any(|group| group.name == name)
     }
 
+    /// The members that a group names, where there is one of this name.
+    pub fn members_of(&self, name: &str) -> Option<&[String]> {
+        let group = self.groups.iter().find(|group| group.name == name)?;
+        Some(&group.members)
+    }
+
     /// Whether a user goes by this name or number.
     pub fn is_user(&self, uid: u32, named: &str) -> bool {
         named.parse() == Ok(uid)

@@ -7,6 +7,7 @@
 //! symlink that somebody else could have made, and never put the program where
 //! somebody else could replace it. It fetches nothing: install.sh does.
 
+mod credentials;
 mod documents;
 mod folder;
 mod link;

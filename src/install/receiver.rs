@@ -1,8 +1,8 @@
 //! `deploy receive` on this machine: a user that is to hold the credentials, the group
 //! that may connect, its settings and systemd's units (docs/receiving.md).
 //!
-//! No credential is moved: what the runner's user still has is named. The user stays
-//! when all else is taken away, since settings and journal belong to it.
+//! User and group are taken away again with the rest; the user stays as long as a
+//! journal belongs to it.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::{Gid, Uid};
 
 use super::Installer;
+use super::credentials;
 use super::folder::Folder;
 use super::owner::Owner;
 use crate::error::{Error, Kind, Result};
@@ -22,6 +23,9 @@ const USER: &str = "deploy";
 
 /// The group that may connect to the socket.
 const GROUP: &str = "deploy-signal";
+
+/// The user's home: the state directory.
+const STATE: &str = "/var/lib/deploy";
 
 const SETTINGS: &str = "receive.toml";
 const UNITS: &str = "/etc/systemd/system";
@@ -38,13 +42,6 @@ const PROGRAM: &str = "/usr/local/bin/deploy";
 
 /// What makes users and groups.
 const MAKERS: [&str; 3] = ["groupadd", "useradd", "usermod"];
-
-/// Credentials that a runner's home may hold.
-const LEFT: [&str; 3] = [
-    ".kube/config",
-    ".docker/config.json",
-    ".config/helm/registry/config.json",
-];
 
 /// The runner's user by name, where a receiver can be set up here.
 pub(super) fn prepare(installer: &Installer<'_>, runner: Owner) -> Result<String> {
@@ -87,7 +84,7 @@ pub(super) fn user(installer: &mut Installer<'_>, runner: &str) -> Result<Option
     }
     if installer.accounts.by_name(USER).is_none() && installer.due(&format!("make the user {USER}"))
     {
-        let home = ["--home-dir", "/var/lib/deploy", "--no-create-home"];
+        let home = ["--home-dir", STATE, "--no-create-home"];
         let shell = ["--shell", "/usr/sbin/nologin", USER];
         change(
             "useradd",
@@ -114,9 +111,12 @@ pub(super) fn install(
     user: Option<Owner>,
 ) -> Result<()> {
     settings(installer, runner, user)?;
+    credentials::copy(installer, home)?;
+    let etc = Folder::find(Path::new("/etc/deploy"), installer.root)?;
     for (name, unit) in FILES {
         let program = installer.places.program();
         let unit = unit.replace(PROGRAM, &program.to_string_lossy());
+        let unit = credentials::unit(&unit, etc.as_ref())?;
         let step = format!("write {UNITS}/{name}");
         let Some(units) = installer.make(Path::new(UNITS))? else {
             installer.due(&step);
@@ -131,19 +131,18 @@ pub(super) fn install(
         }
     }
     read_units(installer)?;
-    for file in LEFT {
-        let path = home.path.join(file);
-        if path.symlink_metadata().is_ok() {
-            installer.say(&format!(
-                "the runner's user still has {}: every job can read it; take it away",
-                path.display()
-            ));
-        }
+    let missing = match &etc {
+        Some(etc) => credentials::missing(etc)?,
+        None => Vec::new(),
+    };
+    if !missing.is_empty() {
+        installer.say(&format!(
+            "put the credentials, of root and for nobody else to read, in {}; one that is not \
+             needed has to leave {UNITS}/{SERVICE}",
+            missing.join(" and ")
+        ));
     }
-    installer.say(
-        "put the credentials, of root and for nobody else to read, in /etc/deploy/kubeconfig and \
-         /etc/deploy/registry.json; then: systemctl enable --now deploy.socket",
-    );
+    installer.say("then: systemctl enable --now deploy.socket");
     Ok(())
 }
 
@@ -186,7 +185,63 @@ pub(super) fn uninstall(installer: &mut Installer<'_>) -> Result<()> {
         installer.take_away(&units, name)?;
     }
     read_units(installer)?;
-    installer.say(&format!("left: the user {USER} and the group {GROUP}"));
+    take_group_away(installer)?;
+    take_user_away(installer)
+}
+
+/// The group that may connect: its members are the runner's user and nobody else,
+/// where nobody put another one in.
+fn take_group_away(installer: &mut Installer<'_>) -> Result<()> {
+    let members = installer.accounts.members_of(GROUP).map(<[String]>::len);
+    match members {
+        None => return Ok(()),
+        Some(0 | 1) if which::which("groupdel").is_ok() => {}
+        Some(_) => {
+            installer.say(&format!("left: the group {GROUP}, which has other members"));
+            return Ok(());
+        }
+    }
+    if installer.due(&format!("remove the group {GROUP}")) {
+        change("groupdel", &[GROUP])?;
+        installer.say(&format!("removed the group {GROUP}"));
+    }
+    Ok(())
+}
+
+/// The user, where it was made here and nothing is left that belongs to it.
+fn take_user_away(installer: &mut Installer<'_>) -> Result<()> {
+    let Some((uid, _)) = installer.accounts.by_name(USER) else {
+        return Ok(());
+    };
+    let is_ours = installer.accounts.home(uid) == Some(Path::new(STATE));
+    let state = Folder::find(Path::new(STATE), installer.root)?;
+    let is_empty = match &state {
+        Some(state) => state
+            .names()?
+            .iter()
+            .all(|name| [".", ".."].contains(&name.as_str())),
+        None => true,
+    };
+    if !is_ours || !is_empty || which::which("userdel").is_err() {
+        installer.say(&format!(
+            "left: the user {USER}, to whom {STATE} belongs: take it away with userdel {USER}"
+        ));
+        return Ok(());
+    }
+    if installer.due(&format!("remove the user {USER}")) {
+        if state.is_some() {
+            // Empty, or this fails.
+            let _ = std::fs::remove_dir(STATE);
+        }
+        if let Some(etc) = Folder::find(Path::new("/etc/deploy"), installer.root)?
+            && let Some(settings) = etc.read(SETTINGS)?
+        {
+            // Its group goes with the user.
+            etc.put(SETTINGS, &settings, 0o640)?;
+        }
+        change("userdel", &[USER])?;
+        installer.say(&format!("removed the user {USER}"));
+    }
     Ok(())
 }
 

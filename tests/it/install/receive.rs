@@ -27,6 +27,11 @@ fn stand_ins(machine: &Machine) {
         ),
         ("usermod", ":"),
         ("systemctl", ":"),
+        (
+            "userdel",
+            "awk -F: '$1 != \"deploy\"' /etc/passwd > /etc/p && cat /etc/p > /etc/passwd && rm /etc/p",
+        ),
+        ("groupdel", ":"),
     ] {
         let script = format!("#!/bin/sh\necho \"{name} $*\" >> /var/called\n{does}\n");
         machine.program(&format!("/programs/{name}"), &script);
@@ -38,17 +43,21 @@ in_both_shells! {
     fn a_node_that_receives(machine) {
         stand_ins(machine);
         std::fs::create_dir_all(machine.path("home/github-runner/.kube")).unwrap();
-        machine.write("home/github-runner/.kube/config", "");
+        machine.write("home/github-runner/.kube/config", "s3cret");
         let release = machine.release("1.0.0");
         let all = ["--receive", "--from", &*release];
         let before = machine.listing();
         machine.install(&[&all[..], &["--dry-run"]].concat()).exits(0)
             .says("would make the user deploy").says("would write /etc/systemd/system/deploy.service");
         assert_eq!(machine.listing(), before, "a dry run changes nothing");
-        machine.install(&all).exits(0)
+        let ran = machine.install(&all);
+        ran.exits(0)
             .says("made the user deploy")
+            .says("copied /home/github-runner/.kube/config to /etc/deploy/kubeconfig")
             .says("still has /home/github-runner/.kube/config")
+            .says("for nobody else to read, in /etc/deploy/registry.json")
             .says("systemctl enable --now deploy.socket");
+        assert!(!ran.said.contains("s3cret"), "{}", ran.said);
         let called = machine.read("/var/called").unwrap();
         assert!(called.contains("usermod --append --groups deploy-signal runner\n"), "{called}");
 
@@ -56,6 +65,9 @@ in_both_shells! {
         assert_eq!((found(STATE).uid(), found(STATE).mode() & 0o7777), (RECEIVER, 0o750));
         let settings = found(RECEIVE);
         assert_eq!((settings.uid(), settings.gid(), settings.mode() & 0o7777), (0, RECEIVER, 0o640));
+        let kept = found("/etc/deploy/kubeconfig");
+        assert_eq!((kept.uid(), kept.mode() & 0o7777), (0, 0o600));
+        assert_eq!(machine.read("/etc/deploy/kubeconfig").unwrap(), "s3cret");
         let text = machine.read(RECEIVE).unwrap();
         let config = Config::parse(&text, Path::new(RECEIVE)).unwrap();
         assert_eq!(config.receive.unwrap().allow_users[0].as_str(), "runner");
@@ -82,11 +94,24 @@ in_both_shells! {
         machine.install(&all).exits(0);
         assert_eq!(listing(machine), before, "the second time changes nothing");
 
+        let journal = format!("{}/journal.jsonl", STATE.trim_start_matches('/'));
+        machine.write(&journal, "");
         machine.install(&["--uninstall"]).exits(0).says("left: the user deploy");
         assert!(machine.read(SOCKET).is_none() && machine.read(SERVICE).is_none());
         assert!(machine.read(BINARY).is_none() && machine.read(RECEIVE).is_some());
         let called = machine.read("/var/called").unwrap();
         assert!(called.contains("systemctl disable --now deploy.socket deploy.service\n"), "{called}");
+        assert!(!called.contains("userdel"), "{called}");
+
+        // Without a journal nothing is left that belongs to the user.
+        std::fs::remove_file(machine.path(&journal)).unwrap();
+        machine.install(&all).exits(0);
+        machine.install(&["--uninstall"]).exits(0)
+            .says("removed the group deploy-signal").says("removed the user deploy");
+        assert!(!machine.path(STATE.trim_start_matches('/')).exists());
+        assert_eq!(found(RECEIVE).gid(), 0);
+        let called = machine.read("/var/called").unwrap();
+        assert!(called.ends_with("groupdel deploy-signal\nuserdel deploy\n"), "{called}");
     }
 }
 
@@ -98,5 +123,32 @@ in_both_shells! {
         let as_runner = ["/built", "install", "--receive", "--from", &*release];
         machine.run(RUNNER, PROGRAMS, &as_runner).exits(3).says("--receive makes a user");
         assert!(machine.read(RECEIVE).is_none() && machine.read(BINARY).is_none());
+    }
+}
+
+in_both_shells! {
+    /// Where systemd can, what the runner has is sealed to the machine; and what a job
+    /// could have put there instead is not followed.
+    fn credentials_are_taken_over(machine) {
+        stand_ins(machine);
+        let seals = "#!/bin/sh\n[ \"$1 $2\" = \"encrypt --name=kubeconfig\" ] || exit 1\necho sealed > \"$4\"\n";
+        machine.program("/programs/systemd-creds", seals);
+        for folder in [".kube", ".docker", ".config/helm/registry"] {
+            std::fs::create_dir_all(machine.path("home/github-runner").join(folder)).unwrap();
+        }
+        machine.write("home/github-runner/.kube/config", "s3cret");
+        machine.write("home/github-runner/.docker/config.json", "{}");
+        let link = machine.path("home/github-runner/.config/helm/registry/config.json");
+        std::os::unix::fs::symlink("/etc/passwd", link).unwrap();
+        let release = machine.release("1.0.0");
+        machine.install(&["--receive", "--from", &release]).exits(0)
+            .says("registry/config.json was not copied: it is no plain file of one name")
+            .says("to /etc/deploy/kubeconfig.cred")
+            .says("copied /home/github-runner/.docker/config.json to /etc/deploy/registry.json");
+        assert!(machine.read("/etc/deploy/kubeconfig").is_none());
+        assert_eq!(machine.read("/etc/deploy/registry.json").unwrap(), "{}");
+        let unit = machine.read(SERVICE).unwrap();
+        assert!(unit.contains("\nLoadCredentialEncrypted=kubeconfig:/etc/deploy/kubeconfig.cred\n"), "{unit}");
+        assert!(unit.contains("\nLoadCredential=registry:/etc/deploy/registry.json\n"), "{unit}");
     }
 }
