@@ -15,6 +15,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::connections::Asking;
 use super::deploys::{Deploy, NotTaken};
 use super::document::{DOCUMENT_MAX, Order, SentSignal};
 use super::peer::PeerIdentity;
@@ -37,6 +38,7 @@ pub(super) type Body = BoxBody<Bytes, std::convert::Infallible>;
 pub(super) struct Exchange {
     pub(super) receiver: Arc<Receiver>,
     pub(super) peer: PeerIdentity,
+    pub(super) asking: Arc<Asking>,
     pub(super) streamed: OnceLock<Arc<Deploy>>,
 }
 
@@ -69,7 +71,10 @@ async fn post(exchange: &Exchange, request: Request<Incoming>) -> Response<Body>
     let receiver = &exchange.receiver;
     let limited = Limited::new(request.into_body(), DOCUMENT_MAX);
     let document = match timeout(BODY, limited.collect()).await {
-        Ok(Ok(document)) => document.to_bytes(),
+        Ok(Ok(document)) => {
+            exchange.asking.has_asked();
+            document.to_bytes()
+        }
         Ok(Err(_)) => {
             let most = DOCUMENT_MAX >> 10;
             let message = format!("the body broke off, or is larger than {most} KiB");

@@ -10,6 +10,7 @@
 //! Nothing that a client names is opened, resolved or run here; all of it is
 //! bounded, in size, in time and in number.
 
+mod connections;
 mod deploys;
 mod document;
 mod http;

@@ -1,22 +1,16 @@
 //! What a receiver knows: who may send, its deploys, and how many connections there are.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::connections::{Asking, Connections};
 use super::deploys::Deploys;
 use super::notes;
 use super::peer::PeerIdentity;
 use crate::host::Accounts;
 use crate::node::config::{OnDisconnect, Receive};
 use crate::run::RunId;
-
-/// How many connections there may be at once.
-const CONNECTIONS: usize = 192;
-
-/// How many of them may be one user's, each of which is a deploy or a question.
-const OF_ONE: usize = 64;
 
 /// A receiver.
 pub struct Receiver {
@@ -27,7 +21,7 @@ pub struct Receiver {
     pub(super) deploys: Deploys,
     receive: Receive,
     accounts: Accounts,
-    connections: Mutex<BTreeMap<u32, usize>>,
+    connections: Mutex<Connections>,
     draining: AtomicBool,
 }
 
@@ -87,27 +81,22 @@ impl Receiver {
 
     /// Whether there is a connection.
     pub(super) fn is_in_use(&self) -> bool {
-        let held = self.connections.lock();
-        !held.unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.connections().count() > 0
     }
 
     /// A place for one more connection of this user's.
     pub(super) fn place(self: &Arc<Self>, uid: u32) -> Option<Place> {
-        let mut held = self
-            .connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let all: usize = held.values().sum();
-        let own = held.entry(uid).or_default();
-        // Root can always look and stop.
-        if uid != 0 && (all >= CONNECTIONS || *own >= OF_ONE) {
-            return None;
-        }
-        *own += 1;
+        let asking = self.connections().take(uid)?;
         Some(Place {
             receiver: Arc::clone(self),
             uid,
+            asking,
         })
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        let held = self.connections.lock();
+        held.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,17 +104,13 @@ impl Receiver {
 pub(super) struct Place {
     receiver: Arc<Receiver>,
     uid: u32,
+    pub(super) asking: Arc<Asking>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let held = self.receiver.connections.lock();
-        let mut held = held.unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = held.get_mut(&self.uid) {
-            *own -= 1;
-            if *own == 0 {
-                held.remove(&self.uid);
-            }
-        }
+        self.receiver
+            .connections()
+            .give_back(self.uid, &self.asking);
     }
 }

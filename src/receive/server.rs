@@ -85,6 +85,7 @@ fn connect(receiver: &Arc<Receiver>, stream: UnixStream) {
     let exchange = Arc::new(Exchange {
         receiver: Arc::clone(receiver),
         peer,
+        asking: Arc::clone(&place.asking),
         streamed: OnceLock::new(),
     });
     tokio::spawn(async move {
@@ -128,5 +129,8 @@ async fn serve_one(exchange: &Arc<Exchange>, stream: UnixStream) {
             }
         }
         () = over => {}
+        () = exchange.asking.must_go() => {
+            tracing::debug!(uid = exchange.peer.uid, "a silent connection makes room");
+        }
     }
 }

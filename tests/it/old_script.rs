@@ -33,6 +33,11 @@ fn put(node: &Node, program: Program) {
     }
 }
 
+/// The old script takes the place of `deploy`.
+pub fn put_old(node: &Node) {
+    put(node, Program::Old);
+}
+
 /// What a deploy leaves: the last record's status, and of each workload its
 /// replicas and image.
 fn state(node: &Node) -> (String, String) {

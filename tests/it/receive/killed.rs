@@ -19,7 +19,7 @@ use crate::harness::process::{descendants, kill};
 use crate::harness::{Helm, until};
 
 /// The most that a good signal takes, more or less, in milliseconds.
-const GOOD: u64 = 4000;
+const GOOD: u64 = 1800;
 
 /// What is killed: the receiver by itself, or with all that it began, as systemd does.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 //!
 //! Client and receiver are two users of one node, each with a home of its own.
 
+mod attempts;
 mod deploys;
 mod fuzz;
 mod hostile;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::harness::{Helm, Home, Node, RUNNER, Ran, Running, deploy_binary, until};
+use crate::harness::{Helm, Node, RUNNER, Ran, Running, deploy_binary, until};
 
 /// The receiver's user: one that this machine does not know otherwise.
 const RECEIVER: u32 = 41_002;
@@ -30,109 +31,122 @@ const RECEIVER: u32 = 41_002;
 const LIVES: &str = "/var/lib/receiver";
 
 /// A node whose runner forwards to a receiver.
-struct Site {
+pub struct Site {
     node: Node,
 }
 
 /// A receiver that runs; it ends with the test.
-struct Receiver(Child);
+pub struct Receiver(Child);
+
+/// A path in the receiver's home, as this process sees it.
+fn inside(node: &Node, path: &str) -> PathBuf {
+    node.home.var_lib("receiver").join(path)
+}
+
+/// A file or a folder of the receiver's.
+fn give(node: &Node, path: &str, content: Option<&[u8]>, mode: u32) {
+    let path = inside(node, path);
+    match content {
+        Some(content) => std::fs::write(&path, content).unwrap(),
+        None => std::fs::create_dir_all(&path).unwrap(),
+    }
+    std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    chown(&path, Some(RECEIVER), Some(RECEIVER)).unwrap();
+}
+
+/// The node forwards this app to a receiver, which gets the kubeconfig; `more` stands
+/// in its defaults, `own` in the app's table.
+pub fn furnish(node: &Node, app: &str, more: &str, own: &str) {
+    let home = &node.home;
+    let kubeconfig = std::fs::read(home.inside(".kube/config")).unwrap();
+    std::fs::remove_dir_all(home.inside(".kube")).unwrap();
+    give(node, "", None, 0o755);
+    give(node, ".kube", None, 0o700);
+    give(node, ".kube/config", Some(&kubeconfig), 0o440);
+    // As systemd hands it over: root's, with a right to read it.
+    chown(inside(node, ".kube/config"), Some(0), Some(RECEIVER)).unwrap();
+    give(node, "state", None, 0o700);
+    let forward = format!("[apps.{app}]\nforward = \"unix:{LIVES}/deploy.sock\"\n");
+    home.write_etc("deploy/deploy.toml", &forward, 0o644);
+    let receive = format!(
+        "[defaults]\ntimeout = \"90s\"\n{more}\n[receive]\nallow_users = [\"{RUNNER}\"]\n[apps.{app}]\n{own}"
+    );
+    home.write_etc("deploy/receive.toml", &receive, 0o640);
+    chown(home.etc("deploy/receive.toml"), Some(0), Some(RECEIVER)).unwrap();
+}
+
+/// A command of this user's on the node.
+fn command(node: &Node, user: u32, words: &[&str]) -> Command {
+    let helm = Some(node.helm.path());
+    let cwd = if user == RUNNER {
+        "/home/github-runner"
+    } else {
+        "/"
+    };
+    let mut command = node.home.command(deploy_binary(), helm, user, cwd);
+    command.args(words).envs(&node.env);
+    if user != RUNNER {
+        command.env("HOME", LIVES);
+        command.env("DEPLOY_STATE_DIR", format!("{LIVES}/state"));
+    }
+    command
+}
+
+/// Starts the receiver of a node.
+pub fn start(node: &Node) -> Receiver {
+    let listen = format!("unix:{LIVES}/deploy.sock");
+    let words = ["/usr/local/bin/deploy", "receive", "--listen", &listen];
+    let mut command = command(node, RECEIVER, &words);
+    let receiver = Receiver(command.stdin(Stdio::null()).spawn().unwrap());
+    until("the receiver listens", || {
+        UnixStream::connect(inside(node, "deploy.sock")).is_ok()
+    });
+    receiver
+}
+
+/// The journal of a node's receiver.
+pub fn journal(node: &Node) -> Vec<Value> {
+    std::fs::read_to_string(inside(node, "state/journal.jsonl"))
+        .unwrap_or_default()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
 
 impl Site {
     /// A node on which the receiver holds the credentials, with this after its
     /// `[receive]`.
     fn new(scenario: &str, more: &str) -> Self {
         let node = Node::new(scenario, Helm::V3);
-        let home = &node.home;
-        let kubeconfig = std::fs::read(home.inside(".kube/config")).unwrap();
-        std::fs::remove_dir_all(home.inside(".kube")).unwrap();
-        let site = Self { node };
-        site.give("", None, 0o755);
-        site.give(".kube", None, 0o700);
-        site.give(".kube/config", Some(&kubeconfig), 0o600);
-        site.give("state", None, 0o700);
-        let app = &site.node.name;
-        let forward = format!("[apps.{app}]\nforward = \"unix:{LIVES}/deploy.sock\"\n");
-        site.node
-            .home
-            .write_etc("deploy/deploy.toml", &forward, 0o644);
-        let receive = format!(
-            "[defaults]\ntimeout = \"90s\"\n{more}\n[receive]\nallow_users = [\"{RUNNER}\"]\n[apps.{app}]\n"
-        );
-        site.node
-            .home
-            .write_etc("deploy/receive.toml", &receive, 0o640);
-        let file = site.node.home.etc("deploy/receive.toml");
-        chown(file, Some(0), Some(RECEIVER)).unwrap();
-        site
+        furnish(&node, &node.name, more, "");
+        Self { node }
     }
 
-    fn home(&self) -> &Home {
-        &self.node.home
-    }
-
-    /// A path in the receiver's home, as this process sees it.
     fn inside(&self, path: &str) -> PathBuf {
-        self.home().var_lib("receiver").join(path)
+        inside(&self.node, path)
     }
 
-    /// A file or a folder of the receiver's.
     fn give(&self, path: &str, content: Option<&[u8]>, mode: u32) {
-        let path = self.inside(path);
-        match content {
-            Some(content) => std::fs::write(&path, content).unwrap(),
-            None => std::fs::create_dir_all(&path).unwrap(),
-        }
-        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        chown(&path, Some(RECEIVER), Some(RECEIVER)).unwrap();
+        give(&self.node, path, content, mode);
     }
 
-    /// A command of this user's on the node.
     fn command(&self, user: u32, words: &[&str]) -> Command {
-        let helm = Some(self.node.helm.path());
-        let cwd = if user == RUNNER {
-            "/home/github-runner"
-        } else {
-            "/"
-        };
-        let mut command = self.home().command(deploy_binary(), helm, user, cwd);
-        command.args(words).envs(&self.node.env);
-        if user != RUNNER {
-            command.env("HOME", LIVES);
-            command.env("DEPLOY_STATE_DIR", format!("{LIVES}/state"));
-        }
-        command
+        command(&self.node, user, words)
     }
 
     /// Starts the receiver.
     fn receiver(&self) -> Receiver {
-        let listen = format!("unix:{LIVES}/deploy.sock");
-        let words = ["/usr/local/bin/deploy", "receive", "--listen", &listen];
-        let mut command = self.command(RECEIVER, &words);
-        let receiver = Receiver(command.stdin(Stdio::null()).spawn().unwrap());
-        until("the receiver listens", || {
-            UnixStream::connect(self.inside("deploy.sock")).is_ok()
-        });
-        receiver
+        start(&self.node)
     }
 
-    /// What the runner's shell says to a script.
-    fn runner(&self, script: &str) -> Ran {
-        Running::spawn(self.command(RUNNER, &["/bin/sh", "-c", script])).wait()
+    fn journal(&self) -> Vec<Value> {
+        journal(&self.node)
     }
 
     /// A subcommand of `deploy` by the receiver's user.
     fn ask(&self, words: &[&str]) -> Ran {
         let words = [&["/usr/local/bin/deploy"], words].concat();
         Running::spawn(self.command(RECEIVER, &words)).wait()
-    }
-
-    /// The receiver's journal.
-    fn journal(&self) -> Vec<Value> {
-        std::fs::read_to_string(self.inside("state/journal.jsonl"))
-            .unwrap_or_default()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
     }
 
     /// The runs that were taken and have not ended.
