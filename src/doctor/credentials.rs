@@ -225,10 +225,9 @@ fn has_helper(document: &Value) -> bool {
 /// Whether the service still has an earlier one.
 fn stale(loaded: &Loaded, content: &[u8], copies: &Path) -> Option<Finding> {
     let copy = copies.join(&loaded.name);
+    let time = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
     let is_stale = if loaded.is_encrypted {
-        let changed = loaded.source.metadata().and_then(|about| about.modified());
-        let copied = copy.metadata().and_then(|about| about.modified());
-        changed.ok()? > copied.ok()?
+        time(&loaded.source)? > time(&copy)?
     } else {
         read(&copy).ok()? != content
     };

@@ -116,7 +116,9 @@ mod tests {
         let brief = Duration::from_millis(1);
         assert!(timeout(brief, silent[1].must_go()).await.is_err());
         // Those that have asked stay, and then there is no room.
-        silent.iter().for_each(|one| one.has_asked());
+        for one in &silent {
+            one.has_asked();
+        }
         next.has_asked();
         assert!(connections.take(1001).is_none());
         assert!(timeout(brief, silent[2].must_go()).await.is_err());
@@ -138,7 +140,9 @@ mod tests {
         assert_eq!(connections.count(), ALL);
         let one = connections.take(1001).unwrap();
         assert_eq!(connections.count(), ALL);
-        kept.iter().for_each(|one| one.has_asked());
+        for one in &kept {
+            one.has_asked();
+        }
         assert!(connections.take(1002).is_none());
         connections.give_back(1001, &one);
         assert!(connections.take(1002).is_some());

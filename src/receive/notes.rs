@@ -171,8 +171,9 @@ mod tests {
         );
 
         let at_work = order(1, "shop").signal.id;
-        assert_eq!(settle_all(state, &accounts), [at_work.clone()]);
-        assert_eq!(runs(), [at_work.clone()]);
+        let open = std::slice::from_ref(&at_work);
+        assert_eq!(settle_all(state, &accounts), open);
+        assert_eq!(runs(), open);
         let lines = journal::read(state, 9, |_| true).unwrap();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert_eq!((lines[0].exit, lines[0].who.user.as_str()), (8, "runner"));

@@ -14,5 +14,6 @@ mod runs;
 mod sign;
 mod signal;
 mod signed;
+mod signed_run;
 mod stage;
 mod workflow;

@@ -3,23 +3,18 @@
 //!
 //! docs/security.md has the counts.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::Write as _;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use ring::hmac;
-use rustix::process::{Gid, Uid};
-use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
-use serde_json::{Value, json};
+use serde_json::json;
 use testbed::image::Spec;
 
-use super::issuer::{Issuer, MODULUS, encoded, head, signed};
+use super::flood::{as_runner, flood};
+use super::forged::forged;
+use super::issuer::Issuer;
 use super::{LIVES, Receiver, Site};
 use crate::harness::process::descendants;
-use crate::harness::{Node, RUNNER, Running, Signal, until};
+use crate::harness::{Node, Running, Signal, until};
 
 /// Where the jobs of the node run, and what signals go to.
 pub enum Ground {
@@ -338,133 +333,8 @@ impl Ground {
     }
 }
 
-/// Does something as the runner's user, as the kernel tells it of this thread.
-pub fn as_runner<T>(does: impl FnOnce() -> T) -> T {
-    let (user, group) = (Uid::from_raw(RUNNER), Gid::from_raw(RUNNER));
-    set_thread_res_gid(group, group, group).unwrap();
-    set_thread_res_uid(user, user, user).unwrap();
-    does()
-}
-
-/// Connects again and again until it is told to stop; tells how often.
-fn flood(how: &str, socket: &Path, stop: &AtomicBool) -> u32 {
-    const HEAD: &[u8] = b"POST /v1/deploys HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n{";
-    let mut all: VecDeque<UnixStream> = VecDeque::new();
-    let mut count = 0;
-    while !stop.load(Ordering::Relaxed) {
-        if let Ok(mut stream) = UnixStream::connect(socket) {
-            count += 1;
-            stream.set_nonblocking(true).unwrap();
-            let _ = match how {
-                "half-open" => stream.write(HEAD),
-                "slow" => stream.write(b"P"),
-                _ => stream.write(&[HEAD, &[b' '; 150_000]].concat()),
-            };
-            all.push_back(stream);
-        }
-        if how == "slow" {
-            for stream in &mut all {
-                let _ = stream.write(b"O");
-            }
-        }
-        if all.len() > 40 {
-            all.pop_front();
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    count
-}
-
 /// Whether this process has the library of the job's own.
 fn has_library(pid: u32) -> bool {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
     maps.contains(LIBRARY)
-}
-
-/// Tokens that prove nothing for the signal of this audience; an empty one is none.
-fn forged(issuer: &Issuer, audience: &str, used: &str) -> Vec<(&'static str, String)> {
-    let now = jiff::Timestamp::now().as_second();
-    let with = |name: &str, changes: &[(&str, Value)]| {
-        let mut claims = issuer.claims(audience, name);
-        for (claim, value) in changes {
-            claims[*claim] = value.clone();
-        }
-        claims
-    };
-    let claim = |name: &'static str, changes: &[(&str, Value)]| {
-        (name, signed(&head(), &with(name, changes)))
-    };
-    let headed = |name: &'static str, head: &Value| (name, signed(head, &with(name, &[])));
-    let mut digit = audience.to_owned();
-    let last = if digit.pop() == Some('0') { '1' } else { '0' };
-    digit.push(last);
-    let part = |value: &Value| encoded(value.to_string().as_bytes());
-    let text = |head: &Value, name: &str| format!("{}.{}", part(head), part(&with(name, &[])));
-    let none = json!({ "alg": "none", "kid": "k1" });
-    let symmetric = json!({ "alg": "HS256", "kid": "k1" });
-    let key = hmac::Key::new(hmac::HMAC_SHA256, MODULUS.as_bytes());
-    let by_public_key = {
-        let text = text(&symmetric, "HS256");
-        let tag = hmac::sign(&key, text.as_bytes());
-        format!("{text}.{}", encoded(tag.as_ref()))
-    };
-    let mut tricks = Vec::new();
-    for (name, id) in [
-        ("a key id with a path", "../../../../etc/passwd"),
-        ("a key id with a URL", "https://evil.test/jwks"),
-    ] {
-        tricks.push(headed(
-            name,
-            &json!({ "alg": "RS256", "kid": id, "jku": id }),
-        ));
-    }
-    let mut all = vec![
-        ("none", String::new()),
-        ("used before", used.to_owned()),
-        claim("for another signal", &[("aud", json!(digit))]),
-        claim(
-            "of another repository",
-            &[
-                ("repository_id", json!("75")),
-                ("repository", json!("evil/shop")),
-            ],
-        ),
-        claim(
-            "of a fork",
-            &[
-                ("repository_id", json!("76")),
-                ("event_name", json!("push")),
-            ],
-        ),
-        claim(
-            "of a pull request",
-            &[
-                ("event_name", json!("pull_request")),
-                ("ref", json!("refs/pull/1/merge")),
-            ],
-        ),
-        claim(
-            "of another workflow",
-            &[(
-                "job_workflow_ref",
-                json!("acme/shop/.github/workflows/own.yml@refs/heads/main"),
-            )],
-        ),
-        claim("expired", &[("iat", json!(now - 4000))]),
-        claim("not yet valid", &[("iat", json!(now + 4000))]),
-        ("alg none", format!("{}.", text(&none, "none"))),
-        ("HS256 with the public key", by_public_key),
-        ("huge", "e".repeat(90_000)),
-        claim(
-            "with an id that was used",
-            &[("jti", json!("first")), ("sha", json!("0"))],
-        ),
-        // What a process that an earlier job left asks for, from the step's environment.
-        claim(
-            "asked for by an earlier job",
-            &[("runner_environment", json!("self-hosted"))],
-        ),
-    ];
-    all.extend(tricks);
-    all
 }

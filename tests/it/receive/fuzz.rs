@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::attempts::as_runner;
+use super::flood::as_runner;
 use super::issuer::{Issuer, encoded, head, signed};
 use super::{Site, document, post};
 use crate::chaos::{Dice, number};

@@ -4,6 +4,8 @@
 
 mod attempts;
 mod deploys;
+mod flood;
+mod forged;
 mod fuzz;
 mod hostile;
 pub mod issuer;
