@@ -20,7 +20,7 @@ use testbed::chart::Chart;
 
 use crate::crash::{chart, one_migration_at_a_time};
 use crate::harness::process::{Victim, descendants, helms_that_write};
-use crate::harness::{Helm, Node, Running, Signal as Sent, on_both_helms};
+use crate::harness::{Helm, Node, Running, Signal as Sent, on_both_helms, through};
 
 /// What the runner leaves a cancelled step before it kills.
 const SETTLED: Duration = Duration::from_secs(7);
@@ -322,6 +322,7 @@ on_both_helms! {
             let begun = ran.stderr.contains("  run ") || ran.stdout.contains("  run ");
             assert_eq!(journal.len(), lines + usize::from(begun), "{}", ran.told());
             if let (true, Some(code)) = (begun && !in_step, ran.status.code()) {
+                let code = if code == 130 { through::cancelled(130).into() } else { code };
                 assert_eq!(journal.last().unwrap()["exit"], code);
             }
         }

@@ -13,6 +13,9 @@ pub(super) struct Args {
     /// Repeats the random choices of an earlier run, which told its seed
     #[arg(long)]
     seed: Option<u64>,
+    /// Send the signals of the scenarios through `deploy receive`, as many as `cargo test` sends
+    #[arg(long)]
+    through_receiver: bool,
     /// Only what these words are part of the name of; all of it where nothing is named
     #[arg(value_name = "SCENARIO")]
     only: Vec<String>,
@@ -30,6 +33,24 @@ const LONG: [&str; 8] = [
     "receive::fuzz::",
 ];
 
+/// The scenarios of the Helm path: good deploys and those that fail, are cancelled,
+/// refused or killed.
+const HELM_PATH: [&str; 13] = [
+    "deploys::",
+    "failures::",
+    "cancel::",
+    "crash::",
+    "chaos::",
+    "verdict::",
+    "rollback::",
+    "images::",
+    "registry::",
+    "rights::",
+    "lease::",
+    "journal::",
+    "contract::",
+];
+
 pub(super) fn run(args: &Args) -> Result<()> {
     let seed = args
         .seed
@@ -38,14 +59,23 @@ pub(super) fn run(args: &Args) -> Result<()> {
         "the same again: cargo testbed soak --rounds {} --seed {seed}",
         args.rounds
     ));
+    let scenarios: &[&str] = if args.through_receiver {
+        &HELM_PATH
+    } else {
+        &LONG
+    };
     let mut cargo = cargo("test")?;
     cargo
         .args(["--test", "it", "--"])
-        .args(LONG.iter().filter(|_| args.only.is_empty()))
+        .args(scenarios.iter().filter(|_| args.only.is_empty()))
         .args(&args.only)
-        .env("DEPLOY_SOAK", args.rounds.to_string())
         .env("DEPLOY_SOAK_SEED", seed.to_string())
         .env("PROPTEST_RNG_SEED", seed.to_string());
+    if args.through_receiver {
+        cargo.env("DEPLOY_THROUGH_RECEIVER", "1");
+    } else {
+        cargo.env("DEPLOY_SOAK", args.rounds.to_string());
+    }
     let status = cargo.status().context("cargo cannot be run")?;
     if !status.success() {
         bail!("the soak failed: see above");

@@ -10,6 +10,7 @@ mod records;
 pub mod relay;
 mod run;
 mod schema;
+pub mod through;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

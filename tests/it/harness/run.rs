@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Node, RUNNER, SCRIPT, deploy_binary};
+use super::{Node, RUNNER, SCRIPT, deploy_binary, through};
 
 /// How long a scenario waits for a condition. Six scenarios share one small
 /// cluster.
@@ -117,8 +117,28 @@ impl<'a> Signal<'a> {
             // The second command keeps the shell from becoming the first.
             command.args(["bash", "-ec", "\"$@\"; true", "step"]);
         }
-        command.arg(SCRIPT).args(&args).envs(&node.env).envs(env);
-        Running::spawn(command)
+        let call = through::Call {
+            node,
+            user,
+            cwd: &cwd,
+            args: &args,
+            env: &env,
+            in_step,
+        };
+        let receiver = call.receiver();
+        command.arg(SCRIPT).args(&args).envs(&node.env);
+        match &receiver {
+            Some(receiver) => {
+                let own = |(name, _): &&(String, String)| !through::is_budget(name);
+                command.envs(env.iter().filter(own).map(|(key, value)| (key, value)));
+                through::bind(&mut command, receiver, &env);
+            }
+            None => drop(command.envs(env)),
+        }
+        Running {
+            receiver,
+            ..Running::spawn(command)
+        }
     }
 }
 
@@ -128,6 +148,8 @@ pub struct Running {
     begun: Instant,
     stdout: Stream,
     stderr: Stream,
+    /// The receiver that its signal went to.
+    receiver: Option<through::Receiver>,
 }
 
 /// What a deploy said on one stream so far.
@@ -152,12 +174,15 @@ impl Running {
             begun,
             stdout: Stream::of(stdout),
             stderr: Stream::of(stderr),
+            receiver: None,
         }
     }
 
-    /// The pid of `deploy` itself.
+    /// The pid of `deploy` itself, or of the shell that a step has in between; where a
+    /// receiver began it, that is in the shell's place.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        let receiver = self.receiver.as_ref().map(through::Receiver::pid);
+        receiver.unwrap_or_else(|| self.child.id())
     }
 
     /// Sends it a signal.
@@ -190,9 +215,13 @@ impl Running {
     pub fn wait(mut self) -> Ran {
         let status = self.child.wait().unwrap();
         let stdout = self.stdout.whole();
+        let took = self.begun.elapsed();
+        if let Some(receiver) = self.receiver.take() {
+            receiver.stop();
+        }
         Ran {
             status,
-            took: self.begun.elapsed(),
+            took,
             stdout,
             stderr: self.stderr.whole(),
         }
