@@ -24,6 +24,8 @@ enum What {
     Scale,
     /// Releases of up to 1,000 pods of their own, and of 200 workloads, beside bare helm
     Own,
+    /// Forward, receive and a token, beside a direct deploy
+    Receive,
 }
 
 #[derive(Debug, clap::Args)]
@@ -98,6 +100,11 @@ pub(super) fn run(args: &Args) -> Result<()> {
             &mut all,
             figures::own(&testbed.info, &deploy, &args.own, args.workloads)?,
         );
+    }
+    if wants(What::Receive) && args.pairs > 0 {
+        let testbed = Testbed::join_or_start()?;
+        let pairs = args.pairs;
+        tell(&mut all, figures::received(&testbed.info, &deploy, pairs)?);
     }
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(&all)? + "\n";

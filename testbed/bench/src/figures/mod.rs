@@ -6,6 +6,7 @@
 mod causes;
 mod deploys;
 mod own;
+mod receive;
 mod requests;
 mod scale;
 
@@ -19,6 +20,7 @@ use serde::Serialize;
 pub use causes::causes;
 pub use deploys::good_deploys;
 pub use own::own;
+pub use receive::received;
 pub use requests::refusals;
 pub use scale::scale;
 
