@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod cluster;
 pub mod crowd;
+pub mod fleet;
 pub mod ghcr;
 pub mod image;
 pub mod pki;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::figures::{self, Figure};
 use crate::program;
-use testbed::client::Testbed;
+use testbed::client::{Options, Testbed};
 use testbed::progress::Progress;
 
 /// What can be measured.
@@ -26,6 +26,8 @@ enum What {
     Own,
     /// Forward, receive and a token, beside a direct deploy
     Receive,
+    /// Deploys through three waves, beside Argo CD alone, and a wave of many Applications
+    Fleet,
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,6 +52,12 @@ pub(super) struct Args {
     /// How many workloads a release has
     #[arg(long, default_value_t = 200)]
     workloads: usize,
+    /// How many deploys go through three waves
+    #[arg(long, default_value_t = 5)]
+    fleet_rounds: usize,
+    /// How many Applications a wave has
+    #[arg(long, default_value_t = 20)]
+    applications: usize,
     /// Write the figures into this file as JSON, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -105,6 +113,14 @@ pub(super) fn run(args: &Args) -> Result<()> {
         let testbed = Testbed::join_or_start()?;
         let pairs = args.pairs;
         tell(&mut all, figures::received(&testbed.info, &deploy, pairs)?);
+    }
+    if wants(What::Fleet) {
+        let testbed = Testbed::join_or_start_with(&Options::fleet())?;
+        let (rounds, many) = (args.fleet_rounds, args.applications);
+        tell(
+            &mut all,
+            figures::fleet(&testbed.info, &deploy, rounds, many)?,
+        );
     }
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(&all)? + "\n";

@@ -4,12 +4,14 @@
 //! environment of its own in which no configuration of this machine counts: it must never reach
 //! another cluster than the testbed's.
 
+mod fleet;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::program;
 use testbed::build::{self, Cache};
@@ -29,11 +31,31 @@ const INVALID: i32 = 2;
 const MISSING: i32 = 5;
 const ROLLED_BACK: i32 = 7;
 
-pub(super) fn run() -> Result<()> {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What to show; the first deploys of a node where nothing is named
+    what: Option<What>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum What {
+    /// Argo CD deploys to three clusters, in waves
+    Fleet,
+}
+
+pub(super) fn run(args: &Args) -> Result<()> {
     let deploy = program::deploy(testbed::program::is_release()?, Progress::stderr())?;
+    match args.what {
+        Some(What::Fleet) => fleet::run(&deploy),
+        None => node(&deploy),
+    }
+}
+
+/// A node with Helm and a cluster of its own.
+fn node(deploy: &Path) -> Result<()> {
     let testbed = Testbed::join_or_start()?;
     let registry = Registry::fill(&testbed.info)?;
-    let node = Node::new(&testbed.info, &deploy)?;
+    let node = Node::new(&testbed.info, deploy)?;
 
     tell(
         "A cluster and a registry run on this machine. The node's runner calls deploy through a link;\nhere ~ is a scratch folder.",
@@ -187,11 +209,14 @@ impl<'a> Node<'a> {
             "--output",
             columns,
         ];
+        self.kubectl(&arguments)
+    }
+
+    /// A command of kubectl's, shown and run.
+    fn kubectl(&self, arguments: &[&str]) -> Result<()> {
         echo(&format!("kubectl {}", arguments.join(" ")), &[]);
         let status = self.command(&self.info.kubectl).args(arguments).status()?;
-        if !status.success() {
-            bail!("kubectl ended by {status}");
-        }
+        ensure!(status.success(), "kubectl ended by {status}");
         Ok(())
     }
 

@@ -33,7 +33,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Deploy the example to a real cluster, and look at what came of it
-    Demo,
+    Demo(demo::Args),
     /// Measure deploy side by side with what it replaces; fails where a figure is over its bar
     Bench(bench::Args),
     /// Run the long forms of the scenarios
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Demo => demo::run(),
+        Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Soak(args) => soak::run(&args),
     }

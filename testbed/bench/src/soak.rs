@@ -22,7 +22,8 @@ pub(super) struct Args {
 }
 
 /// The scenarios with a long form.
-const LONG: [&str; 8] = [
+const LONG: [&str; 9] = [
+    "argocd::",
     "chaos::",
     "crowd::",
     "corpus::",

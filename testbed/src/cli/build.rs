@@ -9,6 +9,7 @@ pub(super) fn run() -> Result<()> {
     let cache = Cache::open()?;
     build::all(&cache, Progress::stderr())?;
     build::hosted(&cache, Progress::stderr())?;
+    build::fleet(&cache, Progress::stderr())?;
     super::print(&format!("all programs are in {}", cache.root().display()));
     Ok(())
 }

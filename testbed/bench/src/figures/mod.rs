@@ -5,6 +5,7 @@
 
 mod causes;
 mod deploys;
+mod fleet;
 mod own;
 mod receive;
 mod requests;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 pub use causes::causes;
 pub use deploys::good_deploys;
+pub use fleet::fleet;
 pub use own::own;
 pub use receive::received;
 pub use requests::refusals;

@@ -1,0 +1,86 @@
+//! Kills at any instant, of `deploy` and of Argo CD's parts: the next signal converges, and each
+//! cluster serves one version whole.
+//!
+//! `cargo test` goes through a few that are always the same; `DEPLOY_SOAK` and `DEPLOY_SOAK_SEED`
+//! make them many and random.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::fleet::{Fleet, PLACES};
+use crate::chaos::{Dice, number};
+use crate::harness::Helm;
+
+/// The most that a good signal through three waves takes, more or less.
+const GOOD: Duration = Duration::from_secs(12);
+
+/// What `cargo test` takes: in the preflight, in a first wave, in a later one.
+const FIXED: [u64; 3] = [300, 2_500, 6_000];
+
+/// The instants to kill at: these, or so many random ones in the soak.
+fn instants(what: &str, fixed: &[u64], soak: u64) -> Vec<Duration> {
+    if number("DEPLOY_SOAK").is_none() {
+        return fixed.iter().copied().map(Duration::from_millis).collect();
+    }
+    let mut dice = Dice::new(what, Helm::V3);
+    let good = u64::try_from(GOOD.as_millis()).unwrap();
+    (0..soak)
+        .map(|_| Duration::from_millis(dice.below(good)))
+        .collect()
+}
+
+#[test]
+fn after_a_killed_deploy_the_next_signal_converges() {
+    let fleet = Fleet::new("killed");
+    fleet.first();
+    for (count, instant) in instants("kills of deploy", &FIXED, 30)
+        .into_iter()
+        .enumerate()
+    {
+        let images = fleet.images(&format!("killed-{count}"));
+        let mut running = fleet.signal("0.1.0", &images).start();
+        if !running.ends_within(instant) {
+            running.signal(Signal::KILL);
+        }
+        running.wait();
+        converges(&fleet, &format!("after-{count}"), instant);
+    }
+}
+
+#[test]
+fn after_a_killed_part_of_argo_cd_the_next_signal_converges() {
+    let fleet = Fleet::alone("parts");
+    fleet.first();
+    let parts = ["argocd-application-controller", "argocd-repo-server"];
+    let instants = instants("kills of Argo CD", &[1_500, 4_000], 20);
+    for (count, (instant, part)) in instants
+        .into_iter()
+        .zip(parts.into_iter().cycle())
+        .enumerate()
+    {
+        let images = fleet.images(&format!("killed-{count}"));
+        let mut running = fleet.signal("0.1.0", &images).start();
+        if !running.ends_within(instant) {
+            fleet.stop(part);
+            fleet.start(part);
+        }
+        running.wait();
+        converges(&fleet, &format!("after-{count}"), instant);
+    }
+}
+
+/// The next signal deploys what it asks for, and nothing else runs in any cluster.
+#[track_caller]
+fn converges(fleet: &Fleet, tag: &str, instant: Duration) {
+    let images = fleet.images(tag);
+    let ran = fleet.signal("0.1.0", &images).run();
+    assert!(
+        ran.status.success(),
+        "killed at {instant:?}: {}",
+        ran.told()
+    );
+    for place in PLACES {
+        fleet.runs(place, &images);
+    }
+}

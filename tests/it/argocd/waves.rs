@@ -1,0 +1,85 @@
+//! Signals that go through three waves, and those that stop in one of them.
+
+use super::failing::Failure;
+use super::fleet::{Fleet, PLACES};
+use crate::chaos::number;
+use crate::harness::Ran;
+
+#[test]
+fn a_good_signal_goes_through_three_waves() {
+    let fleet = Fleet::new("good");
+    fleet.first();
+    let images = fleet.images("t2");
+    fleet.signal("0.1.0", &images).run().exits(0);
+    assert_eq!(fleet.outcomes(), ["deployed"; 3]);
+    for place in PLACES {
+        fleet.runs(place, &images);
+    }
+    // One after the other.
+    let times = PLACES.map(|place| {
+        let state = fleet.of(place)["status"]["operationState"].clone();
+        ["startedAt", "finishedAt"].map(|at| state[at].as_str().unwrap().to_owned())
+    });
+    for pair in times.windows(2) {
+        assert!(pair[0][1] <= pair[1][0], "{times:?}");
+    }
+    // A second time, all is there.
+    fleet.signal("0.1.0", &images).run().exits(0);
+    assert_eq!(fleet.outcomes(), ["unchanged"; 3]);
+}
+
+/// `cargo test` takes one of each kind of wave, the soak all.
+#[test]
+fn a_failed_wave_goes_back_and_later_ones_are_not_touched() {
+    let all = Failure::ALL.map(|failure| [(failure, 0), (failure, 1)]);
+    let all = all.as_flattened();
+    let cases = match number("DEPLOY_SOAK") {
+        Some(_) => all,
+        None => &[(Failure::Crash, 1), (Failure::Secret, 0)],
+    };
+    std::thread::scope(|scope| {
+        for &(failure, wave) in cases {
+            scope.spawn(move || fails(failure, wave));
+        }
+    });
+}
+
+fn fails(failure: Failure, wave: usize) {
+    let fleet = Fleet::new(&format!("{failure:?}-{wave}").to_lowercase());
+    let old = fleet.first();
+    let place = PLACES[wave];
+    let new = failure.push(&fleet, "0.2.0", place);
+    let later = || {
+        PLACES[wave + 1..]
+            .iter()
+            .map(|later| fleet.untouched(later))
+            .collect::<Vec<_>>()
+    };
+    let before = later();
+    let ran = fleet.signal("0.2.0", &new).run();
+    ran.exits(7);
+    names(&ran, place, failure.named());
+    assert_eq!(before, later(), "{}", ran.told());
+    let outcomes: Vec<&str> = (0..PLACES.len())
+        .map(|at| match at.cmp(&wave) {
+            std::cmp::Ordering::Less => "deployed",
+            std::cmp::Ordering::Equal => "rolled-back",
+            std::cmp::Ordering::Greater => "not-reached",
+        })
+        .collect();
+    assert_eq!(fleet.outcomes(), outcomes, "{}", ran.told());
+    for (at, place) in PLACES.iter().enumerate() {
+        fleet.runs(place, if at < wave { &new } else { &old });
+    }
+}
+
+/// The line that names the cause has the cluster and these parts; those of a log may stand below.
+#[track_caller]
+fn names(ran: &Ran, place: &str, parts: &[&str]) {
+    let error = ran.stderr.lines().find(|line| line.starts_with("error: "));
+    let error = error.unwrap_or_else(|| panic!("no error in\n{}", ran.told()));
+    assert!(error.contains(place), "no {place:?} in {error:?}");
+    for part in parts {
+        ran.says(part);
+    }
+}
