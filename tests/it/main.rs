@@ -8,6 +8,7 @@
 )]
 
 mod argocd;
+mod attested;
 mod bumpy;
 mod cancel;
 mod chaos;

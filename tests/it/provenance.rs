@@ -11,10 +11,10 @@ use testbed::image::Spec;
 
 use crate::harness::{Helm, Image, Node, PUSHER, SCRIPT};
 
-const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 /// A key pair, and what it leaves in the registry.
 struct Signer(KeyPair);
@@ -102,7 +102,13 @@ impl Signer {
 }
 
 /// Pushes what hangs beside a chart or an image: under a tag, else by its digest.
-fn push_beside(node: &Node, path: &str, tag: Option<&str>, manifest: &Manifest, blobs: &[Blob]) {
+pub fn push_beside(
+    node: &Node,
+    path: &str,
+    tag: Option<&str>,
+    manifest: &Manifest,
+    blobs: &[Blob],
+) {
     let repository = format!("{}/{path}", node.name);
     PUSHER.artifact(&repository, tag, manifest, blobs).unwrap();
 }
@@ -119,7 +125,7 @@ fn odd(config: &Blob) -> String {
     .to_string()
 }
 
-fn manifest(config: &Blob, kind: &str, layer: &Value) -> Manifest {
+pub fn manifest(config: &Blob, kind: &str, layer: &Value) -> Manifest {
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": IMAGE,
