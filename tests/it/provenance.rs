@@ -9,7 +9,7 @@ use testbed::chart::Shop;
 use testbed::ghcr::{Blob, Manifest, Policy};
 use testbed::image::Spec;
 
-use crate::harness::{Helm, Image, Node, PUSHER, SCRIPT};
+use crate::harness::{Helm, Image, Node, PUSHER, SCRIPT, until};
 
 pub const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -261,4 +261,21 @@ fn a_tag_that_a_node_has_as_another_image() {
         .exits(7)
         .says("the chart does not take the images by the digests that were proven")
         .says(&told);
+
+    // A tag that is moved while its image starts: what runs is what was proven, and
+    // the next pod would not be.
+    let slow = node.image_with("api", "t2-x", Spec::behaving("slow-start 4s"));
+    key.like_cosign_3(&node, "shop/api", &slow.digest);
+    let signal = node.signal("0.1.0").image("api", slow.by_tag());
+    let running = signal.image("web", web.by_tag()).start();
+    until("the new image starts", || {
+        let ids = "jsonpath={.items[*].status.containerStatuses[*].imageID}";
+        let pods = ["--namespace", &node.name, "get", "pods", "--output", ids];
+        node.kubectl(&pods).contains(&slow.digest)
+    });
+    let other = node.image_with("api", "t2-x", Spec::behaving("print moved"));
+    running.wait().exits(7).says(&format!(
+        "means {} now, and {} was proven",
+        other.digest, slow.digest
+    ));
 }

@@ -3,6 +3,7 @@
 
 mod act;
 mod attacks;
+mod attest;
 mod builder;
 mod chart;
 mod gate;
