@@ -4,7 +4,8 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use similar::{ChangeTag, TextDiff};
+use similar::algorithms::{Capture, Compact, Replace, myers};
+use similar::{ChangeTag, DiffTag};
 
 use super::lines::{BAD, BOLD, CAUTION, DIM, GOOD, shown};
 use crate::manifest::changes::{Change, Content, FieldChange, Preview};
@@ -168,14 +169,16 @@ fn value_of(value: &serde_json::Value) -> String {
 
 /// The lines in which two texts differ.
 fn text_lines(path: &str, before: &str, after: &str) -> Vec<String> {
-    let diff = TextDiff::from_lines(before, after);
-    let changed = diff.iter_all_changes().filter_map(|change| {
-        let sign = match change.tag() {
+    let before: Vec<&str> = before.split_inclusive('\n').collect();
+    let after: Vec<&str> = after.split_inclusive('\n').collect();
+    let changed = parts(&before, &after).into_iter();
+    let changed = changed.filter_map(|(tag, line)| {
+        let sign = match tag {
             ChangeTag::Delete => '-',
             ChangeTag::Insert => '+',
             ChangeTag::Equal => return None,
         };
-        let line = shown(change.value().trim_end_matches('\n'));
+        let line = shown(line.trim_end_matches('\n'));
         Some(format!("  {sign} {}", text::fit(&line, VALUE)))
     });
     let changed: Vec<String> = changed.collect();
@@ -191,8 +194,10 @@ fn text_lines(path: &str, before: &str, after: &str) -> Vec<String> {
 /// Two texts as one, with what differs in brackets; none where they have too
 /// little in common.
 fn words(before: &str, after: &str) -> Option<String> {
-    let diff = TextDiff::from_words(before, after);
-    if diff.ratio() < 0.6 {
+    let (before, after) = (words_of(before), words_of(after));
+    let parts = parts(&before, &after);
+    let same = parts.iter().filter(|(tag, _)| *tag == ChangeTag::Equal);
+    if same.count() * 2 * 10 < (before.len() + after.len()) * 6 {
         return None;
     }
     let (mut line, mut old, mut new) = (String::new(), String::new(), String::new());
@@ -208,18 +213,49 @@ fn words(before: &str, after: &str) -> Option<String> {
             new.clear();
         }
     };
-    for change in diff.iter_all_changes() {
-        match change.tag() {
-            ChangeTag::Delete => old.push_str(change.value()),
-            ChangeTag::Insert => new.push_str(change.value()),
+    for (tag, part) in parts {
+        match tag {
+            ChangeTag::Delete => old.push_str(part),
+            ChangeTag::Insert => new.push_str(part),
             ChangeTag::Equal => {
                 close(&mut line, &mut old, &mut new);
-                line.push_str(change.value());
+                line.push_str(part);
             }
         }
     }
     close(&mut line, &mut old, &mut new);
     Some(text::fit(&shown(line.trim_end()), VALUE * 2).into_owned())
+}
+
+/// The words of a text, and the spaces between them.
+fn words_of(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let is_space = first.is_whitespace();
+        let end = rest.find(|it: char| it.is_whitespace() != is_space);
+        let (word, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        words.push(word);
+        rest = behind;
+    }
+    words
+}
+
+/// What becomes of each part. The crate's own `TextDiff` is half a megabyte of code.
+fn parts<'a>(before: &[&'a str], after: &[&'a str]) -> Vec<(ChangeTag, &'a str)> {
+    let mut found = Compact::new(Replace::new(Capture::new()), before, after);
+    let Ok(()) = myers::diff(&mut found, before, 0..before.len(), after, 0..after.len());
+    let mut parts = Vec::new();
+    for change in found.into_inner().into_inner().into_ops() {
+        let (tag, old, new) = change.as_tag_tuple();
+        let (gone, come) = match tag {
+            DiffTag::Equal => (ChangeTag::Equal, &after[..0]),
+            _ => (ChangeTag::Delete, &after[new]),
+        };
+        parts.extend(before[old].iter().map(|part| (gone, *part)));
+        parts.extend(come.iter().map(|part| (ChangeTag::Insert, *part)));
+    }
+    parts
 }
 
 #[cfg(test)]
