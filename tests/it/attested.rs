@@ -15,7 +15,7 @@ use crate::provenance::{BUNDLE, IMAGE, INDEX, manifest, push_beside};
 
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../data/own_sigstore/mod.rs"]
-mod own_sigstore;
+pub mod own_sigstore;
 
 use own_sigstore::{COMMIT, Job, Sigstore, provenance};
 

@@ -21,6 +21,7 @@ mod deploys;
 mod doctor;
 mod failures;
 mod forward;
+mod fulcio;
 mod harness;
 mod hosted;
 mod hostile;

@@ -8,6 +8,7 @@ mod go;
 mod hosted;
 mod run;
 mod shop;
+mod sigstore;
 
 pub use cache::Cache;
 pub use debian::{PacketFilters, unpack};
@@ -15,6 +16,7 @@ pub use fleet::{ARGO_CD, Fleet, fleet};
 pub use go::GoProgram;
 pub use hosted::{Hosted, hosted};
 pub use shop::shop;
+pub use sigstore::{cosign, fulcio};
 
 use std::path::PathBuf;
 

@@ -211,20 +211,33 @@ impl Sigstore {
 
     /// The same, of another type of payload.
     pub fn attest_as(&self, job: &Job, kind: &str, statement: &Value) -> Value {
-        let payload = statement.to_string().into_bytes();
         let key = KeyPair::generate().unwrap();
         let certificate = self.certificate(job, &key);
+        self.bundle(certificate.der(), &key, job.signed, kind, statement)
+    }
+
+    /// The bundle of a statement that is signed with this certificate's key.
+    pub fn bundle(
+        &self,
+        certificate: &[u8],
+        key: &KeyPair,
+        time: i64,
+        kind: &str,
+        statement: &Value,
+    ) -> Value {
+        let payload = statement.to_string().into_bytes();
         let mut signed = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
         signed.extend_from_slice(&payload);
         let signature = key.sign(&signed).unwrap();
         let mut material = json!({
-            "certificate": { "rawBytes": STANDARD.encode(certificate.der()) },
+            "certificate": { "rawBytes": STANDARD.encode(certificate) },
         });
         if let Some((_, log)) = &self.logs {
-            material["tlogEntries"] = json!([entry(log, job, &payload, &signature, &certificate)]);
+            let entry = entry(log, time, &payload, &signature, certificate);
+            material["tlogEntries"] = json!([entry]);
         }
         if let Some(stamps) = &self.stamps {
-            let token = STANDARD.encode(stamps.stamp(&signature, job.signed));
+            let token = STANDARD.encode(stamps.stamp(&signature, time));
             material["timestampVerificationData"] =
                 json!({ "rfc3161Timestamps": [{ "signedTimestamp": token }] });
         }
@@ -237,6 +250,11 @@ impl Sigstore {
                 "signatures": [{ "sig": STANDARD.encode(&signature) }],
             },
         })
+    }
+
+    /// Certificate and key of its authority, in PEM, for another program to be it.
+    pub fn authority(&self) -> (String, String) {
+        (self.authority.pem(), self.authority.key().serialize_pem())
     }
 
     /// The job's certificate, with what the log of certificates says of it (RFC 6962,
@@ -282,13 +300,14 @@ pub fn statement(predicate: &str, hex: &str) -> Value {
 }
 
 /// The log's entry of a signature, in a tree of its own.
-fn entry(
-    log: &KeyPair,
-    job: &Job,
-    payload: &[u8],
-    signature: &[u8],
-    certificate: &Certificate,
-) -> Value {
+fn entry(log: &KeyPair, time: i64, payload: &[u8], signature: &[u8], certificate: &[u8]) -> Value {
+    let certificate = format!(
+        "-----BEGIN CERTIFICATE-----
+{}
+-----END CERTIFICATE-----
+",
+        STANDARD.encode(certificate)
+    );
     let hash = |bytes: &[u8]| json!({ "algorithm": "sha256", "value": hex(&sha256(bytes)) });
     let body = json!({
         "apiVersion": "0.0.1",
@@ -298,7 +317,7 @@ fn entry(
             "payloadHash": hash(payload),
             "signatures": [{
                 "signature": STANDARD.encode(signature),
-                "verifier": STANDARD.encode(certificate.pem()),
+                "verifier": STANDARD.encode(certificate),
             }],
         },
     })
@@ -311,14 +330,14 @@ fn entry(
     // The order of RFC 8785.
     let promise = format!(
         r#"{{"body":"{body}","integratedTime":{},"logID":"{}","logIndex":0}}"#,
-        job.signed,
+        time,
         hex(&id)
     );
     json!({
         "logIndex": "0",
         "logId": { "keyId": STANDARD.encode(&id) },
         "kindVersion": { "kind": "dsse", "version": "0.0.1" },
-        "integratedTime": job.signed.to_string(),
+        "integratedTime": time.to_string(),
         "inclusionPromise": {
             "signedEntryTimestamp": STANDARD.encode(log.sign(promise.as_bytes()).unwrap()),
         },

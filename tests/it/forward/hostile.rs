@@ -87,8 +87,13 @@ pub fn on_loopback(answer: Box<Answer>) -> (u16, Requests) {
 
 /// The same with TLS; the last value is the certificate to trust, in PEM.
 pub fn on_tls(answer: Box<Answer>) -> (u16, Requests, String) {
+    on_tls_as(ELSEWHERE, answer)
+}
+
+/// The same, as a host that only [`proxy`] leads to.
+pub fn on_tls_as(host: &str, answer: Box<Answer>) -> (u16, Requests, String) {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let names = ["127.0.0.1".to_owned(), ELSEWHERE.to_owned()];
+    let names = ["127.0.0.1".to_owned(), host.to_owned()];
     let signed = rcgen::generate_simple_self_signed(names).unwrap();
     let key =
         rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
