@@ -230,10 +230,10 @@ async fn terminal(
 async fn timed_out(run: &mut Run<'_>, watcher: &RolloutWatcher) -> Failure {
     let mut lines = watcher.explain_timeout();
     // Where every workload is Ready, helm waits for something else.
-    let other = match lines.is_empty() {
-        true => watcher.custom_not_ready().await.into_iter().next(),
-        false => None,
-    };
+    let mut other = None;
+    if lines.is_empty() {
+        other = watcher.custom_not_ready().await.into_iter().next();
+    }
     if let Some(silence) = discovery::silent(watcher.client()).await {
         lines.insert(0, silence);
     }
