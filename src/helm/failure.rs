@@ -126,7 +126,8 @@ static RULES: LazyLock<Vec<(FailureKind, Regex)>> = LazyLock::new(|| {
         (C::Invalid, r#"" is invalid: |cannot be handled as a |failed to create typed patch object|is forbidden: "#),
         (C::Template, r"execution error at \(|parse error at \(|YAML parse error on|(?m)^template: |executing \S+ at <|error converting YAML to JSON"),
         (C::Timeout, r"context deadline exceeded|timed out waiting|resource \S+ not ready"),
-        (C::Lost, r"connection refused|no such host|no route to host|i/o timeout|x509:|TLS handshake"),
+        // Go's words, `net` and `net/http`, and those of an API server that is ending.
+        (C::Lost, r"(?m)connection refused|no such host|no route to host|i/o timeout|x509:|TLS handshake|connection reset by peer|broken pipe|unexpected EOF|: EOF$|client connection lost|server sent GOAWAY|apiserver is shutting down"),
     ]
     .map(|(cause, literal)| (cause, pattern(literal)))
     .into()

@@ -261,6 +261,20 @@ const CASES: &[Case] = &[
         "was lost",
     ),
     (
+        "Error: UPGRADE FAILED: update: failed to update: Put \"https://127.0.0.1:43875/api/v1/namespaces/prod/secrets/sh.helm.release.v1.shop.v2\": read tcp 127.0.0.1:55128->127.0.0.1:43875: read: connection reset by peer\n",
+        FailureKind::Lost,
+        Kind::Node,
+        Kind::Broken,
+        "was lost",
+    ),
+    (
+        "Error: UPGRADE FAILED: Get \"https://10.0.0.1:6443/api/v1/namespaces/prod/services/web\": EOF\n",
+        FailureKind::Lost,
+        Kind::Node,
+        Kind::Broken,
+        "was lost",
+    ),
+    (
         "Error: \u{1b}[31mnew\n",
         FailureKind::Other,
         Kind::Chart,

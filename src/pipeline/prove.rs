@@ -131,7 +131,9 @@ pub(super) fn with_overrides(
     let write = || {
         let mut file = fs::OpenOptions::new()
             .write(true)
-            .create_new(true)
+            // One of an earlier helm lies there, where the way to the cluster was lost.
+            .create(true)
+            .truncate(true)
             .mode(0o600)
             .open(&path)?;
         file.write_all(overrides.to_string().as_bytes())

@@ -64,7 +64,13 @@ fn fails(world: World) -> World {
 /// All of an upgrade, as the pipeline does it.
 async fn upgrade(run: &mut Run<'_>, found: &mut ReleaseObservation) -> Result<Applied, Error> {
     let proof = proof(NEXT).await;
-    match apply::upgrade(run, found, &proof).await {
+    let mut applied = apply::upgrade(run, found, &proof).await;
+    if let Err(Failure::Lost(problem)) = &applied
+        && recover::after_break(run, found, problem).await?
+    {
+        applied = apply::upgrade(run, found, &proof).await;
+    }
+    match applied {
         Ok(applied) => Ok(applied),
         Err(failure) => {
             let error = remediate::remediate(run, found, failure).await;
@@ -100,6 +106,30 @@ async fn a_good_upgrade_counts_as_good() {
     let call = &world.calls()[0];
     assert!(call.starts_with("upgrade --install shop /c.tgz"), "{call}");
     assert!(!call.contains("--wait"), "{call}");
+}
+
+/// The API server restarts while helm writes its record.
+#[tokio::test]
+async fn a_helm_that_lost_the_way_runs_once_more() {
+    let lost = "Put \\\"https://127.0.0.1:1/secrets/sh.helm.release.v1.shop.v2\\\": read: connection reset by peer";
+    let world = serving(PLAIN);
+    let (left, mark) = (world.mark(), world.mark());
+    let world = world
+        .helm(
+            &format!(
+                "echo \"Error: UPGRADE FAILED: update: failed to update: {lost}\" >&2; exit 1"
+            ),
+            move |objects| objects.record(2, "failed", &left, NEXT),
+        )
+        .helm("exit 0", move |objects| {
+            objects.record(1, "superseded", GOOD, PLAIN);
+            objects.record(3, "deployed", &mark, NEXT);
+        });
+    let (mut run, mut found) = (world.run(), world.found("v4.3.1").await);
+    let applied = upgrade(&mut run, &mut found).await.unwrap();
+    assert_eq!(applied.record.revision, 3);
+    let said = world.said();
+    assert!(said.contains("helm runs once more"), "{said}");
 }
 
 #[tokio::test]

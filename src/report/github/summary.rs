@@ -422,7 +422,10 @@ mod tests {
         assert!(page.contains(row), "{page}");
         assert!(page.contains("<code>shop-49</code>") && !page.contains("<code>shop-50</code>"));
         assert!(page.contains("<p>and 10 more in the log</p>"), "{page}");
-        assert_eq!(page.matches("<table>").count(), page.matches("</table>").count());
+        assert_eq!(
+            page.matches("<table>").count(),
+            page.matches("</table>").count()
+        );
     }
 
     #[test]
