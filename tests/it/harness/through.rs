@@ -126,7 +126,7 @@ impl Call<'_> {
         let own = home.shared(&format!("client-{number}"));
         let etc = own.join("etc");
         fs::create_dir_all(&etc).unwrap();
-        fs::write(etc.join("deploy.toml"), self.forwards(&settings, &socket)).unwrap();
+        fs::write(etc.join("deploy.toml"), Self::forwards(&settings, &socket)).unwrap();
         let state = own.join("state");
         make(&state, self.user, 0o700);
         let kept = self.state();
@@ -215,7 +215,7 @@ impl Call<'_> {
     }
 
     /// The settings of a node that forwards: which signals are good ones, and the socket.
-    fn forwards(&self, settings: &Map<String, Value>, socket: &str) -> String {
+    fn forwards(settings: &Map<String, Value>, socket: &str) -> String {
         let kept = |table: Option<&Value>| -> Map<String, Value> {
             let keys = table.and_then(Value::as_object).into_iter().flatten();
             keys.filter(|(key, _)| OF_THE_SIGNAL.contains(&key.as_str()))
@@ -362,10 +362,10 @@ fn write_as(path: &Path, text: &str, like: &Path) {
 
 /// Settings as TOML.
 fn written(settings: &Map<String, Value>) -> String {
-    settings
-        .iter()
-        .map(|(key, value)| format!("{} = {}\n", json!(key), inline(value)))
-        .collect()
+    let lines = settings.iter();
+    lines.fold(String::new(), |text, (key, value)| {
+        text + &format!("{} = {}\n", json!(key), inline(value))
+    })
 }
 
 fn inline(value: &Value) -> String {

@@ -144,13 +144,11 @@ impl Ground {
         let chart = format!("oci://ghcr.io/{}/charts/shop", node.name);
         let words = ["audience", "--app", &node.name, "--chart", &chart];
         let more = ["--chart-version", "0.1.0", "--images", &images];
-        match self {
-            Self::Script(_) => "deploy:0".to_owned(),
-            _ => {
-                let printed = node.subcommand(&[&words[..], &more].concat());
-                printed.exits(0).stdout.trim().to_owned()
-            }
+        if matches!(self, Self::Script(_)) {
+            return "deploy:0".to_owned();
         }
+        let printed = node.subcommand(&[&words[..], &more].concat());
+        printed.exits(0).stdout.trim().to_owned()
     }
 
     fn signal(&self, tag: &str, token: Option<&str>) -> Signal<'_> {
@@ -273,13 +271,9 @@ impl Ground {
 
     /// Signals with tokens that prove nothing for them.
     fn tokens(&self, audience: &str, used: Option<&str>) -> BTreeMap<&'static str, bool> {
-        let stand_in;
-        let issuer = match self.issuer() {
-            Some(issuer) => issuer,
-            None => {
-                stand_in = Issuer::start();
-                &stand_in
-            }
+        let stand_in = self.issuer().is_none().then(Issuer::start);
+        let Some(issuer) = self.issuer().or(stand_in.as_ref()) else {
+            unreachable!("one of them is there");
         };
         let all = forged(issuer, audience, used.unwrap_or_default());
         if let Self::Script(node) = self {

@@ -32,7 +32,7 @@ pub fn flood(how: &str, socket: &Path, stop: &AtomicBool) -> u32 {
             let _ = match how {
                 "half-open" => stream.write(HEAD),
                 "slow" => stream.write(b"P"),
-                _ => stream.write(&[HEAD, &[b' '; 150_000]].concat()),
+                _ => stream.write(&[HEAD, &vec![b' '; 150_000]].concat()),
             };
             all.push_back(stream);
         }
