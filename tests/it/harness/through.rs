@@ -27,7 +27,7 @@ const ISSUER: &str = "https://issuer.invalid";
 
 /// Scenarios that mean nothing through a receiver, by the start of their names, and
 /// why. Their signals are sent directly then.
-pub const DIRECT: [(&str, &str); 4] = [
+pub const DIRECT: [(&str, &str); 6] = [
     (
         "rollback::a_rollback_that_is_cancelled_is_settled",
         "it looks for the words of the process that settles; a cancelled client has its own",
@@ -39,6 +39,14 @@ pub const DIRECT: [(&str, &str); 4] = [
     (
         "journal::a_journal_that_cannot_be_written",
         "it is about the state directory of the process that is called",
+    ),
+    (
+        "cancel::a_second_signal_only_hurries",
+        "a client in a hurry leaves before the receiver has settled, which goes on",
+    ),
+    (
+        "chaos::cancelled_at_random_instants",
+        "it holds the client's end against its own line: one that is cancelled before it has sent has none at the receiver",
     ),
     (
         "lease::a_deploy_that_is_stopped",
