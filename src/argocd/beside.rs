@@ -14,6 +14,7 @@ use crate::cluster::objects::{Forbidden, read};
 use crate::error::Problem;
 use crate::event::Events;
 use crate::manifest::{Object, ObjectRef};
+use crate::plan::Capabilities;
 use crate::rollout::{
     CustomResources, Expected, RolloutContext, RolloutWatcher, Stall, WatchTarget, canary_target,
     gather, is_judged, labels, promises,
@@ -33,8 +34,8 @@ const HOOK: &str = "/metadata/annotations/argocd.argoproj.io~1hook";
 pub struct Look {
     /// Its client.
     pub client: Client,
-    /// The server's version.
-    pub server: String,
+    /// What its server can do.
+    pub capabilities: Capabilities,
 }
 
 /// What is rendered for a target.
@@ -83,7 +84,7 @@ impl Beside {
             .filter(is_judged)
             .collect();
         let context = RolloutContext {
-            server: look.server.clone(),
+            server: look.capabilities.version.clone(),
             budget,
             requested: rendered.images.clone(),
             promised: promises(objects.iter().map(|object| &object.value)),

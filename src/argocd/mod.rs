@@ -7,7 +7,7 @@
 //! | prove: the values that an Application gives Helm, in Argo CD's order (pure) | `values` |
 //! | ask: what `deploy` owns of an Application, as the document of a server-side apply, and who owns it else (pure) | `patch`, `owned` |
 //! | judge: has this operation ended, and how? (pure) | `verdict`, `resources` |
-//! | look and do: the API of the hub; the watch; the target's own cluster beside it | `hub`, `beside`, `follow`, `operation`, `engine` |
+//! | look and do: the API of the hub; the watch; the target's own cluster beside it | `hub`, `beside`, `follow`, `operation`, `engine`, `setup`, `examine` |
 //!
 //! It must never take over a field that somebody else owns, end an operation that it did
 //! not begin, take the green of an older state for the new one's, or touch what an
@@ -16,12 +16,14 @@
 mod application;
 mod beside;
 mod engine;
+mod examine;
 mod follow;
 mod hub;
 mod operation;
 mod owned;
 mod patch;
 mod resources;
+mod setup;
 mod source;
 mod state;
 mod status;
@@ -31,7 +33,9 @@ mod verdict;
 pub use application::Application;
 pub use beside::{Look, Rendered};
 pub use engine::ArgoCd;
+pub use examine::{Examined, examine};
 pub use hub::Hub;
 pub use operation::Operation;
 pub use patch::{MANAGER, Place};
+pub use setup::{look, template};
 pub use values::{HelmInput, Values, input};

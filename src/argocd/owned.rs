@@ -9,6 +9,9 @@ use crate::manifest::changes::{FieldPath, Step};
 use crate::manifest::managers;
 use crate::text;
 
+/// What every field manager of `deploy`'s begins with.
+const MANAGER: &str = "deploy";
+
 /// Where the values lie as an object.
 const OBJECT: [&str; 4] = ["spec", "source", "helm", "valuesObject"];
 
@@ -86,6 +89,18 @@ pub(super) fn without(object: &Value, manager: &str) -> Value {
         }
     }
     left
+}
+
+/// Who, besides `deploy`, owns the chart's version or something that holds it.
+pub(super) fn other_owners(object: &Value) -> Vec<String> {
+    let keys = ["spec", "source", "targetRevision"].map(|key| Step::Key(key.to_owned()));
+    let path = FieldPath(keys.into());
+    if managers::at(object, &path).is_none() {
+        return Vec::new();
+    }
+    let owners = managers::of_field(object, &path).into_iter();
+    let others = owners.filter(|owner| !owner.name.starts_with(MANAGER));
+    others.map(|owner| named(&owner.name)).collect()
 }
 
 fn owned_by(object: &Value, manager: &str) -> Vec<FieldPath> {

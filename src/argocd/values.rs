@@ -28,8 +28,10 @@ pub struct HelmInput {
     pub files_are_optional: bool,
     /// The Application's own values.
     pub values: Values,
-    /// What follows as flags: `--set`, `--set-string`, `--set-file`, with their values.
+    /// What follows as flags: `--set` and `--set-string`, with their values.
     pub sets: Vec<(&'static str, String)>,
+    /// The paths of values that files inside the chart hold, and these files.
+    pub set_files: Vec<(String, String)>,
     /// The version of Kubernetes, where the Application says it.
     pub kube_version: Option<String>,
     /// Its APIs, where the Application says them.
@@ -119,6 +121,11 @@ pub fn input(application: &Application) -> Result<HelmInput> {
         files_are_optional: helm.ignore_missing_value_files,
         values: values(application),
         sets: sets(application),
+        set_files: helm
+            .file_parameters
+            .iter()
+            .map(|file| (file.name.clone(), inside(&file.path)))
+            .collect(),
         kube_version: named(&helm.kube_version),
         api_versions: helm.api_versions.clone(),
         skips_schema: helm.skip_schema_validation,
@@ -145,14 +152,7 @@ fn sets(application: &Application) -> Vec<(&'static str, String)> {
         };
         (flag, format!("{}={}", set.name, clean(&set.value)))
     };
-    let files = helm.file_parameters.iter();
-    let files = files.map(|file| {
-        (
-            "--set-file",
-            format!("{}={}", file.name, clean(&inside(&file.path))),
-        )
-    });
-    helm.parameters.iter().map(set).chain(files).collect()
+    helm.parameters.iter().map(set).collect()
 }
 
 /// Commas are escaped but in a list (`cleanSetParameters` in `util/helm/cmd.go`).
@@ -254,10 +254,10 @@ mod tests {
                 "--set a=1\\,2",
                 "--set b={x,y}",
                 "--set-string c=1.0",
-                "--set d=a\\,b",
-                "--set-file e=files/e"
+                "--set d=a\\,b"
             ]
         );
+        assert_eq!(all.set_files, [("e".to_owned(), "files/e".to_owned())]);
         let text = input(&application(&json!({"values": "a: b\n"}))).unwrap();
         assert_eq!(text.values, Values::Text("a: b".to_owned()));
     }

@@ -85,6 +85,19 @@ impl Chart {
             })
     }
 
+    /// One file of a pulled `.tgz`, by its path from the chart's folder; none where it
+    /// is not there. Fails as [`Self::read`] does.
+    pub fn file(archive: impl Read, path: &str) -> Result<Option<Vec<u8>>> {
+        let mut left = MAX_TOTAL;
+        match unpack(archive, &mut left) {
+            Ok(mut files) => Ok(files.remove(path)),
+            Err(cause) => Err(Error::new(
+                Kind::Chart,
+                format!("the pulled archive is not a chart: {cause}"),
+            )),
+        }
+    }
+
     /// Whether its `crds/` define that kind.
     pub fn has_crd(&self, group: &str, kind: &str) -> bool {
         self.crds

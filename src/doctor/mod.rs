@@ -10,6 +10,7 @@ mod controller;
 mod credentials;
 mod files;
 mod finding;
+mod fleet;
 mod holders;
 mod registry;
 mod rights;
@@ -77,7 +78,9 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
         found.extend(credentials::look());
     }
     let mut client = None;
-    if plan.forward.is_none() {
+    if plan.fleet.is_some() {
+        found.push(helm_itself(&plan).await.1);
+    } else if plan.forward.is_none() {
         client = Some(tools(&plan, &mut found).await);
     }
     if apps.is_empty() {
@@ -101,6 +104,12 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
         if let Some(forward) = &plan.forward {
             found.push(controller::look(&plan, forward).await.of(app));
             found.extend(signed::left(&plan).map(|finding| finding.of(app)));
+            continue;
+        }
+        if let Some(fleet) = &plan.fleet {
+            let examined = fleet::examined(&plan, fleet).await;
+            found.extend(examined.into_iter().map(|finding| finding.of(app)));
+            found.push(registry::look(&plan, &[]).await.of(app));
             continue;
         }
         let client = match &client {
@@ -143,7 +152,9 @@ fn plan_unchecked(
     };
     match node::plan_unchecked(request.clone(), node, environment) {
         Ok((plan, warned)) => {
-            found.push(files::values(&plan, node).of(app));
+            if plan.fleet.is_none() {
+                found.push(files::values(&plan, node).of(app));
+            }
             if plan.forward.is_none() {
                 found.push(files::verify(&plan, node).of(app));
                 found.extend(files::trusted_root(&plan).map(|finding| finding.of(app)));

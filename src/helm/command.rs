@@ -2,8 +2,9 @@
 //!
 //! Pure. There is never `--atomic` nor `--rollback-on-failure`: helm would
 //! delete the evidence, and give up a release whose rollout `deploy` itself
-//! watches. There is never `--set`: values go in files, where neither a process list nor the
-//! syntax of `--set` can get at them.
+//! watches. There is never `--set` of the node's own: values go in files, where neither a
+//! process list nor the syntax of `--set` can get at them. What another engine gives to helm
+//! by `--set` is given so here too, since only helm knows what it means.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::process::runner::Invocation;
 use crate::signal::{ChartRef, ChartVersion};
 
 /// The most API versions in one argument: the kernel takes 128 KiB in one.
-const APIS: usize = 400;
+pub(super) const APIS: usize = 400;
 
 /// The release that a call is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +208,7 @@ fn waiting(major: HelmMajor, wait: Wait, server_side: bool, timeout: Duration) -
     flags
 }
 
-fn values(files: &[PathBuf]) -> Vec<OsString> {
+pub(super) fn values(files: &[PathBuf]) -> Vec<OsString> {
     files
         .iter()
         .map(|file| flag("--values", listed(file.as_os_str())))
@@ -215,7 +216,7 @@ fn values(files: &[PathBuf]) -> Vec<OsString> {
 }
 
 /// `name=value` in one argument, so that a value can never be read as a flag.
-fn flag(name: &str, value: impl AsRef<OsStr>) -> OsString {
+pub(super) fn flag(name: &str, value: impl AsRef<OsStr>) -> OsString {
     let mut flag = OsString::from(name);
     flag.push("=");
     flag.push(value);
@@ -223,7 +224,7 @@ fn flag(name: &str, value: impl AsRef<OsStr>) -> OsString {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::path::{Path, PathBuf};
@@ -242,7 +243,7 @@ mod tests {
         }
     }
 
-    fn words(call: &Invocation) -> String {
+    pub(in crate::helm) fn words(call: &Invocation) -> String {
         let words: Vec<_> = call
             .args
             .iter()

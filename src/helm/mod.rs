@@ -7,6 +7,7 @@
 pub mod command;
 pub mod compat;
 pub mod failure;
+mod foreign;
 pub mod locate;
 mod missing_namespace;
 mod pattern;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 pub use command::{ReleaseTarget, RenderRequest, Rollback, Upgrade};
 pub use compat::{HelmMajor, Wait, kubernetes};
 pub use failure::{Failure, FailureKind};
+pub use foreign::ForeignRender;
 pub use pull::PulledChart;
 pub use render::RenderMode;
 
@@ -199,6 +201,15 @@ impl Helm {
             deadline,
         )
         .await
+    }
+
+    /// The same as another engine renders it.
+    pub async fn render_foreign(
+        &self,
+        render: &ForeignRender<'_>,
+        deadline: Instant,
+    ) -> Result<String> {
+        render::render_foreign(&self.runner, render, &self.cancel, deadline).await
     }
 
     /// Installs or upgrades the release. `stop` ends it early, as the deadline

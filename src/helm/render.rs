@@ -9,11 +9,12 @@ use tokio::time::Instant;
 
 use super::command::{self, ReleaseTarget, RenderRequest};
 use super::failure::{self, HelmOperation};
+use super::foreign::{self, ForeignRender};
 use super::pattern::pattern;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Capabilities;
 use crate::process::cancel::{Cancel, cancelled};
-use crate::process::runner::{CommandOutput, Runner, StopReason};
+use crate::process::runner::{CommandOutput, Invocation, Runner, StopReason};
 use crate::release::record;
 use crate::text;
 
@@ -77,8 +78,32 @@ pub(super) async fn render(
         RenderMode::Local => command::template(target, render),
         RenderMode::Server => command::server_render(target, render),
     };
+    let ran = ran(runner, &call, cancel, deadline).await?;
+    match way {
+        RenderMode::Local => Ok(ran.stdout),
+        RenderMode::Server => documents(&ran),
+    }
+}
+
+/// The same as another engine does it.
+pub(super) async fn render_foreign(
+    runner: &Runner,
+    render: &ForeignRender<'_>,
+    cancel: &Cancel,
+    deadline: Instant,
+) -> Result<String> {
+    let call = foreign::foreign_template(render);
+    Ok(ran(runner, &call, cancel, deadline).await?.stdout)
+}
+
+async fn ran(
+    runner: &Runner,
+    call: &Invocation,
+    cancel: &Cancel,
+    deadline: Instant,
+) -> Result<CommandOutput> {
     let ran = runner
-        .run(&call, cancel, deadline, std::future::pending())
+        .run(call, cancel, deadline, std::future::pending())
         .await?;
     match ran.stopped {
         Some(StopReason::Cancelled(signal)) => return Err(cancelled(signal)),
@@ -97,10 +122,7 @@ pub(super) async fn render(
             "the chart renders to more than 64 MiB",
         ));
     }
-    match way {
-        RenderMode::Local => Ok(ran.stdout),
-        RenderMode::Server => documents(&ran),
-    }
+    Ok(ran)
 }
 
 /// The documents of a release that helm printed as JSON.

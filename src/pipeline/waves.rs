@@ -7,11 +7,13 @@
     reason = "the plan leads here as soon as it knows of fleets"
 )]
 
+mod argocd;
 mod back;
 mod by_hand;
 mod halt;
 mod outcome;
 mod preflight;
+mod prove;
 mod remediate;
 mod targets;
 mod wave;

@@ -136,6 +136,23 @@ impl Access {
     }
 }
 
+/// What a deploy does with Applications, in the namespace of the hub's Argo CD; where a
+/// template is to be used, it makes them too.
+pub const APPLICATION_VERBS: [&str; 4] = ["get", "list", "watch", "patch"];
+
+/// The rights of a deploy through Argo CD in its hub, the Lease's besides.
+pub fn applications(makes: bool) -> Vec<Right> {
+    let makes = makes.then_some("create");
+    let verbs = APPLICATION_VERBS.into_iter().chain(makes);
+    let right = |verb| Right {
+        group: "argoproj.io".to_owned(),
+        resource: "applications".to_owned(),
+        verb,
+        scope: Scope::Release,
+    };
+    verbs.map(right).collect()
+}
+
 /// What a rollout watches of a workload of this kind: plurals.
 pub fn watched(kind: &str) -> impl Iterator<Item = &'static str> {
     REQUIRED_ACCESS
