@@ -39,6 +39,7 @@ use tokio::time::Instant;
 
 pub use by_hand::roll_back;
 pub use context::Run;
+pub use waves::roll_back as roll_back_in_waves;
 
 use failure::Failure;
 
@@ -54,10 +55,12 @@ pub async fn run(run: &mut Run<'_>) -> Result<Report> {
     gate::caller(run).await?;
     gate::signal(run)?;
     lock::take(run).await?;
-    let done = match (gate::frozen(run), &run.plan.forward) {
-        (Err(refused), _) => Err(refused),
-        (Ok(()), Some(controller)) => forward::to(run, controller, summary).await,
-        (Ok(()), None) => deploy(run, summary).await,
+    let plan = run.plan;
+    let done = match (gate::frozen(run), &plan.forward, &plan.fleet) {
+        (Err(refused), ..) => Err(refused),
+        (Ok(()), Some(controller), _) => forward::to(run, controller, summary).await,
+        (Ok(()), None, Some(fleet)) => waves::deploy(run, fleet, summary).await,
+        (Ok(()), None, None) => deploy(run, summary).await,
     };
     lock::give_back(run).await;
     let mut report = done?;

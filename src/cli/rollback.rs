@@ -8,7 +8,7 @@ use crate::error::{Error, Exit, Kind, Result};
 use crate::event::{Event, Events, Report, RunFacts};
 use crate::host::Environment;
 use crate::node::{self, event_policy};
-use crate::operate::goal::{Goal, revision, run_of};
+use crate::operate::goal::{Goal, request, revision, run_of};
 use crate::operate::known;
 use crate::pipeline;
 use crate::plan::Plan;
@@ -60,8 +60,15 @@ fn go_back(
     event_policy::refuse_pull_requests(environment)?;
     let node = load_operated(invoked_as, environment)?;
     known(&args.app, &node)?;
-    let request = node::stand_in(&args.app, &node)?;
-    let (mut plan, warnings) = node::plan_unchecked(request, &node, environment)?;
+    let (mut plan, mut warnings) = {
+        let request = node::stand_in(&args.app, &node)?;
+        node::plan_unchecked(request, &node, environment)?
+    };
+    if let (Some(_), Some(goal)) = (&plan.fleet, &args.goal) {
+        // It is deployed once more, by what the node allows today.
+        let request = request(goal, &plan.release, &plan.state)?;
+        (plan, warnings) = node::plan_received(request, &node, environment, None)?;
+    }
     plan.dry_run = args.dry_run;
     let at = crate::run::now();
     let id = RunId::new(at);
@@ -69,7 +76,7 @@ fn go_back(
     let sees_logs = event_policy::may_show_logs(environment);
     let sender = Sender::of(environment, node.uid, sees_logs);
     announce(&plan, &warnings, events);
-    let goal = args.goal.as_ref();
+    let goal = args.goal.as_ref().filter(|_| plan.fleet.is_none());
     let goal = goal.map(|goal| revision(goal, &plan.release, &plan.state));
     let (result, facts) = match goal.transpose() {
         Ok(goal) => follow(
@@ -79,14 +86,18 @@ fn go_back(
             &sender,
             environment,
             events,
-            async |run| pipeline::roll_back(run, goal).await,
+            async |run| match &plan.fleet {
+                Some(fleet) => pipeline::roll_back_in_waves(run, fleet, args.goal.is_some()).await,
+                None => pipeline::roll_back(run, goal).await,
+            },
         )?,
         Err(error) => (Err(error), RunFacts::default()),
     };
     events.emit(&Event::RunFacts(&facts));
     let is_request = |error: &Error| error.kind() == Kind::Request;
     if !result.as_ref().is_err_and(is_request) {
-        let entry = entry(&plan, id, at, who, &facts, &result);
+        let is_named = plan.fleet.is_some() && args.goal.is_some();
+        let entry = entry(&plan, is_named, id, at, who, &facts, &result);
         journal_line::write(&plan.state, &entry, events);
     }
     result.map(|report| Report {
@@ -96,9 +107,10 @@ fn go_back(
 }
 
 /// The run's line: chart and images are those that the revision was deployed with,
-/// where this node knows it.
+/// where this node knows it; those of the plan where it was named by what it asked for.
 fn entry(
     plan: &Plan,
+    is_named: bool,
     run: RunId,
     at: Timestamp,
     who: Who,
@@ -121,6 +133,7 @@ fn entry(
             entry.chart_digest = earlier.chart_digest;
             entry.digests = earlier.digests;
         }
+        None if is_named => {}
         None => {
             (entry.request.chart, entry.request.version) = ("-".to_owned(), "-".to_owned());
         }

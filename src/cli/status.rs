@@ -1,18 +1,21 @@
 //! `deploy status`: what runs, and whether it is still what was deployed.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use super::{load_operated, runtime};
+use crate::argocd::{ArgoCd, Hub};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::host::Environment;
 use crate::node::{self, Node};
+use crate::operate::fleet::{self, FleetStatus};
 use crate::operate::known;
 use crate::operate::status::{self, Line, Status};
 use crate::plan::Plan;
 use crate::report;
-use crate::run;
+use crate::run::{self, RunId};
 use crate::signal::App;
 use crate::state;
 
@@ -82,18 +85,67 @@ fn plans(args: &StatusArgs, node: &Node, environment: &Environment) -> Result<Ve
     apps.iter().map(plan).collect()
 }
 
+/// An app, as it was found.
+enum Found {
+    Release(Box<Status>),
+    Fleet(Box<FleetStatus>),
+}
+
+impl Found {
+    async fn of(plan: &Plan) -> Result<Self> {
+        Ok(match &plan.fleet {
+            Some(fleet) => {
+                let hub = Hub::connect(plan, fleet).await?;
+                // Nothing is asked of it, so neither a template nor a cluster counts.
+                let run = RunId::new(run::now());
+                let engine = ArgoCd::new(hub, &run, None, BTreeMap::new(), plan.budget);
+                Self::Fleet(Box::new(fleet::of(plan, fleet, &engine).await?))
+            }
+            None => Self::Release(Box::new(status::of(plan).await?)),
+        })
+    }
+
+    const fn exit(&self) -> Exit {
+        match self {
+            Self::Release(status) => status.health.exit(),
+            Self::Fleet(status) => status.health.exit(),
+        }
+    }
+
+    fn json(&self) -> String {
+        match self {
+            Self::Release(status) => status::as_json(status).to_string(),
+            Self::Fleet(status) => fleet::as_json(status).to_string(),
+        }
+    }
+
+    fn screen(&self) -> Vec<String> {
+        match self {
+            Self::Release(status) => status::screen(status, run::now()),
+            Self::Fleet(status) => fleet::screen(status),
+        }
+    }
+
+    fn line(&self) -> Line {
+        match self {
+            Self::Release(status) => Line::from(&**status),
+            Self::Fleet(status) => status.line(),
+        }
+    }
+}
+
 async fn look(args: &StatusArgs, plans: &[Plan]) -> Result<(Vec<String>, Exit)> {
     if args.app.is_some() {
         let Some(plan) = plans.first() else {
             return Err(Error::new(Kind::Internal, "the app has no plan"));
         };
-        let status = status::of(plan).await?;
+        let found = Found::of(plan).await?;
         let lines = if args.json {
-            vec![status::as_json(&status).to_string()]
+            vec![found.json()]
         } else {
-            status::screen(&status, run::now())
+            found.screen()
         };
-        return Ok((lines, status.health.exit()));
+        return Ok((lines, found.exit()));
     }
     if plans.is_empty() {
         return Ok((
@@ -101,14 +153,14 @@ async fn look(args: &StatusArgs, plans: &[Plan]) -> Result<(Vec<String>, Exit)> 
             Exit::Deployed,
         ));
     }
-    let mut all: Vec<(String, Result<Status, String>)> = Vec::new();
+    let mut all: Vec<(String, Result<Found, String>)> = Vec::new();
     let mut worst = Exit::Deployed;
     for plan in plans {
         let app = plan.request.app.to_string();
-        match status::of(plan).await {
-            Ok(status) => {
-                worst = worse(worst, status.health.exit());
-                all.push((app, Ok(status)));
+        match Found::of(plan).await {
+            Ok(found) => {
+                worst = worse(worst, found.exit());
+                all.push((app, Ok(found)));
             }
             // Of an app that is listed and was never deployed nothing is wrong.
             Err(error) if error.kind() == Kind::Request => {
@@ -118,14 +170,11 @@ async fn look(args: &StatusArgs, plans: &[Plan]) -> Result<(Vec<String>, Exit)> 
         }
     }
     let lines = if args.json {
-        let known = all.iter().filter_map(|(_, status)| status.as_ref().ok());
-        known
-            .map(|status| status::as_json(status).to_string())
-            .collect()
+        let known = all.iter().filter_map(|(_, found)| found.as_ref().ok());
+        known.map(Found::json).collect()
     } else {
         let lines = all.into_iter();
-        let lines =
-            lines.map(|(app, status)| (app, status.as_ref().map(Line::from).map_err(Clone::clone)));
+        let lines = lines.map(|(app, found)| (app, found.map(|found| found.line())));
         status::table(&lines.collect::<Vec<_>>())
     };
     Ok((lines, worst))

@@ -18,7 +18,7 @@ use crate::release::record::{Driver, Record};
 use crate::release::{judgement, store, target};
 
 /// What a rollback never undoes.
-const STAYS: &str = "a rollback changes objects of the cluster alone: what migrations did to a database, and what stands in claims, stays as it is";
+pub(super) const STAYS: &str = "a rollback changes objects of the cluster alone: what migrations did to a database, and what stands in claims, stays as it is";
 
 /// Goes back to the revision that is asked for, else to the good one before the
 /// present one.

@@ -2,10 +2,6 @@
 //!
 //! It must never touch a wave before the one before it is judged good, and never
 //! know which engine it is that applies.
-#![allow(
-    dead_code,
-    reason = "the plan leads here as soon as it knows of fleets"
-)]
 
 mod argocd;
 mod back;
@@ -27,10 +23,13 @@ use tokio::time::{Instant, sleep};
 
 use self::targets::Targets;
 use self::wave::Stop;
+use super::by_hand::STAYS;
 use super::context::Run;
+use super::{gate, lock};
+use crate::argocd::ArgoCd;
 use crate::engine::Engine;
 use crate::error::{Kind, Result};
-use crate::event::{Phase, Report, Summary};
+use crate::event::{Event, Phase, Report, Summary};
 use crate::plan::fleet::Fleet;
 
 /// How soon a registry that does not answer is asked again whether the chart is still
@@ -39,6 +38,53 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// For how long it is.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Deploys what the plan says in every cluster of the fleet, and proves it. All that is
+/// done under the lock.
+pub(super) async fn deploy(run: &mut Run<'_>, fleet: &Fleet, summary: Summary) -> Result<Report> {
+    let engine = argocd::engine(run, fleet).await?;
+    let found = preflight::preflight(run, &engine, fleet).await?;
+    let wanted = prove::targets(run, &engine, fleet, &found).await?;
+    let targets = Targets::new(fleet, found.targets, wanted)?;
+    let is_same = async |run: &Run<'_>| prove::still_same_chart(run).await;
+    carry_out(run, &engine, fleet, summary, targets, is_same).await
+}
+
+/// `deploy rollback`: to what the plan asks for, which a former run deployed, where one
+/// is named; else every target to its last good version.
+pub async fn roll_back(run: &mut Run<'_>, fleet: &Fleet, is_named: bool) -> Result<Report> {
+    let begun = Instant::now();
+    let mut summary = super::summary(run);
+    if !is_named {
+        "the last good version of each target".clone_into(&mut summary.chart);
+    }
+    run.events.emit(&Event::Planned(&summary));
+    gate::tell(run)?;
+    run.events.note(STAYS);
+    lock::take(run).await?;
+    let done = if is_named {
+        deploy(run, fleet, summary).await
+    } else {
+        to_what_is_good(run, fleet, summary).await
+    };
+    lock::give_back(run).await;
+    let mut report = done?;
+    report.took = begun.elapsed();
+    Ok(report)
+}
+
+async fn to_what_is_good(run: &mut Run<'_>, fleet: &Fleet, summary: Summary) -> Result<Report> {
+    let begun = run.begin(Phase::Preflight);
+    let engine = argocd::engine(run, fleet).await?;
+    let looking = preflight::targets(run, &engine, fleet);
+    let (found, waited) = run.unless_cancelled(looking).await?;
+    run.deadline += waited;
+    let targets = by_hand::to_what_is_good::<ArgoCd>(run, fleet, found)?;
+    run.end(Phase::Preflight, begun);
+    // What was judged good is held against nothing that was proven now.
+    let is_same = async |_: &Run<'_>| Ok(());
+    carry_out(run, &engine, fleet, summary, targets, is_same).await
+}
 
 /// What is done once it is known what every target is asked to serve: nothing in a dry
 /// run.

@@ -6,17 +6,23 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::halt::{Halt, Stopper, beside};
 use super::targets::{Stand, Target, Targets, WayBack};
-use super::wave::{News, ask, changed_nothing};
+use super::wave::{Asking, News, changed_nothing};
 use crate::engine::{Ended, Engine, Wanted};
 use crate::event::Phase;
 use crate::pipeline::context::Run;
 
 /// How long the end of an operation may take before its target is asked to go back.
 const STOP: Duration = Duration::from_secs(20);
+
+/// How soon an engine that does not answer is asked again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// For how long it is, on the way back.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether some target of the wave goes back.
 pub(super) fn is_needed<O>(run: &Run<'_>, targets: &Targets<O>, number: usize) -> bool {
@@ -75,8 +81,14 @@ async fn restore<E: Engine>(
     }
     target.stand = Stand::Returning;
     news.tell(format!("going back to {}", good.version));
-    let asked = ask(engine, &target.name, &good, deadline, stopper, &news).await;
-    let operation = match asked {
+    let asking = Asking {
+        patience: PATIENCE,
+        deadline,
+        stopper,
+        news: &news,
+    };
+    let ask = async || engine.apply(&target.name, &good).await;
+    let operation = match asking.until_answered(ask).await {
         Ok(operation) => target.operation.insert(operation),
         Err(error) => {
             target.stand = if changed_nothing(error.kind()) {
@@ -90,9 +102,22 @@ async fn restore<E: Engine>(
         }
     };
     let tell = |said: String| news.tell(said);
+    // Whoever does not answer for a moment is watched on: there is nothing else to do.
+    let watching = async {
+        let mut until = None;
+        loop {
+            let end = engine.watch(&target.name, operation, deadline, &tell).await;
+            let now = Instant::now();
+            let until = *until.get_or_insert(deadline.min(now + PATIENCE));
+            if !matches!(end, Ended::Unknown(_)) || now + AGAIN >= until {
+                return end;
+            }
+            sleep(AGAIN).await;
+        }
+    };
     let end = tokio::select! {
         biased;
-        end = engine.watch(&target.name, operation, deadline, &tell) => end,
+        end = watching => end,
         () = stopper.stopped() => return,
     };
     let (stand, problem) = match end {

@@ -48,18 +48,6 @@ pub(super) async fn preflight<E: Engine>(
     Ok(found)
 }
 
-/// The same where the targets were looked at before.
-pub(super) async fn with_targets(
-    run: &mut Run<'_>,
-    targets: BTreeMap<TargetName, Observed>,
-) -> Result<FleetObservation> {
-    let begun = run.begin(Phase::Preflight);
-    let artifacts = run.unless_cancelled(artifacts(run)).await?;
-    let found = artifacts.noted(run, targets);
-    run.end(Phase::Preflight, begun);
-    Ok(found)
-}
-
 /// The chart and the images, as the registry has them.
 struct Artifacts {
     helm: Helm,

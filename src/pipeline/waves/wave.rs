@@ -11,19 +11,18 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::halt::{Halt, Stopper, beside};
 use super::targets::{Failure, Stand, Target, Targets};
-use crate::engine::{Ended, Engine, Wanted};
+use crate::engine::{Ended, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::event::Event;
 use crate::event::waves::{TargetNews, WaveNews};
 use crate::pipeline::context::Run;
 use crate::plan::OnFailure;
-use crate::plan::fleet::TargetName;
 use crate::units;
 
 /// How soon an engine that does not answer is asked again.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// For how long it is.
+/// For how long it is, on the way to what is wanted.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a run does not go on to the next wave.
@@ -139,7 +138,16 @@ async fn serve<E: Engine>(
     target.stand = Stand::Asked;
     let wanted = target.wanted.clone();
     news.tell(format!("asked to serve {}", wanted.version));
-    match ask(engine, &target.name, &wanted, deadline, stopper, &news).await {
+    let asking = Asking {
+        patience: PATIENCE,
+        deadline,
+        stopper,
+        news: &news,
+    };
+    match asking
+        .until_answered(async || engine.apply(&target.name, &wanted).await)
+        .await
+    {
         Ok(operation) => target.operation = Some(operation),
         Err(error) => {
             let kind = error.kind();
@@ -184,51 +192,44 @@ pub(super) const fn changed_nothing(kind: Kind) -> bool {
     )
 }
 
-/// Asks a target to serve something; one that does not answer is asked again for a
-/// while: an API server that restarts is no verdict.
-pub(super) async fn ask<E: Engine>(
-    engine: &E,
-    name: &TargetName,
-    wanted: &Wanted,
-    deadline: Instant,
-    stopper: &Stopper,
-    news: &News<'_>,
-) -> Result<E::Operation> {
-    patiently(deadline, stopper, news, async || {
-        engine.apply(name, wanted).await
-    })
-    .await
+/// How an engine is asked that may not answer for a moment: an API server that restarts
+/// is no verdict.
+pub(super) struct Asking<'a> {
+    /// For how long it is asked again.
+    pub(super) patience: Duration,
+    /// Not after this.
+    pub(super) deadline: Instant,
+    /// Not once nobody waits any more.
+    pub(super) stopper: &'a Stopper,
+    /// Where that is told.
+    pub(super) news: &'a News<'a>,
 }
 
-/// Asks until there is an answer, for a while: not after `deadline`, and not once nobody
-/// waits any more.
-async fn patiently<T>(
-    deadline: Instant,
-    stopper: &Stopper,
-    news: &News<'_>,
-    ask: impl AsyncFn() -> Result<T>,
-) -> Result<T> {
-    let until = deadline.min(Instant::now() + PATIENCE);
-    let mut told = false;
-    loop {
-        let answer = timeout_at(deadline, ask()).await.unwrap_or_else(|_| {
-            let message = "no answer before time was up";
-            Err(Error::new(Kind::Node, message))
-        });
-        let error = match answer {
-            Ok(done) => return Ok(done),
-            Err(error) => error,
-        };
-        if error.kind() != Kind::Node || Instant::now() + AGAIN >= until {
-            return Err(error);
-        }
-        if !std::mem::replace(&mut told, true) {
-            news.tell(format!("{error}; it is asked again"));
-        }
-        tokio::select! {
-            biased;
-            () = stopper.stopped() => return Err(error),
-            () = sleep(AGAIN) => {}
+impl Asking<'_> {
+    /// Asks until there is an answer.
+    pub(super) async fn until_answered<T>(&self, ask: impl AsyncFn() -> Result<T>) -> Result<T> {
+        let until = self.deadline.min(Instant::now() + self.patience);
+        let mut told = false;
+        loop {
+            let answer = timeout_at(self.deadline, ask()).await.unwrap_or_else(|_| {
+                let message = "no answer before time was up";
+                Err(Error::new(Kind::Node, message))
+            });
+            let error = match answer {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            if error.kind() != Kind::Node || Instant::now() + AGAIN >= until {
+                return Err(error);
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.news.tell(format!("{error}; it is asked again"));
+            }
+            tokio::select! {
+                biased;
+                () = self.stopper.stopped() => return Err(error),
+                () = sleep(AGAIN) => {}
+            }
         }
     }
 }
@@ -288,10 +289,14 @@ async fn note<E: Engine>(
             .filter(|target| target.stand == Stand::Serves);
         let noting = serving.map(|target| async move {
             let news = News::of(run, target);
-            let noted = patiently(deadline, stopper, &news, async || {
-                engine.note_good(&target.name, &target.wanted).await
-            });
-            match noted.await {
+            let asking = Asking {
+                patience: PATIENCE,
+                deadline,
+                stopper,
+                news: &news,
+            };
+            let note = async || engine.note_good(&target.name, &target.wanted).await;
+            match asking.until_answered(note).await {
                 Ok(()) => target.stand = Stand::Good,
                 Err(error) => {
                     target.stand = Stand::NotNoted;

@@ -359,3 +359,21 @@ async fn what_an_earlier_run_left_in_a_later_wave_is_told() {
         "{outcome}"
     );
 }
+
+/// An engine that does not answer for a moment on the way back is asked on.
+#[tokio::test(start_paused = true)]
+async fn the_way_back_is_patient() {
+    let fleet = fleet(&[&["shop-eu"]]);
+    let world = World::new();
+    for (back, kind) in [
+        (Does::Stutters(20), Kind::RolledBack),
+        (Does::Stutters(50), Kind::Broken),
+    ] {
+        let engine = Scripted::serving(&fleet, "1.0.0")
+            .when("shop-eu", "2.0.0", Does::Fails(5))
+            .when("shop-eu", "1.0.0", back);
+        let mut run = world.run();
+        let (is, _, outcome) = end(deploy(&mut run, &engine, &fleet, "2.0.0").await);
+        assert_eq!(is, kind, "{outcome}");
+    }
+}
