@@ -379,7 +379,7 @@ mod tests {
             .collect();
         snapbox::assert_data_eq!(
             shown.join("\n") + "\n",
-            snapbox::str![[r#"
+            snapbox::str![[r"
 app      shop: not Ready
 argocd   in namespace argocd
          api: crashed
@@ -390,7 +390,7 @@ shop-us      1     us       -      nothing was asked of it
 shop-asia    1     -        -      not known
   the Application is/nbeing deleted
 
-"#]]
+"]]
         );
         let object = as_json(&status);
         assert_eq!(object["targets"][1]["good"], "1.0.0");

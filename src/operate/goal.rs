@@ -179,6 +179,7 @@ mod tests {
 
     #[test]
     fn a_run_in_several_clusters_stands_for_what_it_asked_for() {
+        type Change = dyn Fn(&mut Entry);
         let release = ReleaseId::new("argocd", "shop");
         let state = tempfile::tempdir().unwrap();
         let target = RecordedTarget {
@@ -189,7 +190,7 @@ mod tests {
             version: None,
             cause: None,
         };
-        let of = |number: u32, change: &dyn Fn(&mut Entry)| {
+        let of = |number: u32, change: &Change| {
             let mut entry = entry("shop", Exit::Deployed);
             entry.run = format!("20261124T175106Z-{number:06x}").parse().unwrap();
             entry.namespace = Some("argocd".to_owned());
@@ -201,7 +202,7 @@ mod tests {
         let asked = of(1, &|_| {}).unwrap();
         assert_eq!(asked.version.to_string(), "1.2.3");
         assert_eq!(asked.images.len(), 1);
-        let refused: [(&dyn Fn(&mut Entry), Kind); 5] = [
+        let refused: [(&Change, Kind); 5] = [
             (&|entry| entry.exit = 7, Kind::Request),
             (&|entry| entry.dry_run = true, Kind::Request),
             (&|entry| entry.targets.clear(), Kind::Request),

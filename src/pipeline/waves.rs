@@ -1,7 +1,8 @@
-//! A deploy in several clusters, wave by wave, through an engine.
+//! A deploy in several clusters, wave by wave, through an engine: here it is said which,
+//! and what each target is asked to serve; the order of the waves, and the answers to one
+//! that fails, know only the trait.
 //!
-//! It must never touch a wave before the one before it is judged good, and never
-//! know which engine it is that applies.
+//! It must never touch a wave before the one before it is judged good.
 
 mod argocd;
 mod back;

@@ -72,7 +72,7 @@ fn a_terminal_shows_where_each_target_of_a_wave_is() {
             "shop-us",
             "Syncing: Deployment shop-api 1/2 ready"
         ))),
-        str![[r#"
+        str![[r"
 shop in namespace argocd ← oci://ghcr.io/acme/charts/pytoya 0.1.0
   run       20261124T175106Z-a1b2c3
   · wave 1 of 2: shop-canary
@@ -83,7 +83,7 @@ shop in namespace argocd ← oci://ghcr.io/acme/charts/pytoya 0.1.0
   waves          0s  Argo CD applies it, wave by wave
   · shop-eu (eu): serves 1.1.0
   · shop-us (us): Syncing: Deployment shop-api 1/2 ready
-"#]]
+"]]
     );
     screen.shows(&Event::Done(Phase::Waves, Duration::from_millis(341_200)));
     let report = Report {
@@ -102,7 +102,7 @@ shop in namespace argocd ← oci://ghcr.io/acme/charts/pytoya 0.1.0
     };
     assert_data_eq!(
         screen.shows(&Event::Finished(&report)),
-        str![[r#"
+        str![[r"
 shop in namespace argocd ← oci://ghcr.io/acme/charts/pytoya 0.1.0
   run       20261124T175106Z-a1b2c3
   · wave 1 of 2: shop-canary
@@ -118,7 +118,7 @@ deployed shop in 345.6s: 3 targets, 2 waves
   shop-canary  1     canary                 1.1.0    serves it already
   shop-eu      2     eu                     1.1.0    deployed
   shop-us      2     https://10.0.0.7:6443  1.1.0    deployed
-"#]]
+"]]
     );
 }
 
@@ -150,7 +150,7 @@ fn a_failed_wave_is_told_with_what_is_where() {
     ];
     assert_data_eq!(
         shown(&events, false),
-        str![[r#"
+        str![[r"
   · wave 2 of 2: shop-eu
   · shop-eu (eu): api: container api of pod shop-api-7d cannot pull ghcr.io/acme/shop/api:1.1.0: not found
   TARGET       WAVE  CLUSTER                VERSION  OUTCOME
@@ -161,14 +161,14 @@ fn a_failed_wave_is_told_with_what_is_where() {
 error: shop-eu (eu): api: container api of pod shop-api-7d cannot pull ghcr.io/acme/shop/api:1.1.0: not found
   → wave 2 of 2 failed; serves 1.1.0: shop-canary; rolled back to 1.0.0: shop-eu; what it serves is not known: shop-us
 
-"#]]
+"]]
     );
     assert_data_eq!(
         shown(&events, true),
-        str![[r#"
+        str![[r"
 error: shop-eu (eu): api: container api of pod shop-api-7d cannot pull ghcr.io/acme/shop/api:1.1.0: not found
   → wave 2 of 2 failed; serves 1.1.0: shop-canary; rolled back to 1.0.0: shop-eu; what it serves is not known: shop-us
 
-"#]]
+"]]
     );
 }
