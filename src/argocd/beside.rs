@@ -97,30 +97,41 @@ impl Beside {
         Self { watcher, quiet }
     }
 
-    /// Ends with the cause where the rollout cannot come right by waiting, else never.
-    /// May be dropped and called again at any time.
-    pub(super) async fn failure(&mut self) -> Problem {
+    /// Ends where the rollout cannot come right by waiting, else never. May be dropped
+    /// and called again at any time.
+    pub(super) async fn stalled(&mut self) -> Stall {
         loop {
             match self.watcher.stalled(&self.quiet).await {
-                Stall::Failed(mut failure) => {
-                    let (cache, logs) = (self.watcher.cache(), self.watcher.logs());
-                    let client = self.watcher.client();
-                    let evidence = gather(cache, logs, client, Some(&mut failure)).await;
-                    return failure.problem(&evidence).log(evidence.log_ends(LOG_LINES));
-                }
-                Stall::Foreign(problem) => return problem,
                 // Told once of each; nothing is deleted in somebody else's cluster.
                 Stall::Pod(pod) => self.watcher.advise(format!(
                     "delete the pod that {} waits for in vain: kubectl delete pod {} --namespace {}",
                     pod.workload, pod.pod.name, pod.pod.namespace
                 )),
+                stall => return stall,
             }
         }
     }
 
+    /// The cause in words, with its evidence.
+    pub(super) async fn problem(&self, stall: Stall) -> Problem {
+        let problem = match stall {
+            Stall::Failed(mut failure) => {
+                let (cache, logs) = (self.watcher.cache(), self.watcher.logs());
+                let client = self.watcher.client();
+                let evidence = gather(cache, logs, client, Some(&mut failure)).await;
+                let problem = failure.problem(&evidence);
+                problem.log(evidence.log_ends(LOG_LINES))
+            }
+            Stall::Foreign(problem) => problem,
+            Stall::Pod(pod) => Problem::new(format!("pod {} is in the way", pod.pod.name)),
+        };
+        problem.first_do(self.watcher.advice())
+    }
+
     /// The cause, where it shows now.
     pub(super) async fn last_look(&mut self) -> Option<Problem> {
-        tokio::time::timeout(LAST_LOOK, self.failure()).await.ok()
+        let stall = tokio::time::timeout(LAST_LOOK, self.stalled()).await.ok()?;
+        Some(self.problem(stall).await)
     }
 
     /// What each workload waits for.

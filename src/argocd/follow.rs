@@ -28,6 +28,10 @@ const DEGRADED: Duration = Duration::from_secs(10);
 /// For how long nobody answers before that is told.
 const SILENT: Duration = Duration::from_secs(30);
 
+/// How often a comparison is asked for where the hub does not take it, and how soon.
+const TRIES: usize = 5;
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Whether Argo CD has compared since the operation's end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Compared {
@@ -42,6 +46,8 @@ struct Lasting {
     since: Instant,
     limit: Duration,
     end: Ended,
+    /// Whether it is that the hub does not answer.
+    is_hub: bool,
 }
 
 /// Waits until the operation has ended, and all that it brought is healthy.
@@ -157,9 +163,9 @@ impl<'a> Follower<'a> {
                 .lasting
                 .as_ref()
                 .map(|lasting| lasting.since + lasting.limit);
-            let failure = async {
+            let stalled = async {
                 match beside.as_deref_mut() {
-                    Some(beside) => beside.failure().await,
+                    Some(beside) => beside.stalled().await,
                     None => std::future::pending().await,
                 }
             };
@@ -184,15 +190,29 @@ impl<'a> Follower<'a> {
                         Some(Err(error)) => {
                             again = Some(Instant::now() + Duration::from_secs(1));
                             self.says("the hub does not answer".to_owned());
-                            self.lasts(SILENT, |_| true, Ended::Unknown(error.into_problem()));
+                            self.silence(error.into_problem());
                         }
                         None => again = Some(Instant::now() + Duration::from_secs(1)),
                     }
                 }
-                problem = failure => return Some(Ended::Failed(problem)),
+                stall = stalled => {
+                    let beside = beside.as_deref()?;
+                    return Some(Ended::Failed(beside.problem(stall).await));
+                }
                 () = sleep_until(lasts.unwrap_or(until).min(until)) => {
                     let is_over = lasts.is_some_and(|lasts| lasts <= Instant::now());
                     match self.lasting.take_if(|_| is_over) {
+                        Some(lasting) if lasting.is_hub => match self.hub.get(self.target).await {
+                            // It answers, and has nothing new to tell.
+                            Ok(seen) => {
+                                if let Some(end) = self.seen(seen).await
+                                    && (once || !matches!(end, Ended::Serves))
+                                {
+                                    return Some(end);
+                                }
+                            }
+                            Err(_) => return Some(lasting.end),
+                        },
                         Some(lasting) => return Some(lasting.end),
                         None if Instant::now() < until => {}
                         None => return self.at_the_end(),
@@ -260,7 +280,26 @@ impl<'a> Follower<'a> {
             Some(lasting) if is_same(&lasting.end) => lasting.since,
             _ => Instant::now(),
         };
-        self.lasting = Some(Lasting { since, limit, end });
+        self.lasting = Some(Lasting {
+            since,
+            limit,
+            end,
+            is_hub: false,
+        });
+    }
+
+    /// Notes that the hub does not answer: of what it said before nothing lasts.
+    fn silence(&mut self, problem: Problem) {
+        let since = match &self.lasting {
+            Some(lasting) if lasting.is_hub => lasting.since,
+            _ => Instant::now(),
+        };
+        self.lasting = Some(Lasting {
+            since,
+            limit: SILENT,
+            end: Ended::Unknown(problem),
+            is_hub: true,
+        });
     }
 
     /// Whether the comparison that was asked for is in this state.
@@ -281,13 +320,18 @@ impl<'a> Follower<'a> {
             return;
         }
         let document = json!({"metadata": {"annotations": {REFRESH: "normal"}}});
-        match self.hub.merge(self.target, &document).await {
-            Ok(found) => self.compared = Compared::Asked(version(&found).unwrap_or_default()),
-            Err(refused) => {
-                // The next state asks again; there is one, since Argo CD compares by itself.
-                let error = crate::error::Error::from(refused);
-                tracing::debug!(%error, "a comparison cannot be asked for");
-                sleep(Duration::from_millis(200)).await;
+        for _ in 0..TRIES {
+            match self.hub.merge(self.target, &document).await {
+                Ok(found) => {
+                    self.compared = Compared::Asked(version(&found).unwrap_or_default());
+                    return;
+                }
+                // Argo CD compares by itself as well, only later.
+                Err(refused) => {
+                    let error = crate::error::Error::from(refused);
+                    tracing::debug!(%error, "a comparison cannot be asked for");
+                    sleep(AGAIN).await;
+                }
             }
         }
     }

@@ -123,7 +123,7 @@ pub(super) fn ending(application: &Application, is_meant: &impl Fn(&str) -> bool
                 "finishedAt": run::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             }},
         }),
-        Some(state) if state.phase == "Terminating" => return None,
+        Some(state) if state.phase == "Terminating" => json!({"metadata": metadata}),
         Some(_) => json!({
             "metadata": metadata,
             "status": {"operationState": {"phase": "Terminating"}},

@@ -3,6 +3,8 @@
 //! Pure. An older green says nothing: sync and health count once this operation has
 //! succeeded and Argo CD, asked for it after that, has compared anew.
 
+use serde_json::Value;
+
 use super::application::Application;
 use super::resources::{
     NAMED, conditions, degraded, is_unreachable, name, out_of_sync, rollout, unhealthy, unreachable,
@@ -276,7 +278,7 @@ fn images(application: &Application, asked: &Asked, mut warnings: Vec<String>) -
     }
     let missing = missing.join(", ");
     let spec = &application.spec;
-    if spec.ignore_differences.is_empty() {
+    if !hides_images(&spec.ignore_differences) {
         warnings.push(format!(
             "Argo CD does not name {missing} among the images that run"
         ));
@@ -287,6 +289,21 @@ fn images(application: &Application, asked: &Asked, mut warnings: Vec<String>) -
             .detail(format!("runs: {}", text::line(&seen.join(", "), text::LINE)))
             .hint("take the images out of spec.ignoreDifferences"),
     )
+}
+
+/// Whether what is not compared can be an image.
+fn hides_images(ignored: &[Value]) -> bool {
+    let words = [
+        "template",
+        "ontainer",
+        "mage",
+        "\"/spec\"",
+        "managedFieldsManagers",
+    ];
+    ignored.iter().any(|ignored| {
+        let ignored = ignored.to_string();
+        words.iter().any(|word| ignored.contains(word))
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Proves for every target, with its Application's own values, that the requested images
 //! take effect: as Argo CD will render it, and before any target is touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -20,6 +20,7 @@ use crate::engine::Wanted;
 use crate::error::{Error, Kind, Result};
 use crate::event::Phase;
 use crate::helm::{ForeignRender, Helm};
+use crate::manifest::Object;
 use crate::pipeline::context::Run;
 use crate::plan::fleet::{Fleet, TargetName};
 use crate::plan::{Capabilities, ReleaseId};
@@ -197,11 +198,7 @@ async fn of_target(
     let expected = Rendered {
         objects: proof.objects.clone(),
         namespace: renderer.release.namespace.clone(),
-        images: proof
-            .placements
-            .iter()
-            .map(|placed| placed.image.to_string())
-            .collect(),
+        images: of_pods(&proof, images),
         seen: seen.map(|(_, image)| image.to_string()).collect(),
     };
     engine.expect(target, &wanted, expected);
@@ -211,6 +208,25 @@ async fn of_target(
         knows_cluster: known.is_some(),
         before: held.map_or("nothing".to_owned(), |held| held.version.to_string()),
     })
+}
+
+/// The requested images of which pods run for as long as the release does.
+fn of_pods(proof: &Proof, images: &BTreeMap<ImageKey, ImageRef>) -> BTreeSet<String> {
+    let runs = |object: &&Object| {
+        matches!(
+            object.reference.kind.as_str(),
+            "Deployment" | "StatefulSet" | "DaemonSet"
+        ) && object.hooks.is_empty()
+            && object.value.pointer("/spec/replicas") != Some(&Value::from(0))
+    };
+    let asked: BTreeSet<String> = images.values().map(ToString::to_string).collect();
+    let running = proof
+        .objects
+        .iter()
+        .filter(runs)
+        .flat_map(|object| &object.containers);
+    let running = running.map(|container| container.image.clone());
+    running.filter(|image| asked.contains(image)).collect()
 }
 
 /// Helm, as Argo CD renders with it for one Application.
