@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use super::targets;
 use crate::error::Error;
 use crate::event::{Phase, Report, Summary};
 use crate::text;
@@ -134,7 +133,7 @@ pub(super) fn finish(out: &mut impl Write, report: &Report) -> io::Result<()> {
             out,
             "{GOOD}would deploy{GOOD:#} {release}: proven in {seconds:.1}s, nothing was applied"
         )?;
-    } else if let Some(waves) = targets::waves(&report.targets) {
+    } else if let Some(waves) = report.targets.iter().map(|target| target.wave).max() {
         let count = report.targets.len();
         writeln!(
             out,
@@ -159,7 +158,6 @@ pub(super) fn finish(out: &mut impl Write, report: &Report) -> io::Result<()> {
     if report.unchanged {
         writeln!(out, "  the manifest is the same as before")?;
     }
-    targets::table(out, &report.targets)?;
     for (key, image, places) in &report.placed {
         writeln!(out, "  {:<10}{}", shown(key), shown(image))?;
         for place in places {

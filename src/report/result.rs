@@ -12,6 +12,7 @@ pub(super) fn result(out: &mut impl Write, report: &Report) -> io::Result<()> {
         return json(out, report);
     }
     lines::finish(out, report)?;
+    targets::table(out, &report.targets)?;
     match &report.preview {
         Some(preview) => changes::preview(out, preview),
         None => Ok(()),

@@ -15,11 +15,6 @@ const HEAD: [&str; 5] = ["TARGET", "WAVE", "CLUSTER", "VERSION", "OUTCOME"];
 /// The widest that a cell is shown, in columns.
 const CELL: usize = 40;
 
-/// How many waves there are; none where there is no target.
-pub(super) fn waves(targets: &[TargetReport]) -> Option<usize> {
-    targets.iter().map(|target| target.wave).max()
-}
-
 /// A line for each target, in the order of the waves, with the cause below it.
 pub(super) fn table(out: &mut impl Write, targets: &[TargetReport]) -> io::Result<()> {
     if targets.is_empty() {
