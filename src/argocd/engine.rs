@@ -17,14 +17,13 @@ use super::beside::{Beside, Look, Rendered};
 use super::hub::{self, Found, Hub, Refused};
 use super::operation::Operation;
 use super::patch::{self, MANAGER, NOTES, Place, TEMPLATE};
-use super::state::{base, cluster, ending, held, is_others, is_own, locked, note, usable};
+use super::state::{base, cluster, ending, held, is_others, is_own, locked, missing, note, usable};
 use super::verdict::Asked;
 use super::{follow, owned, resources};
 use crate::engine::{Ended, Engine, Observed, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::plan::fleet::TargetName;
 use crate::run::RunId;
-use crate::text;
 
 /// How often a document is made anew where the Application changes meanwhile.
 const TRIES: usize = 20;
@@ -100,7 +99,7 @@ impl ArgoCd {
                     Error::new(Kind::Node, "the template is no Application").with_source(error)
                 })
             }
-            (None, None) => Err(self.missing()),
+            (None, None) => Err(missing(self.hub.namespace())),
         }
     }
 
@@ -132,17 +131,6 @@ impl ArgoCd {
         }
     }
 
-    fn missing(&self) -> Error {
-        let namespace = text::quoted(self.hub.namespace());
-        Error::new(
-            Kind::Node,
-            format!("there is no such Application in the hub's namespace {namespace}"),
-        )
-        .hint(
-            "make it there, or name a manifest that it is made of: argocd.template in deploy.toml",
-        )
-    }
-
     /// The Application at rest: somebody else's operation is waited for a while, an
     /// earlier one of `deploy`'s is left.
     async fn at_rest(&self, target: &TargetName) -> Result<Option<Found>> {
@@ -161,7 +149,10 @@ impl ArgoCd {
         );
         match waited.await {
             Ok(found) => found,
-            Err(_) => Err(first.map_or_else(|| self.missing(), |found| locked(&found.application))),
+            Err(_) => Err(first.map_or_else(
+                || missing(self.hub.namespace()),
+                |found| locked(&found.application),
+            )),
         }
     }
 
@@ -249,7 +240,7 @@ impl ArgoCd {
         let found = match (found, &self.template) {
             (Some(found), _) => found,
             (None, Some(template)) => return self.make(target, template, wanted, id).await,
-            (None, None) => return Err(Refused::Failed(self.missing())),
+            (None, None) => return Err(Refused::Failed(missing(self.hub.namespace()))),
         };
         if found.application.waits_for_refresh() {
             // Its annotation is somebody else's, for a moment.
@@ -311,7 +302,7 @@ impl Engine for ArgoCd {
     async fn observe(&self, target: &TargetName) -> Result<Observed> {
         let Some(found) = self.at_rest(target).await? else {
             let Some(template) = &self.template else {
-                return Err(self.missing());
+                return Err(missing(self.hub.namespace()));
             };
             let template = Application::read(template).unwrap_or_default();
             return Ok(Observed {

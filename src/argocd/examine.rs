@@ -4,9 +4,9 @@
 
 use super::hub::Hub;
 use super::patch::MANAGER;
-use super::state::{base, cluster, note, usable};
+use super::state::{base, cluster, missing, note, usable};
 use super::{owned, values};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::plan::fleet::TargetName;
 use crate::text;
 
@@ -22,17 +22,13 @@ pub struct Examined {
 /// Looks at an Application. `made`: whether a missing one is made of a template.
 pub async fn examine(hub: &Hub, target: &TargetName, made: bool) -> Result<Examined> {
     let Some(found) = hub.get(target).await? else {
-        let namespace = text::quoted(hub.namespace());
         if made {
             return Ok(Examined {
                 state: "not there yet: it is made of the template".to_owned(),
                 warnings: Vec::new(),
             });
         }
-        let message = format!("there is no such Application in the hub's namespace {namespace}");
-        return Err(Error::new(Kind::Node, message).hint(
-            "make it there, or name a manifest that it is made of: argocd.template in deploy.toml",
-        ));
+        return Err(missing(hub.namespace()));
     };
     let application = &found.application;
     usable(application)?;

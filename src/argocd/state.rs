@@ -32,6 +32,15 @@ pub(super) fn usable(application: &Application) -> Result<()> {
     Ok(())
 }
 
+/// There is no such Application.
+pub(super) fn missing(namespace: &str) -> Error {
+    let namespace = text::quoted(namespace);
+    let message = format!("there is no such Application in the hub's namespace {namespace}");
+    Error::new(Kind::Node, message).hint(
+        "make it there, or name a manifest that it is made of: argocd.template in deploy.toml",
+    )
+}
+
 pub(super) fn base(found: &Found) -> Result<Application> {
     Application::read(&owned::without(&found.object, MANAGER)).map_err(|error| {
         Error::new(Kind::Internal, "the Application cannot be read again").with_source(error)
