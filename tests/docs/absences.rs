@@ -19,7 +19,7 @@ struct Absence {
 impl Absence {
     /// The checks of a scenario's source.
     fn of(file: &Path, source: &str) -> Vec<Self> {
-        let check = Regex::new(r#"never_says\(([^)]*)\)"#).expect("a pattern");
+        let check = Regex::new(r"never_says\(([^)]*)\)").expect("a pattern");
         check
             .captures_iter(source)
             .map(|found| found[1].to_owned())

@@ -7,7 +7,6 @@ use testbed::chart::{Hook, Shop};
 use testbed::ghcr::{Fault, Kind, Policy};
 use testbed::image::Spec;
 
-use crate::harness::process::helm;
 use crate::harness::{Node, Running, on_both_helms, through, until};
 
 /// What the runner leaves a cancelled step before it kills.
@@ -133,7 +132,8 @@ on_both_helms! {
         let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
         node.registry(&Policy::public().fault(Fault::delay(Kind::Manifest, Duration::from_secs(30))));
         let running = node.signal("0.1.0").image("api", api.by_tag()).image("web", web.by_tag()).start();
-        until("helm pulls", || helm(running.pid(), "pull").is_some());
+        let is_asked = || node.asked().iter().any(|asked| asked.package == "charts/shop");
+        until("the chart is asked for", is_asked);
         let sent = Instant::now();
         running.signal(Signal::INT);
         running.wait().exits(130);
