@@ -22,7 +22,7 @@ pub(super) struct Args {
 }
 
 /// The scenarios with a long form.
-const LONG: [&str; 9] = [
+const LONG: [&str; 10] = [
     "argocd::",
     "chaos::",
     "crowd::",
@@ -32,6 +32,7 @@ const LONG: [&str; 9] = [
     "install::killed::",
     "receive::killed::",
     "receive::fuzz::",
+    "hosted::cosign::",
 ];
 
 /// The scenarios of the Helm path: good deploys and those that fail, are cancelled,

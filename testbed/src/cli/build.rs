@@ -10,6 +10,7 @@ pub(super) fn run() -> Result<()> {
     build::all(&cache, Progress::stderr())?;
     build::hosted(&cache, Progress::stderr())?;
     build::fleet(&cache, Progress::stderr())?;
+    build::fulcio(&cache, Progress::stderr())?;
     super::print(&format!("all programs are in {}", cache.root().display()));
     Ok(())
 }

@@ -6,6 +6,7 @@ mod attacks;
 mod attest;
 mod builder;
 mod chart;
+mod cosign;
 mod gate;
 mod github;
 mod images;
