@@ -82,7 +82,7 @@ impl Fulcio {
         let mut fulcio = Self {
             child,
             port,
-            folder: folder,
+            folder,
         };
         until("Fulcio answers", || {
             let ended = fulcio.child.try_wait().unwrap();
