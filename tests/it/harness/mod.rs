@@ -73,12 +73,17 @@ pub enum Helm {
 }
 
 impl Helm {
+    /// The binary that a testbed has.
+    pub fn of(self, info: &Info) -> &Path {
+        match self {
+            Self::V3 => &info.helm3,
+            Self::V4 => &info.helm4,
+        }
+    }
+
     /// The binary.
     pub fn path(self) -> &'static Path {
-        match self {
-            Self::V3 => &bed().info.helm3,
-            Self::V4 => &bed().info.helm4,
-        }
+        self.of(&bed().info)
     }
 }
 
@@ -291,9 +296,12 @@ impl Node {
     /// Runs a script of the shell's on the node, as the runner's user.
     pub fn shell(&self, script: &str) -> Ran {
         let cwd = "/home/github-runner";
-        let mut command = self
-            .home
-            .command(deploy_binary(), Some(self.helm.path()), RUNNER, cwd);
+        let mut command = self.home.command(
+            deploy_binary(),
+            Some(self.helm.of(self.info())),
+            RUNNER,
+            cwd,
+        );
         command.args(["/bin/sh", "-euc", script]).envs(&self.env);
         Running::spawn(command).wait()
     }
@@ -326,7 +334,7 @@ impl Node {
 
     /// Begins a subcommand that runs helm, as this user, by hand.
     pub fn by_hand(&self, user: u32, args: &[&str]) -> Running {
-        let helm = Some(self.helm.path());
+        let helm = Some(self.helm.of(self.info()));
         let mut command = self
             .home
             .command(deploy_binary(), helm, user, "/home/github-runner");

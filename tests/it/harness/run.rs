@@ -110,9 +110,9 @@ impl<'a> Signal<'a> {
             args.push("--images".to_owned());
             args.push(serde_json::Value::Object(images).to_string());
         }
-        let mut command = node
-            .home
-            .command(deploy_binary(), Some(node.helm.path()), user, &cwd);
+        let mut command =
+            node.home
+                .command(deploy_binary(), Some(node.helm.of(node.info())), user, &cwd);
         if in_step {
             // The second command keeps the shell from becoming the first.
             command.args(["bash", "-ec", "\"$@\"; true", "step"]);
