@@ -7,6 +7,7 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use serde_json::{Value, json};
 use testbed::chart::{Chart, Shop};
 use testbed::client::Member;
+use testbed::fleet;
 use testbed::supervisor::Ask;
 
 use crate::harness::{Bed, Helm, Node, Signal, kubectl, until};
@@ -14,8 +15,9 @@ use crate::harness::{Bed, Helm, Node, Signal, kubectl, until};
 /// The clusters, in the order of their waves. The first has Argo CD.
 pub const PLACES: [&str; 3] = ["canary", "eu", "us"];
 
-/// Argo CD's namespace.
-const ARGOCD: &str = "argocd";
+/// The image of each pod that runs; with the time where it is going.
+const RUNNING: &str = "jsonpath={range .items[?(@.status.phase==\"Running\")]}\
+    {.metadata.deletionTimestamp}{.spec.containers[*].image}{\"\\n\"}{end}";
 
 /// Held to write by a scenario that takes a part away that others need.
 static WHOLE: RwLock<()> = RwLock::new(());
@@ -60,14 +62,14 @@ impl Fleet {
         let bed = Bed::fleet();
         let places = bed.testbed.info.fleet.as_ref().unwrap().clusters.clone();
         let node = Node::on(bed, scenario, Helm::V3);
-        let fleet = Self {
+        let own = Self {
             node,
             places,
             share,
         };
-        fleet.registers();
-        fleet.configures(&[&["canary"], &["eu"], &["us"]], "");
-        fleet
+        own.apply("canary", &fleet::repository(&own.node.name));
+        own.configures(&[&["canary"], &["eu"], &["us"]], "");
+        own
     }
 
     /// The name of the Application in a cluster, which is its release's too.
@@ -75,68 +77,47 @@ impl Fleet {
         format!("{}-{place}", self.node.name)
     }
 
-    /// Tells Argo CD of the owner's charts.
-    fn registers(&self) {
-        let name = &self.node.name;
-        self.apply(
-            "canary",
-            &json!({
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {
-                    "name": name,
-                    "namespace": ARGOCD,
-                    "labels": {"argocd.argoproj.io/secret-type": "repository"},
-                },
-                "stringData": {
-                    "type": "helm",
-                    "name": name,
-                    "enableOCI": "true",
-                    "url": self.repository(),
-                },
-            }),
-        );
-    }
-
-    fn repository(&self) -> String {
-        format!("ghcr.io/{}/charts", self.node.name)
-    }
-
     /// Writes deploy.toml: these waves, and more lines of the app's.
     pub fn configures(&self, waves: &[&[&str]], more: &str) {
         let home = &self.node.home;
-        let mut clusters = String::new();
+        let mut clusters = Vec::new();
         for place in &self.places {
             let file = format!(".kube/{}", place.name);
             let text = std::fs::read_to_string(&place.kubeconfig).unwrap();
             home.write(&file, &text, 0o600);
-            let app = self.app(&place.name);
-            let line =
-                format!("clusters.{app} = {{ kubeconfig = \"/home/github-runner/{file}\" }}\n");
-            clusters.push_str(&line);
+            clusters.push((self.app(&place.name), format!("/home/github-runner/{file}")));
         }
-        let waves: Vec<Vec<String>> = waves
-            .iter()
-            .map(|wave| wave.iter().map(|place| self.app(place)).collect())
-            .collect();
-        let config = format!(
-            "[apps.{name}]\n\
-             argocd = {{ kubeconfig = \"/home/github-runner/.kube/canary\", namespace = \"{ARGOCD}\" }}\n\
-             waves = {waves:?}\n{clusters}{more}\n",
-            name = self.node.name,
-        );
-        home.write_etc("deploy/deploy.toml", &config, 0o644);
+        let apps = |wave: &&[&str]| wave.iter().map(|place| self.app(place)).collect();
+        let waves: Vec<Vec<String>> = waves.iter().map(apps).collect();
+        let config = fleet::config(&self.node.name, &clusters[0].1, &waves, &clusters);
+        home.write_etc("deploy/deploy.toml", &format!("{config}{more}\n"), 0o644);
     }
 
-    /// The first version, by hand of people: it is healthy everywhere. Gives its images.
-    pub fn first(&self) -> [String; 2] {
+    /// The first version, by people alone: it is healthy everywhere. Gives its images.
+    pub fn by_people(&self) -> [String; 2] {
         self.node.push(&shop("0.1.0"));
         let images = self.images("t1");
         for place in PLACES {
-            self.application(place, "0.1.0", &images);
+            self.application(place, &self.source(place, "0.1.0", &images));
         }
         for place in PLACES {
             self.green(place);
+        }
+        images
+    }
+
+    /// Applications that people made, without all that a signal says, and a first signal. Gives
+    /// its images, which run everywhere.
+    pub fn first(&self) -> [String; 2] {
+        self.node.push(&shop("0.1.0"));
+        for place in PLACES {
+            self.application(place, &self.open(place));
+        }
+        let images = self.images("t1");
+        let ran = self.signal("0.1.0", &images).run();
+        ran.exits(0).says("canary");
+        for place in PLACES {
+            self.runs(place, &images);
         }
         images
     }
@@ -147,51 +128,54 @@ impl Fleet {
     }
 
     /// A signal for a version and its images.
-    pub fn signal(&self, version: &str, [api, web]: [String; 2]) -> Signal<'_> {
+    pub fn signal(&self, version: &str, [api, web]: &[String; 2]) -> Signal<'_> {
         self.node
             .signal(version)
             .image("api", api)
             .image("web", web)
     }
 
-    /// Makes the Application of a cluster, as people do.
-    pub fn application(&self, place: &str, version: &str, images: &[String; 2]) {
+    /// A source with what a signal says left out.
+    pub fn open(&self, place: &str) -> Value {
+        json!({
+            "repoURL": fleet::charts(&self.node.name),
+            "helm": {"valuesObject": {"cluster": place}},
+        })
+    }
+
+    /// A source with all of it.
+    pub fn source(&self, place: &str, version: &str, images: &[String; 2]) -> Value {
         let image = |reference: &String| {
             let (repository, tag) = reference.rsplit_once(':').unwrap();
             json!({"image": {"repository": repository, "tag": tag}})
         };
-        self.apply(
-            "canary",
-            &json!({
-                "apiVersion": "argoproj.io/v1alpha1",
-                "kind": "Application",
-                "metadata": {"name": self.app(place), "namespace": ARGOCD},
-                "spec": {
-                    "project": "default",
-                    "destination": {"name": place, "namespace": self.node.name},
-                    "source": {
-                        "repoURL": self.repository(),
-                        "chart": "shop",
-                        "targetRevision": version,
-                        "helm": {"valuesObject": {
-                            "cluster": place,
-                            "api": image(&images[0]),
-                            "web": image(&images[1]),
-                        }},
-                    },
-                    "syncPolicy": {
-                        "automated": {"prune": true, "selfHeal": true},
-                        "syncOptions": ["CreateNamespace=true"],
-                    },
-                },
-            }),
-        );
+        let [api, web] = images;
+        json!({
+            "repoURL": fleet::charts(&self.node.name),
+            "chart": "shop",
+            "targetRevision": version,
+            "helm": {"valuesObject": {"cluster": place, "api": image(api), "web": image(web)}},
+        })
+    }
+
+    /// Makes the Application of a cluster, as people do.
+    pub fn application(&self, place: &str, source: &Value) {
+        let (app, namespace) = (self.app(place), &self.node.name);
+        let application = fleet::application(&app, place, namespace, source);
+        self.apply("canary", &application);
+    }
+
+    /// Changes the Application of a cluster, as a person with kubectl does.
+    pub fn patch(&self, place: &str, change: &Value) {
+        let (app, change) = (self.app(place), change.to_string());
+        let args = ["patch", "application", &app, "--type=merge", "-p", &change];
+        self.kubectl_in("canary", fleet::NAMESPACE, &args);
     }
 
     /// What Argo CD says of the Application of a cluster.
     pub fn of(&self, place: &str) -> Value {
         let args = ["get", "application", &self.app(place), "-o", "json"];
-        serde_json::from_str(&self.kubectl_in("canary", ARGOCD, &args)).unwrap()
+        serde_json::from_str(&self.kubectl_in("canary", fleet::NAMESPACE, &args)).unwrap()
     }
 
     /// Waits until an Application is what it shall be.
@@ -226,20 +210,45 @@ impl Fleet {
         let file = self.node.home.inside("object.json");
         std::fs::write(&file, object.to_string()).unwrap();
         let file = file.to_str().unwrap();
+        let namespace = object["metadata"]["namespace"].as_str().unwrap();
         let manager = "--field-manager=people";
         self.kubectl_in(
             place,
-            ARGOCD,
+            namespace,
             &["apply", "--server-side", manager, "-f", file],
         );
+    }
+
+    /// What must stay as it is where a wave was not reached: all that a signal can change of the
+    /// Application, and the state of what it deployed.
+    pub fn untouched(&self, place: &str) -> (Value, Value, String) {
+        let of = self.of(place);
+        let all =
+            "jsonpath={range .items[*]}{.metadata.name} {.metadata.resourceVersion}{\"\\n\"}{end}";
+        let deployments = self.kubectl(place, &["get", "deployments", "-o", all]);
+        assert_eq!(deployments.lines().count(), 2, "{deployments}");
+        (
+            of["spec"].clone(),
+            of["status"]["operationState"]["startedAt"].clone(),
+            deployments,
+        )
+    }
+
+    /// What became of each Application by the last run, as its journal has it.
+    pub fn outcomes(&self) -> Vec<String> {
+        let journal = self.node.journal();
+        let targets = journal.last().unwrap()["targets"].clone();
+        let targets = targets.as_array().unwrap().iter();
+        targets
+            .map(|target| target["outcome"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// Waits until these images run in a cluster and no other.
     #[track_caller]
     pub fn runs(&self, place: &str, images: &[String]) {
         until(&format!("{place} runs {images:?}"), || {
-            let path = "jsonpath={range .items[?(@.status.phase==\"Running\")]}{.metadata.deletionTimestamp}{.spec.containers[*].image}{\"\\n\"}{end}";
-            let said = self.kubectl(place, &["get", "pods", "-o", path]);
+            let said = self.kubectl(place, &["get", "pods", "-o", RUNNING]);
             let mut running: Vec<&str> = said.lines().collect();
             running.sort_unstable();
             running == images
@@ -291,7 +300,7 @@ impl Drop for Fleet {
                 .arg(kubeconfig)
                 .args([
                     "--namespace",
-                    ARGOCD,
+                    fleet::NAMESPACE,
                     "delete",
                     "--wait=false",
                     "--ignore-not-found",

@@ -3,18 +3,16 @@
 use serde_json::{Value, json};
 
 use super::fleet::{Fleet, PLACES};
-use crate::harness::Ran;
 
-/// Sends a signal with new images, which must end so; gives what was said.
+/// Sends a signal with new images, which must end so.
 #[track_caller]
-fn ends(fleet: &Fleet, tag: &str, code: i32, says: &[&str]) -> Ran {
+fn ends(fleet: &Fleet, tag: &str, code: i32, says: &[&str]) {
     let images = fleet.images(tag);
     let ran = fleet.signal("0.1.0", &images).run();
     ran.exits(code);
     for text in says {
         ran.says(text);
     }
-    ran
 }
 
 /// Somebody else owns the version of one: they are named, and nothing is touched anywhere.
@@ -64,18 +62,20 @@ fn a_closed_sync_window_is_told() {
     fleet.runs("eu", &old);
 }
 
-/// An operation that somebody else asked for is never ended.
+/// A cluster that does not answer, and of which Argo CD still tells the health of before.
 #[test]
-fn an_operation_of_somebody_else_is_left_alone() {
-    let fleet = Fleet::new("other");
+fn an_offline_cluster_is_said_to_be_that() {
+    let fleet = Fleet::alone("offline");
     let old = fleet.first();
-    fleet.patch(
-        "eu",
-        &json!({"operation": {
-            "initiatedBy": {"username": "eve"},
-            "sync": {"revision": "0.1.0", "syncStrategy": {"hook": {}}},
-        }}),
+    fleet.offline("us");
+    ends(
+        &fleet,
+        "t2",
+        8,
+        &["connection refused", "needs manual action"],
     );
-    ends(&fleet, "t2", 9, &["eve"]);
+    let outcomes = fleet.outcomes();
+    assert_eq!(outcomes, ["deployed", "deployed", "failed"]);
+    fleet.online("us");
     fleet.runs("us", &old);
 }
