@@ -118,13 +118,15 @@ impl Application {
                 .is_some_and(|state| !state.is_completed())
     }
 
-    /// What is being done, or waits to be.
+    /// What is being done, or waits to be. What was asked for stays in the Application
+    /// until it has ended, and says it as it is: in the state, Argo CD before 3.3 leaves
+    /// what an operation before had and this one has not (`setOperationState` in
+    /// `controller/appcontroller.go` merges).
     pub fn at_work(&self) -> Option<&Operation> {
         let state = self.status.operation_state.as_ref();
         let running = state.filter(|state| !state.is_completed());
-        running
-            .map(|state| &state.operation)
-            .or(self.operation.as_ref())
+        let running = running.map(|state| &state.operation);
+        self.operation.as_ref().or(running)
     }
 
     /// Whether what is no longer rendered is deleted.
@@ -214,7 +216,8 @@ mod tests {
             ("Succeeded", false, None),
             ("Error", false, None),
             ("Succeeded", true, Some("Argo CD by itself")),
-            ("Running", true, Some("'eve'")),
+            ("Running", true, Some("Argo CD by itself")),
+            ("Running", false, Some("'eve'")),
             ("Terminating", false, Some("'eve'")),
         ] {
             let application = read(phase, operation);

@@ -84,7 +84,7 @@ pub(super) fn of(application: &Application, asked: &Asked, compared: bool) -> Ve
             Problem::new("the sync was taken away before Argo CD began it")
                 .hint("see who writes the Application: kubectl get application -o yaml --show-managed-fields"),
         ),
-        Found::Other(state) => other(state),
+        Found::Other(state) => other(application, state),
         Found::This(state) => this(application, state, asked, compared),
     }
 }
@@ -109,7 +109,13 @@ fn state_of<'a>(application: &'a Application, asked: &Asked) -> Found<'a> {
         };
     };
     if is_this(state.operation.note(super::patch::NOTE)) {
-        return Found::This(state);
+        // The note outlives its operation there: see `Application::at_work`.
+        let is_others = waits.is_some_and(|operation| !is_this(operation.note(super::patch::NOTE)));
+        return if is_others && !state.is_completed() {
+            Found::Other(state)
+        } else {
+            Found::This(state)
+        };
     }
     let is_newer = asked.earlier.as_ref() != Some(&state.started_at);
     if !is_newer {
@@ -130,8 +136,8 @@ fn state_of<'a>(application: &'a Application, asked: &Asked) -> Found<'a> {
     }
 }
 
-fn other(state: &OperationState) -> Verdict {
-    let by = state.operation.asked_by();
+fn other(application: &Application, state: &OperationState) -> Verdict {
+    let by = application.at_work().unwrap_or(&state.operation).asked_by();
     if !state.is_completed() {
         return Verdict::Waits(format!("another sync is in progress, asked for by {by}"));
     }

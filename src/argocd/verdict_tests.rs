@@ -71,6 +71,26 @@ fn all(problem: &crate::error::Problem) -> String {
     .join("\n")
 }
 
+/// Argo CD before 3.3 merges the state of an operation into that of the one before.
+#[test]
+fn a_note_that_outlived_its_operation_is_not_believed() {
+    let eve = json!({"initiatedBy": {"username": "eve"}, "sync": {"revision": "9.9.9"}});
+    let object = with(&[
+        ("/operation", eve),
+        ("/status/operationState/phase", json!("Running")),
+        (
+            "/status/operationState/operation/initiatedBy/username",
+            json!("eve"),
+        ),
+    ]);
+    let (word, said) = told(&object, false);
+    assert_eq!(word, "waits");
+    assert_eq!(said, "another sync is in progress, asked for by 'eve'");
+    assert!(crate::argocd::state::is_others(
+        &Application::read(&object).unwrap()
+    ));
+}
+
 /// `good`, with these pointers set to these values; null takes away.
 fn with(changes: &[(&str, Value)]) -> Value {
     let mut object = good();

@@ -62,6 +62,26 @@ fn a_closed_sync_window_is_told() {
     fleet.runs("eu", &old);
 }
 
+/// A sync that somebody else asked for, and that Argo CD tries again and again, is
+/// waited for a while and never ended.
+#[test]
+fn an_operation_of_somebody_else_is_left_alone() {
+    let fleet = Fleet::new("other");
+    let old = fleet.first();
+    fleet.patch(
+        "eu",
+        &json!({"operation": {
+            "initiatedBy": {"username": "eve"},
+            "sync": {"revision": "9.9.9"},
+            "retry": {"limit": 1000, "backoff": {"duration": "1s", "factor": 1, "maxDuration": "10m"}},
+        }}),
+    );
+    ends(&fleet, "t2", 9, &["asked for by 'eve'"]);
+    for place in PLACES {
+        fleet.runs(place, &old);
+    }
+}
+
 /// A cluster that does not answer, and of which Argo CD still tells the health of before.
 #[test]
 fn an_offline_cluster_is_said_to_be_that() {
