@@ -132,8 +132,9 @@ on_both_helms! {
         let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
         node.registry(&Policy::public().fault(Fault::delay(Kind::Manifest, Duration::from_secs(30))));
         let running = node.signal("0.1.0").image("api", api.by_tag()).image("web", web.by_tag()).start();
-        let is_asked = || node.asked().iter().any(|asked| asked.package == "charts/shop");
-        until("the chart is asked for", is_asked);
+        until("the chart is asked for", || {
+            node.asked().iter().any(|asked| asked.package == "charts/shop" && asked.method == "GET")
+        });
         let sent = Instant::now();
         running.signal(Signal::INT);
         running.wait().exits(130);
