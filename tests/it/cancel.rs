@@ -131,10 +131,10 @@ on_both_helms! {
         node.shop("0.1.0");
         let (api, web) = (node.image("api", "t1"), node.image("web", "t1"));
         node.registry(&Policy::public().fault(Fault::delay(Kind::Manifest, Duration::from_secs(30))));
+        let asked = || node.asked().iter().filter(|asked| asked.package == "charts/shop").count();
+        let pushed = asked();
         let running = node.signal("0.1.0").image("api", api.by_tag()).image("web", web.by_tag()).start();
-        until("the chart is asked for", || {
-            node.asked().iter().any(|asked| asked.package == "charts/shop" && asked.method == "GET")
-        });
+        until("the chart is asked for", || asked() > pushed);
         let sent = Instant::now();
         running.signal(Signal::INT);
         running.wait().exits(130);
