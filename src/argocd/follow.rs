@@ -100,6 +100,8 @@ pub(super) async fn stays(
 async fn better(beside: Option<&mut Beside>, problem: Problem) -> Problem {
     let Some(beside) = beside else { return problem };
     match beside.last_look().await {
+        // It was the pods that told it.
+        Some(seen) if seen.to_string() == problem.to_string() => problem,
         Some(seen) => seen
             .detail(format!("Argo CD: {problem}"))
             .details(problem.evidence()),
