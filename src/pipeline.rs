@@ -42,7 +42,10 @@ pub use context::Run;
 pub use waves::roll_back as roll_back_in_waves;
 
 use failure::Failure;
+use observed::ReleaseObservation;
+use verify::Applied;
 
+use crate::chart::Proof;
 use crate::error::{Kind, Result};
 use crate::event::{Event, Report, Summary};
 
@@ -95,21 +98,7 @@ async fn deploy(run: &mut Run<'_>, summary: Summary) -> Result<Report> {
     if run.plan.dry_run {
         report.preview = preview::of_upgrade(run, &found, &proof).await?;
     } else {
-        let mut applied = apply::upgrade(run, &mut found, &proof).await;
-        if let Err(Failure::Lost(problem)) = &applied
-            && recover::after_break(run, &mut found, problem).await?
-        {
-            applied = apply::upgrade(run, &mut found, &proof).await;
-        }
-        let applied = match applied {
-            Ok(applied) => applied,
-            Err(failure) => {
-                let error = remediate::remediate(run, &found, failure).await;
-                // What another helm is at work on is left to its own deploy.
-                run.settled = error.kind() == Kind::Locked || recover::after(run, &found).await;
-                return Err(recover::told(run, error));
-            }
-        };
+        let applied = applied(run, &mut found, &proof).await?;
         verify::report(run, &applied);
         report.revision = Some(applied.record.revision);
         report.unchanged = found
@@ -117,6 +106,30 @@ async fn deploy(run: &mut Run<'_>, summary: Summary) -> Result<Report> {
             .is_some_and(|before| before.manifest == applied.record.manifest);
     }
     Ok(report)
+}
+
+/// The upgrade, once more where the way to the cluster was lost; what fails is
+/// remediated and settled.
+async fn applied(
+    run: &mut Run<'_>,
+    found: &mut ReleaseObservation,
+    proof: &Proof,
+) -> Result<Applied> {
+    let mut applied = apply::upgrade(run, found, proof).await;
+    if let Err(Failure::Lost(problem)) = &applied
+        && recover::after_break(run, found, problem).await?
+    {
+        applied = apply::upgrade(run, found, proof).await;
+    }
+    match applied {
+        Ok(applied) => Ok(applied),
+        Err(failure) => {
+            let error = remediate::remediate(run, found, failure).await;
+            // What another helm is at work on is left to its own deploy.
+            run.settled = error.kind() == Kind::Locked || recover::after(run, found).await;
+            Err(recover::told(run, error))
+        }
+    }
 }
 
 fn summary(run: &Run<'_>) -> Summary {

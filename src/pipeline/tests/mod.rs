@@ -15,8 +15,8 @@ use serde_json::json;
 use super::context::Run;
 use super::failure::Failure;
 use super::observed::ReleaseObservation;
+use super::recover;
 use super::verify::Applied;
-use super::{apply, recover, remediate};
 use crate::chart::{self, Chart, Proof, Render};
 use crate::error::{Error, Kind};
 use crate::plan::{ImageRules, OnFailure};
@@ -64,20 +64,7 @@ fn fails(world: World) -> World {
 /// All of an upgrade, as the pipeline does it.
 async fn upgrade(run: &mut Run<'_>, found: &mut ReleaseObservation) -> Result<Applied, Error> {
     let proof = proof(NEXT).await;
-    let mut applied = apply::upgrade(run, found, &proof).await;
-    if let Err(Failure::Lost(problem)) = &applied
-        && recover::after_break(run, found, problem).await?
-    {
-        applied = apply::upgrade(run, found, &proof).await;
-    }
-    match applied {
-        Ok(applied) => Ok(applied),
-        Err(failure) => {
-            let error = remediate::remediate(run, found, failure).await;
-            run.settled = error.kind() == Kind::Locked || recover::after(run, found).await;
-            Err(error)
-        }
-    }
+    super::applied(run, found, &proof).await
 }
 
 fn ended(failure: Result<impl std::fmt::Debug, Failure>) -> Error {
