@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::application::Application;
 use crate::manifest::changes::{FieldPath, Step};
 use crate::manifest::managers;
-use crate::text;
+use crate::{plan, text};
 
 /// What every field manager of `deploy`'s begins with.
 const MANAGER: &str = "deploy";
@@ -59,7 +59,7 @@ pub(super) fn values(object: &Value, manager: &str) -> Value {
                 (plain, true) => json!(plain),
                 (plain, false) => serde_json::from_str(plain).unwrap_or_else(|_| json!(plain)),
             };
-            put(&mut values, &keys_of_set(text("name")), value);
+            put(&mut values, &plan::keys(text("name")), value);
         }
     }
     values
@@ -160,21 +160,6 @@ fn is_hollow(value: &Value) -> bool {
     value
         .as_object()
         .is_some_and(|map| map.values().all(is_hollow))
-}
-
-/// The keys of a path of `--set`.
-fn keys_of_set(name: &str) -> Vec<String> {
-    let mut keys = vec![String::new()];
-    let mut characters = name.chars();
-    while let Some(character) = characters.next() {
-        match (character, keys.last_mut()) {
-            ('.', _) => keys.push(String::new()),
-            ('\\', Some(key)) => key.extend(characters.next()),
-            (plain, Some(key)) => key.push(plain),
-            (_, None) => {}
-        }
-    }
-    keys
 }
 
 /// A manager as it is told: its name, and the tool that goes by it.

@@ -57,21 +57,28 @@ impl ValuePath {
     }
 }
 
+/// The keys that are joined by dots, whatever stands in them; a dot inside a key is
+/// written `\.`, as helm's `--set` has it.
+pub fn keys(text: &str) -> Vec<String> {
+    let mut keys = vec![String::new()];
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (character, keys.last_mut()) {
+            ('.', _) => keys.push(String::new()),
+            ('\\', Some(key)) => key.extend(characters.next()),
+            (plain, Some(key)) => key.push(plain),
+            (_, None) => {}
+        }
+    }
+    keys
+}
+
 impl std::str::FromStr for ValuePath {
     type Err = &'static str;
 
     /// Keys joined by dots; a dot inside a key is written `\.`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut keys = vec![String::new()];
-        let mut characters = text.chars();
-        while let Some(character) = characters.next() {
-            match (character, keys.last_mut()) {
-                ('.', _) => keys.push(String::new()),
-                ('\\', Some(key)) => key.extend(characters.next()),
-                (plain, Some(key)) => key.push(plain),
-                (_, None) => {}
-            }
-        }
+        let keys = keys(text);
         if keys.iter().any(String::is_empty) || text.chars().any(char::is_control) {
             return Err("keys joined by dots, such as api.image");
         }
