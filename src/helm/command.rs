@@ -123,9 +123,18 @@ pub fn template(target: &ReleaseTarget, render: &RenderRequest<'_>) -> Invocatio
         args.push("--is-upgrade".into());
     }
     args.push(flag("--kube-version", &render.capabilities.version));
-    for apis in render.capabilities.apis.chunks(APIS) {
-        args.push(flag("--api-versions", apis.join(",")));
-    }
+    args.extend(apis(render.capabilities));
+    document(args)
+}
+
+/// What the server can do, in as many flags as that takes.
+pub(super) fn apis(capabilities: &Capabilities) -> impl Iterator<Item = OsString> {
+    let some = capabilities.apis.chunks(APIS);
+    some.map(|apis| flag("--api-versions", apis.join(",")))
+}
+
+/// A call whose output is a document.
+pub(super) fn document(args: Vec<OsString>) -> Invocation {
     Invocation {
         args,
         document: true,
@@ -139,11 +148,7 @@ pub fn server_render(target: &ReleaseTarget, render: &RenderRequest<'_>) -> Invo
     let mut args = install(target, render.chart, render.values);
     args.push("--dry-run=server".into());
     args.push(flag("--output", "json"));
-    Invocation {
-        args,
-        document: true,
-        ..Invocation::default()
-    }
+    document(args)
 }
 
 /// `helm upgrade --install`.

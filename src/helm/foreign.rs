@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::command::{APIS, flag, values};
+use super::command::{apis, document, flag, values};
 use crate::plan::{Capabilities, ReleaseId};
 use crate::process::runner::Invocation;
 
@@ -44,14 +44,8 @@ pub(super) fn foreign_template(render: &ForeignRender<'_>) -> Invocation {
     if !render.capabilities.version.is_empty() {
         args.push(flag("--kube-version", &render.capabilities.version));
     }
-    for apis in render.capabilities.apis.chunks(APIS) {
-        args.push(flag("--api-versions", apis.join(",")));
-    }
-    Invocation {
-        args,
-        document: true,
-        ..Invocation::default()
-    }
+    args.extend(apis(render.capabilities));
+    document(args)
 }
 
 #[cfg(test)]
