@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::helm::{HelmMajor, Wait};
 use crate::manifest::{Object, is_kubernetes_group};
 use crate::release::record::Driver;
-use crate::rollout::RolloutWatcher;
+use crate::rollout::{RolloutWatcher, is_load_balancer};
 
 /// How helm waits for these objects. A note says where it has to do what
 /// `deploy` cannot.
@@ -107,10 +107,6 @@ fn suit(major: HelmMajor, allowed: Wait, objects: &[Object]) -> (Wait, Option<St
 /// `pkg/kstatus/status/generic.go`), its older way for kinds that it knows.
 fn is_custom(object: &Object) -> bool {
     !is_kubernetes_group(object.reference.group())
-}
-
-fn is_load_balancer(object: &Object) -> bool {
-    object.reference.is("", "Service") && object.value["spec"]["type"] == "LoadBalancer"
 }
 
 /// Both helms wait for such a Job as for any other (`pkg/kube/ready.go`,

@@ -118,7 +118,8 @@ fn is_custom(object: &ObjectRef) -> bool {
     !object.name.is_empty() && !is_kubernetes_group(object.group()) && !is_judged(object)
 }
 
-fn is_load_balancer(object: &Object) -> bool {
+/// Whether it is a Service that a load balancer has to give an address.
+pub fn is_load_balancer(object: &Object) -> bool {
     object.reference.is("", "Service") && object.value["spec"]["type"] == "LoadBalancer"
 }
 

@@ -65,7 +65,7 @@ mod tests;
 pub use baseline::promises;
 pub use cache::ReleaseCache;
 pub use cause::{Cause, TerminalFailure};
-pub use custom::{CustomResources, NotReady};
+pub use custom::{CustomResources, NotReady, is_load_balancer};
 pub use evidence::{Evidence, gather};
 pub use expected::Expected;
 pub use foreign::{canary_target, is_judged, nobody_waits_for, not_waited_for};
