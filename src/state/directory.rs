@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -182,6 +182,15 @@ pub(super) fn open_file(state: &Path, path: &Path, access: OFlags) -> io::Result
         return Err(io::Error::other("it is not a plain file"));
     }
     Ok(file)
+}
+
+/// Puts a file in place of the one before, whole or not at all.
+pub(super) fn replace_file(state: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    let part = path.with_extension(std::process::id().to_string());
+    let mut file = open_file(state, &part, OFlags::WRONLY | OFlags::TRUNC)?;
+    file.write_all(content)?;
+    file.sync_data()?;
+    fs::rename(part, path)
 }
 
 fn relative<'a>(state: &Path, path: &'a Path) -> io::Result<&'a Path> {

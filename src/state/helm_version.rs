@@ -6,14 +6,13 @@
 //! file.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use super::directory::{open_file, prepare};
+use super::directory::{prepare, replace_file};
 use crate::host::file::open_regular;
 
 /// What begins a program of Linux.
@@ -80,10 +79,7 @@ pub fn keep(state: &Path, program: Program, version: &semver::Version) -> io::Re
         program,
         version: version.clone(),
     })?;
-    let part = state.join(format!("helm-version.{}", std::process::id()));
-    let mut written = open_file(state, &part, OFlags::WRONLY | OFlags::TRUNC)?;
-    written.write_all(&text)?;
-    fs::rename(part, file(state))
+    replace_file(state, &file(state), &text)
 }
 
 #[cfg(test)]

@@ -3,13 +3,11 @@
 //! No token is kept, and nothing that could be used as one.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::OFlags;
-
-use super::directory::{create_file, make_directory, open_file};
+use super::directory::{create_file, make_directory, replace_file};
 
 /// The largest set of keys, in bytes.
 const KEYS_MAX: u64 = 1 << 20;
@@ -66,14 +64,7 @@ fn open_file_to_read(path: &Path) -> Option<fs::File> {
 /// Keeps the keys, whole or not at all.
 pub fn keep_keys(state: &Path, keys: &[u8]) -> io::Result<()> {
     make_directory(state, &folder(state))?;
-    let (whole, part) = (
-        folder(state).join("keys.json"),
-        folder(state).join(format!("keys.{}", std::process::id())),
-    );
-    let mut file = open_file(state, &part, OFlags::WRONLY | OFlags::TRUNC)?;
-    file.write_all(keys)?;
-    file.sync_data()?;
-    fs::rename(part, whole)
+    replace_file(state, &folder(state).join("keys.json"), keys)
 }
 
 #[cfg(test)]

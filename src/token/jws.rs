@@ -3,8 +3,6 @@
 //! jsonwebtoken reads it; its own choices of cryptography are aws-lc and rsa, so it
 //! is given a provider over ring, which can verify RS256 and does nothing more.
 
-use std::fmt::Write as _;
-
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::errors::{ErrorKind, Result as JwtResult};
@@ -13,6 +11,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, Validation, decode, 
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 
 use super::judge::Claims;
+use crate::signal::Digest;
 
 /// The longest token, in bytes: GitHub's have some two thousand.
 const MAX: usize = 16 << 10;
@@ -67,14 +66,7 @@ pub(super) fn verify(token: &str, key: &DecodingKey) -> Result<Claims, String> {
 
 /// A name for a token's id that is a plain word, whatever stands in the id.
 pub(super) fn digest(jti: &str) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, jti.as_bytes());
-    digest
-        .as_ref()
-        .iter()
-        .fold(String::new(), |mut name, byte| {
-            let _ = write!(name, "{byte:02x}");
-            name
-        })
+    Digest::of(jti.as_bytes()).hex().to_owned()
 }
 
 struct Rs256 {
