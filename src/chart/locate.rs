@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnostics::{Diagnosis, Unsettled};
+use super::likeliest::Likeliest;
 use super::model::{Candidate, ImageLocation, Need, ProbeResult, Want};
 use super::probe;
 use super::reading::assign::How;
@@ -32,6 +33,8 @@ pub(super) struct Located {
     pub(super) how: BTreeMap<ImageKey, String>,
     /// The objects without overrides, where the chart renders so.
     pub(super) untouched: Option<Vec<Object>>,
+    /// The render of the likeliest overrides, made beside the others.
+    pub(super) likeliest: Option<Likeliest>,
 }
 
 /// Finds every key's places. Fails with [`Kind::Chart`], with all reasons at
@@ -104,7 +107,10 @@ async fn with_names<R: Render>(
 ) -> Result<Named> {
     let none = BTreeSet::new();
     let attempt = attempt(subject, by_name, &none, None, None, render);
-    let (untouched, first) = tokio::join!(untouched(render), attempt);
+    // Three processes beside each other take little more time than two, and the third is
+    // mostly the last one that is needed.
+    let likeliest = Likeliest::render(subject.wants, by_name, render);
+    let (untouched, first, likeliest) = tokio::join!(untouched(render), attempt, likeliest);
     let untouched = untouched.ok();
     let objects = untouched.as_deref();
     let (found, how) = match first? {
@@ -123,7 +129,11 @@ async fn with_names<R: Render>(
             }
         }
     };
-    Ok(Named::Settled(found.located(subject, how, untouched)))
+    let located = found.located(subject, how, untouched);
+    Ok(Named::Settled(Located {
+        likeliest,
+        ..located
+    }))
 }
 
 /// What the reading gave.
@@ -275,6 +285,7 @@ impl Attempt {
             notes: self.notes,
             how,
             untouched,
+            likeliest: None,
         }
     }
 }

@@ -25,6 +25,7 @@ mod foreign;
 mod label_rules;
 mod layout_candidates;
 mod leftover_fields;
+mod likeliest;
 mod lists;
 mod locate;
 mod mentions;

@@ -79,6 +79,7 @@ pub async fn prove<R: Render + Sync>(
         mut notes,
         how,
         untouched: before,
+        likeliest,
     } = located;
     let diagnosis = Diagnosis {
         values: &coalesced,
@@ -95,7 +96,11 @@ pub async fn prove<R: Render + Sync>(
         .map(|candidate| (candidate.layout(), &candidate.image))
         .collect();
     let overrides = layout::joined(chosen.iter().copied()).map_err(|clash| clashing(&clash))?;
-    let objects = Object::parse(&render.render(&overrides).await?)?;
+    let manifest = match likeliest.and_then(|likeliest| likeliest.of(&overrides)) {
+        Some(manifest) => manifest,
+        None => render.render(&overrides).await?,
+    };
+    let objects = Object::parse(&manifest)?;
     let shown: BTreeMap<&ImageKey, String> = wants
         .iter()
         .map(|want| (&want.key, spelt(&chosen, &want.key)))
