@@ -4,11 +4,12 @@
 //! long before.
 
 use super::cache::ReleaseCache;
-use super::model::{ContainerStatus, Pod, Role, State};
+use super::model::{ContainerStatus, Elapsed, Pod, Role, State};
 use super::need::{ending, last_answer, short};
 use super::progress::current_pods;
 use super::readiness::{self, Readiness};
 use super::target::WatchTarget;
+use super::unprobed;
 use super::workload_ref::WorkloadKind;
 use crate::text;
 
@@ -17,12 +18,17 @@ const PODS: usize = 3;
 
 /// What stood in the way when time was up: a line for each workload that is not
 /// ready, and lines about its pods, with the probe and its last answer. Safe to show.
-pub(super) fn explain_timeout(cache: &ReleaseCache) -> Vec<String> {
+pub(super) fn explain_timeout(cache: &ReleaseCache, now: Elapsed) -> Vec<String> {
     let mut lines = Vec::new();
     for target in cache.targets().filter(|target| {
         !target.hook || cache.workload(&target.id).is_some() || target.id.kind == WorkloadKind::Pod
     }) {
-        let Readiness::Missing(what) = readiness::of_target(cache, target) else {
+        let what = match readiness::of_target(cache, target) {
+            Readiness::Missing(what) => Some(what),
+            Readiness::Ready => unprobed::waits_for(cache, target, now),
+            Readiness::Exempt(_) => None,
+        };
+        let Some(what) = what else {
             continue;
         };
         if cache.is_unwatchable(target) {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | watch: one informer for each kind and namespace, with the narrowest selector; objects are trimmed while they are read | `informers`, `selectors`, `trimmed`, `convert` |
 //! | keep: the release's objects as last seen, by group, kind and name, and since when; what was before helm, and what can still come | `cache`, `event_log`, `timeline`, `collected`, `ownership`, `model`, `workload_ref`, `target`, `baseline`, `expected`, `taints` |
-//! | judge (pure): is a workload Ready, or as short of pods as before, and if not, does a rule say that waiting is in vain? | `readiness`, `missing`, `shortage`, `foreign`, `rules`, `verdict`, `cause` |
+//! | judge (pure): is a workload Ready, or as short of pods as before, and if not, does a rule say that waiting is in vain? | `readiness`, `unprobed`, `missing`, `shortage`, `foreign`, `rules`, `verdict`, `cause` |
 //! | find what its controller will not replace (pure) | `stuck` |
 //! | ask once more before a verdict that rests on something missing | `recheck`, `recheck_jobs` |
 //! | tell: what is waited for, what stood in the way when time was up | `need`, `progress`, `explain` |
@@ -55,6 +55,7 @@ mod taints;
 mod target;
 mod timeline;
 mod trimmed;
+mod unprobed;
 mod verdict;
 mod watcher;
 mod workload_ref;

@@ -81,6 +81,9 @@ pub struct Workload {
     /// Whether its controller waits for each pod before it turns to the next
     /// (a `StatefulSet`'s `podManagementPolicy: OrderedReady`).
     pub ordered: bool,
+    /// Whether some container of its template is ready as soon as it runs: no probe, and no
+    /// `minReadySeconds`, says more.
+    pub unprobed: bool,
     pub conditions: Vec<Condition>,
 }
 

@@ -11,6 +11,7 @@ use super::model::{Elapsed, Pod, PodPresence};
 use super::need::of_pod;
 use super::readiness::{self, Readiness};
 use super::target::WatchTarget;
+use super::unprobed;
 use super::workload_ref::{WorkloadKind, WorkloadRef};
 use crate::event::{Unit, WorkloadProgress};
 
@@ -137,15 +138,15 @@ fn bare(line: &WorkloadProgress) -> WorkloadProgress {
 }
 
 /// A line for each workload that has been applied, hooks too while they run.
-pub(super) fn progress(cache: &ReleaseCache) -> Vec<(WorkloadRef, WorkloadProgress)> {
+pub(super) fn progress(cache: &ReleaseCache, now: Elapsed) -> Vec<(WorkloadRef, WorkloadProgress)> {
     cache
         .targets()
         .filter(|target| !cache.is_unwatchable(target))
-        .filter_map(|target| Some((target.id.clone(), line(cache, target)?)))
+        .filter_map(|target| Some((target.id.clone(), line(cache, target, now)?)))
         .collect()
 }
 
-fn line(cache: &ReleaseCache, target: &WatchTarget) -> Option<WorkloadProgress> {
+fn line(cache: &ReleaseCache, target: &WatchTarget, now: Elapsed) -> Option<WorkloadProgress> {
     let readiness = readiness::of_target(cache, target);
     let current = current_pods(cache, target);
     let (ready, wanted) = match (target.id.kind, cache.workload(&target.id)) {
@@ -161,7 +162,8 @@ fn line(cache: &ReleaseCache, target: &WatchTarget) -> Option<WorkloadProgress> 
         (_, None) => return None,
     };
     let waits_for = match readiness {
-        Readiness::Ready | Readiness::Exempt(_) => None,
+        Readiness::Ready => unprobed::waits_for(cache, target, now),
+        Readiness::Exempt(_) => None,
         Readiness::Missing(what) => Some(
             current
                 .iter()

@@ -12,6 +12,7 @@ use super::missing::{Stuck, missing, stuck};
 use super::model::{Elapsed, PodPresence};
 use super::readiness;
 use super::target::WatchTarget;
+use super::unprobed;
 use crate::text;
 
 /// A pod that is short for the same cause as before has to stay so for this long: what
@@ -39,7 +40,11 @@ pub(super) fn of_release(
         warnings: Vec::new(),
     };
     for target in cache.targets().filter(|target| !target.hook) {
-        if cache.is_unwatchable(target) || readiness::of_target(cache, target).is_ready() {
+        if cache.is_unwatchable(target) {
+            continue;
+        }
+        if readiness::of_target(cache, target).is_ready() {
+            all.ready &= unprobed::waits_for(cache, target, now).is_none();
             continue;
         }
         match as_before(cache, baseline, target) {

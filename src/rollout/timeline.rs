@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::model::{ContainerStatus, Elapsed, Pod, Workload};
+use super::readiness::{self, Readiness};
 use super::workload_ref::{WorkloadKind, WorkloadRef};
 
 /// A container of a pod, by the pod's uid.
@@ -24,6 +25,8 @@ pub(super) struct Timeline {
     starts: BTreeMap<ContainerKey, (u32, Elapsed)>,
     /// When each Job was seen to be complete.
     complete: BTreeMap<WorkloadRef, Elapsed>,
+    /// Since when each workload has been Ready, and with which revision.
+    steady: BTreeMap<WorkloadRef, (Option<String>, Elapsed)>,
 }
 
 impl Timeline {
@@ -50,6 +53,13 @@ impl Timeline {
 
     /// Notes what is new about a workload.
     pub(super) fn note_workload(&mut self, workload: &Workload, now: Elapsed) {
+        let known = self.steady.get(&workload.id);
+        if readiness::of(workload) != Readiness::Ready {
+            self.steady.remove(&workload.id);
+        } else if known.is_none_or(|(revision, _)| *revision != workload.revision) {
+            let since = (workload.revision.clone(), now);
+            self.steady.insert(workload.id.clone(), since);
+        }
         if workload.id.kind != WorkloadKind::Job {
             return;
         }
@@ -57,6 +67,13 @@ impl Timeline {
         if workload.condition("Complete").is_some() {
             self.complete.entry(workload.id.clone()).or_insert(now);
         }
+    }
+
+    /// Since when a workload has been Ready; none where it was so at the watch's start, or
+    /// is not.
+    pub(super) fn ready_since(&self, workload: &WorkloadRef) -> Option<Elapsed> {
+        let (_, at) = self.steady.get(workload)?;
+        Some(*at).filter(|at| *at > Elapsed::default())
     }
 
     /// When a pod or a Job was first seen, by its uid.

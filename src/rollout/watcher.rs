@@ -147,7 +147,7 @@ impl RolloutWatcher {
 
     /// What is not Ready yet and what it waits for, most telling first.
     pub fn explain_timeout(&self) -> Vec<String> {
-        let mut lines = explain_timeout(&self.cache);
+        let mut lines = explain_timeout(&self.cache, self.now());
         lines.extend(self.foreign.waits_for());
         lines
     }
@@ -234,7 +234,7 @@ impl RolloutWatcher {
 
     /// Where each workload stands, as last seen.
     pub fn workloads(&self) -> Vec<WorkloadProgress> {
-        let lines = progress(&self.cache).into_iter();
+        let lines = progress(&self.cache, self.now()).into_iter();
         lines.map(|(_, line)| line).collect()
     }
 
@@ -349,7 +349,7 @@ impl RolloutWatcher {
     /// Reports how far the workloads are, and which lines of that are new.
     fn report_progress(&mut self, events: &Events) {
         let now = self.now();
-        let progress = progress(&self.cache);
+        let progress = progress(&self.cache, now);
         let news = self.reported.news(progress.clone(), now);
         let all: Vec<_> = progress.into_iter().map(|(_, line)| line).collect();
         events.emit(&Event::Workloads {

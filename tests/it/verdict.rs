@@ -52,6 +52,29 @@ on_both_helms! {
     }
 }
 
+/// The shop, whose api says nothing of whether it is ready: it counts as that as soon
+/// as its container runs.
+fn without_a_probe(version: &str) -> Chart {
+    let chart = Shop::new("shop", version).chart();
+    let text = chart.file(API).unwrap().to_owned();
+    let (before, _) = text.split_once("          readinessProbe:").unwrap();
+    chart.with(API, before)
+}
+
+/// A container without a probe is Ready for a moment at each of its starts.
+#[test]
+fn a_crash_after_a_moment_of_being_ready() {
+    let node = Node::new("no-probe", Helm::V4);
+    node.push(&without_a_probe("0.1.0"));
+    let good = install(&node);
+    let broken = node.image_with("api", "t2", Spec::behaving("crash-after 700ms"));
+    signal(&node, "0.1.0", &broken.by_tag())
+        .run()
+        .exits(7)
+        .says("crashes");
+    node.runs(&[&good, &node.image("web", "t1").by_tag()]);
+}
+
 /// Case A5: nothing served before, and nothing serves now.
 #[test]
 fn a_first_install_whose_hook_fails_serves_nothing() {

@@ -131,6 +131,16 @@ fn missing(unavailable: Option<&IntOrString>, surge: Option<&IntOrString>, wante
     i32::try_from(missing).unwrap_or(i32::MAX)
 }
 
+/// Whether some container of a template is ready as soon as it runs. Until its startup
+/// probe has been answered well, a container is not.
+fn unprobed(template: &core::PodTemplateSpec, min_ready: Option<i32>) -> bool {
+    let containers = template.spec.iter().flat_map(|spec| &spec.containers);
+    let mut containers = containers.filter(|container| {
+        container.readiness_probe.is_none() && container.startup_probe.is_none()
+    });
+    min_ready.unwrap_or(0) == 0 && containers.next().is_some()
+}
+
 impl From<apps::Deployment> for Workload {
     fn from(object: apps::Deployment) -> Self {
         let (meta, spec, status) = (
@@ -170,6 +180,7 @@ impl From<apps::Deployment> for Workload {
             strategy,
             partition: 0,
             ordered: false,
+            unprobed: unprobed(&spec.template, spec.min_ready_seconds),
             conditions: conditions!(status),
         }
     }
@@ -207,6 +218,7 @@ impl From<apps::StatefulSet> for Workload {
                 .and_then(|rolling| rolling.partition)
                 .unwrap_or(0),
             ordered: spec.pod_management_policy.as_deref() != Some("Parallel"),
+            unprobed: unprobed(&spec.template, spec.min_ready_seconds),
             conditions: Vec::new(),
         }
     }
@@ -243,6 +255,7 @@ impl From<apps::DaemonSet> for Workload {
             },
             partition: 0,
             ordered: false,
+            unprobed: unprobed(&spec.template, spec.min_ready_seconds),
             conditions: Vec::new(),
         }
     }
@@ -274,6 +287,7 @@ impl From<Job> for Workload {
             strategy: Strategy::Rolling { missing: 0 },
             partition: 0,
             ordered: false,
+            unprobed: false,
             conditions: conditions!(status),
         }
     }

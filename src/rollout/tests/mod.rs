@@ -13,6 +13,7 @@ mod quota;
 mod restarts;
 mod shortages;
 mod stuck;
+mod unprobed;
 mod waits;
 mod words;
 
@@ -323,10 +324,10 @@ fn every_rule_finds_a_failure_somewhere() {
                     }),
             );
             // Neither may fail on anything, and neither may let a control character through.
-            let lines = progress(&cache)
+            let lines = progress(&cache, now)
                 .iter()
                 .map(|(_, line)| line.to_string())
-                .chain(explain_timeout(&cache))
+                .chain(explain_timeout(&cache, now))
                 .collect::<Vec<_>>();
             assert!(
                 lines.iter().all(|line| !line.chars().any(char::is_control)),

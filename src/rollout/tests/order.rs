@@ -70,7 +70,7 @@ proptest! {
                     let calm = matches!(status, "ready" | "exempt" | "waiting");
                     prop_assert!(calm || (!good && status == last), "{}: {:?}", name, verdict);
                 }
-                let _ = (progress(&cache), explain_timeout(&cache));
+                let _ = (progress(&cache, now), explain_timeout(&cache, now));
             }
         }
     }

@@ -91,8 +91,8 @@ fn the_end_of_time_says_what_is_waited_for() {
         let mut objects = vec![deployment(1, 0), replica_set(), pod];
         objects.extend(events);
         let cache = cache(&objects);
-        assert_eq!(explain_timeout(&cache)[1], line);
-        let said = progress(&cache)[0].1.waits_for.clone();
+        assert_eq!(explain_timeout(&cache, Elapsed::default())[1], line);
+        let said = progress(&cache, Elapsed::default())[0].1.waits_for.clone();
         assert_eq!(said.as_deref(), Some(wait));
     }
 }

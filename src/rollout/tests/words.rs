@@ -61,7 +61,7 @@ pub(super) fn cache(objects: &[Value]) -> ReleaseCache {
 }
 
 fn lines(cache: &ReleaseCache) -> Vec<String> {
-    progress(cache)
+    progress(cache, Elapsed::default())
         .iter()
         .map(|(_, line)| line.to_string())
         .collect()
@@ -204,7 +204,7 @@ fn the_end_of_time_names_the_probe_and_its_last_answer() {
         ),
     ];
     assert_eq!(
-        explain_timeout(&cache(&objects)),
+        explain_timeout(&cache(&objects), Elapsed::default()),
         [
             "Deployment api waits for 1 of 1 pods to be available",
             "  container api of pod api-1-b runs and is not ready: its readiness probe (GET :8080/ready) last said: Readiness probe failed: HTTP probe failed with statuscode: 503",

@@ -114,7 +114,8 @@ impl RolloutWatcher {
         baseline.requested = context.requested;
         baseline.promised = context.promised;
         baseline.expect(context.expected);
-        let reported = ReportedProgress::of(progress(&cache), Elapsed(started.elapsed()));
+        let now = Elapsed(started.elapsed());
+        let reported = ReportedProgress::of(progress(&cache, now), now);
         let logs = Logs::new(client.clone());
         let foreign = ForeignWatch::start(&client, &context.foreign).await;
         Self {

@@ -1,0 +1,78 @@
+//! Workloads whose containers have no probe have to stay Ready.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::change;
+use super::words::target;
+use crate::rollout::baseline::Baseline;
+use crate::rollout::cache::ReleaseCache;
+use crate::rollout::explain::explain_timeout;
+use crate::rollout::model::Elapsed;
+use crate::rollout::progress::progress;
+use crate::rollout::shortage;
+
+const WAITS: &str = "it to stay ready for 5s, since a container has no readiness probe";
+
+/// The Deployment of one pod, with this template and revision.
+fn deployment(spec: &Value, revision: u8, available: u8) -> Value {
+    let mut object = json!({"kind": "Deployment",
+        "metadata": {"namespace": "shop", "name": "api", "uid": "d", "generation": revision,
+            "annotations": {"deployment.kubernetes.io/revision": revision.to_string()}},
+        "spec": {"replicas": 1, "selector": {}, "template": {}},
+        "status": {"observedGeneration": revision, "replicas": 1, "updatedReplicas": 1,
+            "readyReplicas": available, "availableReplicas": available}});
+    let fields = object["spec"].as_object_mut().unwrap();
+    fields.extend(spec.as_object().unwrap().clone());
+    object
+}
+
+fn seconds(seconds: f64) -> Elapsed {
+    Elapsed(Duration::from_secs_f64(seconds))
+}
+
+fn is_ready(cache: &ReleaseCache, now: f64) -> bool {
+    shortage::of_release(cache, &Baseline::default(), seconds(now)).ready
+}
+
+#[test]
+fn a_container_without_a_probe_has_to_stay() {
+    let with = |container: Value| json!({"template": {"spec": {"containers": [container]}}});
+    let plain = with(json!({"name": "api", "livenessProbe": {}}));
+    let mut slow = plain.clone();
+    slow["minReadySeconds"] = json!(1);
+    for (spec, stays) in [
+        (&plain, true),
+        (&slow, false),
+        (&with(json!({"name": "api", "readinessProbe": {}})), false),
+        (&with(json!({"name": "api", "startupProbe": {}})), false),
+    ] {
+        let mut cache = ReleaseCache::of(&[target("Deployment", "api", false)]);
+        cache.apply(change(&deployment(spec, 1, 1)), Elapsed::default());
+        assert!(is_ready(&cache, 0.1), "it was before: {spec}");
+
+        cache.apply(change(&deployment(spec, 2, 1)), seconds(2.0));
+        assert_eq!(is_ready(&cache, 2.0), !stays, "{spec}");
+        assert_eq!(is_ready(&cache, 6.9), !stays, "{spec}");
+        let waits = progress(&cache, seconds(6.9))[0].1.waits_for.clone();
+        assert_eq!(waits.as_deref(), stays.then_some(WAITS));
+        let explained = explain_timeout(&cache, seconds(6.9));
+        assert_eq!(explained.len(), usize::from(stays), "{explained:?}");
+        assert!(is_ready(&cache, 7.0), "{spec}");
+    }
+}
+
+#[test]
+fn each_end_begins_it_anew() {
+    let spec = json!({"template": {"spec": {"containers": [{"name": "api"}]}}});
+    let mut cache = ReleaseCache::of(&[target("Deployment", "api", false)]);
+    for (at, available) in [(1.0, 1), (2.0, 0), (4.0, 1)] {
+        cache.apply(change(&deployment(&spec, 1, available)), seconds(at));
+        assert!(!is_ready(&cache, at));
+    }
+    // What is told of it again is none.
+    cache.apply(change(&deployment(&spec, 1, 1)), seconds(8.0));
+    assert!(!is_ready(&cache, 8.9));
+    assert!(is_ready(&cache, 9.0));
+}
