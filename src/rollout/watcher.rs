@@ -24,7 +24,7 @@ use super::explain::explain_timeout;
 use super::foreign_watch::{ForeignLook, ForeignWatch};
 use super::informers::InformerEvent;
 use super::logs::Logs;
-use super::model::Elapsed;
+use super::model::{Change, Elapsed};
 use super::progress::{ReportedProgress, progress};
 use super::recheck;
 use super::recheck_jobs;
@@ -89,7 +89,7 @@ impl RolloutWatcher {
             if let Some(stall) = self.stall(events).await {
                 return stall;
             }
-            self.take_in(&mut open, events).await;
+            self.take_in(&mut open, false, events).await;
         }
     }
 
@@ -116,7 +116,7 @@ impl RolloutWatcher {
             if let Some(stall) = self.stall(events).await {
                 return Some(stall);
             }
-            self.take_in(&mut open, events).await;
+            self.take_in(&mut open, true, events).await;
         }
     }
 
@@ -262,8 +262,8 @@ impl RolloutWatcher {
     }
 
     /// Takes in what has come, waiting a while for the first that changes anything of
-    /// the release.
-    async fn take_in(&mut self, open: &mut bool, events: &Events) {
+    /// the release. Where Ready is the `goal`, nothing more is waited for once it is.
+    async fn take_in(&mut self, open: &mut bool, goal: bool, events: &Events) {
         let mut until = Instant::now() + RECHECK;
         let mut changed = false;
         let mut count = 0;
@@ -274,8 +274,12 @@ impl RolloutWatcher {
             }
             match timeout_at(until, self.changes.recv()).await {
                 Ok(Some(InformerEvent::Change(change))) => {
-                    let now = Elapsed(self.started.elapsed());
-                    if self.cache.apply(change, now).is_some() && !changed {
+                    let is_workload = matches!(change, Change::Workload(_));
+                    let is_news = self.cache.apply(change, self.now()).is_some();
+                    if goal && is_news && is_workload && self.is_ready() {
+                        break;
+                    }
+                    if is_news && !changed {
                         changed = true;
                         until = Instant::now() + DEBOUNCE;
                     }
