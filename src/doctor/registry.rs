@@ -1,10 +1,11 @@
 //! GHCR as a deploy would ask it: with which credentials, and whether these and
 //! the way there work. It only asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Finding, Severity};
 use crate::plan::Plan;
+use crate::registry::artifacts::ArtifactReader;
 use crate::registry::credentials;
 use crate::registry::error::{self, RegistryError, RegistryRequest};
 use crate::registry::preflight::{ImageStatus, preflight};
@@ -26,10 +27,13 @@ pub(super) async fn look(plan: &Plan, images: &[ImageRef]) -> Finding {
     } else {
         named(images)
     };
-    let asked = match preflight(&plan.environment, &named).await {
-        Ok(asked) => asked,
+    let repositories: BTreeSet<String> = named.values().map(ImageRef::repository).collect();
+    let repositories: Vec<String> = repositories.into_iter().collect();
+    let reader = match ArtifactReader::new(&plan.environment, &repositories).await {
+        Ok(reader) => reader,
         Err(error) => return Finding::failed(check, &error),
     };
+    let asked = preflight(&reader, &named).await;
     if let (Some(warning), Some(stored)) = (asked.warnings.first(), &stored) {
         return Finding::warn(check, warning.as_str()).fix(format!(
             "remove them, or log in again ({}): helm registry logout ghcr.io",

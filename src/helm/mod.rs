@@ -35,6 +35,7 @@ use crate::plan::Plan;
 use crate::process::Heartbeat;
 use crate::process::cancel::Cancel;
 use crate::process::runner::{Invocation, Runner, StopReason};
+use crate::registry::artifacts::ArtifactReader;
 use crate::state::helm_version;
 use failure::HelmOperation;
 
@@ -98,13 +99,15 @@ impl Helm {
     /// node is the reason.
     pub async fn with_chart(
         plan: &Plan,
+        reader: Option<&ArtifactReader>,
         lock: Option<BorrowedFd<'_>>,
         cancel: Cancel,
         deadline: Instant,
     ) -> Result<(Self, PulledChart)> {
         let runner = runner(plan, lock)?;
         let (chart, version) = (&plan.request.chart, &plan.request.version);
-        let pull = async { Ok(pull::chart(&runner, chart, version, &cancel, deadline).await) };
+        let pull =
+            async { Ok(pull::chart(&runner, reader, chart, version, &cancel, deadline).await) };
         let known = remembered(plan, &runner, &cancel);
         let (known, pulled) = tokio::try_join!(known, pull)?;
         let pulled = pulled?;

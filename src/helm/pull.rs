@@ -16,6 +16,7 @@ use super::command;
 use crate::error::{Error, Kind, Result};
 use crate::process::cancel::{Cancel, cancelled};
 use crate::process::runner::{CommandOutput, Invocation, Runner, StopReason};
+use crate::registry::artifacts::ArtifactReader;
 use crate::registry::chart::fetch;
 use crate::registry::credentials::{self, StoredCredential};
 use crate::registry::error::{self, RegistryError, RegistryRequest};
@@ -33,15 +34,17 @@ pub struct PulledChart {
     pub warning: Option<String>,
 }
 
-/// Pulls one exact version into the private directory.
+/// Pulls one exact version into the private directory; by `reader`, where somebody has
+/// one already.
 pub(super) async fn chart(
     runner: &Runner,
+    reader: Option<&ArtifactReader>,
     chart: &ChartRef,
     version: &ChartVersion,
     cancel: &Cancel,
     deadline: Instant,
 ) -> Result<PulledChart> {
-    if let Some((archive, digest)) = fetch(runner.environment(), chart, version).await
+    if let Some((archive, digest)) = fetched(runner, reader, chart, version).await
         && let Some(archive) = written(runner, &archive)
     {
         return Ok(PulledChart {
@@ -51,6 +54,21 @@ pub(super) async fn chart(
         });
     }
     pull(runner, chart, version, cancel, deadline).await
+}
+
+/// The archive and its digest, without helm; none where helm has to be asked.
+async fn fetched(
+    runner: &Runner,
+    reader: Option<&ArtifactReader>,
+    chart: &ChartRef,
+    version: &ChartVersion,
+) -> Option<(Vec<u8>, Digest)> {
+    if let Some(reader) = reader {
+        return fetch(reader, chart, version).await;
+    }
+    let repositories = [chart.repository()];
+    let reader = ArtifactReader::new(runner.environment(), &repositories);
+    fetch(&reader.await.ok()?, chart, version).await
 }
 
 /// The archive as a file for its owner alone; none where it cannot be written.

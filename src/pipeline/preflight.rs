@@ -22,6 +22,7 @@ use crate::event::{Origin, Phase, Proven};
 use crate::helm::{Helm, PulledChart};
 use crate::host::file::read_regular;
 use crate::plan::Plan;
+use crate::registry::artifacts::ArtifactReader;
 use crate::registry::index::manifest_deleted;
 use crate::registry::preflight::{
     ImageStatus, Preflight, preflight as ask_for_images, wrong_platform,
@@ -30,7 +31,7 @@ use crate::release::record::{Driver, Record};
 use crate::release::{judgement, store};
 use crate::rollout::has_autoscaler;
 use crate::run::LockHolder;
-use crate::signal::ImageKey;
+use crate::signal::{ImageKey, ImageRef};
 use crate::state::lock::Lock;
 use crate::text;
 
@@ -83,7 +84,8 @@ pub(super) async fn chart(
     let plan = run.plan;
     let lock = run.lock.as_ref().map(Lock::as_fd);
     let cancel = run.cancel.clone();
-    let (helm, pulled) = Helm::with_chart(plan, lock, cancel, run.deadline).await?;
+    let reader = check.map(OriginCheck::reader);
+    let (helm, pulled) = Helm::with_chart(plan, reader, lock, cancel, run.deadline).await?;
     let read = read(&pulled)?;
     read.verify(&plan.request.chart, &plan.request.version)?;
     let origin = match check {
@@ -99,13 +101,24 @@ pub(super) async fn images(
     plan: &Plan,
     check: Option<&OriginCheck>,
 ) -> Result<(Preflight, BTreeMap<ImageKey, Origin>)> {
-    let asked = ask_for_images(&plan.environment, &plan.request.images).await?;
+    let asked = match check {
+        Some(check) => ask_for_images(check.reader(), &plan.request.images).await,
+        None => ask_for_images(&reader(plan).await?, &plan.request.images).await,
+    };
     asked.check()?;
     let origins = match check {
         Some(check) => check.images(&asked).await?,
         None => BTreeMap::new(),
     };
     Ok((asked, origins))
+}
+
+/// What reads the plan's images.
+async fn reader(plan: &Plan) -> Result<ArtifactReader> {
+    let images = plan.request.images.values();
+    let repositories: BTreeSet<String> = images.map(ImageRef::repository).collect();
+    let repositories: Vec<String> = repositories.into_iter().collect();
+    ArtifactReader::new(&plan.environment, &repositories).await
 }
 
 /// Notes what was proven: the images are deployed by those digests.

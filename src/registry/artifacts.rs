@@ -1,8 +1,9 @@
-//! Reads manifests and small blobs that lie beside an image or a chart: what
-//! says where it comes from.
+//! The ways into the registry, and what is read by them: manifests and small blobs
+//! that lie beside an image or a chart, which say where it comes from.
 //!
 //! With the node's own credentials, and once more without them where they are
-//! refused. A digest is always held against what came. It never writes, and
+//! refused. Credentials are asked for once: a helper program may take seconds, or ask
+//! a person. A digest is always held against what came. It never writes, and
 //! reads no more of anything than it was told to.
 
 use std::collections::BTreeMap;
@@ -43,41 +44,56 @@ const ACCEPTED: &[&str] = &[
 
 /// A way into the registry, for some of its repositories.
 pub struct ArtifactReader {
-    /// The file that holds credentials, where there is one.
-    stored: Option<PathBuf>,
+    /// The file that holds credentials that are shown, where there is one.
+    pub(super) stored: Option<PathBuf>,
+    /// Why stored credentials cannot be shown: a warning.
+    pub(super) warning: Option<String>,
     /// With those, where there are any, then without: a client keeps what it saw
     /// first.
-    ways: Vec<(Client, RegistryAuth)>,
+    pub(super) ways: Vec<(Client, RegistryAuth)>,
 }
 
 impl ArtifactReader {
     /// For these repositories. Errors are [`Kind::Node`]: no client can be made of
     /// the node's settings. Credentials that cannot be had are left out; whoever
-    /// asks for images tells of them.
+    /// asks for images ([`super::preflight`]) tells of them.
     pub async fn new(
         environment: &BTreeMap<OsString, OsString>,
         repositories: &[String],
     ) -> Result<Self> {
         crate::net::tls::install();
-        let stored = credentials::find(environment, ImageRef::REGISTRY).await;
-        let stored = stored.ok().flatten();
+        let (mut stored, mut warning) = (None, None);
         let mut ways = Vec::new();
-        if stored.is_some()
-            && let Ok(auth) = auth(environment, stored.as_ref(), repositories).await
-        {
-            ways.push((client(environment)?, auth));
+        match credentials::find(environment, ImageRef::REGISTRY).await {
+            Ok(None) => {}
+            Ok(Some(found)) => match auth(environment, &found, repositories).await {
+                Ok(auth) => {
+                    ways.push((client(environment)?, auth));
+                    stored = Some(found.file);
+                }
+                Err(why) => warning = Some(why),
+            },
+            Err(error) => {
+                warning = Some(format!("images are asked for without credentials: {error}"));
+            }
         }
         ways.push((client(environment)?, RegistryAuth::Anonymous));
-        let stored = stored.map(|stored| stored.file);
-        Ok(Self { stored, ways })
+        Ok(Self {
+            stored,
+            warning,
+            ways,
+        })
     }
 
     /// The same, content with the first answer: where the credentials are refused,
     /// nothing is asked for without them.
     #[must_use]
-    pub fn without_second_try(mut self) -> Self {
-        self.ways.truncate(1);
-        self
+    pub fn without_second_try(&self) -> Self {
+        Self {
+            stored: self.stored.clone(),
+            warning: None,
+            ways: self.ways.iter().take(1).cloned().collect(),
+        }
     }
 
     /// The digest that a tag means now; none where the registry does not have it.

@@ -3,8 +3,6 @@
 //! Only the plain way: whatever is odd or refused is left to helm itself, whose words
 //! and second tries count.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::time::Duration;
 
 use super::artifacts::ArtifactReader;
@@ -23,14 +21,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The archive of one exact version, and the digest of its manifest; none where helm
 /// has to be asked.
 pub async fn fetch(
-    environment: &BTreeMap<OsString, OsString>,
+    reader: &ArtifactReader,
     chart: &ChartRef,
     version: &ChartVersion,
 ) -> Option<(Vec<u8>, Digest)> {
     let repository = chart.repository();
     let work = async {
-        let reader = ArtifactReader::new(environment, std::slice::from_ref(&repository));
-        let reader = reader.await.ok()?.without_second_try();
+        let reader = reader.without_second_try();
         let (manifest, digest) = reader
             .single_at_tag(&repository, &version.tag())
             .await

@@ -26,15 +26,12 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// never spoken, and never connected to.
 const NO_HTTP_PROXY: &str = "http://unused.invalid";
 
-/// What the registry is shown; the error is a warning.
+/// What the registry is shown of stored credentials; the error is a warning.
 pub(super) async fn auth(
     environment: &BTreeMap<OsString, OsString>,
-    stored: Option<&StoredCredential>,
+    StoredCredential { file, credential }: &StoredCredential,
     repositories: &[String],
 ) -> std::result::Result<RegistryAuth, String> {
-    let Some(StoredCredential { file, credential }) = stored else {
-        return Ok(RegistryAuth::Anonymous);
-    };
     let refresh = match credential {
         Credential::Basic { user, secret } => {
             return Ok(RegistryAuth::Basic(user.clone(), secret.clone()));

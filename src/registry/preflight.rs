@@ -8,7 +8,7 @@
 //! an image for one platform, its config.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -19,8 +19,7 @@ use oci_client::manifest::{OciDescriptor, OciManifest};
 use oci_client::secrets::RegistryAuth;
 
 use super::answer::{meaning, words};
-use super::client::{auth, client};
-use super::credentials::{self, StoredCredential};
+use super::artifacts::ArtifactReader;
 use super::error::{self, RegistryError, RegistryRequest};
 use super::index::{self, DeletedManifests};
 use crate::error::{Error, Kind, Result};
@@ -63,7 +62,7 @@ pub struct Preflight {
     pub verdicts: Vec<(ImageKey, ImageRef, ImageStatus)>,
     /// Warnings: expired credentials, unreadable ones.
     pub warnings: Vec<String>,
-    stored: Option<StoredCredential>,
+    stored: Option<PathBuf>,
 }
 
 impl Preflight {
@@ -105,7 +104,7 @@ impl Preflight {
     fn request(&self, key: &ImageKey, image: &ImageRef) -> RegistryRequest {
         RegistryRequest {
             what: format!("{key}: {image}"),
-            stored: self.stored.as_ref().map(|stored| stored.file.clone()),
+            stored: self.stored.clone(),
             anonymous: self.stored.is_some(),
         }
     }
@@ -200,52 +199,30 @@ fn not_found(message: &str) -> Error {
         .hint("push it before the deploy job runs, and see that the signal's tag or digest is the one that was pushed")
 }
 
-/// Asks for every image at once. Errors are [`Kind::Node`]: no client can be
-/// made of the node's settings. What the registry answers is in the verdicts.
+/// Asks for every image at once. What the registry answers is in the verdicts.
 pub async fn preflight(
-    environment: &BTreeMap<OsString, OsString>,
+    reader: &ArtifactReader,
     images: &BTreeMap<ImageKey, ImageRef>,
-) -> Result<Preflight> {
-    crate::net::tls::install();
-    let mut found = Preflight::default();
-    match credentials::find(environment, ImageRef::REGISTRY).await {
-        Ok(stored) => found.stored = stored,
-        Err(error) => found
-            .warnings
-            .push(format!("images are asked for without credentials: {error}")),
-    }
-    let repositories: BTreeSet<_> = images.values().map(ImageRef::repository).collect();
-    let repositories: Vec<_> = repositories.into_iter().collect();
-    let auth = match auth(environment, found.stored.as_ref(), &repositories).await {
-        Ok(auth) => auth,
-        Err(warning) => {
-            found.warnings.push(warning);
-            found.stored = None;
-            RegistryAuth::Anonymous
-        }
+) -> Preflight {
+    let mut found = Preflight {
+        verdicts: Vec::new(),
+        warnings: reader.warning.iter().cloned().collect(),
+        stored: reader.stored.clone(),
     };
-    let client = client(environment)?;
-    let asked = images.values().map(|image| ask(&client, image, &auth));
-    let mut verdicts = join_all(asked).await;
-    if let Some(stored) = &found.stored {
-        let refused = |verdict: &ImageStatus| {
-            matches!(
-                verdict,
-                ImageStatus::Unknown(RegistryError::Denied | RegistryError::NoRight, _)
-            )
-        };
-        // Another client, since one keeps the credentials that it saw first.
-        let client = self::client(environment)?;
+    let mut ways = reader.ways.iter();
+    let mut verdicts = Vec::new();
+    if let Some((client, auth)) = ways.next() {
+        verdicts = join_all(images.values().map(|image| ask(client, image, auth))).await;
+    }
+    if let (Some((client, auth)), Some(file)) = (ways.next(), &found.stored) {
         let again = images
             .values()
             .zip(&verdicts)
-            .map(async |(image, verdict)| {
-                let again = ask(&client, image, &RegistryAuth::Anonymous);
-                if refused(verdict) {
-                    Some(again.await)
-                } else {
-                    None
+            .map(async |(image, verdict)| match verdict {
+                ImageStatus::Unknown(RegistryError::Denied | RegistryError::NoRight, _) => {
+                    Some(ask(client, image, auth).await)
                 }
+                _ => None,
             });
         let again = join_all(again).await;
         let mut dead = false;
@@ -256,20 +233,20 @@ pub async fn preflight(
             }
         }
         if dead {
-            found.warnings.push(error::dead_credentials(&stored.file));
+            found.warnings.push(error::dead_credentials(file));
         }
+    }
+    for (image, verdict) in images.values().zip(&verdicts) {
+        tracing::debug!(%image, ?verdict, stored = found.stored.is_some(), "asked ghcr.io");
     }
     let named = images
         .iter()
         .map(|(key, image)| (key.clone(), image.clone()));
-    for (image, verdict) in images.values().zip(&verdicts) {
-        tracing::debug!(%image, ?verdict, stored = found.stored.is_some(), "asked ghcr.io");
-    }
     found.verdicts = named
         .zip(verdicts)
         .map(|((key, image), verdict)| (key, image, verdict))
         .collect();
-    Ok(found)
+    found
 }
 
 async fn ask(client: &Client, image: &ImageRef, auth: &RegistryAuth) -> ImageStatus {

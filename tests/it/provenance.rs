@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use rcgen::{KeyPair, SigningKey as _};
 use serde_json::{Value, json};
 use testbed::chart::Shop;
-use testbed::ghcr::{Blob, Manifest, Policy};
+use testbed::ghcr::{Access, Blob, Manifest, Policy, Visibility};
 use testbed::image::Spec;
 
 use crate::harness::{Helm, Image, Node, PUSHER, SCRIPT, until};
@@ -170,9 +170,27 @@ fn only_what_the_key_signed() {
         .says("/shop/api:t1: its signature is not one of the key sha256:");
     assert_eq!(node.namespaces(), "", "nothing is touched");
 
-    // A bundle of the right key beside the stranger's signature suffices.
+    // A bundle of the right key beside the stranger's signature suffices. Chart, images
+    // and proofs are read with credentials that a helper is asked for once.
     key.like_cosign_3(&node, "shop/api", &api.digest);
-    let done = deploy(api.by_tag());
+    let helper =
+        "#!/bin/sh\necho asked >>~/asked\necho '{\"Username\":\"bot\",\"Secret\":\"pa55\"}'\n";
+    node.home
+        .write("bin/docker-credential-keychain", helper, 0o755);
+    let config = json!({ "credHelpers": { "ghcr.io": "keychain" } }).to_string();
+    node.home.write(".docker/config.json", &config, 0o600);
+    let private = Policy::public().package("charts/shop", Visibility::Private);
+    node.registry(&private.user("bot", "pa55", Access::Read));
+    let done = signal("0.1.0", api.by_tag(), web.by_tag())
+        .env(
+            "PATH",
+            "/home/github-runner/bin:/usr/local/bin:/usr/bin:/bin",
+        )
+        .run();
+    let asked = std::fs::read_to_string(node.home.inside("asked")).unwrap();
+    assert_eq!(asked, "asked\n");
+    node.home.write(".docker/config.json", "{}", 0o600);
+    node.registry(&Policy::public());
     done.exits(0)
         .says("origin proven of chart, api, web: signed by the key sha256:");
     let by_both = |image: &Image| format!("{}@{}", image.by_tag(), image.digest);
