@@ -63,7 +63,7 @@ pub(super) async fn upgrade(
     watcher.expect(&applied.generations);
     ready(run, &mut watcher, deadline).await?;
     moved_tags::check(run, found).await?;
-    running::check(run, found, proof).await?;
+    running::check(run, found, proof, watcher.cache()).await?;
     let nobodys = nobody_waits_for(&proof.objects, &images);
     for object in nobodys.iter().filter(|object| !is_judged(object)) {
         run.events.warn(not_waited_for(object));

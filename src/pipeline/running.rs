@@ -1,6 +1,11 @@
 //! What really runs: the images that the kubelets name (`imageID`), held against
 //! those that the registry gave before anything was touched.
 //!
+//! The pods that stay are asked for once the workloads are Ready. Those of Jobs, and
+//! bare pods, hooks among them, may be gone by then: of these the watch noted what
+//! they ran. Only what ran for this revision counts: a Job that was there before, and
+//! the Jobs of a `CronJob`, do not.
+//!
 //! One image has several digests: an index's, a platform's manifest's, its config's
 //! where it was imported, and another manifest's of the same config. Where the
 //! digests differ, the configs decide. What cannot be read is a warning, never a
@@ -15,10 +20,11 @@ use oci_client::manifest::OciManifest;
 use super::context::Run;
 use super::failure::Failure;
 use super::observed::ReleaseObservation;
-use crate::chart::Proof;
+use crate::chart::{Placement, Proof};
 use crate::cluster::pods;
 use crate::error::{Problem, Result};
 use crate::registry::artifacts::ArtifactReader;
+use crate::rollout::{ReleaseCache, WorkloadKind, WorkloadRef};
 use crate::signal::{Digest, ImageKey, ImageRef};
 
 /// The most manifests of one index that are read.
@@ -47,13 +53,15 @@ struct Running {
     digest: Digest,
 }
 
-/// Compares what runs once the workloads are Ready.
+/// Compares what runs once the workloads are Ready; `seen` is what was watched until
+/// then.
 pub(super) async fn check(
     run: &mut Run<'_>,
     found: &ReleaseObservation,
     proof: &Proof,
+    seen: &ReleaseCache,
 ) -> Result<(), Failure> {
-    let running = match run.unless_cancelled(running(run, found, proof)).await {
+    let mut running = match run.unless_cancelled(running(run, found, proof)).await {
         Ok(running) => running,
         Err(error) if matches!(error.kind(), crate::error::Kind::Cancelled(_)) => {
             return Err(error.into());
@@ -62,9 +70,16 @@ pub(super) async fn check(
             run.events.warn(format!(
                 "which images really run is not known, as what was deployed says: {error}"
             ));
-            return Ok(());
+            Vec::new()
         }
     };
+    let (ran, unseen) = ran(&proof.placements, &run.plan.release.namespace, seen);
+    running.extend(ran);
+    for job in unseen {
+        run.events.warn(format!(
+            "{job}: which image it ran is not known: none of its pods was seen"
+        ));
+    }
     for one in &running {
         let digests = run.facts.running.entry(one.key.clone()).or_default();
         digests.insert(one.digest.clone());
@@ -139,6 +154,37 @@ async fn running(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof) -> Re
         }
     }
     Ok(running.into_iter().collect())
+}
+
+/// What Jobs and bare pods ran that carry a key, and those Jobs that ran unseen.
+fn ran(
+    placements: &[Placement],
+    namespace: &str,
+    seen: &ReleaseCache,
+) -> (Vec<Running>, BTreeSet<String>) {
+    let (mut running, mut unseen) = (Vec::new(), BTreeSet::new());
+    for placement in placements {
+        let place = placement.object.clone().within(namespace);
+        let workload = WorkloadRef::of(&place)
+            .filter(|it| matches!(it.kind, WorkloadKind::Job | WorkloadKind::Pod));
+        let Some(workload) = workload else {
+            continue;
+        };
+        if seen.ran(&workload).next().is_none() && seen.has_run(&workload) {
+            unseen.insert(placement.title.clone());
+        }
+        let image = placement.image.to_string();
+        let own = seen.ran(&workload).filter(|ran| ran.image == image);
+        running.extend(own.filter_map(|ran| {
+            Some(Running {
+                key: placement.key.clone(),
+                workload: placement.title.clone(),
+                container: ran.container.clone(),
+                digest: named(&ran.image_id)?,
+            })
+        }));
+    }
+    (running, unseen)
 }
 
 /// The containers of a pod that ask for this image, and what their kubelet names.

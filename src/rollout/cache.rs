@@ -11,6 +11,7 @@ use super::model::{
     Change, Claim, Elapsed, KubeEvent, Pod, PodPresence, ReplicaSet, ResourceKind, Workload,
 };
 use super::ownership::{made_from, prefix, workload_of};
+use super::ran::{RanImage, RanImages};
 use super::target::WatchTarget;
 use super::timeline::Timeline;
 use super::workload_ref::{GroupKind, NamespacedName, WorkloadKind, WorkloadRef};
@@ -31,6 +32,8 @@ pub struct ReleaseCache {
     pub(super) timeline: Timeline,
     /// Jobs that are kept though they are gone: they had ended.
     collected: Collected,
+    /// What the pods of Jobs and bare pods ran since the watch began.
+    ran: RanImages,
     /// When a workload or pod of the release last changed.
     pub(super) last_change: Elapsed,
     /// When a pod of the release last left.
@@ -121,15 +124,15 @@ impl ReleaseCache {
                 .then_some(ResourceKind::ReplicaSet)
             }
             Change::Pod(pod) => {
-                if !self.owns(&pod) {
-                    return None;
-                }
+                let workload = workload_of(&pod)?;
+                let target = self.targets.get(&workload)?;
                 let before = self.pods.get(&pod.key);
                 if before.is_some_and(|before| before.uid != pod.uid) {
                     self.last_pod_removed = Some(now);
                 }
                 let resource = ResourceKind::of(&pod);
                 self.timeline.note_pod(before, &pod, now);
+                self.ran.note(target, &pod, &self.timeline);
                 put(&mut self.pods, pod.key.clone(), *pod).then_some(resource)
             }
             Change::Event(event) => {
@@ -255,11 +258,6 @@ impl ReleaseCache {
         self.events.on(kind, key, uid)
     }
 
-    /// Whether a pod belongs to a target, as far as its owner's name tells.
-    fn owns(&self, pod: &Pod) -> bool {
-        workload_of(pod).is_some_and(|workload| self.targets.contains_key(&workload))
-    }
-
     /// Whether an event may be about an object of the release. Its object may
     /// arrive later, so only the name is compared; who reads it compares uids.
     fn concerns(&self, event: &KubeEvent) -> bool {
@@ -337,8 +335,19 @@ impl ReleaseCache {
         if !workload.has_ended() {
             return self.workloads.remove(id).is_some();
         }
-        let was_there = self.timeline.seen(&workload.uid) == Elapsed::default();
+        let was_there = self.timeline.was_there(&workload.uid);
         self.collected.note(id, was_there)
+    }
+
+    /// What the pods of a Job, or a bare pod, ran for this run; kept when they are gone.
+    pub fn ran(&self, workload: &WorkloadRef) -> impl Iterator<Item = &RanImage> {
+        self.ran.of(workload)
+    }
+
+    /// Whether a Job came since the watch began, and has ended.
+    pub fn has_run(&self, job: &WorkloadRef) -> bool {
+        let job = self.workload(job);
+        job.is_some_and(|job| job.has_ended() && !self.timeline.was_there(&job.uid))
     }
 
     /// Notes which of the Jobs that helm has applied were there once it had ended: one

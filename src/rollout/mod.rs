@@ -4,7 +4,7 @@
 //! | step | modules |
 //! |---|---|
 //! | watch: one informer for each kind and namespace, with the narrowest selector; objects are trimmed while they are read | `informers`, `selectors`, `trimmed`, `convert` |
-//! | keep: the release's objects as last seen, by group, kind and name, and since when; what was before helm, and what can still come | `cache`, `event_log`, `timeline`, `collected`, `ownership`, `model`, `workload_ref`, `target`, `baseline`, `expected`, `taints` |
+//! | keep: the release's objects as last seen, by group, kind and name, and since when; what was before helm, and what can still come | `cache`, `event_log`, `timeline`, `collected`, `ran`, `ownership`, `model`, `workload_ref`, `target`, `baseline`, `expected`, `taints` |
 //! | judge (pure): is a workload Ready, or as short of pods as before, and if not, does a rule say that waiting is in vain? | `readiness`, `unprobed`, `missing`, `shortage`, `foreign`, `rules`, `verdict`, `cause` |
 //! | find what its controller will not replace (pure) | `stuck` |
 //! | ask once more before a verdict that rests on something missing | `recheck`, `recheck_jobs` |
@@ -43,6 +43,7 @@ mod model;
 mod need;
 mod ownership;
 mod progress;
+mod ran;
 mod readiness;
 mod recheck;
 mod recheck_jobs;
@@ -71,6 +72,7 @@ pub use evidence::{Evidence, gather};
 pub use expected::Expected;
 pub use foreign::{canary_target, is_judged, nobody_waits_for, not_waited_for};
 pub use logs::{Log, Logs};
+pub use ran::RanImage;
 pub use recheck::has_autoscaler;
 pub use rules::{RULES, Rule, RuleContext};
 pub use selectors::labels;

@@ -170,6 +170,8 @@ pub struct ContainerStatus {
     pub name: String,
     /// The image its spec asks for.
     pub image: String,
+    /// What the kubelet names the image that runs (`imageID`); empty until it has one.
+    pub image_id: String,
     /// What sort it is.
     pub role: Role,
     pub ready: bool,

@@ -81,6 +81,11 @@ impl Timeline {
         self.seen.get(uid).copied().unwrap_or_default()
     }
 
+    /// Whether a pod or a Job was there when the watch began, by its uid.
+    pub(super) fn was_there(&self, uid: &str) -> bool {
+        self.seen.get(uid) == Some(&Elapsed::default())
+    }
+
     /// When a container's last run began, at the latest.
     pub(super) fn last_start(&self, pod: &Pod, container: &ContainerStatus) -> Elapsed {
         self.starts

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{KeyPair, SigningKey as _};
 use serde_json::{Value, json};
-use testbed::chart::Shop;
+use testbed::chart::{Hook, Shop};
 use testbed::ghcr::{Access, Blob, Manifest, Policy, Visibility};
 use testbed::image::Spec;
 
@@ -241,19 +241,27 @@ fn only_what_the_key_signed() {
 }
 
 /// A node that has another image under a tag runs that: told, and taken back where
-/// origins are proven. The chart takes no digest, so that the tag is what is deployed.
+/// origins are proven; a hook's, too, whose pod is gone by then. The chart takes no
+/// digest, so that the tag is what is deployed.
 #[test]
 fn a_tag_that_a_node_has_as_another_image() {
     let node = Node::new("moved", Helm::V4);
     let helpers = r#"{{- define "image" }}{{ .repository }}:{{ .tag }}-x{{ end -}}"#;
-    let chart = Shop::new("shop", "0.1.0").grace(1).chart();
-    let chart = node.push(&chart.with("templates/_helpers.tpl", helpers));
+    let push = |shop: Shop| {
+        let chart = shop.grace(1).chart();
+        node.push(&chart.with("templates/_helpers.tpl", helpers))
+    };
+    let plain = push(Shop::new("shop", "0.1.0"));
+    let with_hook = push(Shop::new("shop", "0.2.0").hook(Hook {
+        delete_policy: "before-hook-creation,hook-succeeded".to_owned(),
+        ..Hook::default()
+    }));
     let (old, web) = (node.image("api", "t1-x"), node.image("web", "t1-x"));
-    let deploy = || {
-        let signal = node.signal("0.1.0").image("api", old.by_tag());
+    let deploy = |version: &str| {
+        let signal = node.signal(version).image("api", old.by_tag());
         signal.image("web", web.by_tag()).run()
     };
-    deploy().exits(0).never_says("another image runs");
+    deploy("0.1.0").exits(0).never_says("another image runs");
     let line = node.journal().pop().unwrap();
     assert_eq!(line["running"]["api"], json!([old.digest]), "{line}");
 
@@ -268,17 +276,21 @@ fn a_tag_that_a_node_has_as_another_image() {
         "another image runs as api: {}, expected {}",
         old.digest, new.digest
     );
-    deploy().exits(0).says(&told);
+    deploy("0.1.0").exits(0).says(&told);
 
     let key = Signer::new();
     key.is_asked_for_by(&node);
-    key.like_cosign_2(&node, "charts/shop", &chart, &chart);
+    for chart in [&plain, &with_hook] {
+        key.like_cosign_2(&node, "charts/shop", chart, chart);
+    }
     key.like_cosign_3(&node, "shop/api", &new.digest);
     key.like_cosign_3(&node, "shop/web", &web.digest);
-    deploy()
+    let hook = "-migrate (pre-install,pre-upgrade hook), container migrate";
+    deploy("0.2.0")
         .exits(7)
         .says("the chart does not take the images by the digests that were proven")
-        .says(&told);
+        .says(&format!("{hook}: {told}"))
+        .says(&format!("-api, container api: {told}"));
 
     // A tag that is moved while its image starts: what runs is what was proven, and
     // the next pod would not be.

@@ -177,6 +177,7 @@ fn join(
     ContainerStatus {
         name: container.name.clone(),
         image: kept(container.image.as_ref()),
+        image_id: kept(status.map(|status| &status.image_id)),
         role,
         ready: status.is_some_and(|status| status.ready),
         restarts: status

@@ -10,6 +10,7 @@ mod nodes;
 mod order;
 mod pull;
 mod quota;
+mod ran;
 mod restarts;
 mod shortages;
 mod stuck;
