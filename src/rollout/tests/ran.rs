@@ -34,6 +34,7 @@ fn gone(resource: ResourceKind, name: &str) -> Change {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn only_what_ran_for_this_run_is_noted() {
     const OLD: Option<[&str; 3]> = Some(["batch/v1", "seed", "old"]);
     const NEW: Option<[&str; 3]> = Some(["batch/v1", "seed", "new"]);
@@ -43,7 +44,7 @@ fn only_what_ran_for_this_run_is_noted() {
     let bare = |uid: &str, id: &str| change(&pod("seed", uid, None, id));
     let no_longer = |resource| gone(resource, "seed-1");
     let job_kind = ResourceKind::Workload(WorkloadKind::Job);
-    let cases: Vec<(&str, &str, bool, Vec<Change>, Vec<Change>, &[&str])> = vec![
+    for (name, kind, hook, before, after, expected) in [
         (
             "a hook's pod that helm deletes",
             "Job",
@@ -55,7 +56,7 @@ fn only_what_ran_for_this_run_is_noted() {
                 no_longer(ResourceKind::JobPod),
                 gone(job_kind, "seed"),
             ],
-            &["sha256:a"],
+            &["sha256:a"][..],
         ),
         (
             "a pod that comes before its Job",
@@ -144,8 +145,7 @@ fn only_what_ran_for_this_run_is_noted() {
             vec![],
             &["sha256:a"],
         ),
-    ];
-    for (name, kind, hook, before, after, expected) in cases {
+    ] {
         let mut cache = ReleaseCache::of(&[target(kind, "seed", hook)]);
         for change in before {
             cache.apply(change, Elapsed::default());
