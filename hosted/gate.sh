@@ -9,60 +9,10 @@
 # shellcheck source=hosted/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# matches NAME PATTERNS
-matches() {
-    local pattern patterns
-    read -ra patterns <<<"${2//$'\n'/ }"
-    for pattern in "${patterns[@]}"; do
-        # shellcheck disable=SC2053 # The right side is a pattern.
-        if [[ $1 == $pattern ]]; then
-            return 0
-        fi
-    done
-    return 1
-}
-
-# api PATH: asks GitHub of this repository. Sets $status; the body is in $scratch/body.
-api() {
-    fetch "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/$1" "Authorization: Bearer $READ_TOKEN" \
-        'Accept: application/vnd.github+json' 'X-GitHub-Api-Version: 2022-11-28'
-    if [ "$status" != 200 ]; then
-        die "GitHub did not say on which branches $commit is ($status for ${1%%\?*})" "Run the job again."
-    fi
-}
-
-# reviewed: whether the commit is on a branch that may deploy: a protected one, or
-# one that the caller names.
-reviewed() {
-    local page=1 name head
-    : >"$scratch/heads"
-    while :; do
-        api "branches?per_page=100&page=$page"
-        while IFS=$'\t' read -r head protected name; do
-            if [ "$protected" = true ] || matches "$name" "$BRANCHES"; then
-                printf '%s\n' "$head" >>"$scratch/heads"
-            fi
-        done < <(jq -r '.[] | [.commit.sha, .protected, .name] | @tsv' "$scratch/body")
-        if [ "$(jq length "$scratch/body")" -lt 100 ]; then
-            break
-        fi
-        page=$((page + 1))
-    done
-    while read -r head; do
-        api "compare/$head...$commit?per_page=1"
-        if jq -e '.status == "identical" or .status == "behind"' "$scratch/body" >/dev/null; then
-            return 0
-        fi
-    done < <(sort -u "$scratch/heads")
-    return 1
-}
-
-# Whatever `events` says: these carry what somebody without a right to push wrote.
-case $GITHUB_EVENT_NAME in
-pull_request* | merge_group | workflow_run | issue* | discussion* | fork | watch)
+# Whatever `events` says.
+if never_deploys "$GITHUB_EVENT_NAME"; then
     die "$GITHUB_EVENT_NAME never deploys" "Call this workflow on push, on a tag or by hand (workflow_dispatch)."
-    ;;
-esac
+fi
 if ! matches "$GITHUB_EVENT_NAME" "$EVENTS"; then
     die "$GITHUB_EVENT_NAME does not deploy here; these do: $EVENTS" \
         "Take the event out of the calling workflow's \`on:\`, or name it in its \`events:\`."
@@ -80,7 +30,7 @@ refs/tags/*)
         die "the tag $GITHUB_REF_NAME does not deploy here; these do: $TAGS" \
             "Push a tag such as v1.2.3, or change \`tags:\` of the calling workflow."
     fi
-    if [ "$TAGS_ANYWHERE" != true ] && ! reviewed; then
+    if [ "$TAGS_ANYWHERE" != true ] && ! reviewed "$commit"; then
         die "the tag $GITHUB_REF_NAME is of $commit, which is on no protected branch, so it was not reviewed" \
             "Merge it first. Where tags are protected themselves, \`tags-anywhere: true\` of the calling workflow lets them deploy from anywhere; a branch that GitHub does not protect is named in \`branches:\`."
     fi
@@ -94,7 +44,7 @@ if [ "$commit" != "$GITHUB_SHA" ]; then
         die "commit: $commit is not the full id of a commit, or the run is not a manual one" \
             "Only workflow_dispatch names a commit to go back to: 40 hexadecimal digits."
     fi
-    if ! reviewed; then
+    if ! reviewed "$commit"; then
         die "$commit is on no protected branch, so it was not reviewed" "Name a commit of a branch that may deploy."
     fi
 fi

@@ -77,6 +77,63 @@ fetch() {
         --header @- --output "$scratch/body" --write-out '%{http_code}' "$url") || true
 }
 
+# matches NAME PATTERNS
+matches() {
+    local pattern patterns
+    read -ra patterns <<<"${2//$'\n'/ }"
+    for pattern in "${patterns[@]}"; do
+        # shellcheck disable=SC2053 # The right side is a pattern.
+        if [[ $1 == $pattern ]]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+# api PATH WHAT [HINT]: asks GitHub of this repository, with $READ_TOKEN; without an
+# answer the job ends. The body is in $scratch/body.
+api() {
+    fetch "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/$1" "Authorization: Bearer $READ_TOKEN" \
+        'Accept: application/vnd.github+json' 'X-GitHub-Api-Version: 2022-11-28'
+    if [ "$status" != 200 ]; then
+        die "GitHub did not say $2 ($status for ${1%%\?*})" "${3:-Run the job again.}"
+    fi
+}
+
+# never_deploys EVENT: these carry what somebody without a right to push wrote.
+never_deploys() {
+    case $1 in
+    pull_request* | merge_group | workflow_run | issue* | discussion* | fork | watch) ;;
+    *) return 1 ;;
+    esac
+}
+
+# reviewed COMMIT: whether it is on a branch that may deploy: a protected one, or
+# one that the caller names in $BRANCHES.
+reviewed() {
+    local page=1 name head protected
+    : >"$scratch/heads"
+    while :; do
+        api "branches?per_page=100&page=$page" "on which branches $1 is"
+        while IFS=$'\t' read -r head protected name; do
+            if [ "$protected" = true ] || matches "$name" "$BRANCHES"; then
+                printf '%s\n' "$head" >>"$scratch/heads"
+            fi
+        done < <(jq -r '.[] | [.commit.sha, .protected, .name] | @tsv' "$scratch/body")
+        if [ "$(jq length "$scratch/body")" -lt 100 ]; then
+            break
+        fi
+        page=$((page + 1))
+    done
+    while read -r head; do
+        api "compare/$head...$1?per_page=1" "on which branches $1 is"
+        if jq -e '.status == "identical" or .status == "behind"' "$scratch/body" >/dev/null; then
+            return 0
+        fi
+    done < <(sort -u "$scratch/heads")
+    return 1
+}
+
 # ask REPOSITORY PATH: asks the registry with our own credentials. Sets $status;
 # the body is in $scratch/body.
 ask() {

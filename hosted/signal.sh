@@ -6,7 +6,8 @@
 # over a newer one; deploy.yml asks that again when its turn has come.
 #
 # Takes $CHART, $CHART_VERSION, $CHART_DIGEST, $IMAGES, $COMPONENTS,
-# $REGISTRY_TOKEN (it only reads).
+# $REGISTRY_TOKEN (it only reads); and $APP and $SIGNAL_FOLDER, where the signal
+# is to be kept for those who want to go back to it (former-signal.sh).
 # shellcheck source=hosted/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -30,7 +31,7 @@ done <"$scratch/list"
 sign_in
 package=${CHART#"oci://$registry/"}
 if ! exists "$package" "$CHART_VERSION" || [ "$(digest_of_body)" != "$CHART_DIGEST" ]; then
-    die "$CHART $CHART_VERSION is now $(digest_of_body); this run pushed it as $CHART_DIGEST" \
+    die "$CHART $CHART_VERSION is now $(digest_of_body); it was pushed as $CHART_DIGEST" \
         "Somebody pushed another chart under the version meanwhile. Find out by whom before this is run again."
 fi
 
@@ -56,3 +57,10 @@ for name in CHART CHART_VERSION CHART_DIGEST IMAGES; do
     output "${name,,}" "${!name}"
 done
 output superseded "$superseded"
+if [ -n "${SIGNAL_FOLDER:-}" ]; then
+    mkdir -p "$SIGNAL_FOLDER"
+    jq -n --arg app "$APP" --arg run "$GITHUB_RUN_ID" --arg commit "$commit" --arg chart "$CHART" \
+        --arg chart_version "$CHART_VERSION" --arg chart_digest "$CHART_DIGEST" --argjson images "$IMAGES" \
+        '$ARGS.named' >"$SIGNAL_FOLDER/signal.json"
+    output artifact "deploy-signal-$APP-signal-$GITHUB_RUN_ATTEMPT"
+fi

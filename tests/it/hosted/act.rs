@@ -10,11 +10,11 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testbed::ghcr::{Kind, PUSH_PASSWORD, PUSH_USER};
 
 use super::builder::{Builder, DOCKER, PROGRAMS};
-use super::github::Github;
+use super::github::{Github, former_run};
 use super::stage::Stage;
 use crate::harness::{Helm, Node, RUNNER, Ran, Running, asked_of, deploy_binary, root};
 
@@ -76,7 +76,7 @@ impl Repository {
         node.home.write_etc("deploy/deploy.toml", &place, 0o644);
         // GitHub protects no branch: the caller names `main`. And act says of no
         // workflow where it is from.
-        let github = Github::of(node.home.inside("origin"), &[]);
+        let github = Github::with_runs(node.home.inside("origin"), &[], node.home.inside("runs"));
         let repository = Self {
             stage,
             node,
@@ -159,6 +159,42 @@ impl Repository {
 
     /// The repository as it is now goes to the runner, and an event with it.
     pub fn act(&self, event: &str, payload: &Value) -> Acted {
+        self.act_by(CALLER, event, payload)
+    }
+
+    /// Keeps what the last run has left, as GitHub does, and what it says of it.
+    pub fn keep(&self, id: &str) {
+        let home = &self.node.home;
+        copy(
+            &home.inside("artifacts"),
+            &home.inside(&format!("artifacts-{id}")),
+        );
+        let run = json!({
+            "path": CALLER,
+            "event": "push",
+            "conclusion": "success",
+            "head_sha": self.stage.head(),
+            "head_repository": { "full_name": format!("{}/Shop", self.stage.owner) },
+            "run_attempt": 1,
+        });
+        let artifact = json!({ "name": "deploy-signal-shop-signal-1", "expired": false });
+        former_run(&home.inside("runs"), id, &run, &artifact);
+    }
+
+    /// Another workflow of the caller's, by hand: it names a run.
+    pub fn go_back(&self, caller: &str, id: &str) -> Acted {
+        let (from, path) = ("run: ${{ inputs.run }}", ".github/workflows/back.yml");
+        let caller = caller.replace(
+            from,
+            &format!("{from}\n      scripts-repository: ORG/deploy"),
+        );
+        fs::write(self.stage.path("workspace").join(path), caller).unwrap();
+        self.stage.commit("a way back");
+        let hand = json!({ "ref": "refs/heads/main", "inputs": { "run": id } });
+        self.act_by(path, "workflow_dispatch", &hand)
+    }
+
+    fn act_by(&self, caller: &str, event: &str, payload: &Value) -> Acted {
         let home = &self.node.home;
         for place in ["work", "origin", "artifacts"] {
             let _ = fs::remove_dir_all(home.inside(place));
@@ -186,7 +222,16 @@ impl Repository {
             ),
         );
         command
-            .args(["act", event, "--json", "--actor", PUSH_USER, "--eventpath"])
+            .args([
+                "act",
+                event,
+                "--workflows",
+                caller,
+                "--json",
+                "--actor",
+                PUSH_USER,
+            ])
+            .arg("--eventpath")
             .arg(format!("{HOME}/event.json"))
             .args(
                 ["ubuntu-24.04", "ubuntu-24.04-arm", "self-hosted", "linux"]
@@ -273,7 +318,7 @@ impl Acted {
             }
         }
         // A caller's job is all of those that it calls.
-        for caller in ["shop", "build", "staging", "production"] {
+        for caller in ["shop", "build", "staging", "production", "back"] {
             jobs.remove(caller);
         }
         Self { ran, jobs, told }

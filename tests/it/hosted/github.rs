@@ -1,13 +1,13 @@
 //! Stands in for GitHub's API, as far as the hosted half asks it: the branches of
-//! a repository, whether a commit is on one, and where a branch is. It answers
-//! from a git directory.
+//! a repository, whether a commit is on one, and where a branch is; and former runs
+//! with what they have left. It answers from a git directory and a folder of answers.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
+
+use super::web::{self, Answer};
 
 /// Serves for as long as this process lives.
 pub struct Github {
@@ -17,44 +17,47 @@ pub struct Github {
 impl Github {
     /// Of these branches it says that they are protected.
     pub fn of(repository: PathBuf, protected: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        Self::with_runs(repository, protected, PathBuf::new())
+    }
+
+    /// And of former runs what [`former_run`] has written into a folder.
+    pub fn with_runs(repository: PathBuf, protected: &[&str], runs: PathBuf) -> Self {
         let protected: Vec<String> = protected.iter().map(|name| (*name).to_owned()).collect();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                serve(&stream.unwrap(), &repository, &protected);
+        let address = web::serve(move |request| {
+            let found = request
+                .header("authorization")
+                .filter(|value| value.starts_with("Bearer "))
+                .and_then(|_| answer(&repository, &request.path, &protected, &runs));
+            match found {
+                Some(body) => Answer::new("200 OK", serde_json::to_string_pretty(&body).unwrap()),
+                None => Answer::new("404 Not Found", "{}"),
             }
         });
+        let url = format!("http://{address}");
         Self { url }
     }
 }
 
-fn serve(mut stream: &TcpStream, repository: &Path, protected: &[String]) {
-    let lines: Vec<String> = BufReader::new(stream)
-        .lines()
-        .map_while(Result::ok)
-        .take_while(|line| !line.is_empty())
-        .collect();
-    let signed = lines
-        .iter()
-        .any(|line| line.to_lowercase().starts_with("authorization: bearer "));
-    let path = lines.first().and_then(|line| line.split(' ').nth(1));
-    let found = path
-        .filter(|_| signed)
-        .and_then(|path| answer(repository, path, protected));
-    let (status, body) = found.map_or(("404 Not Found", json!({})), |body| ("200 OK", body));
-    let body = serde_json::to_string_pretty(&body).unwrap();
-    let length = body.len();
-    // A client that goes away has seen enough.
-    let _ = write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    );
+/// Writes what GitHub says of the former run `id` and of its one artifact.
+pub fn former_run(folder: &Path, id: &str, run: &Value, artifact: &Value) {
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join(id), run.to_string()).unwrap();
+    let artifacts = json!({ "total_count": 1, "artifacts": [artifact] });
+    std::fs::write(
+        folder.join(format!("{id}-artifacts")),
+        artifacts.to_string(),
+    )
+    .unwrap();
 }
 
-fn answer(repository: &Path, path: &str, protected: &[String]) -> Option<Value> {
+fn answer(repository: &Path, path: &str, protected: &[String], runs: &Path) -> Option<Value> {
     let mut parts = path.strip_prefix("/repos/")?.splitn(3, '/');
     let asked = parts.nth(2)?;
+    if let Some(run) = asked.strip_prefix("actions/runs/") {
+        let name = run.split('?').next()?.replace('/', "-");
+        let kept = std::fs::read(runs.join(name)).ok()?;
+        return serde_json::from_slice(&kept).ok();
+    }
     if let Some(branch) = asked.strip_prefix("git/ref/heads/") {
         let name = format!("refs/heads/{branch}");
         let sha = git(repository, &["rev-parse", "--verify", &name])?;

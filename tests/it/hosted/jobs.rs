@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::github::Github;
 use super::stage::Stage;
 use super::workflow::{
-    BUILD, DEPLOY, EXAMPLE, HOSTED, SIGNAL, is_of_the_scripts, jobs, read, steps, workflows,
+    BUILD, DEPLOY, EXAMPLE, GO_BACK, HOSTED, SIGNAL, is_of_the_scripts, jobs, read, steps,
+    workflows,
 };
 
 /// Rights by scope; `write` counts more than `read`.
@@ -70,10 +71,16 @@ fn listed(rights: &[(&str, &str)]) -> BTreeMap<String, String> {
 #[test]
 fn the_caller_grants_what_the_jobs_name_and_no_more() {
     let all = listed(&[("contents", "read"), ("packages", "write")]);
+    let asks = listed(&[
+        ("actions", "read"),
+        ("contents", "read"),
+        ("packages", "read"),
+    ]);
     for (path, expected) in [
         (SIGNAL, &all),
         (BUILD, &all),
         (DEPLOY, &listed(&[("contents", "read")])),
+        (GO_BACK, &asks),
     ] {
         assert_eq!(union(path), *expected, "{path}");
     }

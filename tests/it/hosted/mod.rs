@@ -4,6 +4,7 @@
 mod act;
 mod attacks;
 mod attest;
+mod back;
 mod builder;
 mod chart;
 mod cosign;
@@ -18,4 +19,5 @@ mod signal;
 mod signed;
 mod signed_run;
 mod stage;
+mod web;
 mod workflow;

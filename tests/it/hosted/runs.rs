@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use testbed::ghcr::Kind;
 
 use super::act::{Acted, Repository};
 use super::workflow::DOCUMENT;
@@ -35,7 +36,8 @@ const ALL: [(&str, &str); 7] = [
 /// From a commit on `main` to the pods; then the same commit as a tag, and by
 /// hand: the images are built again, and a chart that is there is the same. A
 /// commit that crashes fails its job, which names the cause, and what ran before
-/// runs on.
+/// runs on. Somebody goes back to the first run: what it built runs again, and
+/// nothing is built or pushed.
 #[test]
 fn a_push_a_tag_and_a_hand_deploy_what_was_built() {
     let repository = Repository::new("act");
@@ -58,6 +60,7 @@ fn a_push_a_tag_and_a_hand_deploy_what_was_built() {
         ["charts/shop", "shop/api", "shop/web", "shop/worker"]
     );
     let journal = repository.node.journal();
+    repository.keep("1");
     let requested = journal[0]["request"].to_string();
     let version = format!("0.1.0-g{}", &repository.stage.head()[..12]);
     assert!(requested.contains(&version), "{requested}");
@@ -91,6 +94,17 @@ fn a_push_a_tag_and_a_hand_deploy_what_was_built() {
         .says("rolled back: revision 5 serves, a copy of revision 3")
         .says("Summary - <h3>❌ <code>shop</code>: rollout failed");
     runs(&last);
+
+    let asked = asked_of(&repository.node.name).len();
+    repository
+        .go_back(&block_in(DOCUMENT, "back"), "1")
+        .jobs(&[("former", "success"), ("deploy", "success")])
+        .says("revision 6");
+    runs(&images);
+    let journal = repository.node.journal();
+    assert_eq!(journal[4]["request"], journal[0]["request"]);
+    let later = asked_of(&repository.node.name).split_off(asked);
+    assert!(later.iter().all(|asked| asked.kind != Kind::Push));
 }
 
 /// What `prepare` does in the job that builds, to get into another: variables and

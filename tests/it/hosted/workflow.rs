@@ -14,8 +14,9 @@ pub const BUILD: &str = ".github/workflows/build.yml";
 const IMAGES: &str = ".github/workflows/images.yml";
 pub const DEPLOY: &str = ".github/workflows/deploy.yml";
 pub const DOCUMENT: &str = "docs/hosted-workflow.md";
+pub const GO_BACK: &str = ".github/workflows/go-back.yml";
 /// The files of the hosted half, and below each what it calls.
-pub const HOSTED: [&str; 4] = [SIGNAL, BUILD, DEPLOY, IMAGES];
+pub const HOSTED: [&str; 5] = [SIGNAL, BUILD, DEPLOY, IMAGES, GO_BACK];
 pub const EXAMPLE: &str = "examples/shop/.github/workflows/deploy.yml";
 
 fn text(path: &str) -> String {
@@ -77,12 +78,13 @@ fn the_scripts_are_nobodys_by_default() {
 fn inputs_are_the_same_in_each_file() {
     let of = |path: &str| read(path)["on"]["workflow_call"]["inputs"].clone();
     let signal = of(SIGNAL);
-    for path in [BUILD, DEPLOY, IMAGES] {
+    for path in [BUILD, DEPLOY, IMAGES, GO_BACK] {
         for (name, input) in of(path).as_object().unwrap() {
             // Those that the one workflow puts out and the other takes.
             let between = path == DEPLOY && ["chart", "chart-version", "images"].contains(&&**name);
             let inner = path == IMAGES && ["platform", "runner"].contains(&&**name);
-            if !between && !inner {
+            let former = path == GO_BACK && ["run", "workflow"].contains(&&**name);
+            if !between && !inner && !former {
                 assert_eq!(*input, signal[name], "{path}: {name}");
             }
         }
@@ -148,7 +150,7 @@ fn the_document_says_what_the_workflows_say() {
     for name in secrets.as_object().unwrap().keys() {
         assert!(document.contains(&format!("| `{name}` |")), "{name}");
     }
-    for caller in ["one", "staging", "several"] {
+    for caller in ["one", "staging", "several", "back"] {
         let caller: Value = serde_saphyr::from_str(&readme::block_in(DOCUMENT, caller)).unwrap();
         for (name, job) in jobs(&caller) {
             let file = job["uses"].as_str().unwrap();
@@ -168,7 +170,7 @@ fn the_document_says_what_the_workflows_say() {
         }
     }
     // Each attack of the table is a test here.
-    let tests = ["attacks", "chart", "gate", "runs"]
+    let tests = ["attacks", "back", "chart", "gate", "runs"]
         .map(|file| text(&format!("tests/it/hosted/{file}.rs")))
         .concat();
     let attacks = document.split_once("| attack |").unwrap().1;
@@ -199,7 +201,7 @@ fn the_documents_first_caller_is_the_examples() {
 #[test]
 fn the_example_calls_this_version() {
     let version = concat!("v", env!("CARGO_PKG_VERSION"));
-    for path in [SIGNAL, BUILD, IMAGES] {
+    for path in [SIGNAL, BUILD, IMAGES, GO_BACK] {
         let inputs = &read(path)["on"]["workflow_call"]["inputs"];
         assert_eq!(inputs["scripts-ref"]["default"], version, "{path}");
     }
