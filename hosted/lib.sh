@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the steps of build.yml and images.yml share. Sourced, never run.
+# What the scripts beside it share. Sourced, never run.
 #
 # Writes only to $RUNNER_TEMP and to the files that the runner names. A secret
 # stands in no argument of a program: those can be read by every process.

@@ -2,12 +2,14 @@
 //! by a job that may not push, pushed by one that runs none of the caller's code.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testbed::ghcr::{Access, PUSH_PASSWORD, Policy};
 
 use super::made::Made;
+use super::web::{self, Answer};
 use crate::harness::{policy_of, push_image};
 use crate::install::machine::BUSYBOX;
 
@@ -16,6 +18,22 @@ fn blob(made: &Made, component: &str, digest: &str) -> Value {
     let name = digest.trim_start_matches("sha256:");
     let path = made.layout(component).join("blobs/sha256").join(name);
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[track_caller]
+fn in_no_blob(made: &Made, component: &str, hidden: &str) {
+    let blobs = fs::read_dir(made.layout(component).join("blobs/sha256")).unwrap();
+    for entry in blobs {
+        let mut unpack = Command::new("zcat");
+        let unpacked = unpack
+            .arg("-f")
+            .arg(entry.unwrap().path())
+            .output()
+            .unwrap();
+        let mut windows = unpacked.stdout.windows(hidden.len());
+        let found = windows.any(|window| window == hidden.as_bytes());
+        assert!(!found, "{hidden} is in a blob of {component}");
+    }
 }
 
 /// And nothing is written but in the workspace, the runner's temp, and docker's
@@ -135,17 +153,7 @@ fn arguments_and_secrets_of_a_build() {
         (&labels["colour"], &labels["size"]),
         (&"green".into(), &"a=b".into())
     );
-    let blobs = fs::read_dir(made.layout("api").join("blobs/sha256")).unwrap();
-    for entry in blobs {
-        let unpacked = Command::new("zcat")
-            .arg("-f")
-            .arg(entry.unwrap().path())
-            .output()
-            .unwrap();
-        let mut windows = unpacked.stdout.windows(11);
-        let found = windows.any(|window| window == b"open-sesame");
-        assert!(!found, "the secret is in a blob");
-    }
+    in_no_blob(&made, "api", "open-sesame");
 
     for (variable, said) in [
         ("BUILD_ARGS", "a line of build-args is not NAME=VALUE"),
@@ -159,7 +167,8 @@ fn arguments_and_secrets_of_a_build() {
     }
 }
 
-/// A base image that only its owner may read.
+/// A base image that only its owner may read, and one of another registry, which takes
+/// what the secret `registries` says: nothing of that is in a layer, the log or an argument.
 #[test]
 fn a_private_base_image() {
     let made = Made::new("base").env("COMPONENTS", r#"["api", "web"]"#);
@@ -172,6 +181,53 @@ fn a_private_base_image() {
         &format!("FROM ghcr.io/{base}:1"),
     );
     made.images("amd64").exits(0);
+
+    let kept = made.stage.path("base");
+    fs::rename(made.layout("api"), &kept).unwrap();
+    let digests: Value = serde_json::from_str(&made.stage.output("digests")).unwrap();
+    let digest = digests["api"].as_str().unwrap().to_owned();
+    let registry = private_registry(kept);
+    let from = format!("FROM {registry}/base@{digest}");
+    made.stage.edit("web/Dockerfile", "FROM scratch", &from);
+    made.images("amd64").exits(1).says("401 Unauthorized");
+
+    let registries = json!({ registry: { "username": "ci", "password": "open-sesame" } });
+    let made = made.env("REGISTRIES", &registries.to_string());
+    let ran = made.images("amd64");
+    ran.exits(0);
+    let digests: Value = serde_json::from_str(&made.stage.output("digests")).unwrap();
+    let layers = |component: &str| {
+        let manifest = blob(&made, component, digests[component].as_str().unwrap());
+        manifest["layers"].as_array().unwrap().clone()
+    };
+    assert!(layers("web").starts_with(&layers("api")));
+    for hidden in ["open-sesame", LOGIN] {
+        ran.never_says(hidden);
+        in_no_blob(&made, "web", hidden);
+    }
+}
+
+/// `ci:open-sesame`, as a client sends it.
+const LOGIN: &str = "Y2k6b3Blbi1zZXNhbWU=";
+
+/// Another registry, with one image that [`LOGIN`] may read.
+fn private_registry(layout: PathBuf) -> String {
+    web::serve(move |request| {
+        if request.header("authorization") != Some(&format!("Basic {LOGIN}")) {
+            return Answer::new("401 Unauthorized", "{}")
+                .with("WWW-Authenticate", "Basic realm=\"here\"");
+        }
+        let digest = request.path.rsplit("/sha256:").next().unwrap();
+        let Ok(body) = fs::read(layout.join("blobs/sha256").join(digest)) else {
+            return Answer::new("200 OK", "{}");
+        };
+        let kind = if request.path.contains("/manifests/") {
+            "application/vnd.oci.image.manifest.v1+json"
+        } else {
+            "application/octet-stream"
+        };
+        Answer::new("200 OK", body).with("Content-Type", kind)
+    })
 }
 
 #[test]
