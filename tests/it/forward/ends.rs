@@ -154,15 +154,7 @@ fn a_cancel_that_nobody_heeds() {
 fn evidence_is_not_for_a_public_log() {
     for (payload, shown) in [("{}", false), ("{\"repository\":{\"private\":true}}", true)] {
         let mut site = Site::on_socket();
-        site.home.write("event.json", payload, 0o644);
-        let step = [
-            ("GITHUB_ACTIONS", "true"),
-            ("GITHUB_EVENT_NAME", "push"),
-            ("GITHUB_EVENT_PATH", "/home/github-runner/event.json"),
-            ("GITHUB_REF", "refs/heads/main"),
-        ];
-        site.env
-            .extend(step.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        site.in_step(payload);
         site.controller(always(|signal| {
             let more =
                 json!({ "outcome": "failure", "exit_code": 7, "details": ["password=hunter2"] });

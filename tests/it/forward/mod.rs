@@ -52,6 +52,19 @@ impl Site {
         Self::new(&format!("\"unix:{SOCKET}\""), "1m")
     }
 
+    /// In a step of a workflow that ran on a push to `main`, with this payload.
+    fn in_step(&mut self, payload: &str) {
+        self.home.write("event.json", payload, 0o644);
+        let step = [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "push"),
+            ("GITHUB_EVENT_PATH", "/home/github-runner/event.json"),
+            ("GITHUB_REF", "refs/heads/main"),
+        ];
+        self.env
+            .extend(step.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    }
+
     /// The socket, as this process sees it.
     fn socket(&self) -> PathBuf {
         self.home.inside("controller.sock")

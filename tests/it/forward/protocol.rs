@@ -65,16 +65,9 @@ fn what_is_sent_keeps_the_schema() {
     schema.signal(&asked.signal()).unwrap();
 
     let mut site = Site::on_socket();
-    site.home.write("event.json", "{}", 0o644);
-    let step = [
-        ("GITHUB_ACTIONS", "true"),
-        ("GITHUB_EVENT_NAME", "push"),
-        ("GITHUB_EVENT_PATH", "/home/github-runner/event.json"),
-        ("GITHUB_REF", "refs/heads/main"),
-        ("GITHUB_ACTOR", "mona"),
-    ];
+    site.in_step("{}");
     site.env
-        .extend(step.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        .push(("GITHUB_ACTOR".to_owned(), "mona".to_owned()));
     let signal = sent(&site).signal();
     schema.signal(&signal).unwrap();
     assert_eq!(signal["who"]["workflow"]["actor"], "mona");

@@ -19,15 +19,7 @@ fn site(issuer: &Issuer, runner: &str) -> (Site, hostile::Requests) {
     );
     site.home.write_etc("deploy/deploy.toml", &toml, 0o644);
     issuer.is_trusted_on(&site.home);
-    site.home.write("event.json", "{}", 0o644);
-    let step = [
-        ("GITHUB_ACTIONS", "true"),
-        ("GITHUB_EVENT_NAME", "push"),
-        ("GITHUB_EVENT_PATH", "/home/github-runner/event.json"),
-        ("GITHUB_REF", "refs/heads/main"),
-    ];
-    site.env
-        .extend(step.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    site.in_step("{}");
     (site, tunnels)
 }
 
