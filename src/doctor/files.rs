@@ -72,6 +72,17 @@ fn judge_script(script: &Path, program: Option<&Path>) -> Finding {
     }
 }
 
+/// How a file that decides over deploys becomes one that no job can write.
+fn out_of_reach(file: &Path) -> String {
+    match file.parent() {
+        Some(folder) if folder == Path::new("/etc/deploy") => {
+            let (file, folder) = (shown(file), shown(folder));
+            format!("as root: chown root: {folder} {file} && chmod go-w {folder} {file}")
+        }
+        _ => "as root, move it to /etc/deploy, and the files that it names".to_owned(),
+    }
+}
+
 /// deploy.toml, which was read.
 pub(super) fn configuration(node: &Node) -> Finding {
     let check = "deploy.toml";
@@ -84,7 +95,7 @@ pub(super) fn configuration(node: &Node) -> Finding {
             check,
             format!("{name} is read, but this user can write it: so can every job of the runner"),
         )
-        .fix("as root, move it to /etc/deploy, with the values files that it names");
+        .fix(out_of_reach(file));
     }
     match node.config.apps.len() {
         0 => Finding::ok(
@@ -170,7 +181,7 @@ pub(super) fn verify(plan: &Plan, node: &Node) -> Finding {
                 shown(file)
             ),
         )
-        .fix("as root, move it to /etc/deploy"),
+        .fix(out_of_reach(file)),
         _ => Finding::ok(check, found),
     }
 }

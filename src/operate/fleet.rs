@@ -222,7 +222,7 @@ pub fn screen(status: &FleetStatus) -> Vec<String> {
     }
     if let Some(failed) = &status.failed {
         lines.push(format!(
-            "failed   run {}: {} ({})",
+            "failed   last in run {}: {} ({})",
             failed.run,
             text::line(&failed.outcome, 60),
             failed.exit

@@ -155,7 +155,7 @@ fn failure(failed: &Entry) -> Vec<(&'static str, String)> {
     let mut rows = vec![(
         "failed",
         format!(
-            "run {}: {} ({})",
+            "last in run {}: {} ({})",
             failed.run,
             text::line(&failed.outcome, 60),
             failed.exit

@@ -143,7 +143,7 @@ newest   revision 8 is failed: deploy: good (run 20261124T175106Z-1a2b3c)
 workload shop-api 1/2 ready – waiting for pod shop-api-7d is not scheduled
 image    Deployment shop-api, api: ghcr.io/acme/shop/api:1.4.0
 runs     sha256:abababababababababababababababababababababababababababababababab
-failed   run 20261125T080000Z-4d5e6f: failed-last-good-serves (7)
+failed   last in run 20261125T080000Z-4d5e6f: failed-last-good-serves (7)
          api: /x1b[31mcrashed
 freeze   every app is frozen: the fair (by alice since 2026-11-26 08:00 UTC)
 drift    Deployment shop-api
