@@ -5,7 +5,8 @@
 #     bash docs/pictures.sh
 #
 # The terminal's is drawn from its text by the test itself; the summary is shown
-# in Chromium (Debian: chromium) in about the style of GitHub's pages.
+# in Chromium (Debian: chromium, fonts-noto-color-emoji) in about the style of
+# GitHub's pages.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 pages=$(mktemp -d)
@@ -17,7 +18,7 @@ cp "$pages/failed.svg" docs/failed-terminal.svg
 {
     cat <<'HTML'
 <!DOCTYPE html><meta charset="utf-8"><style>
-body { margin: 24px; width: 852px; color: #1f2328; font: 14px/1.5 "DejaVu Sans", sans-serif }
+body { margin: 24px; width: 852px; color: #1f2328; font: 14px/1.5 "DejaVu Sans", "Noto Color Emoji", sans-serif }
 code, pre { font: 12px/1.45 "DejaVu Sans Mono", monospace; background: #eff1f3; border-radius: 6px }
 code { padding: 2px 5px; overflow-wrap: anywhere } pre { padding: 12px; white-space: pre-wrap; overflow-wrap: anywhere } pre code { padding: 0 }
 h3 { font-size: 18px; margin: 0 0 12px } table { border-collapse: collapse; margin: 12px 0 } td, th { border: 1px solid #d1d9e0; padding: 5px 12px; vertical-align: top }
