@@ -5,7 +5,7 @@
 use super::hub::Hub;
 use super::patch::MANAGER;
 use super::state::{base, cluster, missing, note, usable};
-use super::{owned, values};
+use super::{owned, resources, values};
 use crate::error::Result;
 use crate::plan::fleet::TargetName;
 use crate::text;
@@ -49,6 +49,10 @@ pub async fn examine(hub: &Hub, target: &TargetName, made: bool) -> Result<Exami
             format!("spec.source.targetRevision is owned by {owner}: a signal that brings another version is refused"),
             format!("take it out of that manifest, and hand it over to the field manager {MANAGER} (docs/argocd.md)"),
         ));
+    }
+    if let Some(said) = resources::was_unreachable(application) {
+        let cure = "see that the cluster's API server answers Argo CD";
+        warnings.push((said, cure.to_owned()));
     }
     if application.is_busy() && note(application).is_none() {
         let by = application

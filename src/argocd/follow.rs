@@ -61,7 +61,9 @@ pub(super) async fn until_good(
     let mut beside = operation.beside.lock().await;
     let mut follower = Follower::new(hub, target, operation, tell);
     match follower.follow(beside.as_mut(), deadline, true).await {
-        Some(Ended::Failed(problem)) => Ended::Failed(better(beside.as_mut(), problem).await),
+        Some(Ended::Failed(problem)) if !follower.is_told_by_pods => {
+            Ended::Failed(better(beside.as_mut(), problem).await)
+        }
         Some(Ended::Serves) => match silent(beside.as_ref()).await {
             Some(problem) => Ended::Unknown(problem),
             None => Ended::Serves,
@@ -86,7 +88,9 @@ pub(super) async fn stays(
     let quiet = |_| {};
     let mut follower = Follower::new(hub, target, operation, &quiet);
     match follower.follow(beside.as_mut(), until, false).await {
-        Some(Ended::Failed(problem)) => Ended::Failed(better(beside.as_mut(), problem).await),
+        Some(Ended::Failed(problem)) if !follower.is_told_by_pods => {
+            Ended::Failed(better(beside.as_mut(), problem).await)
+        }
         Some(end) => end,
         None if follower.is_good => match silent(beside.as_ref()).await {
             Some(problem) => Ended::Unknown(problem),
@@ -96,17 +100,22 @@ pub(super) async fn stays(
     }
 }
 
-/// The cause as the pods tell it, where they do.
+/// What Argo CD told, as the pods tell it, where they do.
 async fn better(beside: Option<&mut Beside>, problem: Problem) -> Problem {
     let Some(beside) = beside else { return problem };
     match beside.last_look().await {
-        // It was the pods that told it.
-        Some(seen) if seen.to_string() == problem.to_string() => problem,
-        Some(seen) => seen
-            .detail(format!("Argo CD: {problem}"))
-            .details(problem.evidence()),
+        Some(seen) => joined(seen, &problem),
         None => problem,
     }
+}
+
+/// The cause that the pods tell, and below it what Argo CD says besides.
+fn joined(seen: Problem, problem: &Problem) -> Problem {
+    let told = seen.evidence();
+    let besides = problem.evidence().into_iter();
+    let besides = besides.filter(|line| !told.contains(line));
+    let besides: Vec<String> = besides.collect();
+    seen.detail(format!("Argo CD: {problem}")).details(besides)
 }
 
 /// What Argo CD last knew says nothing of a cluster that does not answer.
@@ -124,6 +133,8 @@ struct Follower<'a> {
     lasting: Option<Lasting>,
     waits: String,
     is_good: bool,
+    /// Whether it was the pods that told the end.
+    is_told_by_pods: bool,
 }
 
 impl<'a> Follower<'a> {
@@ -147,6 +158,7 @@ impl<'a> Follower<'a> {
             lasting: None,
             waits: String::new(),
             is_good: false,
+            is_told_by_pods: false,
         }
     }
 
@@ -199,6 +211,7 @@ impl<'a> Follower<'a> {
                 }
                 stall = stalled => {
                     let beside = beside.as_deref()?;
+                    self.is_told_by_pods = true;
                     return Some(Ended::Failed(beside.problem(stall).await));
                 }
                 () = sleep_until(lasts.unwrap_or(until).min(until)) => {
@@ -272,6 +285,7 @@ impl<'a> Follower<'a> {
                 );
             }
             Verdict::Failed(problem) => return Some(Ended::Failed(problem)),
+            Verdict::Unreached(problem) => return Some(Ended::Unknown(problem)),
         }
         None
     }
@@ -359,4 +373,29 @@ impl<'a> Follower<'a> {
 /// The state of an Application as a number: Kubernetes counts them up.
 fn version(found: &Found) -> Option<u64> {
     found.application.metadata.resource_version.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+    use crate::error::Problem;
+
+    #[test]
+    fn what_the_pods_told_stands_once() {
+        let seen = Problem::new("Deployment api: container api crashed")
+            .detail("exit code 3")
+            .detail("last seen by Argo CD, too");
+        let theirs = Problem::new("Deployment shop/api is degraded: exceeded its deadline")
+            .detail("last seen by Argo CD, too")
+            .detail("SyncError: it is retried");
+        assert_eq!(
+            joined(seen, &theirs).evidence(),
+            [
+                "exit code 3",
+                "last seen by Argo CD, too",
+                "Argo CD: Deployment shop/api is degraded: exceeded its deadline",
+                "SyncError: it is retried",
+            ]
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! The resources of an Application and what is wrong with it, in words. Pure.
 
 use super::application::Application;
+use super::state::cluster;
 use super::status::Resource;
 use crate::error::Problem;
 use crate::text;
@@ -119,6 +120,7 @@ pub(super) fn is_unreachable(said: &str) -> bool {
     }
     is_said(&[
         "failed to get cluster info",
+        "failed to discover server resources",
         "Failed to load live state",
         "error synchronizing cache state",
         "dial tcp",
@@ -126,10 +128,23 @@ pub(super) fn is_unreachable(said: &str) -> bool {
     ])
 }
 
-pub(super) fn unreachable(said: &str) -> Problem {
-    Problem::new("Argo CD cannot reach the Application's cluster: nobody knows what it serves")
-        .detail(text::line(said, text::LINE).into_owned())
-        .hint("see that the cluster's API server answers Argo CD, then send the signal again")
+/// That Argo CD could not reach the cluster when it last looked, where that was so.
+pub(super) fn was_unreachable(application: &Application) -> Option<String> {
+    let told = conditions(application);
+    told.iter().any(|line| is_unreachable(line)).then(|| {
+        let cluster = text::quoted(&cluster(application));
+        format!("Argo CD could not reach the cluster {cluster} when it last looked")
+    })
+}
+
+/// Argo CD's words are the evidence: they name an address, and no cluster.
+pub(super) fn unreachable(application: &Application, said: &str) -> Problem {
+    let cluster = text::quoted(&cluster(application));
+    Problem::new(format!(
+        "Argo CD cannot reach the cluster {cluster}: nobody knows what it serves"
+    ))
+    .detail(format!("Argo CD: {}", text::line(said, text::LINE)))
+    .hint("see that the cluster's API server answers Argo CD, then send the signal again")
 }
 
 /// Every resource that is out of sync now, in the words of [`name`].

@@ -47,8 +47,10 @@ pub(super) enum Verdict {
     Degraded(Problem),
     /// It has failed for good.
     Failed(Problem),
-    /// Argo CD cannot look into the cluster.
+    /// Argo CD cannot look into the cluster, which may pass.
     Unknown(Problem),
+    /// It has failed for good, since Argo CD could not reach the cluster.
+    Unreached(Problem),
 }
 
 /// What is known of the operation. `compared`: whether Argo CD has compared anew since
@@ -176,10 +178,12 @@ fn this(
 /// The operation has failed: a resource's own words come first.
 fn failed(application: &Application, state: &OperationState) -> Verdict {
     let said = text::line(&state.message, text::LINE).into_owned();
-    if is_unreachable(&state.message) {
-        return Verdict::Unknown(unreachable(&state.message));
-    }
     let results = &state.sync_result.resources;
+    let words = results.iter().map(|result| &result.message);
+    let mut words = std::iter::once(&state.message).chain(words);
+    if let Some(words) = words.find(|words| is_unreachable(words)) {
+        return Verdict::Unreached(unreachable(application, words));
+    }
     let wrong = results.iter().filter(|result| {
         matches!(result.hook_phase.as_str(), "Failed" | "Error") || result.status == "SyncFailed"
     });
@@ -226,7 +230,7 @@ fn after_sync(application: &Application, asked: &Asked) -> Verdict {
         _ => {
             let told = conditions(application);
             if told.iter().any(|line| is_unreachable(line)) {
-                return Verdict::Unknown(unreachable(&told.join("; ")));
+                return Verdict::Unknown(unreachable(application, &told.join("; ")));
             }
             let why = told.into_iter().next().unwrap_or_default();
             return Verdict::Waits(format!("Argo CD cannot compare it: {why}"));
@@ -261,7 +265,7 @@ fn after_sync(application: &Application, asked: &Asked) -> Verdict {
         other => {
             let told = conditions(application);
             if told.iter().any(|line| is_unreachable(line)) {
-                return Verdict::Unknown(unreachable(&told.join("; ")));
+                return Verdict::Unknown(unreachable(application, &told.join("; ")));
             }
             return Verdict::Waits(format!("its health is {}", text::quoted(other)));
         }

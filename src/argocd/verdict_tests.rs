@@ -58,6 +58,7 @@ fn told(object: &Value, compared: bool) -> (&'static str, String) {
         Verdict::Degraded(problem) => ("degraded", all(&problem)),
         Verdict::Failed(problem) => ("failed", all(&problem)),
         Verdict::Unknown(problem) => ("unknown", all(&problem)),
+        Verdict::Unreached(problem) => ("unreached", all(&problem)),
     }
 }
 
@@ -230,8 +231,8 @@ fn each_end_of_the_operation_is_told_by_its_cause() {
                 "ComparisonError: Failed to load live state: failed to get cluster info for \"https://10.0.0.1\": connection refused",
                 nothing.clone(),
             ),
-            "unknown",
-            "Argo CD cannot reach the Application's cluster",
+            "unreached",
+            "Argo CD cannot reach the cluster 'eu': nobody knows what it serves\nArgo CD: ComparisonError",
         ),
         (
             state(
@@ -239,8 +240,19 @@ fn each_end_of_the_operation_is_told_by_its_cause() {
                 "one or more objects failed to apply, reason: Post \"https://10.0.0.1/api\": dial tcp 10.0.0.1:443: connect: connection refused",
                 nothing.clone(),
             ),
-            "unknown",
-            "Argo CD cannot reach the Application's cluster",
+            "unreached",
+            "Argo CD cannot reach the cluster 'eu'",
+        ),
+        // What the operation itself says does not tell why.
+        (
+            state(
+                "Failed",
+                "one or more synchronization tasks are not valid",
+                json!([{"kind": "Service", "namespace": "shop", "name": "api", "status": "SyncFailed",
+                        "message": "failed to discover server resources for group version v1: Get \"https://10.0.0.1/api/v1\": dial tcp 10.0.0.1:443: connect: connection refused"}]),
+            ),
+            "unreached",
+            "nobody knows what it serves\nArgo CD: failed to discover server resources",
         ),
         (
             state(
