@@ -22,6 +22,7 @@ use super::verdict::Asked;
 use super::{follow, owned, resources};
 use crate::engine::{Ended, Engine, Observed, Wanted};
 use crate::error::{Error, Kind, Result};
+use crate::plan::Plan;
 use crate::plan::fleet::TargetName;
 use crate::run::RunId;
 
@@ -31,7 +32,7 @@ const TRIES: usize = 20;
 /// How soon.
 const AGAIN: Duration = Duration::from_millis(150);
 
-/// How long somebody else's operation is waited for before that is told.
+/// The most that somebody else's operation is waited for before that is told.
 const OTHERS: Duration = Duration::from_secs(30);
 
 /// How long an operation of an earlier run's may take to end.
@@ -44,6 +45,8 @@ pub struct ArgoCd {
     template: Option<Value>,
     looks: BTreeMap<TargetName, Look>,
     budget: Duration,
+    /// How long somebody else's operation is waited for.
+    patience: Duration,
     rendered: StdMutex<BTreeMap<TargetName, (Wanted, Arc<Rendered>)>>,
     count: AtomicU32,
 }
@@ -53,17 +56,18 @@ impl ArgoCd {
     /// `template` is the manifest that a missing Application is made of.
     pub fn new(
         hub: Hub,
+        plan: &Plan,
         run: &RunId,
         template: Option<Value>,
         looks: BTreeMap<TargetName, Look>,
-        budget: Duration,
     ) -> Self {
         Self {
             hub,
             run: run.clone(),
             template,
             looks,
-            budget,
+            budget: plan.budget,
+            patience: plan.lock_timeout.min(OTHERS),
             rendered: StdMutex::default(),
             count: AtomicU32::new(0),
         }
@@ -142,7 +146,7 @@ impl ArgoCd {
             return Ok(first);
         }
         let waited = timeout(
-            OTHERS,
+            self.patience,
             self.until(target, |found| {
                 !found.is_some_and(|found| is_others(&found.application))
             }),
@@ -321,6 +325,7 @@ impl Engine for ArgoCd {
             warnings
                 .push("a sync of an earlier run is still at work: it is ended first".to_owned());
         }
+        warnings.extend(resources::was_unreachable(application));
         let held = held(&found);
         let good = patch::noted(application).or_else(|| {
             // Nobody judged it here, but Argo CD calls it good.

@@ -98,7 +98,7 @@ impl Found {
                 let hub = Hub::connect(plan, fleet).await?;
                 // Nothing is asked of it, so neither a template nor a cluster counts.
                 let run = RunId::new(run::now());
-                let engine = ArgoCd::new(hub, &run, None, BTreeMap::new(), plan.budget);
+                let engine = ArgoCd::new(hub, plan, &run, None, BTreeMap::new());
                 Self::Fleet(Box::new(fleet::of(plan, fleet, &engine).await?))
             }
             None => Self::Release(Box::new(status::of(plan).await?)),

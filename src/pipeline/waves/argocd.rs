@@ -17,7 +17,7 @@ pub(super) async fn engine(run: &Run<'_>, fleet: &Fleet) -> Result<ArgoCd> {
     let looks = async { Ok(looks(run, fleet).await) };
     let both = async { tokio::try_join!(hub, looks) };
     let (hub, looks) = run.unless_cancelled(both).await?;
-    Ok(ArgoCd::new(hub, run.id, template, looks, run.plan.budget))
+    Ok(ArgoCd::new(hub, run.plan, run.id, template, looks))
 }
 
 async fn looks(run: &Run<'_>, fleet: &Fleet) -> BTreeMap<TargetName, Look> {
