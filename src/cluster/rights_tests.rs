@@ -1,5 +1,5 @@
-//! `docs/rights.md`, held equal to what the table of rights renders. With
-//! `SNAPSHOTS=overwrite` in the environment the page is written anew.
+//! `docs/rights.md` and the Role of `docs/argocd.md`, held equal to what the table of
+//! rights renders. With `SNAPSHOTS=overwrite` in the environment they are written anew.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,19 +7,27 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::review;
-use crate::plan::access::{Access, Need, Purpose, REQUIRED_ACCESS, Right, Scope};
+use crate::plan::access::{
+    Access, Need, Purpose, REQUIRED_ACCESS, Right, Scope, applications, rights_for,
+};
 
 /// The order in which a Role names verbs.
-const VERBS: [&str; 6] = ["get", "list", "watch", "create", "update", "delete"];
+const VERBS: [&str; 7] = [
+    "get", "list", "watch", "create", "update", "patch", "delete",
+];
 
 /// Verbs by group and resource, each once.
-type Rules = BTreeMap<(&'static str, &'static str), Vec<&'static str>>;
+type Rules = BTreeMap<(String, String), Vec<&'static str>>;
 
 fn rules(rows: impl Iterator<Item = Access>) -> Rules {
+    of_rights(rows.flat_map(|row| row.rights().collect::<Vec<_>>()))
+}
+
+fn of_rights(rights: impl Iterator<Item = Right>) -> Rules {
     let mut rules = Rules::new();
-    for row in rows {
-        let verbs = rules.entry((row.group, row.resource)).or_default();
-        verbs.extend(row.verbs);
+    for right in rights {
+        let verbs = rules.entry((right.group, right.resource)).or_default();
+        verbs.push(right.verb);
     }
     for verbs in rules.values_mut() {
         verbs.sort_by_key(|verb| VERBS.iter().position(|known| known == verb));
@@ -101,6 +109,15 @@ fn rights(purpose: Purpose) -> String {
     lines.collect::<Vec<_>>().join("; ")
 }
 
+/// What a deploy through Argo CD uses in the hub.
+fn hub() -> String {
+    let rights = applications(true)
+        .into_iter()
+        .chain(rights_for(Purpose::Lease));
+    let metadata = "  name: deploy\n  namespace: argocd\n";
+    manifest("Role", metadata, &of_rights(rights), None)
+}
+
 fn table() -> String {
     let row = |purpose: &Purpose| {
         format!(
@@ -121,19 +138,17 @@ fn replaced(page: &str, start: &str, end: &str, text: &str) -> String {
     format!("{before}{start}{text}{end}{after}")
 }
 
-#[test]
-fn the_page_about_rights_is_the_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rights.md");
+/// The page with the block of this name replaced.
+fn with_block(page: &str, name: &str, text: &str) -> String {
+    let start = format!("<!-- test: {name} -->\n```yaml\n");
+    replaced(page, &start, "```", text)
+}
+
+/// A page is what `render` makes of it.
+fn is_rendered(page: &str, render: impl Fn(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let page = std::fs::read_to_string(&path).unwrap();
-    let block = |name: &str| format!("<!-- test: {name} -->\n```yaml\n");
-    let mut rendered = replaced(&page, "<!-- table -->\n", "<!-- end -->", &table());
-    for (name, text) in [
-        ("minimal", role(Need::Needed)),
-        ("helpful", role(Need::Helpful)),
-        ("outside", outside()),
-    ] {
-        rendered = replaced(&rendered, &block(name), "```", &text);
-    }
+    let rendered = render(&page);
     if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
         std::fs::write(&path, &rendered).unwrap();
         return;
@@ -142,6 +157,21 @@ fn the_page_about_rights_is_the_table() {
     let other = lines.find(|(expected, found)| expected != found);
     assert_eq!(other, None, "SNAPSHOTS=overwrite writes the page anew");
     assert_eq!(page.len(), rendered.len());
+}
+
+#[test]
+fn the_page_about_rights_is_the_table() {
+    is_rendered("docs/rights.md", |page| {
+        let page = replaced(page, "<!-- table -->\n", "<!-- end -->", &table());
+        let page = with_block(&page, "minimal", &role(Need::Needed));
+        let page = with_block(&page, "helpful", &role(Need::Helpful));
+        with_block(&page, "outside", &outside())
+    });
+}
+
+#[test]
+fn the_role_in_the_hub_is_the_table() {
+    is_rendered("docs/argocd.md", |page| with_block(page, "hub", &hub()));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::Finding;
 use crate::argocd::{Hub, examine, look, template};
 use crate::cluster::rights;
 use crate::plan::Plan;
-use crate::plan::access::{Right, applications};
+use crate::plan::access::{Purpose, Right, applications, rights_for};
 use crate::plan::fleet::{Fleet, TargetName};
 
 /// All of it, in the order in which a deploy needs it.
@@ -41,29 +41,39 @@ pub(super) async fn examined(plan: &Plan, fleet: &Fleet) -> Vec<Finding> {
 
 /// The rights in the hub.
 async fn granted(hub: &Hub, fleet: &Fleet) -> Finding {
-    let wanted = applications(fleet.template.is_some());
-    let granted = match rights::granted(hub.client(), hub.namespace(), &wanted).await {
-        Ok(granted) => granted,
-        Err(error) => return Finding::failed("hub", &error),
-    };
-    let missing: Vec<&Right> = wanted
-        .iter()
-        .zip(granted)
-        .filter_map(|(right, granted)| (!granted).then_some(right))
-        .collect();
-    let namespace = hub.namespace();
-    if missing.is_empty() {
-        return Finding::ok(
-            "hub",
-            format!("Argo CD's cluster answers, and Applications of {namespace} may be written"),
-        );
+    let mut wanted = applications(fleet.template.is_some());
+    let needed = wanted.len();
+    wanted.extend(rights_for(Purpose::Lease));
+    match rights::granted(hub.client(), hub.namespace(), &wanted).await {
+        Ok(granted) => of_rights(hub.namespace(), &wanted, needed, &granted),
+        Err(error) => Finding::failed("hub", &error),
     }
-    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-    Finding::fail(
+}
+
+/// What is said of the rights, of which the first `needed` decide.
+fn of_rights(namespace: &str, wanted: &[Right], needed: usize, granted: &[bool]) -> Finding {
+    let missing = |from: usize, to: usize| {
+        let pairs = wanted.iter().zip(granted).take(to).skip(from);
+        let missing = pairs.filter(|(_, granted)| !**granted);
+        let named: Vec<String> = missing.map(|(right, _)| right.to_string()).collect();
+        named.join(", ")
+    };
+    let cure = "grant them: the Role in docs/argocd.md";
+    let (fatal, helpful) = (missing(0, needed), missing(needed, wanted.len()));
+    if !fatal.is_empty() {
+        return Finding::fail("hub", format!("missing rights in {namespace}: {fatal}")).fix(cure);
+    }
+    if !helpful.is_empty() {
+        let said = format!(
+            "the kubeconfig's user has no right in {namespace} to {helpful}: {}",
+            Purpose::Lease.loss()
+        );
+        return Finding::warn("hub", said).fix(cure);
+    }
+    Finding::ok(
         "hub",
-        format!("missing rights in {namespace}: {}", missing.join(", ")),
+        format!("Argo CD's cluster answers, and Applications of {namespace} can be written"),
     )
-    .fix("grant them: the Role in docs/argocd.md")
 }
 
 async fn application(hub: &Hub, fleet: &Fleet, target: &TargetName) -> Vec<Finding> {
@@ -86,4 +96,62 @@ async fn application(hub: &Hub, fleet: &Fleet, target: &TargetName) -> Vec<Findi
         }),
     );
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_rights;
+    use crate::doctor::Severity;
+    use crate::plan::access::{Purpose, applications, rights_for};
+
+    #[test]
+    fn what_is_missing_in_the_hub_is_named() {
+        for (makes, lacks, level, said) in [
+            (
+                true,
+                &[][..],
+                Severity::Ok,
+                "Argo CD's cluster answers, and Applications of argocd can be written",
+            ),
+            (
+                false,
+                &["patch applications.argoproj.io"],
+                Severity::Fail,
+                "missing rights in argocd: patch applications.argoproj.io",
+            ),
+            // Without a template nothing is made.
+            (
+                false,
+                &["create applications.argoproj.io"],
+                Severity::Ok,
+                "Argo CD's cluster answers, and Applications of argocd can be written",
+            ),
+            (
+                true,
+                &[
+                    "create applications.argoproj.io",
+                    "get leases.coordination.k8s.io",
+                ],
+                Severity::Fail,
+                "missing rights in argocd: create applications.argoproj.io",
+            ),
+            (
+                true,
+                &["update leases.coordination.k8s.io"],
+                Severity::Warn,
+                "the kubeconfig's user has no right in argocd to update leases.coordination.k8s.io: deploys from two nodes are not kept apart",
+            ),
+        ] {
+            let mut wanted = applications(makes);
+            let needed = wanted.len();
+            wanted.extend(rights_for(Purpose::Lease));
+            let granted: Vec<bool> = wanted
+                .iter()
+                .map(|right| !lacks.contains(&right.to_string().as_str()))
+                .collect();
+            let finding = of_rights("argocd", &wanted, needed, &granted);
+            assert_eq!((finding.level, finding.found.as_str()), (level, said));
+            assert_eq!(finding.fix.is_some(), level != Severity::Ok);
+        }
+    }
 }

@@ -136,14 +136,11 @@ impl Access {
     }
 }
 
-/// What a deploy does with Applications, in the namespace of the hub's Argo CD; where a
-/// template is to be used, it makes them too.
-pub const APPLICATION_VERBS: [&str; 4] = ["get", "list", "watch", "patch"];
-
-/// The rights of a deploy through Argo CD in its hub, the Lease's besides.
+/// What a deploy through Argo CD does with Applications in its hub; where a template is
+/// to be used, it `makes` them too. The Lease is taken there besides.
 pub fn applications(makes: bool) -> Vec<Right> {
-    let makes = makes.then_some("create");
-    let verbs = APPLICATION_VERBS.into_iter().chain(makes);
+    let verbs = ["get", "list", "watch", "patch"];
+    let verbs = verbs.into_iter().chain(makes.then_some("create"));
     let right = |verb| Right {
         group: "argoproj.io".to_owned(),
         resource: "applications".to_owned(),
@@ -151,6 +148,13 @@ pub fn applications(makes: bool) -> Vec<Right> {
         scope: Scope::Release,
     };
     verbs.map(right).collect()
+}
+
+/// The rights of the rows for a purpose.
+pub fn rights_for(purpose: Purpose) -> impl Iterator<Item = Right> {
+    let rows = REQUIRED_ACCESS.iter();
+    rows.filter(move |row| row.purpose == purpose)
+        .flat_map(Access::rights)
 }
 
 /// What a rollout watches of a workload of this kind: plurals.
