@@ -14,6 +14,7 @@ mod imports;
 #[path = "layers/rules.rs"]
 mod rules;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -239,6 +240,34 @@ fn a_top_module_has_one_place() {
             "src/a: stands in more than one layer; its place is a row of LAYERS in tests/layers.rs",
             "src/b: stands in no layer; its place is a row of LAYERS in tests/layers.rs",
         ]
+    );
+}
+
+/// Who calls a module from outside of it.
+fn callers(module: &[&str]) -> Vec<String> {
+    let is_within = |path: &[String]| path.iter().take(module.len()).eq(module.iter());
+    let imports = TREE.imports.iter();
+    let from = imports.filter(|import| is_within(&import.to) && !is_within(&import.from));
+    let names: BTreeSet<String> = from.map(|import| import.from.join("::")).collect();
+    names.into_iter().collect()
+}
+
+/// A deploy with Helm, and the way to it, calls nothing of Argo CD: only what a plan leads to
+/// that names one does.
+#[test]
+fn argo_cd_is_called_where_the_plan_names_it_alone() {
+    let waves = [
+        "pipeline::waves",
+        "pipeline::waves::argocd",
+        "pipeline::waves::prove",
+    ];
+    assert_eq!(
+        callers(&["argocd"]),
+        [&["cli::status", "doctor::fleet"][..], &waves].concat()
+    );
+    assert_eq!(
+        callers(&["pipeline", "waves"]),
+        ["cli::rollback", "pipeline"]
     );
 }
 
