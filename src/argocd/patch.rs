@@ -255,7 +255,10 @@ fn parameters(values: &Value) -> Result<Vec<Value>> {
         };
         let mut parameter = Map::new();
         parameter.insert("name".to_owned(), json!(name));
-        parameter.insert("value".to_owned(), json!(plain));
+        // As Argo CD writes it: what it would change, it would own from then on.
+        if !plain.is_empty() {
+            parameter.insert("value".to_owned(), json!(plain));
+        }
         if is_text {
             parameter.insert("forceString".to_owned(), json!(true));
         }

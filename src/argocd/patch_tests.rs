@@ -26,7 +26,8 @@ fn wanted(values: Value) -> Wanted {
 
 #[test]
 fn only_what_the_signal_says_is_in_it() {
-    let values = json!({"api": {"image": {"tag": "2", "digest": null}}, "a.b": {"n": 1}});
+    let values =
+        json!({"api": {"image": {"tag": "2", "digest": null, "sha": ""}}, "a.b": {"n": 1}});
     let object = document(&target(), "argocd", &wanted(values.clone()), Place::Object).unwrap();
     assert_eq!(
         object,
@@ -43,6 +44,7 @@ fn only_what_the_signal_says_is_in_it() {
         &json!({"parameters": [
             {"name": "a\\.b.n", "value": "1"},
             {"name": "api.image.digest", "value": "null"},
+            {"name": "api.image.sha", "forceString": true},
             {"name": "api.image.tag", "value": "2", "forceString": true},
         ]})
     );
@@ -193,12 +195,13 @@ fn own_values_alone_hide_no_text() {
     object["spec"]["source"]["helm"] = json!({"values": "replicas: 2", "parameters": [
         {"name": "api.image.tag", "value": "1", "forceString": true},
         {"name": "a\\.b", "value": "null"},
+        {"name": "sha", "forceString": true},
     ]});
     object["metadata"]["managedFields"][1]["fieldsV1"] =
         json!({"f:spec": {"f:source": {"f:helm": {"f:parameters": {}}}}});
     assert_eq!(
         owned::values(&object, MANAGER),
-        json!({"api": {"image": {"tag": "1"}}, "a.b": null})
+        json!({"api": {"image": {"tag": "1"}}, "a.b": null, "sha": ""})
     );
     let left = Application::read(&owned::without(&object, MANAGER)).unwrap();
     assert_eq!(left.spec.source.helm.parameters, []);
