@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use kube::Client;
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use crate::cluster::discovery;
 use crate::cluster::objects::{Forbidden, read};
@@ -22,6 +23,9 @@ use crate::rollout::{
 
 /// How long what failed in Argo CD's words is looked for in the cluster.
 const LAST_LOOK: Duration = Duration::from_millis(1500);
+
+/// How often the cluster is asked whether it still answers.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// How many lines of logs are told.
 const LOG_LINES: usize = 30;
@@ -137,6 +141,23 @@ impl Beside {
     /// What each workload waits for.
     pub(super) fn waits_for(&self) -> Vec<String> {
         self.watcher.explain_timeout()
+    }
+
+    /// Ends with the reason once the cluster has not answered for so long, else never.
+    pub(super) fn gone(&self, limit: Duration) -> impl Future<Output = String> + use<> {
+        let client = self.watcher.client().clone();
+        async move {
+            let mut since = None;
+            loop {
+                sleep(LOOK).await;
+                let asked = Instant::now();
+                match discovery::silent(&client).await {
+                    Some(why) if asked - *since.get_or_insert(asked) >= limit => return why,
+                    Some(_) => {}
+                    None => since = None,
+                }
+            }
+        }
     }
 
     /// Why the cluster does not answer; none where it does.

@@ -112,8 +112,7 @@ impl ArgoCd {
         let base = self.base(target).await?;
         patch::check(&base, &wanted.values)?;
         let namespace = self.hub.namespace();
-        let found = self.hub.get(target).await?;
-        let (document, manager) = match (found, &self.template) {
+        let (document, manager) = match (self.hub.get(target).await?, &self.template) {
             (None, Some(template)) => {
                 let made = patch::of_template(template.clone(), target, namespace, wanted)?;
                 (made, TEMPLATE)
@@ -219,8 +218,7 @@ impl ArgoCd {
         let made = patch::of_template(template.clone(), target, namespace, wanted)
             .map_err(Refused::Failed)?;
         let base = Application::read(&made).unwrap_or_default();
-        let version = wanted.version.to_string();
-        let document = patch::with_operation(made, &base, &version, id);
+        let document = patch::with_operation(made, &base, &wanted.version.to_string(), id);
         let params = PatchParams::apply(TEMPLATE);
         let made = self.hub.apply(target, &document, &params).await?;
         // What the signal says is the signal's from the first on.
@@ -244,7 +242,7 @@ impl ArgoCd {
         let found = match (found, &self.template) {
             (Some(found), _) => found,
             (None, Some(template)) => return self.make(target, template, wanted, id).await,
-            (None, None) => return Err(Refused::Failed(missing(self.hub.namespace()))),
+            (None, None) => return Err(Refused::Failed(missing(namespace))),
         };
         if found.application.waits_for_refresh() {
             // Its annotation is somebody else's, for a moment.
@@ -320,12 +318,11 @@ impl Engine for ArgoCd {
         };
         let application = &found.application;
         usable(application)?;
-        let mut warnings = Vec::new();
+        let mut warnings = Vec::from_iter(resources::was_unreachable(application));
         if application.is_busy() {
-            warnings
-                .push("a sync of an earlier run is still at work: it is ended first".to_owned());
+            let busy = "a sync of an earlier run is still at work: it is ended first";
+            warnings.push(busy.to_owned());
         }
-        warnings.extend(resources::was_unreachable(application));
         let held = held(&found);
         let good = patch::noted(application).or_else(|| {
             // Nobody judged it here, but Argo CD calls it good.

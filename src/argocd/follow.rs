@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::application::REFRESH;
 use super::beside::Beside;
+use super::cause::{better, offline, silent};
 use super::hub::{Found, Hub};
 use super::operation::Operation;
 use super::verdict::{self, Verdict};
@@ -69,11 +70,14 @@ pub(super) async fn until_good(
             None => Ended::Serves,
         },
         Some(end) => end,
-        None => {
-            let problem = follower.time_up("it was not good in time");
-            let waits = beside.as_ref().map(Beside::waits_for).unwrap_or_default();
-            Ended::TimeUp(problem.details(waits))
-        }
+        None => match silent(beside.as_ref()).await {
+            Some(problem) => Ended::Unknown(problem),
+            None => {
+                let problem = follower.time_up("it was not good in time");
+                let waits = beside.as_ref().map(Beside::waits_for).unwrap_or_default();
+                Ended::TimeUp(problem.details(waits))
+            }
+        },
     }
 }
 
@@ -98,30 +102,6 @@ pub(super) async fn stays(
         },
         None => Ended::TimeUp(follower.time_up("it did not stay good")),
     }
-}
-
-/// What Argo CD told, as the pods tell it, where they do.
-async fn better(beside: Option<&mut Beside>, problem: Problem) -> Problem {
-    let Some(beside) = beside else { return problem };
-    match beside.last_look().await {
-        Some(seen) => joined(seen, &problem),
-        None => problem,
-    }
-}
-
-/// The cause that the pods tell, and below it what Argo CD says besides.
-fn joined(seen: Problem, problem: &Problem) -> Problem {
-    let told = seen.evidence();
-    let besides = problem.evidence().into_iter();
-    let besides = besides.filter(|line| !told.contains(line));
-    let besides: Vec<String> = besides.collect();
-    seen.detail(format!("Argo CD: {problem}")).details(besides)
-}
-
-/// What Argo CD last knew says nothing of a cluster that does not answer.
-async fn silent(beside: Option<&Beside>) -> Option<Problem> {
-    let why = beside?.silent().await?;
-    Some(Problem::new("its cluster does not answer: nobody knows what it serves").detail(why))
 }
 
 struct Follower<'a> {
@@ -171,6 +151,14 @@ impl<'a> Follower<'a> {
         once: bool,
     ) -> Option<Ended> {
         let mut states = pin!(self.hub.watch(self.target));
+        // Argo CD goes on from what it knew of a cluster that is gone.
+        let gone = beside.as_deref().map(|beside| beside.gone(SILENT));
+        let mut gone = pin!(async {
+            match gone {
+                Some(gone) => gone.await,
+                None => std::future::pending().await,
+            }
+        });
         let mut again: Option<Instant> = None;
         loop {
             let lasts = self
@@ -214,6 +202,7 @@ impl<'a> Follower<'a> {
                     self.is_told_by_pods = true;
                     return Some(Ended::Failed(beside.problem(stall).await));
                 }
+                why = &mut gone => return Some(Ended::Unknown(offline(why))),
                 () = sleep_until(lasts.unwrap_or(until).min(until)) => {
                     let is_over = lasts.is_some_and(|lasts| lasts <= Instant::now());
                     match self.lasting.take_if(|_| is_over) {
@@ -373,29 +362,4 @@ impl<'a> Follower<'a> {
 /// The state of an Application as a number: Kubernetes counts them up.
 fn version(found: &Found) -> Option<u64> {
     found.application.metadata.resource_version.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::joined;
-    use crate::error::Problem;
-
-    #[test]
-    fn what_the_pods_told_stands_once() {
-        let seen = Problem::new("Deployment api: container api crashed")
-            .detail("exit code 3")
-            .detail("last seen by Argo CD, too");
-        let theirs = Problem::new("Deployment shop/api is degraded: exceeded its deadline")
-            .detail("last seen by Argo CD, too")
-            .detail("SyncError: it is retried");
-        assert_eq!(
-            joined(seen, &theirs).evidence(),
-            [
-                "exit code 3",
-                "last seen by Argo CD, too",
-                "Argo CD: Deployment shop/api is degraded: exceeded its deadline",
-                "SyncError: it is retried",
-            ]
-        );
-    }
 }

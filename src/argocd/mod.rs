@@ -7,7 +7,7 @@
 //! | prove: the values that an Application gives Helm, in Argo CD's order (pure) | `values` |
 //! | ask: what `deploy` owns of an Application, as the document of a server-side apply, and who owns it else (pure) | `patch`, `owned` |
 //! | judge: has this operation ended, and how? (pure) | `verdict`, `resources` |
-//! | look and do: the API of the hub; the watch; the target's own cluster beside it | `hub`, `beside`, `follow`, `operation`, `engine`, `setup`, `examine` |
+//! | look and do: the API of the hub; the watch; the target's own cluster beside it | `hub`, `beside`, `cause`, `follow`, `operation`, `engine`, `setup`, `examine` |
 //!
 //! It must never take over a field that somebody else owns, end an operation that it did
 //! not begin, take the green of an older state for the new one's, or touch what an
@@ -15,6 +15,7 @@
 
 mod application;
 mod beside;
+mod cause;
 mod engine;
 mod examine;
 mod follow;
@@ -29,6 +30,9 @@ mod state;
 mod status;
 mod values;
 mod verdict;
+
+#[cfg(test)]
+mod tests;
 
 pub use application::Application;
 pub use beside::{Look, Rendered};
