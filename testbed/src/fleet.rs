@@ -59,7 +59,8 @@ pub fn config(
         .map(|(name, file)| format!("clusters.{name} = {{ kubeconfig = {file:?} }}\n"));
     format!(
         "[apps.{app}]\n\
-         argocd = {{ kubeconfig = {hub:?}, namespace = {NAMESPACE:?} }}\n\
+         argocd.kubeconfig = {hub:?}\n\
+         argocd.namespace = {NAMESPACE:?}\n\
          waves = {waves:?}\n{}",
         clusters.collect::<String>()
     )

@@ -25,19 +25,24 @@ pub fn namespaced(node: &Node, verbs: &str) {
 fn account(node: &Node) {
     node.kubectl(&["create", "namespace", &node.name]);
     node.kubectl(&["create", "serviceaccount", "runner"]);
-    let token = node.kubectl(&["create", "token", "runner"]);
-    let admin = node.kubectl(&["config", "view", "--raw", "--output=json"]);
+    let kubeconfig = kubeconfig_of("runner", |args| node.kubectl(args));
+    node.home.write(".kube/config", &kubeconfig, 0o600);
+}
+
+/// The kubeconfig of a service account in the namespace of this kubectl.
+pub fn kubeconfig_of(account: &str, kubectl: impl Fn(&[&str]) -> String) -> String {
+    let token = kubectl(&["create", "token", account]);
+    let admin = kubectl(&["config", "view", "--raw", "--output=json"]);
     let admin: serde_json::Value = serde_json::from_str(&admin).unwrap();
     let kubeconfig = json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{ "name": "node", "cluster": admin["clusters"][0]["cluster"] }],
-        "users": [{ "name": "runner", "user": { "token": token.trim() } }],
-        "contexts": [{ "name": "node", "context": { "cluster": "node", "user": "runner" } }],
+        "users": [{ "name": account, "user": { "token": token.trim() } }],
+        "contexts": [{ "name": "node", "context": { "cluster": "node", "user": account } }],
         "current-context": "node",
     });
-    node.home
-        .write(".kube/config", &kubeconfig.to_string(), 0o600);
+    kubeconfig.to_string()
 }
 
 /// Gives that account a Role `runner`.

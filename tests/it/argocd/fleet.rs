@@ -1,8 +1,10 @@
 //! An owner of its own on the testbed of three clusters: a chart, an Application for each cluster,
 //! a node whose `deploy` is told of them.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::{Value, json};
 use testbed::chart::{Chart, Shop};
@@ -11,6 +13,8 @@ use testbed::fleet;
 use testbed::supervisor::Ask;
 
 use crate::harness::{Bed, Helm, Node, Signal, kubectl, until};
+use crate::readme::block_in;
+use crate::rights::kubeconfig_of;
 
 /// The clusters, in the order of their waves. The first has Argo CD.
 pub const PLACES: [&str; 3] = ["canary", "eu", "us"];
@@ -28,9 +32,13 @@ enum Share {
     Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
 }
 
+/// Where `deploy` reads the hub's kubeconfig.
+const HUB: &str = ".kube/hub";
+
 /// The chart of a version.
 pub fn shop(version: &str) -> Chart {
-    Shop::new("shop", version).grace(1).chart()
+    let chart = Shop::new("shop", version).grace(1).chart();
+    chart.with("values-us.yaml", "cluster: us\n")
 }
 
 /// The clusters as one scenario has them.
@@ -39,37 +47,60 @@ pub struct Fleet {
     pub node: Node,
     places: Vec<Member>,
     share: Share,
+    /// What it stopped and has not started again.
+    stopped: RefCell<BTreeSet<String>>,
 }
 
 impl Fleet {
     /// Beside other scenarios.
     pub fn new(scenario: &str) -> Self {
-        let share = WHOLE
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        Self::shared(scenario, Share::WithOthers(share))
+        let share = WHOLE.read().unwrap_or_else(PoisonError::into_inner);
+        Self::shared(scenario, Share::WithOthers(share), Bed::fleet())
     }
 
     /// For a scenario that stops what others need.
     pub fn alone(scenario: &str) -> Self {
-        let share = WHOLE
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        Self::shared(scenario, Share::Alone(share))
+        // First, so that whoever begins at the same time goes before it, and the testbed stays.
+        let bed = Bed::fleet();
+        let share = WHOLE.write().unwrap_or_else(PoisonError::into_inner);
+        Self::shared(scenario, Share::Alone(share), bed)
     }
 
-    fn shared(scenario: &str, share: Share) -> Self {
-        let bed = Bed::fleet();
+    fn shared(scenario: &str, share: Share, bed: Arc<Bed>) -> Self {
         let places = bed.testbed.info.fleet.as_ref().unwrap().clusters.clone();
         let node = Node::on(bed, scenario, Helm::V3);
         let own = Self {
             node,
             places,
             share,
+            stopped: RefCell::default(),
         };
         own.apply("canary", &fleet::repository(&own.node.name));
-        own.configures(&[&["canary"], &["eu"], &["us"]], "");
+        own.account();
+        own.configures("");
         own
+    }
+
+    /// What `deploy` does in the hub it does with the rights that the page tells, and no other.
+    fn account(&self) {
+        let name = &self.node.name;
+        let hub = |args: &[&str]| self.kubectl_in("canary", fleet::NAMESPACE, args);
+        let role = block_in("docs/argocd.md", "hub");
+        assert_eq!(role.matches("name: deploy\n").count(), 1, "{role}");
+        let role = role.replace("name: deploy\n", &format!("name: {name}\n"));
+        self.node.home.write("role.yaml", &role, 0o600);
+        let file = self.node.home.inside("role.yaml");
+        hub(&["apply", "--filename", file.to_str().unwrap()]);
+        hub(&["create", "serviceaccount", name]);
+        let account = format!("--serviceaccount={}:{name}", fleet::NAMESPACE);
+        hub(&[
+            "create",
+            "rolebinding",
+            name,
+            &format!("--role={name}"),
+            &account,
+        ]);
+        self.node.home.write(HUB, &kubeconfig_of(name, hub), 0o600);
     }
 
     /// The name of the Application in a cluster, which is its release's too.
@@ -77,8 +108,8 @@ impl Fleet {
         format!("{}-{place}", self.node.name)
     }
 
-    /// Writes deploy.toml: these waves, and more lines of the app's.
-    pub fn configures(&self, waves: &[&[&str]], more: &str) {
+    /// Writes deploy.toml: a wave for each cluster, and more lines of the app's.
+    pub fn configures(&self, more: &str) {
         let home = &self.node.home;
         let mut clusters = Vec::new();
         for place in &self.places {
@@ -87,10 +118,19 @@ impl Fleet {
             home.write(&file, &text, 0o600);
             clusters.push((self.app(&place.name), format!("/home/github-runner/{file}")));
         }
-        let apps = |wave: &&[&str]| wave.iter().map(|place| self.app(place)).collect();
-        let waves: Vec<Vec<String>> = waves.iter().map(apps).collect();
-        let config = fleet::config(&self.node.name, &clusters[0].1, &waves, &clusters);
+        let waves: Vec<Vec<String>> = PLACES.map(|place| vec![self.app(place)]).into();
+        let hub = format!("/home/github-runner/{HUB}");
+        let config = fleet::config(&self.node.name, &hub, &waves, &clusters);
         home.write_etc("deploy/deploy.toml", &format!("{config}{more}\n"), 0o644);
+    }
+
+    /// An Application of this cluster is made of a template where it is not there.
+    pub fn templated(&self, place: &str) {
+        let name = &self.node.name;
+        let template = fleet::application("template", place, name, &self.open(place));
+        let file = "deploy/application.yaml";
+        self.node.home.write_etc(file, &template.to_string(), 0o644);
+        self.configures("argocd.template = \"/etc/deploy/application.yaml\"");
     }
 
     /// The first version, by people alone: it is healthy everywhere. Gives its images.
@@ -109,8 +149,13 @@ impl Fleet {
     /// Applications that people made, without all that a signal says, and a first signal. Gives
     /// its images, which run everywhere.
     pub fn first(&self) -> [String; 2] {
+        self.first_beside(&PLACES)
+    }
+
+    /// The same where people made only these.
+    pub fn first_beside(&self, made: &[&str]) -> [String; 2] {
         self.node.push(&shop("0.1.0"));
-        for place in PLACES {
+        for place in made {
             self.application(place, &self.open(place));
         }
         let images = self.images("t1");
@@ -135,12 +180,15 @@ impl Fleet {
             .image("web", web)
     }
 
-    /// A source with what a signal says left out.
+    /// A source with what a signal says left out: in each cluster people write their values in
+    /// another way.
     pub fn open(&self, place: &str) -> Value {
-        json!({
-            "repoURL": fleet::charts(&self.node.name),
-            "helm": {"valuesObject": {"cluster": place}},
-        })
+        let helm = match place {
+            "canary" => json!({"valuesObject": {"cluster": place}}),
+            "eu" => json!({"values": format!("cluster: {place}\n")}),
+            _ => json!({"valueFiles": [format!("values-{place}.yaml")]}),
+        };
+        json!({"repoURL": fleet::charts(&self.node.name), "helm": helm})
     }
 
     /// A source with all of it.
@@ -262,11 +310,13 @@ impl Fleet {
             "others need what this stops"
         );
         self.node.ask(&Ask::Stop(program.to_owned()));
+        self.stopped.borrow_mut().insert(program.to_owned());
     }
 
     /// Starts one again.
     pub fn start(&self, program: &str) {
         self.node.ask(&Ask::Start(program.to_owned()));
+        self.stopped.borrow_mut().remove(program);
     }
 
     /// A cluster goes away.
@@ -292,6 +342,10 @@ impl Fleet {
 
 impl Drop for Fleet {
     fn drop(&mut self) {
+        // The next scenario needs it, however this one ended.
+        for program in std::mem::take(&mut *self.stopped.borrow_mut()) {
+            self.node.ask(&Ask::Start(program));
+        }
         // The clusters go by themselves; this only keeps them small.
         let info = self.node.info();
         let delete = |kubeconfig: &Path, args: &[&str]| {
@@ -310,8 +364,9 @@ impl Drop for Fleet {
         };
         let apps = PLACES.map(|place| format!("application/{}", self.app(place)));
         let mut own: Vec<&str> = apps.iter().map(String::as_str).collect();
-        let secret = format!("secret/{}", self.node.name);
-        own.push(&secret);
+        let kinds = ["secret", "role", "rolebinding", "serviceaccount"];
+        let named = kinds.map(|kind| format!("{kind}/{}", self.node.name));
+        own.extend(named.iter().map(String::as_str));
         delete(self.kubeconfig("canary"), &own);
         for place in &self.places {
             delete(

@@ -3,12 +3,14 @@
 use super::failing::Failure;
 use super::fleet::{Fleet, PLACES};
 use crate::chaos::number;
-use crate::harness::Ran;
+use crate::harness::{RUNNER, Ran};
 
+/// The last Application is made of a template.
 #[test]
 fn a_good_signal_goes_through_three_waves() {
     let fleet = Fleet::new("good");
-    fleet.first();
+    fleet.templated("us");
+    let first = fleet.first_beside(&PLACES[..2]);
     let images = fleet.images("t2");
     fleet.signal("0.1.0", &images).run().exits(0);
     assert_eq!(fleet.outcomes(), ["deployed"; 3]);
@@ -26,6 +28,49 @@ fn a_good_signal_goes_through_three_waves() {
     // A second time, all is there.
     fleet.signal("0.1.0", &images).run().exits(0);
     assert_eq!(fleet.outcomes(), ["unchanged"; 3]);
+    by_hand(&fleet, &first);
+}
+
+/// What operators ask for, of an app whose first signal brought these images.
+fn by_hand(fleet: &Fleet, first: &[String; 2]) {
+    let app = fleet.node.name.as_str();
+    let call = |args: &[&str]| fleet.node.by_hand(RUNNER, args).wait();
+    let doctor = call(&["doctor", app]);
+    doctor.says("Applications of argocd can be written");
+    let status = call(&["status", app]);
+    status.exits(0);
+    for place in PLACES {
+        let shown = format!(
+            "{}: shop 0.1.0 in {place}: Synced, Healthy",
+            fleet.app(place)
+        );
+        doctor.says(&shown);
+        let mut lines = status.stdout.lines();
+        let line = lines.find(|line| line.starts_with(&fleet.app(place)));
+        assert!(
+            line.is_some_and(|line| line.ends_with("0.1.0  good")),
+            "{}",
+            status.told()
+        );
+    }
+    let run = fleet.node.journal()[0]["run"].as_str().unwrap().to_owned();
+    call(&["history", app]).exits(0).says(&run);
+    call(&["show", &run])
+        .exits(0)
+        .says(&fleet.app("us"))
+        .says("deployed");
+    call(&["freeze", app, "--reason", "an incident"]).exits(0);
+    fleet
+        .signal("0.1.0", first)
+        .run()
+        .exits(4)
+        .says("an incident");
+    let ran = call(&["rollback", app, &run]);
+    ran.exits(0).says("a rollback by hand goes through");
+    assert_eq!(fleet.outcomes(), ["deployed"; 3]);
+    for place in PLACES {
+        fleet.runs(place, first);
+    }
 }
 
 /// `cargo test` takes one of each kind of wave, the soak all.
