@@ -1,5 +1,6 @@
 //! What is asked of an Application, and when nothing is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -83,7 +84,9 @@ async fn a_sync_of_somebody_else_is_waited_for_and_never_ended() {
     // As long as the node waits for others, where that is less.
     let begun = Instant::now();
     assert_eq!(
-        refused(&engine_of(&hub, Duration::ZERO)).await.0,
+        refused(&engine_of(&hub, Duration::ZERO, BTreeMap::new()))
+            .await
+            .0,
         Kind::Locked
     );
     assert_eq!(begun.elapsed(), Duration::ZERO);

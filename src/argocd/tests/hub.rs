@@ -146,6 +146,11 @@ impl Hub {
     }
 }
 
+fn version() -> Value {
+    json!({"major": "1", "minor": "34", "gitVersion": "v1.34.4", "gitCommit": "",
+        "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": ""})
+}
+
 fn status(code: u16) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
         "message": format!("answered {code}"), "reason": "Unknown"})
@@ -204,6 +209,8 @@ impl Service<Request<Body>> for Hub {
                         "metadata": {"resourceVersion": version}, "items": [hub.object()]});
                     (200, list)
                 }
+                // It may be a target's cluster, too.
+                _ if head.uri.path() == "/version" => (200, version()),
                 _ => (200, hub.object()),
             };
             let answer = Full::from(serde_json::to_vec(&answer).unwrap());

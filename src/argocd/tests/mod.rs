@@ -12,9 +12,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{ArgoCd, Operation};
+use super::{ArgoCd, Look, Operation, Rendered};
 use crate::engine::{Ended, Engine as _, Wanted};
 use crate::helm;
+use crate::plan::Capabilities;
 use crate::plan::fleet::TargetName;
 use hub::Hub;
 
@@ -89,16 +90,28 @@ fn at_work(object: &mut Value, note: Option<&str>) {
 }
 
 fn engine(hub: &Hub) -> ArgoCd {
-    engine_of(hub, Duration::from_secs(600))
+    engine_of(hub, Duration::from_secs(600), BTreeMap::new())
 }
 
-/// Of a node that waits so long for others.
-fn engine_of(hub: &Hub, lock_timeout: Duration) -> ArgoCd {
+/// Of a node that waits so long for others, and looks into these clusters.
+fn engine_of(hub: &Hub, lock_timeout: Duration, looks: BTreeMap<TargetName, Look>) -> ArgoCd {
     let mut plan = helm::tests::plan("");
     plan.lock_timeout = lock_timeout;
     let run = "20261124T175106Z-1a2b3c".parse().unwrap();
     let hub = super::Hub::new(hub.client(), "argocd");
-    ArgoCd::new(hub, &plan, &run, None, BTreeMap::new())
+    ArgoCd::new(hub, &plan, &run, None, looks)
+}
+
+/// Of a node that looks into the target's own cluster.
+fn engine_beside(hub: &Hub, cluster: &Hub) -> ArgoCd {
+    let look = Look {
+        client: cluster.client(),
+        capabilities: Capabilities::default(),
+    };
+    let looks = [(target(), look)].into();
+    let engine = engine_of(hub, Duration::from_secs(600), looks);
+    engine.expect(&target(), &wanted("2.0.0"), Rendered::default());
+    engine
 }
 
 /// Asks for 2.0.0.

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::hub::{Does, Hub};
-use super::{application, asked, ended, ends_as, engine, good, nothing, progressing, target, told};
+use super::{
+    application, asked, ended, ends_as, engine, engine_beside, good, nothing, progressing, target,
+    told,
+};
 use crate::engine::Engine as _;
 
 fn health(status: &'static str) -> impl FnOnce(&mut Value) + Send + 'static {
@@ -160,6 +163,36 @@ async fn a_hub_that_does_not_answer_is_given_half_a_minute() {
         assert_eq!(is, word, "{why}");
         assert!(took <= 35, "{took} s: {why}");
     }
+}
+
+/// Argo CD goes on from what it knew of a cluster that is gone: the node, which looks there, does
+/// not.
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_does_not_answer_is_given_half_a_minute() {
+    for (silent, word) in [(20, "serves"), (300, "unknown")] {
+        let (hub, cluster) = (
+            Hub::with(application(), progressing),
+            Hub::with(json!({}), nothing),
+        );
+        let engine = engine_beside(&hub, &cluster);
+        let operation = asked(&engine).await;
+        cluster.silent(silent);
+        hub.after(40, health("Healthy"));
+        let (is, why, took) = ended(&engine, &operation).await;
+        assert_eq!(is, word, "{why}");
+        assert!(took <= 40, "{took} s: {why}");
+    }
+    // Nor does it believe a green of then.
+    let (hub, cluster) = (
+        Hub::with(application(), good),
+        Hub::with(json!({}), nothing),
+    );
+    let engine = engine_beside(&hub, &cluster);
+    let operation = asked(&engine).await;
+    cluster.silent(300);
+    let (is, why, _) = ended(&engine, &operation).await;
+    assert_eq!(is, "unknown");
+    assert!(why.contains("its cluster does not answer"), "{why}");
 }
 
 #[tokio::test(start_paused = true)]
