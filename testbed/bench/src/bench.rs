@@ -40,7 +40,7 @@ pub(super) struct Args {
     /// How often each mistake is measured
     #[arg(long, default_value_t = 300)]
     rounds: usize,
-    /// How long the bare helms may wait for what cannot be, in seconds
+    /// How long a bare helm, or Argo CD's command, may wait for what cannot be, in seconds
     #[arg(long, default_value_t = 300)]
     limit: u64,
     /// How many pods of others there are, for each namespace
@@ -117,9 +117,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if wants(What::Fleet) {
         let testbed = Testbed::join_or_start_with(&Options::fleet())?;
         let (rounds, many) = (args.fleet_rounds, args.applications);
+        let limit = Duration::from_secs(args.limit);
         tell(
             &mut all,
-            figures::fleet(&testbed.info, &deploy, rounds, many)?,
+            figures::fleet(&testbed.info, &deploy, rounds, many, limit)?,
         );
     }
     if let Some(path) = &args.json {

@@ -92,7 +92,6 @@ impl Argo<'_> {
             "argocd-repo-server",
             &[
                 &format!("--redis=127.0.0.1:{REDIS_PORT}"),
-                "--disable-tls",
                 "--address=127.0.0.1",
                 &format!("--port={REPO_SERVER_PORT}"),
                 "--metrics-address=127.0.0.1",
@@ -114,7 +113,6 @@ impl Argo<'_> {
             &[
                 &format!("--redis=127.0.0.1:{REDIS_PORT}"),
                 &format!("--repo-server=127.0.0.1:{REPO_SERVER_PORT}"),
-                "--repo-server-plaintext",
                 &format!("--kubeconfig={}", self.hub.inner_kubeconfig().display()),
                 &format!("--namespace={NAMESPACE}"),
                 &format!("--app-resync={RESYNC_SECONDS}"),

@@ -1,5 +1,7 @@
 //! What a deploy in waves costs: its time beside Argo CD's own in each cluster, and the requests
-//! and the memory of a wave of many Applications.
+//! and the memory of a wave of many Applications; and how soon it names a cause.
+
+mod causes;
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -30,8 +32,15 @@ const WAVES: f64 = 1.2;
 /// How long an Application may take by itself.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The figures, of so many rounds and a wave of so many Applications.
-pub fn fleet(info: &Info, deploy: &Path, rounds: usize, many: usize) -> Result<Vec<Figure>> {
+/// The figures, of so many rounds and a wave of so many Applications; Argo CD's own command may
+/// wait for `limit`.
+pub fn fleet(
+    info: &Info,
+    deploy: &Path,
+    rounds: usize,
+    many: usize,
+    limit: Duration,
+) -> Result<Vec<Figure>> {
     let known = info
         .fleet
         .as_ref()
@@ -46,6 +55,7 @@ pub fn fleet(info: &Info, deploy: &Path, rounds: usize, many: usize) -> Result<V
     }
     let mut figures = vec![waves(info, known, deploy, rounds)?];
     figures.extend(wave(info, known, deploy, many)?);
+    figures.extend(causes::causes(info, known, deploy, limit)?);
     Ok(figures)
 }
 
@@ -99,7 +109,7 @@ fn wave(info: &Info, known: &FleetInfo, deploy: &Path, many: usize) -> Result<Ve
         .map(|(at, cluster)| (format!("{app}-{at}"), cluster.name.as_str()))
         .collect();
     let waves = vec![names.iter().map(|(name, _)| name.clone()).collect()];
-    let site = made(info, known, deploy, app, &names, &waves)?;
+    let site = made(info, known, deploy, app, &names, &waves, "")?;
     signalled(&site, app, &tag(0))?;
     let log = site.path("wave.log");
     let child = signal(&site, app, &tag(1))
@@ -140,10 +150,10 @@ fn site<'a>(
         .map(|cluster| (format!("{app}-{cluster}"), cluster))
         .collect();
     let all: Vec<String> = names.iter().map(|(name, _)| name.clone()).collect();
-    made(info, known, deploy, app, &names, &waves(&all))
+    made(info, known, deploy, app, &names, &waves(&all), "")
 }
 
-/// A node for an app with these Applications in these clusters.
+/// A node for an app with these Applications in these clusters, and these lines of its own.
 fn made<'a>(
     info: &'a Info,
     known: &FleetInfo,
@@ -151,6 +161,7 @@ fn made<'a>(
     app: &str,
     names: &[(String, &str)],
     waves: &[Vec<String>],
+    more: &str,
 ) -> Result<Site<'a>> {
     let file = |cluster: &str| {
         let mut all = known.clusters.iter();
@@ -163,7 +174,7 @@ fn made<'a>(
         clusters.push((name.clone(), file(cluster)?));
     }
     let hub = info.kubeconfig.display().to_string();
-    let config = fleet::config(app, &hub, waves, &clusters);
+    let config = fleet::config(app, &hub, waves, &clusters) + more;
     let site = Site::new(info, &info.helm3, deploy, &config, Vec::new())?;
     apply(&site, &fleet::repository(OWNER))?;
     for (name, cluster) in names {
@@ -201,27 +212,10 @@ fn signalled(site: &Site<'_>, app: &str, tag: &str) -> Result<()> {
 /// Changes an Application by hand, and waits until Argo CD calls it good; how long that took.
 fn changed(site: &Site<'_>, app: &str, cluster: &str, tag: &str) -> Result<Duration> {
     let name = format!("{app}-{cluster}");
-    let image =
-        |key| json!({"image": {"repository": format!("ghcr.io/{OWNER}/shop/{key}"), "tag": tag}});
-    let source = json!({
-        "repoURL": fleet::charts(OWNER),
-        "chart": "shop",
-        "targetRevision": VERSION,
-        "helm": {"valuesObject": {"api": image("api"), "web": image("web")}},
-    });
     let begun = Instant::now();
-    apply(site, &fleet::application(&name, cluster, &name, &source))?;
-    let args = [
-        "get",
-        "application",
-        &name,
-        "-n",
-        fleet::NAMESPACE,
-        "-o",
-        "json",
-    ];
+    hand_over(site, &name, cluster, VERSION, [tag, tag])?;
     while begun.elapsed() < PATIENCE {
-        let of: Value = serde_json::from_str(&site.kubectl(&args)?)?;
+        let of = asks(site, &name)?;
         let status = &of["status"];
         if status["operationState"]["phase"] == "Succeeded"
             && status["operationState"]["operation"]["sync"]["source"] == of["spec"]["source"]
@@ -233,6 +227,34 @@ fn changed(site: &Site<'_>, app: &str, cluster: &str, tag: &str) -> Result<Durat
         std::thread::sleep(Duration::from_millis(100));
     }
     bail!("{name} is not healthy after {} s", PATIENCE.as_secs())
+}
+
+/// Writes all of an Application by hand.
+fn hand_over(
+    site: &Site<'_>,
+    name: &str,
+    cluster: &str,
+    version: &str,
+    [api, web]: [&str; 2],
+) -> Result<()> {
+    let image = |key, tag| {
+        let repository = format!("ghcr.io/{OWNER}/shop/{key}");
+        json!({"image": {"repository": repository, "tag": tag}})
+    };
+    let source = json!({
+        "repoURL": fleet::charts(OWNER),
+        "chart": "shop",
+        "targetRevision": version,
+        "helm": {"valuesObject": {"api": image("api", api), "web": image("web", web)}},
+    });
+    apply(site, &fleet::application(name, cluster, name, &source))
+}
+
+/// What Argo CD says of an Application.
+fn asks(site: &Site<'_>, name: &str) -> Result<Value> {
+    let args = ["get", "application", name, "-n", fleet::NAMESPACE];
+    let said = site.kubectl(&[&args[..], &["-o", "json"]].concat())?;
+    Ok(serde_json::from_str(&said)?)
 }
 
 /// The most memory of a process until its end, in bytes.
