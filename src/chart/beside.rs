@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Placement;
-use super::reference::Reference;
+use super::reference::{Reference, owner};
 use crate::manifest::{ContainerImage, Object};
 use crate::signal::{ImageKey, ImageRef};
 use crate::{Error, Kind, Result, text};
@@ -125,9 +125,4 @@ fn like<'b>(before: &'b [Object], object: &Object) -> Option<&'b Object> {
     });
     let first = found.next()?;
     found.next().is_none().then_some(first)
-}
-
-/// Registry and owner of an image's name.
-fn owner(name: &str) -> &str {
-    name.rfind('/').map_or("", |at| &name[..at])
 }

@@ -32,7 +32,8 @@ pub(super) struct Judgement {
     pub(super) problems: Vec<String>,
     /// Images beside the requested ones: of which keys' repository, and which.
     pub(super) strays: Vec<(Vec<ImageKey>, Reference)>,
-    pub(super) notes: Vec<String>,
+    /// Requested images in containers that no value was seen to set.
+    pub(super) unassigned: Vec<String>,
 }
 
 /// Compares `objects` with what is expected.
@@ -143,7 +144,7 @@ fn beside(
     };
     let shown = text::quoted(&container.image);
     if let Some((key, _)) = images.iter().find(|(_, image)| found.is(image)) {
-        judgement.notes.push(format!(
+        judgement.unassigned.push(format!(
             "{object}, {container}: carries {shown} by itself; no value sets it, and the next image for {key} will not reach it"
         ));
         return;
@@ -210,11 +211,15 @@ fn joined(keys: &[ImageKey]) -> String {
     keys.join(" and ")
 }
 
-/// Two components that carry each other's images, named once.
-pub(super) fn swapped(
-    result: &ProbeResult,
-    keys: &[&ImageKey],
-) -> Option<(ImageKey, ImageKey, Vec<String>)> {
+/// Components that carry each other's images.
+pub(super) struct Swapped {
+    /// Each with the one whose image it carries.
+    pub(super) pairs: Vec<(ImageKey, ImageKey)>,
+    pub(super) details: Vec<String>,
+}
+
+/// The first components that carry each other's images, two or in a circle.
+pub(super) fn swapped(result: &ProbeResult, keys: &[&ImageKey]) -> Option<Swapped> {
     let wrong: Vec<(&ImageKey, &ContainerSlot)> = result
         .slots
         .iter()
@@ -229,13 +234,24 @@ pub(super) fn swapped(
             (*is != slot.key && !has_own).then_some((is, slot))
         })
         .collect();
-    let (first, slot) = wrong.iter().find(|(is, slot)| {
-        let back =
-            |(other, back): &(&ImageKey, &ContainerSlot)| **other == slot.key && back.key == **is;
-        wrong.iter().any(back)
+    let carried = |key: &ImageKey| {
+        let (_, slot) = wrong.iter().find(|(is, _)| *is == key)?;
+        Some(&slot.key)
+    };
+    let mut pairs = keys.iter().find_map(|first| {
+        let mut pairs = Vec::new();
+        let mut key = *first;
+        for _ in keys {
+            let next = carried(key)?;
+            pairs.push((key.clone(), next.clone()));
+            if next == *first {
+                return Some(pairs);
+            }
+            key = next;
+        }
+        None
     })?;
-    let mut pair = [(*first).clone(), slot.key.clone()];
-    pair.sort();
+    pairs.sort();
     let details = wrong.iter().map(|(is, slot)| {
         let (object, container) = result.place(slot);
         format!(
@@ -243,6 +259,8 @@ pub(super) fn swapped(
             slot.key
         )
     });
-    let [first, second] = pair;
-    Some((first, second, details.collect()))
+    Some(Swapped {
+        pairs,
+        details: details.collect(),
+    })
 }

@@ -9,11 +9,11 @@ use super::check::{Judgement, component};
 use super::model::{Candidate, MangledPart, Need, ProbeResult, State, Want};
 use super::reference::Reference;
 use super::search::Search;
-use super::suggestions::{image_like, line};
+use super::suggestions::{Advice, Choice, Line, Refusal, image_like};
 use crate::manifest::{ContainerImage, Object};
 use crate::plan::{ImageRules, ValuePath};
 use crate::signal::{ImageKey, ImageRef};
-use crate::{Error, Kind, Result, text};
+use crate::{Error, Kind, Result};
 
 mod places;
 
@@ -29,7 +29,7 @@ pub(super) struct Diagnosis<'a> {
 
 /// Why not every key has its places.
 pub(super) struct Unsettled {
-    pub(super) error: Error,
+    pub(super) refusal: Refusal,
     /// Whose images they are.
     pub(super) keys: Vec<ImageKey>,
     /// Whether a render with made-up values can show more.
@@ -42,7 +42,7 @@ struct Problem {
     may_be_read: bool,
     message: String,
     details: Vec<String>,
-    hints: Vec<String>,
+    advice: Advice,
 }
 
 impl Diagnosis<'_> {
@@ -74,61 +74,80 @@ impl Diagnosis<'_> {
             return Ok(notes);
         };
         let mut error = Error::new(Kind::Chart, first.message).details(first.details);
-        let mut hints = first.hints;
+        let mut advice = vec![first.advice];
         for problem in problems {
             error = error.detail(problem.message).details(problem.details);
-            hints.extend(problem.hints);
-        }
-        for hint in hints {
-            error = error.hint(hint);
+            advice.push(problem.advice);
         }
         Err(Box::new(Unsettled {
-            error,
+            refusal: Refusal { error, advice },
             keys,
             may_be_read,
         }))
     }
 
     /// The error for what the real render showed.
-    pub(super) fn refused(&self, judgement: Judgement) -> Error {
+    pub(super) fn refused(&self, judgement: Judgement) -> Refusal {
         let mut problems = judgement.problems.into_iter();
         let first = problems.next().unwrap_or_default();
-        let mut error = Error::new(Kind::Chart, first).details(problems);
-        if judgement.strays.is_empty() {
-            error = error.hint("the templates took made-up references as they were given, but not these: look for a condition on the tag or the repository");
+        let error = Error::new(Kind::Chart, first).details(problems);
+        let advice = if judgement.strays.is_empty() {
+            Advice::none(
+                "the templates took made-up references as they were given, but not these: no line in deploy.toml can change a condition on the tag or the repository; look for it in the template, or request what it takes",
+            )
+        } else {
+            self.of_strays(&judgement.strays)
+        };
+        Refusal {
+            error,
+            advice: vec![advice],
         }
-        for (keys, stray) in &judgement.strays {
-            // Values that hold the stray image now are the ones to name.
+    }
+
+    /// The values that hold stray images now are the ones to name; else these
+    /// images can only be allowed.
+    fn of_strays(&self, strays: &[(Vec<ImageKey>, Reference)]) -> Advice {
+        let mut lines = Vec::new();
+        for want in self.wants {
+            let names: Vec<&str> = strays
+                .iter()
+                .filter(|(keys, _)| keys.contains(&want.key))
+                .map(|(_, stray)| stray.name.as_str())
+                .collect();
             let mut found = Vec::new();
             image_like(self.values, None, &mut found);
             found.retain(|(at, repository)| {
-                !self.is_location(at)
-                    && Reference::parse(repository).is_some_and(|of| of.name == stray.name)
+                let of = Reference::parse(repository);
+                !self.is_location(at) && of.is_some_and(|of| names.contains(&of.name.as_str()))
             });
-            for key in keys.iter().filter(|_| !found.is_empty()) {
-                let places = self
-                    .live(key)
-                    .map(|candidate| candidate.location.at.to_string());
-                let places: Vec<String> = places
-                    .chain(found.iter().map(|(at, _)| at.to_string()))
-                    .collect();
-                error = error.hint(line(key, &places));
+            if !found.is_empty() {
+                let places = self.live(&want.key).map(|one| one.location.at.clone());
+                let places = places.chain(found.into_iter().map(|(at, _)| at));
+                lines.push(Line::Places(want.key.clone(), places.collect()));
             }
-            let or = if found.is_empty() {
-                "no other value of the chart holds it: let its template take the image from a value, or allow it"
-            } else {
-                "or allow it"
-            };
-            error = error.hint(if stray.to_string().parse::<ImageRef>().is_ok() {
-                format!(
-                    "{or}, in deploy.toml under the app: allow_images = [\"{}\"]",
-                    text::line(&stray.to_string(), 300)
-                )
-            } else {
-                "no line in deploy.toml can set it; let its template read the whole reference from a value of its own".to_owned()
-            });
         }
-        error
+        let allowed: Option<Vec<ImageRef>> = strays
+            .iter()
+            .map(|(_, stray)| stray.to_string().parse().ok())
+            .collect();
+        let mut choices = Vec::new();
+        if !lines.is_empty() {
+            choices.push(Choice::behind("in deploy.toml, under the app", lines));
+        }
+        if let Some(mut allowed) = allowed {
+            allowed.sort();
+            allowed.dedup();
+            let words = if choices.is_empty() {
+                "no value that was found holds it: let its template take the image from one, or allow it, in deploy.toml under the app"
+            } else {
+                "or allow it, in deploy.toml under the app"
+            };
+            choices.push(Choice::behind(words, vec![Line::Allow(allowed)]));
+        }
+        Advice {
+            choices,
+            otherwise: "no line in deploy.toml can set it; let its template read the whole reference from a value of its own".to_owned(),
+        }
     }
 
     /// Whether a place belongs to a key by its name.
@@ -183,10 +202,7 @@ impl Diagnosis<'_> {
                     places.join(", ")
                 ),
                 details: self.slots_of(key),
-                hints: vec![format!(
-                    "{}, or the one of them that is meant",
-                    line(key, &places)
-                )],
+                advice: self.one_of(key, &live),
             });
         }
         if named
@@ -235,9 +251,9 @@ impl Diagnosis<'_> {
             return Ok(None);
         }
         let mut problem = self.missing(&want.key);
-        problem.hints.push(format!(
-            "or, where this worker is not meant: absent = [\"{}\"] in deploy.toml",
-            want.key
+        problem.advice.choices.push(Choice::behind(
+            "or, where this worker is not meant, in deploy.toml under the app",
+            vec![Line::Absent(want.key.clone())],
         ));
         Err(problem)
     }
@@ -296,24 +312,22 @@ impl Diagnosis<'_> {
         let first = lines
             .next()
             .unwrap_or_else(|| format!("the chart reads {at}, but not as an image"));
-        let hint = match part {
+        let advice = match part {
             MangledPart::Image => {
-                self.hint(key, &format!("let the template render {at} as it is given"))
+                self.advice(key, &format!("let the template render {at} as it is given"))
             }
-            MangledPart::Name => format!(
+            MangledPart::Name => Advice::none(format!(
                 "no line in deploy.toml can set it: cut it in the template (trunc 63), give {at} a digest field of its own, or request a tag that fits"
-            ),
-            MangledPart::Manifest => {
-                format!(
-                    "no line in deploy.toml can set it: let the template and its schema take the requested form at {at}, or request a form that they take"
-                )
-            }
+            )),
+            MangledPart::Manifest => Advice::none(format!(
+                "no line in deploy.toml can set it: let the template and its schema take the requested form at {at}, or request a form that they take"
+            )),
         };
         Problem {
             may_be_read: part == MangledPart::Image,
             message: format!("{key}: {first}"),
             details: lines.collect(),
-            hints: vec![hint],
+            advice,
         }
     }
 
@@ -330,7 +344,7 @@ impl Diagnosis<'_> {
                 Search::looked_at(key)
             ),
             details: self.instead(key),
-            hints: vec![self.hint(key, "give the chart such a value")],
+            advice: self.advice(key, "give the chart such a value"),
         }
     }
 
@@ -347,7 +361,7 @@ impl Diagnosis<'_> {
             may_be_read: true,
             message,
             details: instead.into_iter().skip(1).collect(),
-            hints: vec![self.hint(key, &format!("let the template take the image from {at}"))],
+            advice: self.advice(key, &format!("let the template take the image from {at}")),
         }
     }
 }

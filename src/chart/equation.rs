@@ -29,7 +29,8 @@ pub(super) struct Equation(Vec<Part>);
 pub(super) type Solution = BTreeMap<ValuePath, String>;
 
 impl Equation {
-    /// Reads `image` by what stands at each place: the longest match counts.
+    /// Reads `image` by what stands at each place: the longest match counts, and
+    /// of equal ones that beside the places before it.
     pub(super) fn read(image: &str, tokens: &[(ValuePath, String)]) -> Self {
         let mut parts = Vec::new();
         let mut fixed = String::new();
@@ -38,7 +39,7 @@ impl Equation {
             let found = tokens
                 .iter()
                 .filter(|(_, token)| !token.is_empty() && rest.starts_with(token.as_str()))
-                .max_by_key(|(_, token)| token.len());
+                .max_by_key(|(path, token)| (token.len(), nearness(path, &parts)));
             if let Some((path, token)) = found {
                 if !fixed.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut fixed)));
@@ -124,6 +125,18 @@ impl Equation {
         });
         costed
     }
+}
+
+/// How many keys `path` has in common with one of `parts`.
+fn nearness(path: &ValuePath, parts: &[Part]) -> usize {
+    let common = |part: &Part| match part {
+        Part::Place(other) => {
+            let pairs = path.keys().iter().zip(other.keys());
+            pairs.take_while(|(one, two)| one == two).count()
+        }
+        Part::Text(_) => 0,
+    };
+    parts.iter().map(common).max().unwrap_or_default()
 }
 
 /// Every way to cut `rest` into `parts`, up to a bound.

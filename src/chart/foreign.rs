@@ -18,10 +18,7 @@ pub(super) fn paths(
     node: &[Value],
     images: &BTreeMap<ImageKey, ImageRef>,
 ) -> Vec<ValuePath> {
-    let owners: BTreeSet<String> = images
-        .values()
-        .map(|image| image.owner().to_string().to_ascii_lowercase())
-        .collect();
+    let owners = owners(images.values());
     let coalesced = values::coalesce(chart, node);
     let foreign = values::sourced_subcharts(chart, node)
         .into_iter()
@@ -31,6 +28,20 @@ pub(super) fn paths(
                 || (!is_component(path, images) && has_foreign_images(inside, &owners))
         });
     foreign.map(|(path, _)| path).collect()
+}
+
+/// Whether an image names another owner than those of `requested`.
+pub(super) fn is_of_another_owner<'a>(
+    image: &str,
+    requested: impl Iterator<Item = &'a ImageRef>,
+) -> bool {
+    is_owners(image, &owners(requested)) == Some(false)
+}
+
+fn owners<'a>(images: impl Iterator<Item = &'a ImageRef>) -> BTreeSet<String> {
+    images
+        .map(|image| image.owner().to_string().to_ascii_lowercase())
+        .collect()
 }
 
 /// Whether a subchart is called like a component of the request: its default

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::equation::Equation;
+use super::suggestions::cure;
 use super::values;
 use crate::plan::ValuePath;
 use crate::signal::{ImageKey, ImageRef};
+use crate::{Error, Kind};
 
 /// How an image is spelt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,6 +192,26 @@ pub struct Clash {
     pub first: (ImageKey, String),
     /// Who wants another value.
     pub second: (ImageKey, String),
+}
+
+impl Clash {
+    /// The error for it.
+    pub(super) fn refused(&self) -> Error {
+        let (first, second) = (&self.first, &self.second);
+        Error::new(
+            Kind::Chart,
+            format!(
+                "{} and {} share {} in the chart's values, but the request needs two values in it",
+                first.0, second.0, self.path
+            ),
+        )
+        .detail(format!(
+            "{} for {}, {} for {}",
+            first.1, first.0, second.1, second.0
+        ))
+        .hint("request the same for both there; no line in deploy.toml can set two values in one field")
+        .hint(format!("or give each its own in the chart: {}", cure(&second.0)))
+    }
 }
 
 /// One values file that sets every field of `layout` to `image`.

@@ -13,6 +13,7 @@ use super::reading::{self, Reading, Subject};
 use super::render::Render;
 use super::repository;
 use super::search::Search;
+use super::suggestions::{Advice, Choice, Line, Refusal};
 use crate::manifest::Object;
 use crate::plan::ValuePath;
 use crate::signal::ImageKey;
@@ -39,9 +40,12 @@ pub(super) struct Located {
 
 /// Finds every key's places. Fails with [`Kind::Chart`], with all reasons at
 /// once, where one has none or more than one.
-pub(super) async fn locate<R: Render>(subject: &Subject<'_>, render: &R) -> Result<Located> {
+pub(super) async fn locate<R: Render>(
+    subject: &Subject<'_>,
+    render: &R,
+) -> std::result::Result<Located, Refusal> {
     let mut by_name: BTreeMap<&ImageKey, Vec<ImageLocation>> = BTreeMap::new();
-    let mut unnamed: Option<Error> = None;
+    let mut unnamed: Option<Refusal> = None;
     for want in subject.wants {
         let found = by_names(subject, want).unwrap_or_else(|error| {
             unnamed.get_or_insert(error);
@@ -63,19 +67,22 @@ pub(super) async fn locate<R: Render>(subject: &Subject<'_>, render: &R) -> Resu
             Named::Settled(located) => return Ok(located),
             Named::Open(untouched, unsettled) => {
                 read.extend(unsettled.keys);
-                (untouched, Some(unsettled.error))
+                (untouched, Some(unsettled.refusal))
             }
         }
     } else {
         (rendered(untouched(render).await)?, None)
     };
-    let reading =
-        match reading::read(subject, &every_key(subject), untouched.as_deref(), render).await {
-            Ok(reading) => reading,
-            Err(error) => {
-                return Err(before.unwrap_or(by_its_names(subject, &by_name, render, error).await));
-            }
-        };
+    let keys = every_key(subject);
+    let reading = match reading::read(subject, &keys, untouched.as_deref(), render).await {
+        Ok(reading) => reading,
+        Err(error) => {
+            return Err(match before {
+                Some(before) => before,
+                None => by_its_names(subject, &by_name, render, error).await,
+            });
+        }
+    };
     let tried = with_reading(subject, &by_name, &reading, read, untouched, before, render).await?;
     let (read, before) = match tried {
         Read::Settled(located) => return Ok(located),
@@ -83,7 +90,7 @@ pub(super) async fn locate<R: Render>(subject: &Subject<'_>, render: &R) -> Resu
     };
     let missing = missing(subject, &read, &reading);
     match before {
-        Some(error) if missing.is_empty() => Err(error),
+        Some(refusal) if missing.is_empty() => Err(refusal),
         before => {
             let said = before.or(unnamed);
             Err(refusal(subject, &by_name, &reading, missing, said, render).await)
@@ -104,7 +111,7 @@ async fn with_names<R: Render>(
     subject: &Subject<'_>,
     by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
     render: &R,
-) -> Result<Named> {
+) -> std::result::Result<Named, Refusal> {
     let none = BTreeSet::new();
     let attempt = attempt(subject, by_name, &none, None, None, render);
     // Three processes beside each other take little more time than two, and the third is
@@ -125,7 +132,7 @@ async fn with_names<R: Render>(
             let keys = unsettled.keys.iter().cloned().collect();
             match of_repositories(subject, by_name, keys, objects, render).await {
                 Some(better) => better,
-                None => return Err(unsettled.error),
+                None => return Err(unsettled.refusal),
             }
         }
     };
@@ -140,7 +147,7 @@ async fn with_names<R: Render>(
 enum Read {
     Settled(Located),
     /// The keys that were to be read, and what was in the way of the names.
-    Open(BTreeSet<ImageKey>, Option<Error>),
+    Open(BTreeSet<ImageKey>, Option<Refusal>),
 }
 
 /// Proves the places of `read` as they were read from a render, and the others
@@ -151,7 +158,7 @@ async fn with_reading<R: Render>(
     reading: &Reading,
     mut read: BTreeSet<ImageKey>,
     untouched: Option<Vec<Object>>,
-    mut before: Option<Error>,
+    mut before: Option<Refusal>,
     render: &R,
 ) -> Result<Read> {
     for left in (0..MAX_ATTEMPTS).rev() {
@@ -183,7 +190,10 @@ async fn with_reading<R: Render>(
                     .cloned()
                     .collect();
                 if !unsettled.may_be_read || more.is_empty() {
-                    before.get_or_insert(unsettled.error);
+                    // What two keys share cannot reach both of them.
+                    let clash = reading.clash(&read, subject);
+                    let clash = clash.map(|clash| clash.refused().into());
+                    before = Some(clash.or(before).unwrap_or(unsettled.refusal));
                     break;
                 }
                 read.extend(more);
@@ -216,7 +226,10 @@ fn missing(
 
 /// The places that deploy.toml names, or those under the usual names, without
 /// those in somebody else's subcharts.
-fn by_names(subject: &Subject<'_>, want: &Want) -> Result<Vec<ImageLocation>> {
+fn by_names(
+    subject: &Subject<'_>,
+    want: &Want,
+) -> std::result::Result<Vec<ImageLocation>, Refusal> {
     let search = Search {
         values: subject.values,
         subcharts: subject.subcharts,
@@ -316,7 +329,7 @@ async fn attempt<R: Render>(
                 .map(|location| Candidate::new(location, want.image.clone())),
         );
     }
-    let result = probe::run(candidates, render).await?;
+    let result = probe::run(candidates, subject.ends, render).await?;
     let diagnosis = Diagnosis {
         values: subject.values,
         result: &result,
@@ -359,17 +372,26 @@ async fn of_repositories<R: Render>(
     Some((tried.ok()?.ok()?, how.collect()))
 }
 
-fn named(search: &Search<'_>, want: &Want, paths: &[ValuePath]) -> Result<Vec<ImageLocation>> {
-    paths
-        .iter()
-        .map(|path| {
-            search.named(&want.key, path).ok_or_else(|| {
-                Error::new(
-                    Kind::Chart,
-                    format!("{}: deploy.toml names {path}, a map without repository, registry, tag or digest", want.key),
-                )
-                .hint(format!("name the map or the string that is the image: images.{} = [\"{path}.image\"]", want.key))
-            })
+fn named(
+    search: &Search<'_>,
+    want: &Want,
+    paths: &[ValuePath],
+) -> std::result::Result<Vec<ImageLocation>, Refusal> {
+    let named = |path: &ValuePath| {
+        search.named(&want.key, path).ok_or_else(|| {
+            let message = format!(
+                "{}: deploy.toml names {path}, a map without repository, registry, tag or digest",
+                want.key
+            );
+            let line = Line::at(&want.key, &path.child("image"));
+            Refusal {
+                error: Error::new(Kind::Chart, message),
+                advice: vec![Advice {
+                    choices: vec![Choice::plain(line)],
+                    otherwise: "name the map or the string that is the image".to_owned(),
+                }],
+            }
         })
-        .collect()
+    };
+    paths.iter().map(named).collect()
 }

@@ -31,6 +31,7 @@ mod locate;
 mod mentions;
 mod model;
 mod probe;
+mod prove;
 mod reading;
 #[cfg(test)]
 mod reading_tests;
@@ -42,10 +43,12 @@ mod sentinel_scan;
 mod suggestions;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 pub use archive::Chart;
 pub use layout::Layout;
 pub use leftover_fields::leftover_fields;
 pub use model::Placement;
-pub use proof::{Proof, prove, verify_record};
+pub use proof::{Proof, verify_record};
+pub use prove::{prove, prove_as_it_is};
 pub use render::Render;

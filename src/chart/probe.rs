@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::model::{Candidate, Mangled, MangledPart, ProbeResult, State};
 use super::render::Render;
-use super::sentinel::{MadeUp, Sentinel, Sentinels};
+use super::sentinel::{Ends, MadeUp, Sentinel, Sentinels};
 use super::{label_rules, sentinel_scan, values};
 use crate::manifest::Object;
 use crate::plan::ValuePath;
@@ -20,13 +20,15 @@ const MAX_ROUNDS: usize = 24;
 /// Renders until every candidate is judged.
 pub(super) async fn run<R: Render>(
     mut candidates: Vec<Candidate>,
+    ends: Ends,
     render: &R,
 ) -> Result<ProbeResult> {
     let mut sentinels = Sentinels::default();
     candidates.retain(|candidate| !candidate.location.layouts.is_empty());
-    let mut steps = MadeUp::STEPS.iter().copied();
-    let mut parts = MadeUp::STEPS[0];
-    steps.next();
+    let [mut parts, ref less @ ..] = *MadeUp::steps(ends) else {
+        return Err(Error::new(Kind::Internal, "nothing is made up"));
+    };
+    let mut steps = less.iter().copied();
     for _ in 0..MAX_ROUNDS {
         let mut made: Vec<(usize, Sentinel)> = Vec::new();
         for (at, candidate) in candidates.iter().enumerate() {

@@ -19,6 +19,8 @@ use super::locate::{Located, locate};
 use super::model::{ContainerSlot, Need, Placement, ProbeResult, State, Want};
 use super::reading::{self, Subject};
 use super::render::Render;
+use super::sentinel::Ends;
+use super::suggestions::Refusal;
 use super::{beside, foreign, label_rules, mentions, values};
 use crate::manifest::{Object, ObjectRef};
 use crate::plan::{ImageRules, ValuePath};
@@ -43,21 +45,21 @@ pub struct Proof {
     pub found: Vec<String>,
     /// What is going to be applied.
     pub objects: Vec<Object>,
+    /// Requested images in containers that no value was seen to set.
+    pub(super) unassigned: Vec<String>,
     allowed: BTreeSet<ImageRef>,
     images: BTreeMap<ImageKey, ImageRef>,
 }
 
-/// Finds how `chart` spells the images with the node's values, and proves that
-/// the requested ones take effect; usually two renders. Fails with
-/// [`Kind::Chart`] where they would not, with all reasons at once, and with
-/// the renderer's error where the chart does not render.
-pub async fn prove<R: Render + Sync>(
+/// One proof. `ends` says whether tags are made up where containers are searched.
+pub(super) async fn proven<R: Render + Sync>(
     chart: &Chart,
     node_values: &[Value],
     rules: &ImageRules,
     images: &BTreeMap<ImageKey, ImageRef>,
+    ends: Ends,
     render: &R,
-) -> Result<Proof> {
+) -> std::result::Result<Proof, Refusal> {
     let coalesced = values::coalesce(chart, node_values);
     let render = &WithLists {
         render,
@@ -72,6 +74,7 @@ pub async fn prove<R: Render + Sync>(
         templates: &chart.templates,
         wants: &wants,
         rules,
+        ends,
     };
     let located = locate(&subject, render).await.map_err(advised)?;
     let Located {
@@ -95,7 +98,7 @@ pub async fn prove<R: Render + Sync>(
         .filter(|candidate| candidate.state == State::Exact)
         .map(|candidate| (candidate.layout(), &candidate.image))
         .collect();
-    let overrides = layout::joined(chosen.iter().copied()).map_err(|clash| clashing(&clash))?;
+    let overrides = layout::joined(chosen.iter().copied()).map_err(|clash| clash.refused())?;
     let manifest = match likeliest.and_then(|likeliest| likeliest.of(&overrides)) {
         Some(manifest) => manifest,
         None => render.render(&overrides).await?,
@@ -118,7 +121,7 @@ pub async fn prove<R: Render + Sync>(
         return Err(diagnosis.refused(judgement));
     }
     unquoted(label_rules::unquoted(&objects))?;
-    notes.extend(judgement.notes);
+    notes.extend(judgement.unassigned.iter().cloned());
     let is_read = chosen.iter().any(|(layout, _)| layout.solved.is_some());
     let lists: BTreeMap<ValuePath, &Value> = chosen
         .iter()
@@ -146,6 +149,7 @@ pub async fn prove<R: Render + Sync>(
         warnings,
         found,
         objects,
+        unassigned: judgement.unassigned,
         allowed: rules.allowed.clone(),
         images: images.clone(),
     })
@@ -227,11 +231,13 @@ fn wants(rules: &ImageRules, images: &BTreeMap<ImageKey, ImageRef>) -> Result<Ve
 }
 
 /// What to do about a chart that renders neither as it is nor with the request.
-fn advised(error: Error) -> Error {
-    if error.kind() != Kind::Chart || !error.hints().is_empty() {
-        return error;
+fn advised(mut refusal: Refusal) -> Refusal {
+    let is_said = !refusal.advice.is_empty() || !refusal.error.hints().is_empty();
+    if refusal.error.kind() != Kind::Chart || is_said {
+        return refusal;
     }
-    error.hint("set what it asks for in this node's values; where it checks the form of an image, no line in deploy.toml can set another: request a form that it takes, or let the chart take this one")
+    refusal.error = refusal.error.hint("set what it asks for in this node's values; where it checks the form of an image, no line in deploy.toml can set another: request a form that it takes, or let the chart take this one");
+    refusal
 }
 
 /// A tag of digits only becomes a number where a template does not quote it.
@@ -243,26 +249,6 @@ fn unquoted(problems: Vec<String>) -> Result<()> {
     Err(Error::new(Kind::Chart, first)
         .details(problems)
         .hint("quote it in the template: {{ … | quote }}"))
-}
-
-fn clashing(clash: &layout::Clash) -> Error {
-    let (first, second) = (&clash.first, &clash.second);
-    Error::new(
-        Kind::Chart,
-        format!(
-            "{} and {} share {} in the chart's values, but the request needs two values in it",
-            first.0, second.0, clash.path
-        ),
-    )
-    .detail(format!(
-        "{} for {}, {} for {}",
-        first.1, first.0, second.1, second.0
-    ))
-    .hint("request the same for both there; no line in deploy.toml can set two values in one field")
-    .hint(format!(
-        "or give each its own in the chart: image: {{{{ .Values.{0}.image | quote }}}}, and in values.yaml: {0}: {{image: \"\"}}",
-        second.0
-    ))
 }
 
 fn spelt(chosen: &[(&Layout, &ImageRef)], key: &ImageKey) -> String {

@@ -69,6 +69,11 @@ impl fmt::Display for Reference {
     }
 }
 
+/// Registry and owner of an image's name.
+pub(super) fn owner(name: &str) -> &str {
+    name.rfind('/').map_or("", |at| &name[..at])
+}
+
 fn whole(name: &str) -> String {
     match name.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => name.to_owned(),

@@ -29,26 +29,40 @@ pub(super) struct MadeUp {
     pub(super) end: bool,
 }
 
+/// Tags and digests while a chart is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// Made up, so that a render shows what takes them.
+    MadeUp,
+    /// Those that are requested: a template may have a condition on one of them.
+    Requested,
+}
+
 impl MadeUp {
-    /// All of it first, then less, down to the requested reference itself.
-    pub(super) const STEPS: [Self; 4] = [
-        Self {
-            name: true,
-            end: true,
-        },
-        Self {
-            name: true,
-            end: false,
-        },
-        Self {
-            name: false,
-            end: true,
-        },
-        Self {
-            name: false,
-            end: false,
-        },
-    ];
+    const ALL: Self = Self {
+        name: true,
+        end: true,
+    };
+    const NAME: Self = Self {
+        name: true,
+        end: false,
+    };
+    const END: Self = Self {
+        name: false,
+        end: true,
+    };
+    const NONE: Self = Self {
+        name: false,
+        end: false,
+    };
+
+    /// As much as can be first, then less, down to the requested reference itself.
+    pub(super) const fn steps(ends: Ends) -> &'static [Self] {
+        match ends {
+            Ends::MadeUp => &[Self::ALL, Self::NAME, Self::END, Self::NONE],
+            Ends::Requested => &[Self::NAME, Self::NONE],
+        }
+    }
 }
 
 /// A sentinel, and what tells in a render that a field of it was read.

@@ -33,13 +33,17 @@ pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Res
         count: AtomicU32::new(0),
     };
     let plan = run.plan;
-    let prove = async |images| {
-        let (chart, values) = (&found.chart, &found.values);
-        chart::prove(chart, values, &plan.images, images, &renderer).await
+    let (chart, values, rules) = (&found.chart, &found.values, &plan.images);
+    let requested = &plan.request.images;
+    let proven = if run.images == *requested {
+        chart::prove(chart, values, rules, requested, &renderer).await
+    } else {
+        // Nobody looks for lines that would help the digests: the tags are next.
+        chart::prove_as_it_is(chart, values, rules, &run.images, &renderer).await
     };
-    let proof = match prove(&run.images).await {
-        Err(error) if error.kind() == Kind::Chart && run.images != plan.request.images => {
-            let proof = prove(&plan.request.images).await?;
+    let proof = match proven {
+        Err(error) if error.kind() == Kind::Chart && run.images != *requested => {
+            let proof = chart::prove(chart, values, rules, requested, &renderer).await?;
             run.events.note(format!("the chart does not take the images by the digests that were proven, so their tags must still mean them at the end: {error}"));
             run.images.clone_from(&plan.request.images);
             proof

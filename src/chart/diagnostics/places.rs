@@ -1,10 +1,12 @@
 //! Which containers and places a problem is about, and the lines that help.
 
-use super::super::check::swapped;
-use super::super::model::Want;
-use super::super::suggestions::{image_like, line};
+use super::super::check::{Swapped, swapped};
+use super::super::foreign::is_of_another_owner;
+use super::super::model::{Candidate, Want};
+use super::super::suggestions::{Advice, Choice, Line, cure, image_like};
 use super::{Diagnosis, Problem};
 use crate::manifest::{ContainerImage, Object};
+use crate::plan::ValuePath;
 use crate::signal::ImageKey;
 use crate::text;
 
@@ -40,10 +42,10 @@ impl Diagnosis<'_> {
                 places.join(", ")
             ),
             details,
-            hints: vec![self.hint(
+            advice: self.advice(
                 key,
                 &format!("let its template take the image from {}", places.join(", ")),
-            )],
+            ),
         })
     }
 
@@ -84,66 +86,92 @@ impl Diagnosis<'_> {
             .map(|want| &want.key)
             .filter(free)
             .collect();
-        let (first, second, details) = swapped(self.result, &keys)?;
-        let place = |key: &ImageKey| {
-            self.live(key)
-                .map(|candidate| candidate.location.at.to_string())
-                .collect::<Vec<_>>()
-        };
-        Some(Problem {
-            may_be_read: false,
-            message: format!(
+        let Swapped { pairs, details } = swapped(self.result, &keys)?;
+        // The image of each goes where another's is now.
+        let lines = pairs.iter().map(|(key, carries)| {
+            let places = self.live(carries).map(|one| one.location.at.clone());
+            Line::Places(key.clone(), places.collect())
+        });
+        let keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
+        let message = match keys.as_slice() {
+            [first, second] => format!(
                 "{first} and {second} are swapped in the chart: each carries the other's image"
             ),
+            keys => format!(
+                "{} are swapped in the chart: each carries another's image",
+                keys.join(", ")
+            ),
+        };
+        let choice = Choice::behind(
+            "fix the templates; or, where it is meant, in deploy.toml under the app",
+            lines.collect(),
+        );
+        Some(Problem {
+            may_be_read: false,
+            message,
             details,
-            hints: vec![
-                "fix the templates; or, where it is meant, in deploy.toml under the app:"
-                    .to_owned(),
-                line(&first, &place(&second)),
-                line(&second, &place(&first)),
-            ],
+            advice: Advice {
+                choices: vec![choice],
+                otherwise:
+                    "no line in deploy.toml can set it: let each template take its own image"
+                        .to_owned(),
+            },
         })
     }
 
-    /// The line for deploy.toml, or what to change in the chart where no other
+    /// Lines that name the place, or what to change in the chart where no other
     /// value looks like an image.
-    pub(super) fn hint(&self, key: &ImageKey, otherwise: &str) -> String {
+    pub(super) fn advice(&self, key: &ImageKey, otherwise: &str) -> Advice {
         let images: Vec<&str> = self
             .rendered(key)
             .iter()
             .map(|(_, container)| container.image.as_str())
             .collect();
         let places = self.places(&images);
-        if places.is_empty() {
-            return format!(
-                "{otherwise}, or name the place in deploy.toml, under the app: images.{key} = [\"<path>\"]"
-            );
+        let choices = places.iter().map(|at| Choice::plain(Line::at(key, at)));
+        Advice {
+            choices: choices.collect(),
+            otherwise: format!(
+                "no line in deploy.toml can set it: {otherwise}; or read the whole reference in it: {}",
+                cure(key)
+            ),
         }
-        if places.len() == 1 {
-            return format!("in deploy.toml, under the app: {}", line(key, &places));
+    }
+
+    /// All of these places, or one of them.
+    pub(super) fn one_of(&self, key: &ImageKey, live: &[&Candidate]) -> Advice {
+        let places: Vec<ValuePath> = live.iter().map(|one| one.location.at.clone()).collect();
+        let all = Line::Places(key.clone(), places.clone());
+        let each = places.iter().map(|at| Line::at(key, at));
+        Advice {
+            choices: std::iter::once(all)
+                .chain(each)
+                .map(Choice::plain)
+                .collect(),
+            otherwise: format!(
+                "no line in deploy.toml can set it; let the templates read one place: {}",
+                cure(key)
+            ),
         }
-        format!(
-            "in deploy.toml, under the app, the one that is meant of {}: {}",
-            places.join(", "),
-            line(key, &places[..1])
-        )
     }
 
     /// Values that look like an image: those first that a container carries
     /// now. Places that were looked at do not count.
-    pub(super) fn places(&self, carried: &[&str]) -> Vec<String> {
+    pub(super) fn places(&self, carried: &[&str]) -> Vec<ValuePath> {
         let mut found = Vec::new();
         image_like(self.values, None, &mut found);
-        found.retain(|(at, _)| !self.is_location(at));
+        found.retain(|(at, image)| {
+            let images = self.wants.iter().map(|want| &want.image);
+            let is_inside = |path: &ValuePath| at.keys().starts_with(path.keys());
+            let is_foreign = self.foreign.iter().any(is_inside);
+            !self.is_location(at) && !(is_foreign && is_of_another_owner(image, images))
+        });
         found.sort_by_key(|(_, repository)| {
             !carried
                 .iter()
                 .any(|image| !repository.is_empty() && image.contains(repository.as_str()))
         });
-        found
-            .iter()
-            .take(MAX_PLACES)
-            .map(|(at, _)| text::line(&at.to_string(), 120).into_owned())
-            .collect()
+        let found = found.into_iter().take(MAX_PLACES);
+        found.map(|(at, _)| at).collect()
     }
 }

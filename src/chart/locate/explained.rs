@@ -5,20 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::diagnostics::Diagnosis;
 use super::super::model::{ImageLocation, Need, ProbeResult, Want};
-use super::super::reading::tell::fit_together;
 use super::super::reading::{Reading, Subject};
 use super::super::render::Render;
+use super::super::suggestions::Refusal;
 use super::{attempt, every_key};
 use crate::signal::ImageKey;
 use crate::{Error, Kind};
 
-/// `error` with the equations that were read, and the lines that help.
+/// What was said with the equations that were read, and the lines that may help.
 fn explained(
-    error: &Error,
+    refusal: Refusal,
     subject: &Subject<'_>,
     missing: &BTreeSet<ImageKey>,
     reading: &Reading,
-) -> Error {
+) -> Refusal {
+    let error = &refusal.error;
     let told: Vec<_> = missing
         .iter()
         .map(|key| reading.told(key, subject))
@@ -49,23 +50,21 @@ fn explained(
     } else {
         details.remove(0)
     };
-    // Lines that are in each other's way help nobody.
-    let is_short = !fit_together(&told);
-    let mut hints: Vec<String> = told
-        .iter()
-        .flat_map(|told| {
-            if is_short {
-                vec![told.otherwise.clone()]
-            } else {
-                told.hints.clone()
-            }
-        })
-        .collect();
-    if hints.is_empty() {
-        hints = error.hints().to_vec();
+    let hints = error.hints().to_vec();
+    let mut said = Error::new(error.kind(), headline).details(details);
+    if told.is_empty() {
+        for hint in hints {
+            said = said.hint(hint);
+        }
+        return Refusal {
+            error: said,
+            advice: refusal.advice,
+        };
     }
-    let said = Error::new(error.kind(), headline).details(details);
-    hints.into_iter().fold(said, Error::hint)
+    Refusal {
+        error: said,
+        advice: told.into_iter().map(|told| told.advice).collect(),
+    }
 }
 
 /// The chart does not render; where it has no place for some images, that is
@@ -74,7 +73,7 @@ fn without_places(
     subject: &Subject<'_>,
     by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
     error: Error,
-) -> Error {
+) -> Refusal {
     let placeless = |want: &&Want| want.need == Need::Must && by_name[&want.key].is_empty();
     let wants: Vec<Want> = subject.wants.iter().filter(placeless).cloned().collect();
     let result = ProbeResult::default();
@@ -86,11 +85,14 @@ fn without_places(
         foreign: subject.foreign,
     };
     match diagnosis.settle(None) {
-        Err(missing) if error.kind() == Kind::Chart => missing
-            .error
-            .detail(error.to_string())
-            .details(error.evidence()),
-        _ => error,
+        Err(missing) if error.kind() == Kind::Chart => {
+            let said = missing.refusal.error;
+            Refusal {
+                error: said.detail(error.to_string()).details(error.evidence()),
+                advice: missing.refusal.advice,
+            }
+        }
+        _ => error.into(),
     }
 }
 
@@ -101,30 +103,31 @@ pub(super) async fn refusal<R: Render>(
     by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
     reading: &Reading,
     mut missing: BTreeSet<ImageKey>,
-    said: Option<Error>,
+    said: Option<Refusal>,
     render: &R,
-) -> Error {
-    if let Some(error) = said {
-        return explained(&error, subject, &missing, reading);
+) -> Refusal {
+    if let Some(said) = said {
+        return explained(said, subject, &missing, reading);
     }
     // What the names say of those that no render shows either.
     let found: BTreeSet<ImageKey> = reading.found.keys().cloned().collect();
     let mut others = every_key(subject);
     others.retain(|key| !found.contains(key));
     let only = Some(&others);
-    let error = match attempt(subject, by_name, &found, Some(reading), only, render).await {
+    let said = match attempt(subject, by_name, &found, Some(reading), only, render).await {
         Ok(Ok(_)) => Error::new(
             Kind::Chart,
             "the chart does not show how it reads its images",
-        ),
+        )
+        .into(),
         Ok(Err(unsettled)) => {
             let keys = unsettled.keys.into_iter();
             missing.extend(keys.filter(|key| reading.is_there(key)));
-            unsettled.error
+            unsettled.refusal
         }
         Err(error) => without_places(subject, by_name, error),
     };
-    explained(&error, subject, &missing, reading)
+    explained(said, subject, &missing, reading)
 }
 
 /// What the usual names alone say of a chart: the error where nothing else does.
@@ -133,10 +136,10 @@ pub(super) async fn by_its_names<R: Render>(
     by_name: &BTreeMap<&ImageKey, Vec<ImageLocation>>,
     render: &R,
     otherwise: Error,
-) -> Error {
+) -> Refusal {
     match attempt(subject, by_name, &BTreeSet::new(), None, None, render).await {
-        Ok(Ok(_)) => otherwise,
-        Ok(Err(unsettled)) => unsettled.error,
+        Ok(Ok(_)) => otherwise.into(),
+        Ok(Err(unsettled)) => unsettled.refusal,
         Err(error) => without_places(subject, by_name, error),
     }
 }

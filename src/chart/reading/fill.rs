@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::places::{Fill, Place};
-use super::{Group, Site, Subject};
+use super::places::{Fill, Place, TagFill};
+use super::roles::Role;
+use super::{Group, Site, Subject, words};
 use crate::chart::equation::Equation;
 use crate::chart::reference::Reference;
 use crate::chart::render::Render;
+use crate::chart::sentinel::Ends;
 use crate::chart::values;
 use crate::manifest::{ContainerImage, Object};
 use crate::plan::ValuePath;
-use crate::signal::ImageRef;
+use crate::signal::{ImageKey, ImageRef};
 use crate::{Error, Kind, Result};
 
 /// The most renders spent on finding the places that a chart checks.
@@ -49,7 +51,7 @@ pub(super) async fn render<R: Render>(
     let Some(image) = subject.wants.first().map(|want| &want.image) else {
         return Err(Error::new(Kind::Internal, "no image is wanted"));
     };
-    let puts = puts(places, fill, image);
+    let puts = puts(subject, places, fill, image);
     let (kept, manifest) = match try_with(&puts, render).await {
         Ok(manifest) => (puts.clone(), manifest),
         Err(error) if error.kind() == Kind::Chart => {
@@ -61,17 +63,35 @@ pub(super) async fn render<R: Render>(
     Ok(shown(subject, places, &kept, &objects))
 }
 
-fn puts(places: &[Place], fill: Fill, image: &ImageRef) -> Vec<Put> {
+fn puts(subject: &Subject<'_>, places: &[Place], fill: Fill, image: &ImageRef) -> Vec<Put> {
     let filled = places.iter().enumerate().filter_map(|(id, place)| {
+        let text = match requested_tag(subject, place, fill) {
+            Some(tag) => tag,
+            None => place.made_up(id + 1, fill, image)?,
+        };
         Some(Put {
             path: place.path.clone(),
             now: place.now.clone(),
-            text: place.made_up(id + 1, fill, image)?,
+            text,
             is_unsaid: place.unsaid,
             is_named: place.is_named(),
         })
     });
     filled.collect()
+}
+
+/// The tag that is requested for a place, where it must not be made up: that of
+/// the key whose words its path has.
+fn requested_tag(subject: &Subject<'_>, place: &Place, fill: Fill) -> Option<String> {
+    if subject.ends == Ends::MadeUp || place.role != Role::Tag || fill.tag != TagFill::Shape {
+        return None;
+    }
+    let keys: Vec<&ImageKey> = subject.wants.iter().map(|want| &want.key).collect();
+    let mut names = place.path.keys().iter().rev();
+    let key = names.find_map(|name| words::key(&words::of(name), &keys));
+    let mut wants = subject.wants.iter();
+    let want = wants.find(|want| key.is_none_or(|key| want.key == *key))?;
+    Some(want.image.tag()?.as_str().to_owned())
 }
 
 async fn try_with<R: Render>(puts: &[Put], render: &R) -> Result<String> {

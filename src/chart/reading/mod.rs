@@ -12,6 +12,7 @@ pub(super) mod tell;
 mod fill;
 mod places;
 mod roles;
+mod speaks;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +23,10 @@ use self::assign::{Answer, How};
 use self::fill::Shown;
 use self::places::{Fill, Place, TagFill};
 use super::equation::Equation;
+use super::layout::{self, Clash};
 use super::model::{ImageLocation, Want};
 use super::render::Render;
+use super::sentinel::Ends;
 use crate::manifest::Object;
 use crate::plan::{ImageRules, ValuePath};
 use crate::signal::ImageKey;
@@ -38,6 +41,8 @@ pub(super) struct Subject<'a> {
     pub(super) templates: &'a [String],
     pub(super) wants: &'a [Want],
     pub(super) rules: &'a ImageRules,
+    /// What tags are while it is read.
+    pub(super) ends: Ends,
 }
 
 /// Containers whose image is made in one way.
@@ -81,7 +86,21 @@ impl Reading {
         )
     }
 
-    /// What is known of `key`'s image, and the lines that help.
+    /// Two of `keys` that are read from one place and want another value in it.
+    pub(super) fn clash(&self, keys: &BTreeSet<ImageKey>, subject: &Subject<'_>) -> Option<Clash> {
+        let found = self.found.iter().filter(|(key, _)| keys.contains(*key));
+        let layouts = found.flat_map(|(key, (_, locations))| {
+            let mut wants = subject.wants.iter();
+            let want = wants.find(|want| want.key == *key);
+            let layouts = locations
+                .iter()
+                .filter_map(|location| location.layouts.first());
+            layouts.filter_map(move |layout| Some((layout, &want?.image)))
+        });
+        layout::joined(layouts).err()
+    }
+
+    /// What is known of `key`'s image, and the lines that may help.
     pub(super) fn told(&self, key: &ImageKey, subject: &Subject<'_>) -> tell::Told {
         tell::told(self, key, subject)
     }

@@ -2,14 +2,15 @@
 
 use super::{Group, Reading, Subject};
 use crate::chart::equation::{Equation, Part, Solution};
-use crate::plan::ValuePath;
+use crate::chart::layout::Solved;
+use crate::chart::suggestions::{Advice, Choice, Line, cure};
+use crate::chart::{foreign, reference};
+use crate::plan::{ImageParts, ValuePath};
 use crate::signal::{ImageKey, ImageRef};
 use crate::text;
 
 /// The most equations, and the most lines, that an error lists.
 const MAX_TOLD: usize = 6;
-/// The most solutions of a suggested line that are held against those of others.
-const MAX_CHOICES: usize = 16;
 /// The most containers named for one equation.
 const MAX_SITES: usize = 3;
 
@@ -30,30 +31,7 @@ pub(in crate::chart) struct Told {
     /// Whether it is only to be said which of several is meant.
     pub(in crate::chart) is_choice: bool,
     pub(in crate::chart) details: Vec<String>,
-    pub(in crate::chart) hints: Vec<String>,
-    /// What each suggested line sets its values to, and what is said where
-    /// there is no line.
-    choices: Vec<Vec<Solution>>,
-    pub(in crate::chart) otherwise: String,
-}
-
-/// Whether one line of each key can be pasted together: one place takes one value.
-pub(in crate::chart) fn fit_together(told: &[Told]) -> bool {
-    fn fit(told: &[&Told], so_far: &Solution) -> bool {
-        let Some((first, rest)) = told.split_first() else {
-            return true;
-        };
-        first.choices.iter().flatten().any(|solution| {
-            let mut joined = so_far.clone();
-            joined.extend(solution.clone());
-            agrees(solution, so_far) && fit(rest, &joined)
-        })
-    }
-    let with_lines: Vec<&Told> = told
-        .iter()
-        .filter(|told| !told.choices.is_empty())
-        .collect();
-    fit(&with_lines, &Solution::new())
+    pub(in crate::chart) advice: Advice,
 }
 
 fn agrees(solution: &Solution, other: &Solution) -> bool {
@@ -61,13 +39,17 @@ fn agrees(solution: &Solution, other: &Solution) -> bool {
     shared.all(|(path, value)| other.get(path).is_none_or(|set| set == value))
 }
 
-/// What the places of the other keys, as far as they are found, are set to.
-fn set_by_others(reading: &Reading, key: &ImageKey) -> Solution {
-    let others = reading.found.iter().filter(|(other, _)| *other != key);
+/// What was read of the other keys, as far as it was.
+fn solved_by_others<'r>(reading: &'r Reading, key: &ImageKey) -> impl Iterator<Item = &'r Solved> {
+    let others = reading.found.iter().filter(move |(other, _)| *other != key);
     let layouts = others
         .flat_map(|(_, (_, locations))| locations.iter().flat_map(|location| &location.layouts));
-    let solved = layouts.filter_map(|layout| layout.solved.as_ref());
-    solved
+    layouts.filter_map(|layout| layout.solved.as_ref())
+}
+
+/// What the places of the other keys are set to.
+fn set_by_others(reading: &Reading, key: &ImageKey) -> Solution {
+    solved_by_others(reading, key)
         .flat_map(|solved| solved.values.iter().cloned())
         .collect()
 }
@@ -114,61 +96,69 @@ pub(super) fn told(reading: &Reading, key: &ImageKey, subject: &Subject<'_>) -> 
         name.starts_with("docker.io/library/")
     };
     let mut likely = groups.clone();
-    likely.retain(|group| !is_of_another(reading, key, group));
+    likely.retain(|group| !is_of_another(reading, key, group, subject));
     likely.sort_by_key(|group| group.is_foreign || is_bare(group));
     let set = set_by_others(reading, key);
     let wanted = want.image.to_string();
-    let (lines, choices): (Vec<String>, Vec<Vec<Solution>>) = likely
+    let choices = likely
         .iter()
         .filter_map(|group| {
-            let solutions = group.equation.solve(&wanted, &|_| String::new());
-            let solutions = solutions.into_iter().map(|(_, one)| one);
-            let solutions: Vec<Solution> = solutions
-                .filter(|one| agrees(one, &set))
-                .take(MAX_CHOICES)
-                .collect();
+            let mut solutions = group
+                .equation
+                .solve(&wanted, &|_| String::new())
+                .into_iter();
+            solutions.find(|(_, one)| agrees(one, &set))?;
             let line = line(key, group, &want.image, &every)?;
-            (!solutions.is_empty()).then_some((line, solutions))
+            Some(match why {
+                // Nothing says that it is the key's: not to be pasted unseen.
+                Why::Nothing => Choice::if_meant(line, sites(group)),
+                _ => Choice::plain(line),
+            })
         })
-        .take(MAX_TOLD)
-        .unzip();
-    let otherwise = no_line(key, &want.image, matches!(why, Why::Unsolved(_)));
-    let hints = if lines.is_empty() {
-        vec![otherwise.clone()]
-    } else if let [only] = lines.as_slice() {
-        vec![match (why, likely.first()) {
-            // Nothing says that it is the key's: not to be pasted unseen.
-            (Why::Nothing, Some(group)) => format!(
-                "in deploy.toml, under the app, if the image of {} is meant: {only}",
-                sites(group)
-            ),
-            _ => format!("in deploy.toml, under the app: {only}"),
-        }]
-    } else {
-        let mut hints =
-            vec!["in deploy.toml, under the app, the one of these lines that is meant:".to_owned()];
-        hints.extend(lines);
-        hints
-    };
+        .take(MAX_TOLD);
     Told {
         headline,
         is_choice: matches!(why, Why::Several(_)),
         details,
-        hints,
-        choices,
-        otherwise,
+        advice: Advice {
+            choices: choices.collect(),
+            otherwise: no_line(key, &want.image, matches!(why, Why::Unsolved(_))),
+        },
     }
 }
 
-/// Whether an image is known to be another key's.
-fn is_of_another(reading: &Reading, key: &ImageKey, group: &Group) -> bool {
-    let others = reading.found.iter().filter(|(other, _)| *other != key);
-    let mut layouts = others
-        .flat_map(|(_, (_, locations))| locations.iter().flat_map(|location| &location.layouts));
-    layouts.any(|layout| {
-        let solved = layout.solved.as_ref();
-        solved.is_some_and(|solved| solved.equation == group.equation)
-    })
+/// Whether an image is known to be another key's that is requested otherwise, or
+/// somebody else's: not of the owner that the others are of.
+fn is_of_another(reading: &Reading, key: &ImageKey, group: &Group, subject: &Subject<'_>) -> bool {
+    let wanted = |key: &ImageKey| {
+        let mut wants = subject.wants.iter();
+        wants.find(|want| want.key == *key).map(|want| &want.image)
+    };
+    let taken = reading.found.iter().any(|(other, (_, locations))| {
+        let mut layouts = locations.iter().flat_map(|location| &location.layouts);
+        wanted(other) != wanted(key)
+            && layouts.any(|layout| {
+                let solved = layout.solved.as_ref();
+                solved.is_some_and(|solved| solved.equation == group.equation)
+            })
+    });
+    if taken {
+        return true;
+    }
+    let Some(name) = group.repository.as_deref() else {
+        return false;
+    };
+    let owners: Vec<&str> = solved_by_others(reading, key)
+        .filter_map(|solved| {
+            let mut groups = reading.groups.iter();
+            let of = groups.find(|group| group.equation == solved.equation)?;
+            Some(reference::owner(of.repository.as_deref()?))
+        })
+        .collect();
+    let images = subject.wants.iter().map(|want| &want.image);
+    let is_strange =
+        group.is_foreign || (!owners.is_empty() && !owners.contains(&reference::owner(name)));
+    is_strange && foreign::is_of_another_owner(name, images)
 }
 
 fn no_line(key: &ImageKey, image: &ImageRef, by_digest: bool) -> String {
@@ -178,7 +168,8 @@ fn no_line(key: &ImageKey, image: &ImageRef, by_digest: bool) -> String {
         ""
     };
     format!(
-        "no line in deploy.toml can set it; let the template read the whole reference{or}: image: {{{{ .Values.{key}.image | quote }}}}, and in values.yaml: {key}: {{image: \"\"}}"
+        "no line in deploy.toml can set it; let the template read the whole reference{or}: {}",
+        cure(key)
     )
 }
 
@@ -202,7 +193,7 @@ fn sites(group: &Group) -> String {
 }
 
 /// The line that makes `group` the image of `key`; none where no line can.
-fn line(key: &ImageKey, group: &Group, image: &ImageRef, every: &[&Group]) -> Option<String> {
+fn line(key: &ImageKey, group: &Group, image: &ImageRef, every: &[&Group]) -> Option<Line> {
     let wanted = image.to_string();
     let solves = |equation: &Equation| {
         !equation.places().is_empty() && !equation.solve(&wanted, &|_| String::new()).is_empty()
@@ -226,10 +217,10 @@ fn line(key: &ImageKey, group: &Group, image: &ImageRef, every: &[&Group]) -> Op
         })
     };
     if let Some(at) = common(&places).filter(own) {
-        return Some(crate::chart::suggestions::line(key, &[at.to_string()]));
+        return Some(Line::at(key, &at));
     }
     if let Some(at) = places.iter().find(|path| own(path)) {
-        return Some(crate::chart::suggestions::line(key, &[at.to_string()]));
+        return Some(Line::at(key, at));
     }
     let alone = !others().any(|other| {
         other
@@ -239,15 +230,18 @@ fn line(key: &ImageKey, group: &Group, image: &ImageRef, every: &[&Group]) -> Op
             .all(|path| places.contains(path))
     });
     let parts = alone.then(|| parts(&group.equation)).flatten()?;
-    let parts: Vec<String> = parts
-        .iter()
-        .map(|(name, path)| format!("{name} = {}", toml_text(&path.to_string())))
-        .collect();
-    Some(format!("images.{key} = {{ {} }}", parts.join(", ")))
-}
-
-fn toml_text(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    let of = |wanted: &str| {
+        let mut parts = parts.iter();
+        let (_, path) = parts.find(|(name, _)| *name == wanted)?;
+        Some((*path).clone())
+    };
+    let parts = ImageParts {
+        registry: of("registry"),
+        repository: of("repository"),
+        tag: of("tag"),
+        digest: of("digest"),
+    };
+    Some(Line::Parts(key.clone(), parts))
 }
 
 /// The parts of a reference that the places of an equation are; none where two

@@ -54,19 +54,29 @@ const WEAK: &str = "server";
 
 /// The key that the words speak of: none where they speak of none, or of two.
 pub(super) fn key<'k>(words: &[String], keys: &[&'k ImageKey]) -> Option<&'k ImageKey> {
-    let of = |weak: bool| {
-        let mut found = keys.iter().copied().filter(|key| {
-            let mut words = words.iter().filter(|word| weak || *word != WEAK);
-            words.any(|word| is_of(word, key))
-        });
-        let first = found.next();
-        (first, found.next().is_some())
-    };
-    match of(false) {
+    match found(words, keys, false) {
         (_, true) => None,
         (Some(key), false) => Some(key),
-        (None, false) => of(true).0,
+        (None, false) => found(words, keys, true).0,
     }
+}
+
+/// The same by words that say something in any place.
+pub(super) fn strong_key<'k>(words: &[String], keys: &[&'k ImageKey]) -> Option<&'k ImageKey> {
+    match found(words, keys, false) {
+        (key, false) => key,
+        (_, true) => None,
+    }
+}
+
+/// The first key that they speak of, and whether there is another.
+fn found<'k>(words: &[String], keys: &[&'k ImageKey], weak: bool) -> (Option<&'k ImageKey>, bool) {
+    let mut found = keys.iter().copied().filter(|key| {
+        let mut words = words.iter().filter(|word| weak || *word != WEAK);
+        words.any(|word| is_of(word, key))
+    });
+    let first = found.next();
+    (first, found.next().is_some())
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub struct Shape {
     #[serde(default = "tag")]
     tag: String,
     #[serde(default)]
-    node: String,
+    pub node: String,
     /// Lines of deploy.toml, under the app.
     #[serde(default)]
     pub deploy: Vec<String>,

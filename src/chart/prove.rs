@@ -1,0 +1,88 @@
+//! The proof in the ways that a chart may need, and the lines that help where it
+//! fails.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::archive::Chart;
+use super::proof::{Proof, proven};
+use super::render::Render;
+use super::sentinel::Ends;
+use super::suggestions::Refusal;
+use super::trials::Trials;
+use crate::plan::ImageRules;
+use crate::signal::{ImageKey, ImageRef};
+use crate::{Kind, Result};
+
+/// Finds how `chart` spells the images with the node's values, and proves that
+/// the requested ones take effect; usually three renders. Fails with
+/// [`Kind::Chart`] where they would not, with all reasons at once and the lines
+/// of deploy.toml by which they would, each tried by a proof of its own; and
+/// with the renderer's error where the chart does not render.
+pub async fn prove<R: Render + Sync>(
+    chart: &Chart,
+    node_values: &[Value],
+    rules: &ImageRules,
+    images: &BTreeMap<ImageKey, ImageRef>,
+    render: &R,
+) -> Result<Proof> {
+    let refusal = match either_way(chart, node_values, rules, images, render).await {
+        Ok(proof) => return Ok(proof),
+        Err(refusal) => refusal,
+    };
+    if refusal.error.kind() != Kind::Chart {
+        return Err(refusal.error);
+    }
+    let mut trials = Trials::of(refusal);
+    while let Some(rules) = trials.next(rules) {
+        let outcome = either_way(chart, node_values, &rules, images, render).await;
+        trials.came_of_it(outcome.err().map(|refusal| refusal.error).as_ref());
+    }
+    Err(trials.told())
+}
+
+/// The same without a search for lines that help.
+pub async fn prove_as_it_is<R: Render + Sync>(
+    chart: &Chart,
+    node_values: &[Value],
+    rules: &ImageRules,
+    images: &BTreeMap<ImageKey, ImageRef>,
+    render: &R,
+) -> Result<Proof> {
+    let proven = either_way(chart, node_values, rules, images, render).await;
+    proven.map_err(Refusal::without_lines)
+}
+
+/// A proof by made-up references; where the chart does not take these, or renders
+/// a container for the requested ones only, by the requested tags. A template may
+/// have a condition on the very tag, and is not blamed before it was given it.
+async fn either_way<R: Render + Sync>(
+    chart: &Chart,
+    node_values: &[Value],
+    rules: &ImageRules,
+    images: &BTreeMap<ImageKey, ImageRef>,
+    render: &R,
+) -> std::result::Result<Proof, Refusal> {
+    let first = proven(chart, node_values, rules, images, Ends::MadeUp, render).await;
+    let is_odd = match &first {
+        Ok(proof) => !proof.unassigned.is_empty(),
+        Err(refusal) => refusal.error.kind() == Kind::Chart,
+    };
+    if !is_odd {
+        return first;
+    }
+    match proven(chart, node_values, rules, images, Ends::Requested, render).await {
+        Ok(mut proof) => {
+            let said = match &first {
+                Ok(first) => first.unassigned.join("; "),
+                Err(refusal) => refusal.error.to_string(),
+            };
+            proof.warnings.push(format!(
+                "the chart takes the requested tags otherwise than other ones, so that the next may reach other containers; with made-up tags: {said}"
+            ));
+            Ok(proof)
+        }
+        Err(_) => first,
+    }
+}
