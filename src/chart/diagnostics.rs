@@ -65,8 +65,11 @@ impl Diagnosis<'_> {
                 }
             }
         }
-        if problems.is_empty() {
-            problems.extend(self.swap());
+        if problems.is_empty()
+            && let Some((problem, swapped)) = self.swap()
+        {
+            problems.push(problem);
+            keys.extend(swapped);
         }
         let may_be_read = problems.iter().all(|problem| problem.may_be_read);
         let mut problems = problems.into_iter();

@@ -69,7 +69,8 @@ async fn either_way<R: Render + Sync>(
         Ok(proof) => !proof.unassigned.is_empty(),
         Err(refusal) => refusal.error.kind() == Kind::Chart,
     };
-    if !is_odd {
+    let has_tag = images.values().any(|image| image.tag().is_some());
+    if !is_odd || !has_tag {
         return first;
     }
     match proven(chart, node_values, rules, images, Ends::Requested, render).await {

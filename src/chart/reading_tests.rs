@@ -248,7 +248,7 @@ fn no_mutation_passes_falsely() {
 }
 
 /// Of all charts: read alone, with the lines of the error, refused.
-const COUNTED: (usize, usize, usize) = (300, 114, 354);
+const COUNTED: (usize, usize, usize) = (300, 118, 350);
 
 fn every() -> Vec<(&'static str, &'static str, Mutation, bool, bool)> {
     let mut all = Vec::new();

@@ -78,7 +78,8 @@ impl Diagnosis<'_> {
             .collect()
     }
 
-    pub(super) fn swap(&self) -> Option<Problem> {
+    /// Components that carry each other's images, and which.
+    pub(super) fn swap(&self) -> Option<(Problem, Vec<ImageKey>)> {
         let free = |key: &&ImageKey| !self.rules.layouts.contains_key(*key);
         let keys: Vec<&ImageKey> = self
             .wants
@@ -106,7 +107,7 @@ impl Diagnosis<'_> {
             "fix the templates; or, where it is meant, in deploy.toml under the app",
             lines.collect(),
         );
-        Some(Problem {
+        let problem = Problem {
             may_be_read: false,
             message,
             details,
@@ -116,7 +117,8 @@ impl Diagnosis<'_> {
                     "no line in deploy.toml can set it: let each template take its own image"
                         .to_owned(),
             },
-        })
+        };
+        Some((problem, pairs.into_iter().map(|(key, _)| key).collect()))
     }
 
     /// Lines that name the place, or what to change in the chart where no other
