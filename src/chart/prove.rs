@@ -36,8 +36,10 @@ pub async fn prove<R: Render + Sync>(
     }
     let mut trials = Trials::of(refusal);
     while let Some(rules) = trials.next(rules) {
-        let outcome = either_way(chart, node_values, &rules, images, render).await;
-        trials.came_of_it(outcome.err().map(|refusal| refusal.error).as_ref());
+        match either_way(chart, node_values, &rules, images, render).await {
+            Err(refusal) if is_cancelled(&refusal) => return Err(refusal.error),
+            outcome => trials.came_of_it(outcome.err().map(|refusal| refusal.error).as_ref()),
+        }
     }
     Err(trials.told())
 }
@@ -73,17 +75,23 @@ async fn either_way<R: Render + Sync>(
     if !is_odd || !has_tag {
         return first;
     }
-    match proven(chart, node_values, rules, images, Ends::Requested, render).await {
-        Ok(mut proof) => {
-            let said = match &first {
-                Ok(first) => first.unassigned.join("; "),
-                Err(refusal) => refusal.error.to_string(),
-            };
-            proof.warnings.push(format!(
-                "the chart takes the requested tags otherwise than other ones, so that the next may reach other containers; with made-up tags: {said}"
-            ));
-            Ok(proof)
+    let second = proven(chart, node_values, rules, images, Ends::Requested, render).await;
+    let said = match (&first, &second) {
+        (Err(refusal), Ok(_)) => refusal.error.to_string(),
+        (Ok(first), Ok(second)) if second.unassigned.len() < first.unassigned.len() => {
+            first.unassigned.join("; ")
         }
-        Err(_) => first,
-    }
+        (_, Err(refusal)) if is_cancelled(refusal) => return second,
+        _ => return first,
+    };
+    second.map(|mut proof| {
+        proof.warnings.push(format!(
+            "the chart takes the requested tags otherwise than other ones, so that the next may reach other containers; with made-up tags: {said}"
+        ));
+        proof
+    })
+}
+
+fn is_cancelled(refusal: &Refusal) -> bool {
+    matches!(refusal.error.kind(), Kind::Cancelled(_))
 }

@@ -64,7 +64,6 @@ impl Trials {
         if hopeless || self.count == MAX_TRIALS || !self.outcomes.iter().any(is_left) {
             return None;
         }
-        self.count += 1;
         self.now.clear();
         for (of, outcomes) in self.outcomes.iter().enumerate() {
             let choices = &self.refusal.advice[of].choices;
@@ -84,6 +83,11 @@ impl Trials {
             self.now
                 .push(order.into_iter().find_map(with).unwrap_or_default());
         }
+        let mut now = self.now.iter().zip(&self.outcomes);
+        if !now.any(|(at, outcomes)| outcomes[*at] == Outcome::Untried) {
+            return None;
+        }
+        self.count += 1;
         let mut rules = rules.clone();
         for line in self.lines() {
             line.add_to(&mut rules);
@@ -171,4 +175,71 @@ fn shown(choices: &[&Choice]) -> Vec<String> {
         }
     }
     hints
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::suggestions::{Advice, Choice, Line, Refusal};
+    use super::Trials;
+    use crate::plan::ImageRules;
+    use crate::{Error, Kind};
+
+    /// What is told where only combinations of these lines pass; and how many were tried.
+    fn told(keys: &[(&str, &[&str])], passes: impl Fn(&str) -> bool) -> (Vec<String>, usize) {
+        let advice = keys.iter().map(|(key, places)| {
+            let line = |at: &&str| Line::at(&key.parse().unwrap(), &at.parse().unwrap());
+            Advice {
+                choices: places.iter().map(line).map(Choice::plain).collect(),
+                otherwise: format!("no line for {key}"),
+            }
+        });
+        let refusal = Refusal {
+            error: Error::new(Kind::Chart, "refused"),
+            advice: advice.collect(),
+        };
+        let mut trials = Trials::of(refusal);
+        let mut count = 0;
+        while let Some(rules) = trials.next(&ImageRules::default()) {
+            count += 1;
+            let places = rules.layouts.values().flatten();
+            let set: Vec<String> = places.map(ToString::to_string).collect();
+            let error = Error::new(Kind::Chart, "in the way");
+            trials.came_of_it((!passes(&set.join(" "))).then_some(&error));
+        }
+        (trials.told().hints().to_vec(), count)
+    }
+
+    #[test]
+    fn only_lines_that_passed_are_told() {
+        let lines: &[&str] = &["one", "two"];
+        let both = [("api", lines), ("web", lines)];
+        let alone = "in deploy.toml, under the app: ";
+        let which = "in deploy.toml, under the app, the one of these lines that is meant:";
+        let of = |key: &str, at: &str| format!("images.{key} = [\"{at}\"]");
+        let (hints, count) = told(&both, |_| true);
+        let all = [
+            which.to_owned(),
+            of("api", "one"),
+            of("api", "two"),
+            of("web", "two"),
+            of("web", "one"),
+        ];
+        assert_eq!(count, 2);
+        assert!(all.iter().all(|line| hints.contains(line)), "{hints:?}");
+        let (hints, _) = told(&both, |set| set == "two one");
+        let only = [of("api", "two"), of("web", "one")].map(|line| format!("{alone}{line}"));
+        assert_eq!(hints, only);
+        let (hints, _) = told(&both, |_| false);
+        assert_eq!(hints, ["no line for api", "no line for web"]);
+        // Without a line for one of them none is tried.
+        let (hints, count) = told(&[("api", lines), ("web", &[])], |_| true);
+        assert_eq!((hints.len(), count), (2, 0));
+        // No combination is tried twice.
+        let (_, count) = told(&[("api", &["one"]), ("web", lines)], |_| true);
+        assert_eq!(count, 1);
+        let many: &[&str] = &["a", "b", "c", "d", "e", "f"];
+        let (hints, count) = told(&[("api", many)], |_| true);
+        assert_eq!((hints.len(), count), (5, 4));
+    }
 }
