@@ -1,10 +1,10 @@
 //! What really runs: the images that the kubelets name (`imageID`), held against
 //! those that the registry gave before anything was touched.
 //!
-//! The pods that stay are asked for once the workloads are Ready. Those of Jobs, and
-//! bare pods, hooks among them, may be gone by then: of these the watch noted what
-//! they ran. Only what ran for this revision counts: a Job that was there before, and
-//! the Jobs of a `CronJob`, do not.
+//! The watch has shown the pods that stay once the workloads are Ready. Those of Jobs, and
+//! bare pods, hooks among them, may be gone by then: of these it noted what they ran.
+//! Only what ran for this revision counts: a Job that was there before, and the Jobs of
+//! a `CronJob`, do not.
 //!
 //! One image has several digests: an index's, a platform's manifest's, its config's
 //! where it was imported, and another manifest's of the same config. Where the
@@ -24,7 +24,7 @@ use crate::chart::{Placement, Proof};
 use crate::cluster::pods;
 use crate::error::{Problem, Result};
 use crate::registry::artifacts::ArtifactReader;
-use crate::rollout::{ReleaseCache, WorkloadKind, WorkloadRef};
+use crate::rollout::{RanImage, ReleaseCache, WorkloadKind, WorkloadRef};
 use crate::signal::{Digest, ImageKey, ImageRef};
 
 /// The most manifests of one index that are read.
@@ -61,7 +61,7 @@ pub(super) async fn check(
     proof: &Proof,
     seen: &ReleaseCache,
 ) -> Result<(), Failure> {
-    let mut running = match run.unless_cancelled(running(run, found, proof)).await {
+    let mut running = match run.unless_cancelled(running(run, found, proof, seen)).await {
         Ok(running) => running,
         Err(error) if matches!(error.kind(), crate::error::Kind::Cancelled(_)) => {
             return Err(error.into());
@@ -127,33 +127,68 @@ fn line(one: &Running, asked: &Digest) -> String {
     )
 }
 
-/// What the kubelets say of the containers that carry a key.
-async fn running(run: &Run<'_>, found: &ReleaseObservation, proof: &Proof) -> Result<Vec<Running>> {
-    let asked = |object: &crate::manifest::Object| -> Vec<(&ImageKey, String)> {
-        let own = proof.placements.iter();
+/// What the kubelets say of the containers that carry a key, as the watch brought it;
+/// of a workload whose pods it has not shown all, as the cluster answers.
+async fn running(
+    run: &Run<'_>,
+    found: &ReleaseObservation,
+    proof: &Proof,
+    seen: &ReleaseCache,
+) -> Result<Vec<Running>> {
+    let namespace = &run.plan.release.namespace;
+    let (mut running, mut unseen) = (BTreeSet::new(), Vec::new());
+    for placement in &proof.placements {
+        let workload = workload(placement, namespace);
+        match workload.and_then(|workload| seen.kept_images(&workload)) {
+            Some(images) => running.extend(of_key(placement, &images)),
+            None => unseen.push(placement),
+        }
+    }
+    let unseen_in = |object: &crate::manifest::Object| {
+        let own = unseen.iter().copied();
         let own = own.filter(|placement| placement.object == object.reference);
-        own.map(|placement| (&placement.key, placement.image.to_string()))
-            .collect()
+        own.collect::<Vec<&Placement>>()
     };
     let objects = proof
         .objects
         .iter()
-        .filter(|object| object.hooks.is_empty() && !asked(object).is_empty());
-    let namespace = &run.plan.release.namespace;
+        .filter(|object| object.hooks.is_empty() && !unseen_in(object).is_empty());
     let listed = pods::of_workloads(&found.cluster.client, namespace, objects).await?;
-    let mut running = BTreeSet::new();
     for (object, pods) in listed {
-        for (key, image) in asked(object) {
+        for placement in unseen_in(object) {
+            let image = placement.image.to_string();
             let digests = pods.iter().flat_map(|pod| digests(pod, &image));
             running.extend(digests.map(|(container, digest)| Running {
-                key: key.clone(),
-                workload: object.to_string(),
+                key: placement.key.clone(),
+                workload: placement.title.clone(),
                 container,
                 digest,
             }));
         }
     }
     Ok(running.into_iter().collect())
+}
+
+/// The workload that a placement is in, where it is one that is watched.
+fn workload(placement: &Placement, namespace: &str) -> Option<WorkloadRef> {
+    WorkloadRef::of(&placement.object.clone().within(namespace))
+}
+
+/// Those of `images` that carry the placement's key.
+fn of_key<'a>(
+    placement: &'a Placement,
+    images: impl IntoIterator<Item = &'a RanImage>,
+) -> impl Iterator<Item = Running> {
+    let asked = placement.image.to_string();
+    let own = images.into_iter().filter(move |ran| ran.image == asked);
+    own.filter_map(|ran| {
+        Some(Running {
+            key: placement.key.clone(),
+            workload: placement.title.clone(),
+            container: ran.container.clone(),
+            digest: named(&ran.image_id)?,
+        })
+    })
 }
 
 /// What Jobs and bare pods ran that carry a key, and those Jobs that ran unseen.
@@ -164,8 +199,7 @@ fn ran(
 ) -> (Vec<Running>, BTreeSet<String>) {
     let (mut running, mut unseen) = (Vec::new(), BTreeSet::new());
     for placement in placements {
-        let place = placement.object.clone().within(namespace);
-        let workload = WorkloadRef::of(&place)
+        let workload = workload(placement, namespace)
             .filter(|it| matches!(it.kind, WorkloadKind::Job | WorkloadKind::Pod));
         let Some(workload) = workload else {
             continue;
@@ -173,16 +207,7 @@ fn ran(
         if seen.ran(&workload).next().is_none() && seen.has_run(&workload) {
             unseen.insert(placement.title.clone());
         }
-        let image = placement.image.to_string();
-        let own = seen.ran(&workload).filter(|ran| ran.image == image);
-        running.extend(own.filter_map(|ran| {
-            Some(Running {
-                key: placement.key.clone(),
-                workload: placement.title.clone(),
-                container: ran.container.clone(),
-                digest: named(&ran.image_id)?,
-            })
-        }));
+        running.extend(of_key(placement, seen.ran(&workload)));
     }
     (running, unseen)
 }

@@ -1,11 +1,13 @@
-//! Which images the pods of Jobs, and bare pods, ran: noted as the watch brings them,
-//! since helm deletes hooks, and what has ended may be collected before anybody asks.
+//! Which images the pods of a release run. What Jobs and bare pods ran is noted as the
+//! watch brings it, since helm deletes hooks, and what has ended may be collected before
+//! anybody asks.
 //!
 //! Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::Pod;
+use super::cache::ReleaseCache;
+use super::model::{Pod, PodPresence};
 use super::target::WatchTarget;
 use super::timeline::Timeline;
 use super::workload_ref::{WorkloadKind, WorkloadRef};
@@ -38,17 +40,38 @@ impl RanImages {
         if !of_this_run {
             return;
         }
-        let named = pod.containers.iter();
-        let named = named.filter(|container| !container.image_id.is_empty());
         let ran = self.0.entry(target.id.clone()).or_default();
-        ran.extend(named.map(|container| RanImage {
-            container: container.name.clone(),
-            image: container.image.clone(),
-            image_id: container.image_id.clone(),
-        }));
+        ran.extend(images(pod));
     }
 
     pub(super) fn of(&self, workload: &WorkloadRef) -> impl Iterator<Item = &RanImage> {
         self.0.get(workload).into_iter().flatten()
     }
+}
+
+impl ReleaseCache {
+    /// The images of the pods that a Deployment, `StatefulSet` or `DaemonSet` keeps; none
+    /// where not all that it wants have been seen with theirs.
+    pub fn kept_images(&self, workload: &WorkloadRef) -> Option<BTreeSet<RanImage>> {
+        if matches!(workload.kind, WorkloadKind::Job | WorkloadKind::Pod) {
+            return None;
+        }
+        let wanted = self.workload(workload)?.wanted;
+        let mut pods = self.pods_of(workload);
+        pods.retain(|pod| pod.presence == PodPresence::Here);
+        let is_named = |pod: &&Pod| images(pod).count() == pod.containers.len();
+        let all = usize::try_from(wanted).is_ok_and(|wanted| pods.len() >= wanted);
+        (all && pods.iter().all(is_named)).then(|| pods.into_iter().flat_map(images).collect())
+    }
+}
+
+/// The images of a pod's containers, as far as its kubelet has named them.
+fn images(pod: &Pod) -> impl Iterator<Item = RanImage> {
+    let containers = pod.containers.iter();
+    let named = containers.filter(|container| !container.image_id.is_empty());
+    named.map(|container| RanImage {
+        container: container.name.clone(),
+        image: container.image.clone(),
+        image_id: container.image_id.clone(),
+    })
 }

@@ -180,3 +180,56 @@ fn whether_a_job_has_run_is_known_by_the_job() {
     assert!(!has_run(Some("old"), Some("old")), "it ran before");
     assert!(!has_run(None, None), "a hook that is not run");
 }
+
+/// The pods of a workload count as seen once as many are there as it wants, each with the
+/// images of all its containers.
+#[test]
+fn what_is_kept_is_known_once_all_of_it_was_seen() {
+    let set = json!({"kind": "StatefulSet", "metadata": {"namespace": "shop", "name": "api", "uid": "s"},
+        "spec": {"replicas": 2, "selector": {}, "serviceName": "", "template": {}}, "status": {"replicas": 2}});
+    let pod = |name: &str, id: &str| {
+        let mut pod = pod(name, name, Some(["apps/v1", "api", "s"]), id);
+        pod["metadata"]["ownerReferences"][0]["kind"] = json!("StatefulSet");
+        pod
+    };
+    let leaving = |mut pod: Value| {
+        pod["metadata"]["deletionTimestamp"] = json!("2026-11-27T10:00:00Z");
+        pod
+    };
+    let (first, second) = (pod("api-0", "sha256:a"), pod("api-1", "sha256:b"));
+    for (name, pods, expected) in [
+        (
+            "all",
+            vec![&first, &second],
+            Some(vec!["sha256:a", "sha256:b"]),
+        ),
+        ("one of two", vec![&first], None),
+        (
+            "one that is not named",
+            vec![&first, &pod("api-1", "")],
+            None,
+        ),
+        (
+            "one that leaves",
+            vec![&first, &leaving(second.clone())],
+            None,
+        ),
+        (
+            "one more that leaves",
+            vec![&first, &second, &leaving(pod("api-2", "sha256:o"))],
+            Some(vec!["sha256:a", "sha256:b"]),
+        ),
+    ] {
+        let api = target("StatefulSet", "api", false);
+        let mut cache = ReleaseCache::of(&[api]);
+        for object in std::iter::once(&set).chain(pods) {
+            cache.apply(change(object), Elapsed::default());
+        }
+        let workload = cache.targets().next().unwrap().id.clone();
+        let images = cache.kept_images(&workload);
+        let ids = images
+            .as_ref()
+            .map(|images| images.iter().map(|it| it.image_id.as_str()).collect());
+        assert_eq!(ids, expected, "{name}");
+    }
+}
