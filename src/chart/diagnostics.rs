@@ -205,7 +205,7 @@ impl Diagnosis<'_> {
                     places.join(", ")
                 ),
                 details: self.slots_of(key),
-                advice: self.one_of(key, &live),
+                advice: places::one_of(key, &live),
             });
         }
         if named

@@ -45,7 +45,7 @@ pub(super) async fn locate<R: Render>(
     render: &R,
 ) -> std::result::Result<Located, Refusal> {
     let mut by_name: BTreeMap<&ImageKey, Vec<ImageLocation>> = BTreeMap::new();
-    let mut unnamed: Option<Refusal> = None;
+    let mut unnamed: Option<Box<Refusal>> = None;
     for want in subject.wants {
         let found = by_names(subject, want).unwrap_or_else(|error| {
             unnamed.get_or_insert(error);
@@ -92,7 +92,7 @@ pub(super) async fn locate<R: Render>(
     match before {
         Some(refusal) if missing.is_empty() => Err(refusal),
         before => {
-            let said = before.or(unnamed);
+            let said = before.or(unnamed.map(|refusal| *refusal));
             Err(refusal(subject, &by_name, &reading, missing, said, render).await)
         }
     }
@@ -229,7 +229,7 @@ fn missing(
 fn by_names(
     subject: &Subject<'_>,
     want: &Want,
-) -> std::result::Result<Vec<ImageLocation>, Refusal> {
+) -> std::result::Result<Vec<ImageLocation>, Box<Refusal>> {
     let search = Search {
         values: subject.values,
         subcharts: subject.subcharts,
@@ -376,7 +376,7 @@ fn named(
     search: &Search<'_>,
     want: &Want,
     paths: &[ValuePath],
-) -> std::result::Result<Vec<ImageLocation>, Refusal> {
+) -> std::result::Result<Vec<ImageLocation>, Box<Refusal>> {
     let named = |path: &ValuePath| {
         search.named(&want.key, path).ok_or_else(|| {
             let message = format!(
@@ -384,13 +384,13 @@ fn named(
                 want.key
             );
             let line = Line::at(&want.key, &path.child("image"));
-            Refusal {
+            Box::new(Refusal {
                 error: Error::new(Kind::Chart, message),
                 advice: vec![Advice {
                     choices: vec![Choice::plain(line)],
                     otherwise: "name the map or the string that is the image".to_owned(),
                 }],
-            }
+            })
         })
     };
     paths.iter().map(named).collect()

@@ -108,11 +108,12 @@ impl Trials {
             self.failed.get_or_insert(format!("with {lines}: {error}"));
         }
         for (outcomes, at) in self.outcomes.iter_mut().zip(&self.now) {
-            outcomes[*at] = match (error, outcomes[*at]) {
-                (None, _) => Outcome::Passed,
-                (Some(_), Outcome::Passed) => Outcome::Passed,
-                (Some(_), _) => Outcome::Failed,
-            };
+            // What passed once may still be in the way of another line.
+            if error.is_none() {
+                outcomes[*at] = Outcome::Passed;
+            } else if outcomes[*at] == Outcome::Untried {
+                outcomes[*at] = Outcome::Failed;
+            }
         }
     }
 

@@ -13,6 +13,23 @@ use crate::text;
 /// The most places suggested.
 const MAX_PLACES: usize = 6;
 
+/// All of these places, or one of them.
+pub(super) fn one_of(key: &ImageKey, live: &[&Candidate]) -> Advice {
+    let places: Vec<ValuePath> = live.iter().map(|one| one.location.at.clone()).collect();
+    let all = Line::Places(key.clone(), places.clone());
+    let each = places.iter().map(|at| Line::at(key, at));
+    Advice {
+        choices: std::iter::once(all)
+            .chain(each)
+            .map(Choice::plain)
+            .collect(),
+        otherwise: format!(
+            "no line in deploy.toml can set it; let the templates read one place: {}",
+            cure(key)
+        ),
+    }
+}
+
 impl Diagnosis<'_> {
     /// Its image goes to others only, while the containers that are its own by
     /// their names take another.
@@ -140,23 +157,6 @@ impl Diagnosis<'_> {
         }
     }
 
-    /// All of these places, or one of them.
-    pub(super) fn one_of(&self, key: &ImageKey, live: &[&Candidate]) -> Advice {
-        let places: Vec<ValuePath> = live.iter().map(|one| one.location.at.clone()).collect();
-        let all = Line::Places(key.clone(), places.clone());
-        let each = places.iter().map(|at| Line::at(key, at));
-        Advice {
-            choices: std::iter::once(all)
-                .chain(each)
-                .map(Choice::plain)
-                .collect(),
-            otherwise: format!(
-                "no line in deploy.toml can set it; let the templates read one place: {}",
-                cure(key)
-            ),
-        }
-    }
-
     /// Values that look like an image: those first that a container carries
     /// now. Places that were looked at do not count.
     pub(super) fn places(&self, carried: &[&str]) -> Vec<ValuePath> {
@@ -166,7 +166,8 @@ impl Diagnosis<'_> {
             let images = self.wants.iter().map(|want| &want.image);
             let is_inside = |path: &ValuePath| at.keys().starts_with(path.keys());
             let is_foreign = self.foreign.iter().any(is_inside);
-            !self.is_location(at) && !(is_foreign && is_of_another_owner(image, images))
+            let is_anothers = is_foreign && is_of_another_owner(image, images);
+            !self.is_location(at) && !is_anothers
         });
         found.sort_by_key(|(_, repository)| {
             !carried
