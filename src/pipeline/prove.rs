@@ -38,7 +38,7 @@ pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Res
     let proven = if run.images == *requested {
         chart::prove(chart, values, rules, requested, &renderer).await
     } else {
-        // Nobody looks for lines that would help the digests: the tags are next.
+        // The tags are next: nobody looks for lines that would help the digests.
         chart::prove_as_it_is(chart, values, rules, &run.images, &renderer).await
     };
     let proof = match proven {
