@@ -56,6 +56,7 @@ impl OriginCheck {
             what: format!("{chart} {version}"),
             repository: chart.repository(),
             digest,
+            is_named: false,
         };
         self.prover.prove(&self.reader, &artifact).await
     }
@@ -84,6 +85,7 @@ impl OriginCheck {
                 what: format!("{key}: {image}"),
                 repository: image.repository(),
                 digest: digest.clone(),
+                is_named: image.digest().is_some(),
             };
             let one = (artifact.repository.clone(), digest.clone());
             asked.push((key.clone(), one.clone()));

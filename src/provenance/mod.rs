@@ -41,6 +41,9 @@ pub struct Artifact {
     pub repository: String,
     /// Its digest.
     pub digest: Digest,
+    /// Whether the signal itself names the digest: then it may be one platform's of an
+    /// index that is signed.
+    pub is_named: bool,
 }
 
 /// What hangs beside an artifact and may be a proof.

@@ -229,6 +229,9 @@ impl Refusal {
     }
 }
 
+/// What is signed of an image for several platforms is its index.
+const OF_INDEX: &str = "where that is one platform's digest of an index that is signed, send the index's: docker buildx imagetools inspect <image>:<tag>";
+
 /// How to get an attestation.
 const ATTEST: &str =
     "attest it where it is pushed: actions/attest with subject-digest and push-to-registry: true";
@@ -252,12 +255,17 @@ pub(super) fn refused(artifact: &Artifact, policy: &Verify, refusals: &[Refusal]
             ),
         };
         let message = format!("{what}: {how}");
-        return Error::new(Kind::Policy, message)
+        let error = Error::new(Kind::Policy, message)
             .detail(format!(
                 "ghcr.io has neither a signature nor a bundle beside {}",
                 artifact.digest
             ))
             .hint(hint);
+        return if artifact.is_named {
+            error.hint(OF_INDEX)
+        } else {
+            error
+        };
     };
     let expected = match policy {
         Verify::Key(_) => "a signature",

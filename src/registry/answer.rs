@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
+use oci_client::errors::{DigestError, OciDistributionError, OciEnvelope, OciErrorCode};
 
 use super::error::{self, RegistryError};
 use crate::text;
@@ -24,8 +24,20 @@ pub(super) fn meaning(error: &OciDistributionError) -> RegistryError {
             _ => RegistryError::Unknown,
         },
         OciDistributionError::RequestError(_) => error::read(&words(error)),
+        OciDistributionError::DigestError(DigestError::VerificationError { .. }) => {
+            RegistryError::Altered
+        }
+        OciDistributionError::IoError(error) if is_altered(error) => RegistryError::Altered,
         _ => RegistryError::Unknown,
     }
+}
+
+/// Whether a stream ended since its bytes are not those of its digest.
+fn is_altered(error: &std::io::Error) -> bool {
+    let Some(cause) = error.get_ref() else {
+        return false;
+    };
+    cause.is::<DigestError>()
 }
 
 fn word(envelope: &OciEnvelope) -> RegistryError {

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use oci_client::errors::OciDistributionError;
+use oci_client::errors::{DigestError, OciDistributionError};
 use serde_json::json;
 
 use super::{RegistryError, meaning};
@@ -24,6 +24,10 @@ fn server(code: u16) -> OciDistributionError {
 #[test]
 fn ghcrs_answers_are_understood() {
     let token = |body: &str| OciDistributionError::AuthenticationFailure(body.into());
+    let altered = || DigestError::VerificationError {
+        expected: "sha256:a".into(),
+        actual: "sha256:b".into(),
+    };
     for (error, answer) in [
         (
             answered("MANIFEST_UNKNOWN", "manifest unknown"),
@@ -56,6 +60,15 @@ fn ghcrs_answers_are_understood() {
         (server(404), RegistryError::Unknown),
         (server(407), RegistryError::Proxy),
         (server(503), RegistryError::Unavailable),
+        (altered().into(), RegistryError::Altered),
+        (
+            std::io::Error::other(altered()).into(),
+            RegistryError::Altered,
+        ),
+        (
+            std::io::Error::other("reset").into(),
+            RegistryError::Unknown,
+        ),
     ] {
         assert_eq!(meaning(&error), answer, "{error}");
     }

@@ -31,6 +31,8 @@ pub enum RegistryError {
     Unreachable,
     /// Stored credentials cannot be had: a helper program failed.
     Credentials,
+    /// What came is not what its digest says.
+    Altered,
     /// Something else.
     Unknown,
 }
@@ -81,6 +83,8 @@ pub fn read(said: &str) -> RegistryError {
         RegistryError::NotFound
     } else if status == Some(429) || has(&["toomanyrequests"]) {
         RegistryError::Throttled
+    } else if has(&["mismatched digest"]) {
+        RegistryError::Altered
     } else if matches!(status, Some(500..=599))
         || has(&[
             ": eof",
@@ -165,6 +169,8 @@ pub fn error(answer: RegistryError, asked: &RegistryRequest, said: &str) -> Erro
         RegistryError::Credentials => new(Kind::Node, "the stored credentials for ghcr.io cannot be read")
             .details(stored(asked))
             .hint("see that the credential helper that is named there is installed and works"),
+        RegistryError::Altered => new(Kind::Registry, "what ghcr.io gave is not what its digest says: it was altered")
+            .hint("send the signal again; if it stays, see what stands between the node and ghcr.io (HTTPS_PROXY), and who pushed this"),
         RegistryError::Unknown => new(Kind::Registry, "ghcr.io did not give it")
             .hint("send the signal again; if it stays, run `helm pull` by hand on the node as this user"),
     }
@@ -281,6 +287,10 @@ mod tests {
                 "dial tcp 1.2.3.4:443: connect: connection refused",
                 RegistryError::Unreachable,
             ),
+            (
+                "copy failed: sha256:0a5e: mismatched digest",
+                RegistryError::Altered,
+            ),
             ("something new", RegistryError::Unknown),
         ] {
             assert_eq!(read(&format!("{MANIFEST}{said}\n")), answer, "{said}");
@@ -305,6 +315,7 @@ mod tests {
             (RegistryError::Proxy, Kind::Node),
             (RegistryError::Unreachable, Kind::Node),
             (RegistryError::Credentials, Kind::Node),
+            (RegistryError::Altered, Kind::Registry),
             (RegistryError::Unknown, Kind::Registry),
         ] {
             let asked = RegistryRequest {

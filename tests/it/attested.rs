@@ -20,7 +20,7 @@ pub mod own_sigstore;
 use own_sigstore::{COMMIT, Job, Sigstore, provenance};
 
 /// Hangs bundles beside an artifact, as `actions/attest` does with `push-to-registry`.
-fn attach(node: &Node, path: &str, digest: &str, bundles: &[Value]) {
+pub fn attach(node: &Node, path: &str, digest: &str, bundles: &[Value]) {
     let mut listed = Vec::new();
     for bundle in bundles {
         let bundle = Blob::new(bundle.to_string().into_bytes());

@@ -6,9 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use rcgen::{KeyPair, SigningKey as _};
 use serde_json::{Value, json};
 use testbed::chart::{Hook, Shop};
-use testbed::ghcr::{Access, Blob, Manifest, Policy, Visibility};
-use testbed::image::Spec;
+use testbed::ghcr::{Access, Blob, Fault, Kind, Manifest, Policy, Visibility};
+use testbed::image::{Platform, Spec};
 
+use crate::attested::attach;
 use crate::harness::{Helm, Image, Node, PUSHER, SCRIPT, until};
 
 pub const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -308,4 +309,70 @@ fn a_tag_that_a_node_has_as_another_image() {
         "means {} now, and {} was proven",
         other.digest, slow.digest
     ));
+}
+
+/// What is signed is one digest: an index's signature is none of the manifests that it
+/// lists, and one of those none of the index. What a registry alters is not taken for
+/// what was signed.
+#[test]
+fn a_signature_is_of_one_digest_and_its_bytes() {
+    let node = Node::new("one-digest", Helm::V4);
+    let key = Signer::new();
+    key.is_asked_for_by(&node);
+    let chart = node.shop("0.1.0");
+    key.like_cosign_2(&node, "charts/shop", &chart, &chart);
+    let web = node.image("web", "t1");
+    key.like_cosign_3(&node, "shop/web", &web.digest);
+    let both = [Platform::Amd64, Platform::Arm64];
+    // The tag means the platform's manifest first, which the index lists then.
+    let single = node.image("api", "t1");
+    let index = node.image_with("api", "t1", Spec::default().index(&both));
+    let (of_single, of_index) = (single.by_digest(), index.by_digest());
+    let deploy = |api: &str, flags: &[&str]| {
+        let signal = node.signal("0.1.0").image("api", api);
+        let signal = signal.image("web", web.by_digest());
+        flags.iter().fold(signal, |it, flag| it.arg(flag)).run()
+    };
+    let send_the_index = "send the index's: docker buildx imagetools inspect";
+
+    key.like_cosign_3(&node, "shop/api", &single.digest);
+    deploy(&index.by_tag(), &[])
+        .exits(4)
+        .says("it is not signed, and deploy.toml asks for it (verify)")
+        .never_says(send_the_index);
+    key.like_cosign_2(&node, "shop/api", &single.digest, &index.digest);
+    deploy(&of_index, &[]).exits(4).says(&format!(
+        "its signature belongs to another artifact, {}",
+        single.digest
+    ));
+    let other = node.image("api", "t2");
+    let of_other = node.image_with("api", "t2", Spec::default().index(&both));
+    key.like_cosign_3(&node, "shop/api", &of_other.digest);
+    deploy(&other.by_digest(), &[])
+        .exits(4)
+        .says("it is not signed")
+        .says(send_the_index);
+    let oversize = json!(" ".repeat(5 << 20));
+    attach(&node, "shop/api", &other.digest, &[oversize]);
+    deploy(&other.by_digest(), &[])
+        .exits(4)
+        .says("a signature is larger than 4194304 bytes");
+    for signed in [of_single, of_other.by_tag()] {
+        deploy(&signed, &["--dry-run"])
+            .exits(0)
+            .says("origin proven");
+    }
+
+    // Other bytes under a digest: the chart's layer, and an image's manifest.
+    let altered = "what ghcr.io gave is not what its digest says: it was altered";
+    let layer = Fault::altered(Kind::Blob).package("charts/shop");
+    let manifest = Fault::altered(Kind::Manifest).package("shop/web");
+    for (fault, what) in [(layer, "charts/shop 0.1.0"), (manifest, "/shop/web")] {
+        node.registry(&Policy::public().fault(fault));
+        deploy(&of_other.by_tag(), &[])
+            .exits(5)
+            .says(what)
+            .says(altered);
+    }
+    assert_eq!(node.namespaces(), "", "nothing is touched");
 }

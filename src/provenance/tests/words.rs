@@ -25,6 +25,7 @@ fn one_good_signature_suffices_and_each_reason_has_its_own_words() {
         what: "api: ghcr.io/acme/shop/api:1".into(),
         repository: "acme/shop/api".into(),
         digest: digest('a'),
+        is_named: false,
     };
     let fingerprint = key.public().fingerprint().to_owned();
     let told = |candidates: &[Candidate]| {

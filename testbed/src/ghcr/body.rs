@@ -39,6 +39,22 @@ pub(super) fn cut_after(body: Body, after: u64) -> Option<Body> {
     )
 }
 
+/// The same with another first byte.
+pub(super) fn altered(body: Body) -> Body {
+    let mut is_first = true;
+    let altered = body.map_frame(move |frame| match frame.into_data() {
+        Ok(data) if is_first && !data.is_empty() => {
+            is_first = false;
+            let mut bytes = data.to_vec();
+            bytes[0] ^= 1;
+            Frame::data(bytes.into())
+        }
+        Ok(data) => Frame::data(data),
+        Err(other) => other,
+    });
+    altered.boxed_unsync()
+}
+
 struct Cut {
     body: Body,
     left: u64,

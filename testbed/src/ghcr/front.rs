@@ -99,7 +99,7 @@ impl Front {
         let get = request.method() == Method::GET;
         let mut verdict = self.login(credentials, &repositories);
         let mut entries = Vec::new();
-        let mut cut = None;
+        let mut marred = None;
         for repository in &repositories {
             let (caller, user) = self.state.caller_at_token(repository.owner(), credentials);
             let entry = self.note(request, repository, Kind::Token, user);
@@ -119,7 +119,7 @@ impl Front {
             }
             match self.struck(repository, Kind::Token, &entry).await? {
                 Ended::Answered(answer) => return Ok(answer),
-                Ended::Cut(after) => cut = Some(after),
+                Ended::Marred(how) => marred = Some(how),
                 Ended::No => {}
             }
         }
@@ -131,7 +131,7 @@ impl Front {
         for entry in &entries {
             self.state.note_status(entry, answer.status().as_u16());
         }
-        cut_body(answer, cut)
+        mar(answer, marred)
     }
 
     /// Without a scope the answer is about the credentials alone.
@@ -186,10 +186,10 @@ impl Front {
             return Ok(refuse(Refusal::Challenge, repository.as_str(), kind));
         }
         let head = request.method() == Method::HEAD;
-        let cut = match self.struck(repository, kind, &entry).await? {
+        let marred = match self.struck(repository, kind, &entry).await? {
             Ended::Answered(answer) => return Ok(answer),
-            Ended::Cut(_) if head => return Err(Broken),
-            Ended::Cut(after) => Some(after),
+            Ended::Marred(Mar::Cut(_)) if head => return Err(Broken),
+            Ended::Marred(how) => Some(how),
             Ended::No => None,
         };
         let answer = match verdict {
@@ -205,7 +205,7 @@ impl Front {
             }
         };
         self.state.note_status(&entry, answer.status().as_u16());
-        cut_body(answer, cut)
+        mar(answer, marred)
     }
 
     fn note<T>(
@@ -246,7 +246,8 @@ impl Front {
         Ok(match end {
             None | Some(Effect::Delay { .. }) => Ended::No,
             Some(Effect::CutOff { after_bytes: 0 }) => return Err(Broken),
-            Some(Effect::CutOff { after_bytes }) => Ended::Cut(after_bytes),
+            Some(Effect::CutOff { after_bytes }) => Ended::Marred(Mar::Cut(after_bytes)),
+            Some(Effect::Altered) => Ended::Marred(Mar::Alter),
             Some(Effect::Status {
                 status,
                 body,
@@ -336,13 +337,23 @@ impl Front {
 enum Ended {
     No,
     Answered(Response<Body>),
-    Cut(u64),
+    Marred(Mar),
 }
 
-fn cut_body(answer: Response<Body>, cut: Option<u64>) -> Result<Response<Body>, Broken> {
-    let Some(after) = cut else { return Ok(answer) };
+/// What is done to the body of a real answer.
+#[derive(Clone, Copy)]
+enum Mar {
+    Cut(u64),
+    Alter,
+}
+
+fn mar(answer: Response<Body>, how: Option<Mar>) -> Result<Response<Body>, Broken> {
     let (parts, body) = answer.into_parts();
-    let body = body::cut_after(body, after).ok_or(Broken)?;
+    let body = match how {
+        None => body,
+        Some(Mar::Cut(after)) => body::cut_after(body, after).ok_or(Broken)?,
+        Some(Mar::Alter) => body::altered(body),
+    };
     Ok(Response::from_parts(parts, body))
 }
 

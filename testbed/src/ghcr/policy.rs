@@ -140,6 +140,8 @@ pub enum Effect {
         /// Bytes of the body that still arrive.
         after_bytes: u64,
     },
+    /// The first byte of the body is another one.
+    Altered,
 }
 
 impl Policy {
@@ -227,6 +229,11 @@ impl Fault {
     /// Every such answer is cut after this many bytes.
     pub fn cut_off(on: Kind, after_bytes: u64) -> Self {
         Self::new(on, Effect::CutOff { after_bytes })
+    }
+
+    /// Every such answer begins with another byte.
+    pub fn altered(on: Kind) -> Self {
+        Self::new(on, Effect::Altered)
     }
 
     /// Only this package is struck.

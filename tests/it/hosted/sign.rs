@@ -6,7 +6,7 @@ use super::made::Made;
 use crate::harness::{Helm, Node, SCRIPT};
 
 /// What was pushed is signed by digest, with a key that nobody is shown, and a node
-/// that asks for that key takes it; signed again it still does.
+/// that asks for that key takes it, and nothing before; signed again it still does.
 #[test]
 fn what_was_pushed_is_signed() {
     let mut made = Made::new("signed");
@@ -44,6 +44,11 @@ fn what_was_pushed_is_signed() {
             .exits(1)
             .says("is no private key for ECDSA on P-256 in PEM");
     }
+    let stranger = KeyPair::generate().unwrap();
+    sign(&stranger.serialize_pem()).exits(0);
+    deploy()
+        .exits(4)
+        .says("its signature is not one of the key sha256:");
     let secret = key.serialize_pem();
     let middle = secret.lines().nth(1).unwrap();
     for _ in 0..2 {

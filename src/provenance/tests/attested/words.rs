@@ -23,6 +23,7 @@ fn each_refusal_of_an_attestation_has_its_own_words() {
         what: "api: ghcr.io/acme/shop/api:1".into(),
         repository: "acme/shop/api".into(),
         digest: digest('a'),
+        is_named: false,
     };
     let text = |text: &str| text.to_owned();
     let workflow = "acme/shop/.github/workflows/deploy.yml";
