@@ -22,7 +22,7 @@ pub(super) struct Args {
 }
 
 /// The scenarios with a long form.
-const LONG: [&str; 10] = [
+const LONG: [&str; 11] = [
     "argocd::",
     "chaos::",
     "crowd::",
@@ -33,6 +33,7 @@ const LONG: [&str; 10] = [
     "receive::killed::",
     "receive::fuzz::",
     "hosted::cosign::",
+    "hosted::key_run::",
 ];
 
 /// The scenarios of the Helm path: good deploys and those that fail, are cancelled,

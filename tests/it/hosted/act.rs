@@ -24,6 +24,8 @@ const HOME: &str = "/home/github-runner";
 pub struct Repository {
     pub stage: Stage,
     pub node: Node,
+    /// What GitHub keeps secret for its workflows, besides the token.
+    pub secrets: Vec<(&'static str, String)>,
     github: Github,
 }
 
@@ -80,6 +82,7 @@ impl Repository {
         let repository = Self {
             stage,
             node,
+            secrets: Vec::new(),
             github,
         };
         // And it cannot tell one runner of the node's from another.
@@ -245,6 +248,9 @@ impl Repository {
                 "--local-repository=ORG/deploy@{VERSION}={HOME}/github/ORG/deploy"
             ))
             .args(["--secret", "GITHUB_TOKEN"]);
+        for (name, value) in &self.secrets {
+            command.args(["--secret", name]).env(name, value);
+        }
         let path = format!("{HOME}/bin:{HOME}/toolchain/bin:/usr/local/bin:/usr/bin:/bin");
         let jobs = [
             ("CHECKOUTS", format!("{HOME}/github")),

@@ -14,6 +14,7 @@ mod github;
 mod images;
 mod inputs;
 mod jobs;
+mod key_run;
 mod made;
 mod runs;
 mod sign;
