@@ -26,6 +26,8 @@ enum What {
     Own,
     /// Forward, receive and a token, beside a direct deploy
     Receive,
+    /// Proofs of origin, beside a deploy without them
+    Verify,
     /// Deploys through three waves, beside Argo CD alone, and a wave of many Applications
     Fleet,
 }
@@ -113,6 +115,11 @@ pub(super) fn run(args: &Args) -> Result<()> {
         let testbed = Testbed::join_or_start()?;
         let pairs = args.pairs;
         tell(&mut all, figures::received(&testbed.info, &deploy, pairs)?);
+    }
+    if wants(What::Verify) && args.pairs > 0 {
+        let testbed = Testbed::join_or_start()?;
+        let pairs = args.pairs;
+        tell(&mut all, figures::verified(&testbed.info, &deploy, pairs)?);
     }
     if wants(What::Fleet) {
         let testbed = Testbed::join_or_start_with(&Options::fleet())?;

@@ -10,6 +10,7 @@ mod own;
 mod receive;
 mod requests;
 mod scale;
+mod verify;
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
@@ -25,6 +26,7 @@ pub use own::own;
 pub use receive::received;
 pub use requests::refusals;
 pub use scale::scale;
+pub use verify::verified;
 
 /// What a figure is measured in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
