@@ -70,14 +70,14 @@ pub(super) async fn until_good(
             None => Ended::Serves,
         },
         Some(end) => end,
-        None => match silent(beside.as_ref()).await {
-            Some(problem) => Ended::Unknown(problem),
-            None => {
-                let problem = follower.time_up("it was not good in time");
-                let waits = beside.as_ref().map(Beside::waits_for).unwrap_or_default();
-                Ended::TimeUp(problem.details(waits))
+        None => {
+            if let Some(problem) = silent(beside.as_ref()).await {
+                return Ended::Unknown(problem);
             }
-        },
+            let problem = follower.time_up("it was not good in time");
+            let waits = beside.as_ref().map(Beside::waits_for).unwrap_or_default();
+            Ended::TimeUp(problem.details(waits))
+        }
     }
 }
 

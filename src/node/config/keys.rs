@@ -157,7 +157,7 @@ pub const KEYS: &[Key] = &[
         Both,
         "duration",
         "\"10m\"",
-        "how long to wait for another deploy of the release",
+        "how long to wait for another deploy of the release; for somebody else's sync of an Application at most half a minute",
     ),
     key(
         "stale_after",
