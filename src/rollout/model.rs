@@ -50,6 +50,16 @@ pub enum Strategy {
     OnDelete,
 }
 
+/// What makes a pod available to its controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AvailableOnce {
+    /// That each container has answered a probe, or that all have been there for
+    /// `minReadySeconds`.
+    Proven,
+    /// No more than that it runs: some container has no probe.
+    Running,
+}
+
 /// A Deployment, `StatefulSet`, `DaemonSet` or Job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
@@ -81,9 +91,8 @@ pub struct Workload {
     /// Whether its controller waits for each pod before it turns to the next
     /// (a `StatefulSet`'s `podManagementPolicy: OrderedReady`).
     pub ordered: bool,
-    /// Whether some container of its template is ready as soon as it runs: no probe, and no
-    /// `minReadySeconds`, says more.
-    pub unprobed: bool,
+    /// What makes a pod of its template available.
+    pub available_once: AvailableOnce,
     pub conditions: Vec<Condition>,
 }
 

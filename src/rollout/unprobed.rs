@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::cache::ReleaseCache;
-use super::model::Elapsed;
+use super::model::{AvailableOnce, Elapsed};
 use super::target::WatchTarget;
 
 /// How long such a workload has to stay Ready. Who wants another time says so by
@@ -20,7 +20,10 @@ pub(super) fn waits_for(
     target: &WatchTarget,
     now: Elapsed,
 ) -> Option<String> {
-    let workload = cache.workload(&target.id).filter(|it| it.unprobed)?;
+    let workload = cache.workload(&target.id)?;
+    if workload.available_once == AvailableOnce::Proven {
+        return None;
+    }
     let since = cache.timeline.ready_since(&workload.id)?;
     (now.since(since) < STAYS).then(|| {
         format!(

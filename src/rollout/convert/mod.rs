@@ -12,7 +12,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::model::{
-    Claim, Condition, Elapsed, KubeEvent, MESSAGE, Owner, ReplicaSet, Strategy, Workload,
+    AvailableOnce, Claim, Condition, Elapsed, KubeEvent, MESSAGE, Owner, ReplicaSet, Strategy,
+    Workload,
 };
 use super::workload_ref::{NamespacedName, WorkloadKind, WorkloadRef};
 use crate::manifest::ObjectRef;
@@ -131,14 +132,18 @@ fn missing(unavailable: Option<&IntOrString>, surge: Option<&IntOrString>, wante
     i32::try_from(missing).unwrap_or(i32::MAX)
 }
 
-/// Whether some container of a template is ready as soon as it runs. Until its startup
-/// probe has been answered well, a container is not.
-fn unprobed(template: &core::PodTemplateSpec, min_ready: Option<i32>) -> bool {
+/// What makes a pod of this template available. Until its startup probe has been answered
+/// well, a container is not ready.
+fn available_once(template: &core::PodTemplateSpec, min_ready: Option<i32>) -> AvailableOnce {
     let containers = template.spec.iter().flat_map(|spec| &spec.containers);
     let mut containers = containers.filter(|container| {
         container.readiness_probe.is_none() && container.startup_probe.is_none()
     });
-    min_ready.unwrap_or(0) == 0 && containers.next().is_some()
+    if min_ready.unwrap_or(0) == 0 && containers.next().is_some() {
+        AvailableOnce::Running
+    } else {
+        AvailableOnce::Proven
+    }
 }
 
 impl From<apps::Deployment> for Workload {
@@ -180,7 +185,7 @@ impl From<apps::Deployment> for Workload {
             strategy,
             partition: 0,
             ordered: false,
-            unprobed: unprobed(&spec.template, spec.min_ready_seconds),
+            available_once: available_once(&spec.template, spec.min_ready_seconds),
             conditions: conditions!(status),
         }
     }
@@ -218,7 +223,7 @@ impl From<apps::StatefulSet> for Workload {
                 .and_then(|rolling| rolling.partition)
                 .unwrap_or(0),
             ordered: spec.pod_management_policy.as_deref() != Some("Parallel"),
-            unprobed: unprobed(&spec.template, spec.min_ready_seconds),
+            available_once: available_once(&spec.template, spec.min_ready_seconds),
             conditions: Vec::new(),
         }
     }
@@ -255,7 +260,7 @@ impl From<apps::DaemonSet> for Workload {
             },
             partition: 0,
             ordered: false,
-            unprobed: unprobed(&spec.template, spec.min_ready_seconds),
+            available_once: available_once(&spec.template, spec.min_ready_seconds),
             conditions: Vec::new(),
         }
     }
@@ -287,7 +292,7 @@ impl From<Job> for Workload {
             strategy: Strategy::Rolling { missing: 0 },
             partition: 0,
             ordered: false,
-            unprobed: false,
+            available_once: AvailableOnce::Proven,
             conditions: conditions!(status),
         }
     }
