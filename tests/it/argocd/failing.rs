@@ -4,6 +4,7 @@ use serde_json::json;
 use testbed::ghcr::{Access, Policy, User, Visibility};
 
 use super::fleet::{Fleet, PLACES, shop};
+use crate::rights::kubeconfig_of;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,25 @@ impl Failure {
             Self::Image => &["shop/api:for-"],
         }
     }
+}
+
+/// What a node needs to watch pods, and to read logs and reasons.
+const READS: &str = "--resource=deployments.apps,replicasets.apps,statefulsets.apps,\
+                     daemonsets.apps,jobs.batch,pods,pods/log,events,persistentvolumeclaims";
+
+/// From now on the node has no other rights in a cluster than to read there.
+pub fn only_reads(fleet: &Fleet, place: &str) {
+    let name = fleet.node.name.as_str();
+    let kubectl = |args: &[&str]| fleet.kubectl(place, args);
+    kubectl(&["create", "namespace", name]);
+    kubectl(&["create", "serviceaccount", "reader"]);
+    let verbs = "--verb=get,list,watch";
+    kubectl(&["create", "role", "reader", verbs, READS]);
+    let account = format!("--serviceaccount={name}:reader");
+    kubectl(&["create", "rolebinding", "reader", "--role=reader", &account]);
+    let kubeconfig = kubeconfig_of("reader", kubectl);
+    let file = format!(".kube/{place}");
+    fleet.node.home.write(&file, &kubeconfig, 0o600);
 }
 
 /// Room for the two pods that run.

@@ -1,6 +1,6 @@
 //! Signals that go through three waves, and those that stop in one of them.
 
-use super::failing::Failure;
+use super::failing::{Failure, only_reads};
 use super::fleet::{Fleet, PLACES};
 use crate::chaos::number;
 use crate::harness::{RUNNER, Ran};
@@ -91,8 +91,9 @@ fn a_failed_wave_goes_back_and_later_ones_are_not_touched() {
 
 fn fails(failure: Failure, wave: usize) {
     let fleet = Fleet::new(&format!("{failure:?}-{wave}").to_lowercase());
-    let old = fleet.first();
     let place = PLACES[wave];
+    only_reads(&fleet, place);
+    let old = fleet.first();
     let new = failure.push(&fleet, "0.2.0", place);
     let later = || {
         PLACES[wave + 1..]
