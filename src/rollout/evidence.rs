@@ -11,8 +11,9 @@ use super::cache::ReleaseCache;
 use super::cause::{Cause, TerminalFailure};
 use super::logs::{Log, Logs, fetch};
 use super::model::{ContainerStatus, KubeEvent, Pod, PodPresence, State};
-use super::readiness;
+use super::readiness::Readiness;
 use super::runtime_messages::EXEC_FORMAT_ERROR;
+use super::target_readiness;
 use super::workload_ref::{GroupKind, WorkloadKind};
 use crate::error::Problem;
 use crate::text;
@@ -183,12 +184,9 @@ fn pods_of_failure<'a>(cache: &'a ReleaseCache, failure: &TerminalFailure) -> Ve
 }
 
 fn unready(cache: &ReleaseCache) -> Vec<&Pod> {
-    let missing = cache.targets().filter(|target| {
-        matches!(
-            readiness::of_target(cache, target),
-            readiness::Readiness::Missing(_)
-        )
-    });
+    let missing = cache
+        .targets()
+        .filter(|target| matches!(target_readiness::of(cache, target), Readiness::Missing(_)));
     missing
         .flat_map(|target| {
             let workload = cache.workload(&target.id);

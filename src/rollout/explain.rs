@@ -7,8 +7,9 @@ use super::cache::ReleaseCache;
 use super::model::{ContainerStatus, Elapsed, Pod, Role, State};
 use super::need::{ending, last_answer, short};
 use super::progress::current_pods;
-use super::readiness::{self, Readiness};
+use super::readiness::Readiness;
 use super::target::WatchTarget;
+use super::target_readiness;
 use super::unprobed;
 use super::workload_ref::WorkloadKind;
 use crate::text;
@@ -23,7 +24,7 @@ pub(super) fn explain_timeout(cache: &ReleaseCache, now: Elapsed) -> Vec<String>
     for target in cache.targets().filter(|target| {
         !target.hook || cache.workload(&target.id).is_some() || target.id.kind == WorkloadKind::Pod
     }) {
-        let what = match readiness::of_target(cache, target) {
+        let what = match target_readiness::of(cache, target) {
             Readiness::Missing(what) => Some(what),
             Readiness::Ready => unprobed::waits_for(cache, target, now),
             Readiness::Exempt(_) => None,

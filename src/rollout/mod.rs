@@ -4,8 +4,8 @@
 //! | step | modules |
 //! |---|---|
 //! | watch: one informer for each kind and namespace, with the narrowest selector; objects are trimmed while they are read | `informers`, `selectors`, `trimmed`, `convert` |
-//! | keep: the release's objects as last seen, by group, kind and name, and since when; what was before helm, and what can still come | `cache`, `event_log`, `timeline`, `collected`, `ran`, `ownership`, `model`, `workload_ref`, `target`, `baseline`, `expected`, `taints` |
-//! | judge (pure): is a workload Ready, or as short of pods as before, and if not, does a rule say that waiting is in vain? | `readiness`, `unprobed`, `missing`, `shortage`, `foreign`, `rules`, `verdict`, `cause` |
+//! | keep: the release's objects as last seen, by group, kind and name, and since when; what was before helm, and what can still come | `cache`, `event_log`, `timeline`, `collected`, `ran`, `kept_images`, `ownership`, `model`, `workload_ref`, `target`, `baseline`, `expected`, `taints` |
+//! | judge (pure): is a workload Ready, or as short of pods as before, and if not, does a rule say that waiting is in vain? | `readiness`, `target_readiness`, `unprobed`, `missing`, `shortage`, `foreign`, `rules`, `verdict`, `cause` |
 //! | find what its controller will not replace (pure) | `stuck` |
 //! | ask once more before a verdict that rests on something missing | `recheck`, `recheck_jobs` |
 //! | tell: what is waited for, what stood in the way when time was up | `need`, `progress`, `explain` |
@@ -37,6 +37,7 @@ mod explain;
 mod foreign;
 mod foreign_watch;
 mod informers;
+mod kept_images;
 mod logs;
 mod missing;
 mod model;
@@ -54,6 +55,7 @@ mod shortage;
 mod stuck;
 mod taints;
 mod target;
+mod target_readiness;
 mod timeline;
 mod trimmed;
 mod unprobed;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use super::cache::ReleaseCache;
 use super::model::{Elapsed, Pod, PodPresence};
 use super::need::of_pod;
-use super::readiness::{self, Readiness};
+use super::readiness::Readiness;
 use super::target::WatchTarget;
+use super::target_readiness;
 use super::unprobed;
 use super::workload_ref::{WorkloadKind, WorkloadRef};
 use crate::event::{Unit, WorkloadProgress};
@@ -147,7 +148,7 @@ pub(super) fn progress(cache: &ReleaseCache, now: Elapsed) -> Vec<(WorkloadRef, 
 }
 
 fn line(cache: &ReleaseCache, target: &WatchTarget, now: Elapsed) -> Option<WorkloadProgress> {
-    let readiness = readiness::of_target(cache, target);
+    let readiness = target_readiness::of(cache, target);
     let current = current_pods(cache, target);
     let (ready, wanted) = match (target.id.kind, cache.workload(&target.id)) {
         (WorkloadKind::PersistentVolumeClaim, _) => return None,

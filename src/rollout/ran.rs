@@ -6,8 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cache::ReleaseCache;
-use super::model::{Pod, PodPresence};
+use super::model::Pod;
 use super::target::WatchTarget;
 use super::timeline::Timeline;
 use super::workload_ref::{WorkloadKind, WorkloadRef};
@@ -49,24 +48,8 @@ impl RanImages {
     }
 }
 
-impl ReleaseCache {
-    /// The images of the pods that a Deployment, `StatefulSet` or `DaemonSet` keeps; none
-    /// where not all that it wants have been seen with theirs.
-    pub fn kept_images(&self, workload: &WorkloadRef) -> Option<BTreeSet<RanImage>> {
-        if matches!(workload.kind, WorkloadKind::Job | WorkloadKind::Pod) {
-            return None;
-        }
-        let wanted = self.workload(workload)?.wanted;
-        let mut pods = self.pods_of(workload);
-        pods.retain(|pod| pod.presence == PodPresence::Here);
-        let is_named = |pod: &&Pod| images(pod).count() == pod.containers.len();
-        let all = usize::try_from(wanted).is_ok_and(|wanted| pods.len() >= wanted);
-        (all && pods.iter().all(is_named)).then(|| pods.into_iter().flat_map(images).collect())
-    }
-}
-
 /// The images of a pod's containers, as far as its kubelet has named them.
-fn images(pod: &Pod) -> impl Iterator<Item = RanImage> {
+pub(super) fn images(pod: &Pod) -> impl Iterator<Item = RanImage> {
     let containers = pod.containers.iter();
     let named = containers.filter(|container| !container.image_id.is_empty());
     named.map(|container| RanImage {

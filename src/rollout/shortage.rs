@@ -10,8 +10,8 @@ use super::baseline::Baseline;
 use super::cache::ReleaseCache;
 use super::missing::{Stuck, missing, stuck};
 use super::model::{Elapsed, PodPresence};
-use super::readiness;
 use super::target::WatchTarget;
+use super::target_readiness;
 use super::unprobed;
 use crate::text;
 
@@ -43,7 +43,7 @@ pub(super) fn of_release(
         if cache.is_unwatchable(target) {
             continue;
         }
-        if readiness::of_target(cache, target).is_ready() {
+        if target_readiness::of(cache, target).is_ready() {
             all.ready &= unprobed::waits_for(cache, target, now).is_none();
             continue;
         }

@@ -5,9 +5,10 @@ use super::baseline::Baseline;
 use super::cache::ReleaseCache;
 use super::cause::TerminalFailure;
 use super::model::Elapsed;
-use super::readiness::{self, Readiness};
+use super::readiness::Readiness;
 use super::rules::{RULES, RuleContext};
 use super::shortage;
+use super::target_readiness;
 use super::workload_ref::{WorkloadKind, WorkloadRef};
 
 /// The status of a workload, as kstatus knows it: Current, `InProgress`, Failed.
@@ -34,7 +35,7 @@ pub(super) struct Verdict {
 pub(super) fn judge(cache: &ReleaseCache, baseline: &Baseline, now: Elapsed) -> Vec<Verdict> {
     let all: Vec<_> = cache
         .targets()
-        .map(|target| (target, readiness::of_target(cache, target)))
+        .map(|target| (target, target_readiness::of(cache, target)))
         .collect();
     let waiting = all
         .iter()

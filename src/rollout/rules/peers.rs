@@ -8,6 +8,7 @@ use crate::rollout::baseline::Baseline;
 use crate::rollout::model::{ContainerStatus, Elapsed, Pod, PodPresence, Role, State};
 use crate::rollout::readiness::{self, Readiness};
 use crate::rollout::target::WatchTarget;
+use crate::rollout::target_readiness;
 use crate::rollout::workload_ref::WorkloadKind;
 
 /// What became ready so long before a start may not be reached by it: a watch brings
@@ -73,7 +74,7 @@ pub(super) fn on_their_way(context: &RuleContext<'_>, pod: &Pod, restarts: u32) 
 fn is_on_its_way(context: &RuleContext<'_>, target: &WatchTarget, restarts: u32) -> bool {
     if context.cache.is_unwatchable(target)
         || !matches!(
-            readiness::of_target(context.cache, target),
+            target_readiness::of(context.cache, target),
             Readiness::Missing(_)
         )
     {

@@ -9,8 +9,8 @@ use super::{change, word};
 use crate::rollout::baseline::Baseline;
 use crate::rollout::cache::ReleaseCache;
 use crate::rollout::model::{Change, Elapsed, ResourceKind};
-use crate::rollout::readiness;
 use crate::rollout::shortage::of_release;
+use crate::rollout::target_readiness;
 use crate::rollout::verdict::judge;
 use crate::rollout::workload_ref::NamespacedName;
 
@@ -99,7 +99,7 @@ fn as_short_as_before_is_ready_with_a_warning() {
     ] {
         let (cache, baseline) = upgrade(before, now);
         let target = cache.targets().next().unwrap();
-        assert!(!readiness::of_target(&cache, target).is_ready());
+        assert!(!target_readiness::of(&cache, target).is_ready());
         let soon = of_release(&cache, &baseline, at(10));
         assert!(!soon.ready, "it may only have begun");
         let later = of_release(&cache, &baseline, at(40));
