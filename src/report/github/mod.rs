@@ -8,6 +8,7 @@
 
 mod command;
 mod files;
+mod markup;
 mod summary;
 
 use std::io::{self, Write};
