@@ -4,6 +4,7 @@
 mod check;
 mod deployed;
 mod expect;
+mod proving;
 mod shapes;
 mod templates;
 
