@@ -160,7 +160,7 @@ impl Shape {
             if !told.contains(&template) || !told.contains(&value) {
                 return vec![format!("does not say {template} and {value}: {told}")];
             }
-            values += &format!("\n{value}\n");
+            values = format!("{values}\n{value}\n");
             for pod in &mut cured.pods {
                 if pod.starts_with(&format!("{container} = ")) {
                     *pod = format!("{container} = {{{{ .Values.{key}.image }}}}");
