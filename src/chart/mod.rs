@@ -50,5 +50,5 @@ pub use layout::Layout;
 pub use leftover_fields::leftover_fields;
 pub use model::Placement;
 pub use proof::{Proof, verify_record};
-pub use prove::{prove, prove_as_it_is};
+pub use prove::{prove, prove_preferring};
 pub use render::Render;

@@ -13,7 +13,7 @@ use super::suggestions::Refusal;
 use super::trials::Trials;
 use crate::plan::ImageRules;
 use crate::signal::{ImageKey, ImageRef};
-use crate::{Kind, Result};
+use crate::{Error, Kind, Result};
 
 /// Finds how `chart` spells the images with the node's values, and proves that
 /// the requested ones take effect; usually three renders. Fails with
@@ -44,17 +44,26 @@ pub async fn prove<R: Render + Sync>(
     Err(trials.told())
 }
 
-/// One proof by made-up references, without what follows where a chart does not
-/// take these: for whoever has other images to try next.
-pub async fn prove_as_it_is<R: Render + Sync>(
+/// The same with `preferred`; where the chart does not take these, with `requested`,
+/// and why. No line is looked for that would help the preferred ones.
+pub async fn prove_preferring<R: Render + Sync>(
     chart: &Chart,
     node_values: &[Value],
     rules: &ImageRules,
-    images: &BTreeMap<ImageKey, ImageRef>,
+    preferred: &BTreeMap<ImageKey, ImageRef>,
+    requested: &BTreeMap<ImageKey, ImageRef>,
     render: &R,
-) -> Result<Proof> {
-    let proven = proven(chart, node_values, rules, images, Ends::MadeUp, render).await;
-    proven.map_err(Refusal::without_lines)
+) -> Result<(Proof, Option<Error>)> {
+    let mut why = None;
+    if preferred != requested {
+        let first = proven(chart, node_values, rules, preferred, Ends::MadeUp, render).await;
+        match first.map_err(Refusal::without_lines) {
+            Err(error) if error.kind() == Kind::Chart => why = Some(error),
+            proven => return Ok((proven?, None)),
+        }
+    }
+    let proof = prove(chart, node_values, rules, requested, render).await?;
+    Ok((proof, why))
 }
 
 /// A proof by made-up references; where the chart does not take these, or renders

@@ -35,21 +35,12 @@ pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Res
     let plan = run.plan;
     let (chart, values, rules) = (&found.chart, &found.values, &plan.images);
     let requested = &plan.request.images;
-    let proven = if run.images == *requested {
-        chart::prove(chart, values, rules, requested, &renderer).await
-    } else {
-        // The tags are next: nobody looks for lines that would help the digests.
-        chart::prove_as_it_is(chart, values, rules, &run.images, &renderer).await
-    };
-    let proof = match proven {
-        Err(error) if error.kind() == Kind::Chart && run.images != *requested => {
-            let proof = chart::prove(chart, values, rules, requested, &renderer).await?;
-            run.events.note(format!("the chart does not take the images by the digests that were proven, so their tags must still mean them at the end: {error}"));
-            run.images.clone_from(&plan.request.images);
-            proof
-        }
-        proven => proven?,
-    };
+    let proving = chart::prove_preferring(chart, values, rules, &run.images, requested, &renderer);
+    let (proof, why) = proving.await?;
+    if let Some(error) = why {
+        run.events.note(format!("the chart does not take the images by the digests that were proven, so their tags must still mean them at the end: {error}"));
+        run.images.clone_from(requested);
+    }
     preconditions::none(run, found, &proof).await?;
     for note in &proof.notes {
         run.events.note(note);

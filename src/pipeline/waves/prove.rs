@@ -169,21 +169,18 @@ async fn of_target(
     let look = engine.look(target);
     let known = look.map(|look| look.capabilities.clone());
     let renderer = Renderer::new(run, found, target, input, known.clone().unwrap_or_default())?;
-    let prove = async |images: &BTreeMap<ImageKey, ImageRef>| {
-        chart::prove(
-            &found.chart,
-            &renderer.given,
-            &plan.images,
-            images,
-            &renderer,
-        )
-        .await
-    };
-    let (images, proof) = match prove(&run.images).await {
-        Err(error) if error.kind() == Kind::Chart && run.images != request.images => {
-            (&request.images, prove(&request.images).await?)
-        }
-        proven => (&run.images, proven?),
+    let proving = chart::prove_preferring(
+        &found.chart,
+        &renderer.given,
+        &plan.images,
+        &run.images,
+        &request.images,
+        &renderer,
+    );
+    let (proof, why) = proving.await?;
+    let images = match why {
+        Some(_) => &request.images,
+        None => &run.images,
     };
     let wanted = Wanted {
         chart: request.chart.clone(),
