@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod api_server;
 mod custom;
 mod going_back;
 mod silent;
@@ -20,7 +21,8 @@ use super::verify::Applied;
 use crate::chart::{self, Chart, Proof, Render};
 use crate::error::{Error, Kind};
 use crate::plan::{ImageRules, OnFailure};
-use world::{Objects, World};
+use api_server::Objects;
+use world::World;
 
 const GOOD: &str = "deploy: good (run 20261124T175106Z-000000)";
 

@@ -7,6 +7,7 @@ pub mod kinds;
 mod pods;
 pub mod process;
 mod records;
+mod registry;
 pub mod relay;
 mod run;
 mod schema;
@@ -18,18 +19,14 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use testbed::Testbed;
-use testbed::chart::{Chart, Shop};
 use testbed::client::Info;
-use testbed::ghcr::{Asked, Policy};
 use testbed::progress::Progress;
-use testbed::push::Pusher;
 use testbed::supervisor::Ask;
 
 pub use bed::Bed;
 pub use home::{Home, RUNNER, SCRIPT};
+pub use registry::{Image, PUSHER, asked_of, policy_of, push_chart, push_image};
 pub use run::{Ran, Running, Signal, until};
 
 /// The cluster and registry that all scenarios of this process share.
@@ -40,9 +37,6 @@ static BED: LazyLock<Testbed> = LazyLock::new(|| {
     );
     Testbed::join_or_start().unwrap_or_else(|error| panic!("no testbed: {error:#}"))
 });
-
-/// Fills the registry, also with what a scenario wants beside its images.
-pub static PUSHER: LazyLock<Pusher> = LazyLock::new(|| Pusher::new(&bed().info).unwrap());
 
 /// The shared cluster and registry.
 pub fn bed() -> &'static Testbed {
@@ -121,52 +115,6 @@ pub struct Node {
     own: Option<Arc<Bed>>,
 }
 
-/// An image in the registry, as a signal may name it.
-pub struct Image {
-    pub name: String,
-    pub tag: String,
-    pub digest: String,
-}
-
-impl Image {
-    pub fn by_tag(&self) -> String {
-        format!("{}:{}", self.name, self.tag)
-    }
-
-    pub fn by_digest(&self) -> String {
-        format!("{}@{}", self.name, self.digest)
-    }
-}
-
-/// Pushes the test application as `ghcr.io/<repository>:<tag>`, for an owner
-/// that is no node's own.
-pub fn push_image(repository: &str, tag: &str) -> Image {
-    push(repository, tag, &testbed::image::Spec::default())
-}
-
-/// Pushes a chart of an owner that is no node's own.
-pub fn push_chart(owner: &str, chart: &Chart) {
-    PUSHER.chart(owner, chart).unwrap();
-}
-
-/// What the registry was asked for an owner's packages.
-pub fn asked_of(owner: &str) -> Vec<Asked> {
-    PUSHER.asked(owner).unwrap()
-}
-
-/// How the registry answers for an owner.
-pub fn policy_of(owner: &str, policy: &Policy) {
-    PUSHER.policy(owner, policy).unwrap();
-}
-
-fn push(repository: &str, tag: &str, spec: &testbed::image::Spec) -> Image {
-    Image {
-        name: format!("ghcr.io/{repository}"),
-        tag: tag.to_owned(),
-        digest: PUSHER.image(repository, tag, spec).unwrap(),
-    }
-}
-
 impl Node {
     /// A node that is ready: helm, kubeconfig, the way to ghcr.io.
     pub fn new(scenario: &str, helm: Helm) -> Self {
@@ -230,67 +178,6 @@ impl Node {
     /// Asks the testbed of its own for something.
     pub fn ask(&self, ask: &Ask) {
         self.own.as_ref().unwrap().testbed.ask(ask).unwrap();
-    }
-
-    fn pusher(&self) -> &Pusher {
-        self.own
-            .as_ref()
-            .map_or_else(|| &*PUSHER, |own| &own.pusher)
-    }
-
-    /// Pushes the test application as `ghcr.io/<owner>/<app>/<component>:<tag>`.
-    pub fn image(&self, component: &str, tag: &str) -> Image {
-        self.image_with(component, tag, testbed::image::Spec::default())
-    }
-
-    /// Pushes an image that behaves as told.
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "a scenario hands over what it just made"
-    )]
-    pub fn image_with(&self, component: &str, tag: &str, spec: testbed::image::Spec) -> Image {
-        let repository = format!("{}/shop/{component}", self.name);
-        Image {
-            name: format!("ghcr.io/{repository}"),
-            tag: tag.to_owned(),
-            digest: self.pusher().image(&repository, tag, &spec).unwrap(),
-        }
-    }
-
-    /// Pushes the test application under a whole reference with a tag; gives its digest.
-    pub fn image_named(name: &str, tag: &str) -> String {
-        let repository = name.strip_prefix("ghcr.io/").unwrap();
-        PUSHER
-            .image(repository, tag, &testbed::image::Spec::default())
-            .unwrap()
-    }
-
-    /// Pushes a chart of the owner's; gives its digest.
-    pub fn push(&self, chart: &Chart) -> String {
-        self.pusher().chart(&self.name, chart).unwrap()
-    }
-
-    /// Pushes a small chart: api, web, and a worker where its image is given; gives its digest.
-    pub fn shop(&self, version: &str) -> String {
-        self.push(&Shop::new("shop", version).grace(1).chart())
-    }
-
-    /// How the registry answers for this node's owner.
-    pub fn registry(&self, policy: &Policy) {
-        self.pusher().policy(&self.name, policy).unwrap();
-    }
-
-    /// What the registry was asked for this owner's packages.
-    pub fn asked(&self) -> Vec<Asked> {
-        self.pusher().asked(&self.name).unwrap()
-    }
-
-    /// Stores credentials for ghcr.io in a file of the runner's home, as
-    /// `helm registry login` and `docker login` do.
-    pub fn stores(&self, file: &str, user: &str, password: &str) {
-        let auth = STANDARD.encode(format!("{user}:{password}"));
-        let content = serde_json::json!({ "auths": { "ghcr.io": { "auth": auth } } });
-        self.home.write(file, &content.to_string(), 0o600);
     }
 
     /// Runs a script of the shell's on the node, as the runner's user.

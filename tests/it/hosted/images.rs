@@ -168,7 +168,7 @@ fn arguments_and_secrets_of_a_build() {
 }
 
 /// A base image that only its owner may read, and one of another registry, which takes
-/// what the secret `registries` says: nothing of that is in a layer, the log or an argument.
+/// what the secret `registries` says: nothing of that is in a layer or the log.
 #[test]
 fn a_private_base_image() {
     let made = Made::new("base").env("COMPONENTS", r#"["api", "web"]"#);
