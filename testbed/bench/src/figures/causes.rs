@@ -25,9 +25,6 @@ use testbed::site::Site;
 
 const GOOD: &str = "1.0.0";
 
-/// The part of the bare helm's time that it may take.
-const PART: f64 = 0.05;
-
 /// The figures of each cause: from start to exit against a bare helm that may wait for `limit`, and
 /// from the cluster's own report to exit.
 pub fn causes(info: &Info, deploy: &std::path::Path, limit: Duration) -> Result<Vec<Figure>> {
@@ -77,7 +74,7 @@ fn figures_of(cause: &Cause, named: &Named, bare: Duration) -> Vec<Figure> {
             format!("{what}: named"),
             Unit::Ms,
             ms(named.took),
-            if cause.waits { PART } else { f64::INFINITY },
+            cause.part.unwrap_or(f64::INFINITY),
         )
     };
     let after = match (&cause.report, named.after_report) {

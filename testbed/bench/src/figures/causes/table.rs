@@ -21,8 +21,9 @@ pub(super) struct Cause {
     pub(super) chart: fn() -> Result<Chart>,
     /// The image that fails; none where its tag is not there at all.
     pub(super) image: fn() -> Option<Spec>,
-    /// Whether a bare helm waits for it until time is up; a failed hook ends it at once.
-    pub(super) waits: bool,
+    /// The part of the bare helm's time that it may take; none where that ends at once, as
+    /// with a failed hook.
+    pub(super) part: Option<f64>,
     /// Whether the registry denies the image to `deploy`, and only the kubelet may look.
     pub(super) denied: bool,
     /// Where the cluster reports it, and what that looks like; none where it is not asked.
@@ -46,6 +47,12 @@ const fn report(is: fn(&Value) -> bool) -> Report {
     }
 }
 
+const PART: f64 = 0.05;
+
+/// The same where it can come right by itself: the kubelet's first back-off has to pass
+/// (10 to 15 s until it looks again), or a node may get a label within 15 s.
+const PATIENT: f64 = 0.08;
+
 /// A way to fail by a good image in a good chart; the rest is said where it differs.
 const fn cause(name: &'static str, says: &'static str, report: Option<Report>) -> Cause {
     Cause {
@@ -54,9 +61,17 @@ const fn cause(name: &'static str, says: &'static str, report: Option<Report>) -
         exit: 8,
         chart: || Ok(Shop::new("shop", BAD).chart()),
         image: || Some(Spec::default()),
-        waits: true,
+        part: Some(PART),
         denied: false,
         report,
+    }
+}
+
+/// One that a pod reports, and that is waited for.
+const fn patient(name: &'static str, says: &'static str, is: fn(&Value) -> bool) -> Cause {
+    Cause {
+        part: Some(PATIENT),
+        ..cause(name, says, Some(report(is)))
     }
 }
 
@@ -84,11 +99,7 @@ pub(super) fn all() -> [Cause; 9] {
         },
         Cause {
             image: || Some(Spec::behaving("exit 3")),
-            ..cause(
-                "crash-loop",
-                "last with exit code 3",
-                Some(report(crashed_twice)),
-            )
+            ..patient("crash-loop", "last with exit code 3", crashed_again)
         },
         Cause {
             chart: || with_container("envFrom: [{secretRef: {name: mail}}]"),
@@ -115,6 +126,7 @@ pub(super) fn all() -> [Cause; 9] {
                 let selector = "      nodeSelector: {disk: golden}\n";
                 edited(CONTAINERS, &format!("{selector}{CONTAINERS}"))
             },
+            part: Some(PATIENT),
             ..cause(
                 "unschedulable",
                 "no node can take",
@@ -128,11 +140,7 @@ pub(super) fn all() -> [Cause; 9] {
         Cause {
             image: || Some(Spec::behaving("eat-memory 256Mi;hang")),
             chart: || with_container("resources: {limits: {memory: 32Mi}}"),
-            ..cause(
-                "oom",
-                "more memory than its limit",
-                Some(report(crashed_twice)),
-            )
+            ..patient("oom", "more memory than its limit", crashed_again)
         },
         Cause {
             image: || {
@@ -141,15 +149,15 @@ pub(super) fn all() -> [Cause; 9] {
                     ..Spec::default()
                 })
             },
-            ..cause(
+            ..patient(
                 "wrong-architecture",
                 "not built for the platform of the cluster's node",
-                Some(report(never_started)),
+                never_started,
             )
         },
         Cause {
             exit: 7,
-            waits: false,
+            part: None,
             chart: || {
                 let hook = Hook {
                     args: ["once", "print no such column", "once-exit 5"]
@@ -203,18 +211,19 @@ fn waits(pod: &Value, reasons: &[&str]) -> bool {
     })
 }
 
-fn crashed_twice(pod: &Value) -> bool {
+/// The third end, the first that follows a back-off.
+fn crashed_again(pod: &Value) -> bool {
     let down = |one: &Value| {
         !one["state"]["terminated"].is_null()
             || one["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     };
-    containers(pod).any(|one| one["restartCount"].as_u64() >= Some(1) && down(one))
+    containers(pod).any(|one| one["restartCount"].as_u64() >= Some(2) && down(one))
 }
 
 /// The runtime's word where it has one; a program for another platform may also just end, and end
 /// again.
 fn never_started(pod: &Value) -> bool {
-    waits(pod, &["RunContainerError", "CreateContainerError"]) || crashed_twice(pod)
+    waits(pod, &["RunContainerError", "CreateContainerError"]) || crashed_again(pod)
 }
 
 fn holds(object: &Value, condition: &str, status: &str) -> bool {
@@ -236,10 +245,9 @@ mod tests {
     #[test]
     fn reports_are_recognised() {
         let pod = |status: Value| json!({"status": {"containerStatuses": [status]}});
-        let first = json!({"restartCount": 0, "state": {"terminated": {"exitCode": 3}}});
-        let second = json!({"restartCount": 1, "state": {"terminated": {"exitCode": 3}}});
-        assert!(!crashed_twice(&pod(first)));
-        assert!(crashed_twice(&pod(second)));
+        let end = |restarts: u64| json!({"restartCount": restarts, "state": {"terminated": {"exitCode": 3}}});
+        assert!(!crashed_again(&pod(end(1))));
+        assert!(crashed_again(&pod(end(2))));
         let waiting = json!({"state": {"waiting": {"reason": "ErrImagePull"}}});
         assert!(waits(&pod(waiting.clone()), &["ErrImagePull"]));
         assert!(!waits(&pod(waiting), &["ImagePullBackOff"]));
