@@ -4,7 +4,7 @@
 //! No node runs so many pods: nobody schedules them, and [`Kubelet`] says of each through the API
 //! that it is ready. All else (Deployments, `ReplicaSets`, the pods themselves) is the cluster's.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -39,6 +39,9 @@ const HANDS: usize = 16;
 const BAR_FOR_A_POD: f64 = 0.02;
 const NOISE: f64 = 2.0;
 
+/// What a kubelet names each image.
+type Images = BTreeMap<String, String>;
+
 /// What an upgrade took.
 #[derive(Debug)]
 struct Cost {
@@ -52,8 +55,12 @@ struct Cost {
 /// The figures of releases with so many pods each, and of one with so many workloads.
 pub fn own(info: &Info, deploy: &Path, pods: &[usize], workloads: usize) -> Result<Vec<Figure>> {
     let pusher = Pusher::new(info)?;
+    let mut images = Images::new();
     for (key, tag) in [("api", "a"), ("api", "b"), ("web", "a")] {
-        pusher.image(&format!("{OWNER}/shop/{key}"), tag, &Spec::default())?;
+        let repository = format!("{OWNER}/shop/{key}");
+        let digest = pusher.image(&repository, tag, &Spec::default())?;
+        let name = format!("ghcr.io/{repository}");
+        images.insert(format!("{name}:{tag}"), format!("{name}@{digest}"));
     }
     let mut figures = Vec::new();
     let mut first: Option<(usize, u64)> = None;
@@ -61,7 +68,7 @@ pub fn own(info: &Info, deploy: &Path, pods: &[usize], workloads: usize) -> Resu
         let version = format!("1.0.{count}");
         pusher.chart(OWNER, &of_pods(&version, *count))?;
         let what = format!("{count} pods of its own");
-        let [ours, theirs] = measure(info, deploy, &version, &what)?;
+        let [ours, theirs] = measure(info, deploy, &images, &version, &what)?;
         if let Some((few, memory)) = first {
             figures.push(growth(*count - few, memory, ours.memory));
         }
@@ -72,7 +79,7 @@ pub fn own(info: &Info, deploy: &Path, pods: &[usize], workloads: usize) -> Resu
         let version = format!("2.0.{workloads}");
         pusher.chart(OWNER, &of_workloads(&version, workloads))?;
         let what = format!("{workloads} workloads of its own");
-        let [ours, theirs] = measure(info, deploy, &version, &what)?;
+        let [ours, theirs] = measure(info, deploy, &images, &version, &what)?;
         figures.extend(told(&what, &ours, &theirs));
     }
     Ok(figures)
@@ -126,14 +133,20 @@ spec:
 }
 
 /// An upgrade by `deploy` and one by bare helm, each of a release that serves.
-fn measure(info: &Info, deploy: &Path, version: &str, what: &str) -> Result<[Cost; 2]> {
+fn measure(
+    info: &Info,
+    deploy: &Path,
+    images: &Images,
+    version: &str,
+    what: &str,
+) -> Result<[Cost; 2]> {
     let id = format!("{}-{}", version.replace('.', "-"), std::process::id());
     let (ours, theirs) = (format!("ours-{id}"), format!("theirs-{id}"));
     let namespaces = vec![ours.clone(), theirs.clone()];
     let site = Site::new(info, &info.helm4, deploy, "", namespaces)?;
     let mut costs = Vec::new();
     for (name, is_deploy) in [(&ours, true), (&theirs, false)] {
-        let kubelet = Kubelet::start(&info.kubeconfig, name)?;
+        let kubelet = Kubelet::start(&info.kubeconfig, name, images.clone())?;
         let upgrade = |tag: &str| {
             if is_deploy {
                 site.signal(name, OWNER, version, [tag, "a"])
@@ -262,7 +275,7 @@ struct Kubelet {
 }
 
 impl Kubelet {
-    fn start(kubeconfig: &Path, namespace: &str) -> Result<Self> {
+    fn start(kubeconfig: &Path, namespace: &str, images: Images) -> Result<Self> {
         let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig)?;
         let namespace = namespace.to_owned();
         let (stop, stopped) = oneshot::channel();
@@ -275,7 +288,7 @@ impl Kubelet {
             let api: Api<Pod> = Api::namespaced(Client::try_from(config)?, &namespace);
             tokio::select! {
                 _ = stopped => Ok(()),
-                failed = run_pods(&api) => failed,
+                failed = run_pods(&api, &images) => failed,
             }
         };
         let thread = std::thread::spawn(move || runtime.block_on(work));
@@ -289,18 +302,24 @@ impl Kubelet {
     }
 }
 
-async fn run_pods(api: &Api<Pod>) -> Result<()> {
+async fn run_pods(api: &Api<Pod>, images: &Images) -> Result<()> {
     let pending = ListParams::default().fields("status.phase=Pending");
     loop {
         let found = api.list(&pending).await?;
-        let mut names: BTreeSet<String> = found.items.iter().map(ResourceExt::name_any).collect();
+        let mut pods = found
+            .items
+            .iter()
+            .map(|pod| (pod.name_any(), ready(pod, images)));
         let mut hands = JoinSet::new();
-        while !names.is_empty() || !hands.is_empty() {
+        loop {
             while hands.len() < HANDS
-                && let Some(name) = names.pop_first()
+                && let Some((name, status)) = pods.next()
             {
                 let api = api.clone();
-                hands.spawn(async move { is_ready(&api, &name).await });
+                hands.spawn(async move { is_now(&api, &name, &status).await });
+            }
+            if hands.is_empty() {
+                break;
             }
             if let Some(done) = hands.join_next().await {
                 done??;
@@ -310,12 +329,23 @@ async fn run_pods(api: &Api<Pod>) -> Result<()> {
     }
 }
 
-async fn is_ready(api: &Api<Pod>, name: &str) -> Result<()> {
+/// The status of a pod that is ready.
+fn ready(pod: &Pod, images: &Images) -> Value {
     let yes = |kind: &str| json!({"type": kind, "status": "True"});
     let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(yes);
-    let status = json!({"status": {"phase": "Running", "conditions": conditions}});
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let containers = containers.map(|container| {
+        let image = container.image.as_deref().unwrap_or_default();
+        json!({"name": container.name, "image": image, "imageID": images.get(image),
+            "ready": true, "restartCount": 0, "state": {"running": {}}})
+    });
+    let containers: Vec<Value> = containers.collect();
+    json!({"status": {"phase": "Running", "conditions": conditions, "containerStatuses": containers}})
+}
+
+async fn is_now(api: &Api<Pod>, name: &str, status: &Value) -> Result<()> {
     match api
-        .patch_status(name, &PatchParams::default(), &Patch::Merge(&status))
+        .patch_status(name, &PatchParams::default(), &Patch::Merge(status))
         .await
     {
         Ok(_) => Ok(()),
