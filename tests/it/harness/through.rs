@@ -73,7 +73,15 @@ pub fn is_on() -> bool {
 /// The code of a cancel in the receiver's journal: which UNIX signal the client got is
 /// not told to it.
 pub fn cancelled(code: u8) -> u8 {
-    if is_on() { 143 } else { code }
+    let through = is_on() && !scenario_is_direct();
+    if through { 143 } else { code }
+}
+
+/// Whether this scenario, whose name its thread has, sends its signals directly.
+fn scenario_is_direct() -> bool {
+    let thread = std::thread::current();
+    let scenario = thread.name().unwrap_or_default();
+    DIRECT.iter().any(|(start, _)| scenario.starts_with(start))
 }
 
 /// A receiver for one signal, and how its client is called.
@@ -176,13 +184,10 @@ impl Call<'_> {
 
     /// Whether a receiver would change what the scenario is about.
     fn is_direct(&self) -> bool {
-        let thread = std::thread::current();
-        let scenario = thread.name().unwrap_or_default();
-        let is_named = DIRECT.iter().any(|(start, _)| scenario.starts_with(start));
         // A dry run is not forwarded, and another deploy.toml is a person's.
         let looks = self.args.iter().any(|arg| arg == "--dry-run");
         let is_elsewhere = self.env.iter().any(|(name, _)| name == "DEPLOY_CONFIG");
-        is_named || looks || is_elsewhere
+        scenario_is_direct() || looks || is_elsewhere
     }
 
     /// The scenario's settings and where they lie; none where they forward already or
