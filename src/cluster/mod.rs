@@ -13,3 +13,6 @@ pub mod objects;
 pub mod pods;
 pub mod rights;
 pub mod verify;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::unfold;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame};
 use hyper::{Request, Response};
 use kube::Client;
@@ -18,6 +17,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tower_service::Service;
+
+use crate::cluster::tests::{Answer, answer, failure};
 
 /// What Argo CD makes of an Application that was written to.
 pub(super) type Does = fn(&mut Value);
@@ -107,7 +108,7 @@ impl Hub {
         let mut state = self.state();
         let bound = &document["metadata"]["resourceVersion"];
         if !bound.is_null() && *bound != state.object["metadata"]["resourceVersion"] {
-            return (409, status(409));
+            return (409, failure(409));
         }
         state.written.push(document.clone());
         merge(&mut state.object, document);
@@ -151,11 +152,6 @@ fn version() -> Value {
         "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": ""})
 }
 
-fn status(code: u16) -> Value {
-    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
-        "message": format!("answered {code}"), "reason": "Unknown"})
-}
-
 /// A merge patch (RFC 7396).
 fn merge(into: &mut Value, from: &Value) {
     let Value::Object(from) = from else {
@@ -173,8 +169,6 @@ fn merge(into: &mut Value, from: &Value) {
         }
     }
 }
-
-type Answer = Response<UnsyncBoxBody<Bytes, IoError>>;
 
 impl Service<Request<Body>> for Hub {
     type Response = Answer;
@@ -200,7 +194,7 @@ impl Service<Request<Body>> for Hub {
         }
         async move {
             let sent = body.collect().await.unwrap().to_bytes();
-            let (code, answer) = match head.method.as_str() {
+            let (code, document) = match head.method.as_str() {
                 "PATCH" => hub.patch(&serde_json::from_slice(&sent).unwrap()),
                 _ if head.uri.path().ends_with("/applications") => {
                     let version = hub.state().version.to_string();
@@ -213,13 +207,7 @@ impl Service<Request<Body>> for Hub {
                 _ if head.uri.path() == "/version" => (200, version()),
                 _ => (200, hub.object()),
             };
-            let answer = Full::from(serde_json::to_vec(&answer).unwrap());
-            let answer = answer.map_err(|never| match never {}).boxed_unsync();
-            Ok(Response::builder()
-                .status(code)
-                .header("content-type", "application/json")
-                .body(answer)
-                .unwrap())
+            Ok(answer(code, &document))
         }
         .boxed()
     }

@@ -10,8 +10,7 @@ use std::task::{Context, Poll};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::{BoxFuture, FutureExt as _};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame};
 use hyper::{Request, Response};
 use kube::client::Body;
@@ -19,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::cluster::tests::{Answer, answer, failure};
 use crate::plan::ReleaseId;
 use crate::release::store;
 
@@ -132,7 +132,7 @@ impl Objects {
             ("PUT", Some(old), Some(new)) => {
                 let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
                 if version(&old) != version(&new) {
-                    return (409, status(409));
+                    return (409, failure(409));
                 }
                 self.put(path, new);
                 (200, self.all[path].clone())
@@ -143,14 +143,9 @@ impl Objects {
             }
             // What lists things has a plural's name.
             ("GET", None, _) if path.ends_with('s') => (200, self.listed(path, query)),
-            _ => (404, status(404)),
+            _ => (404, failure(404)),
         }
     }
-}
-
-fn status(code: u16) -> Value {
-    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
-        "message": format!("answered {code}"), "reason": "Unknown"})
 }
 
 #[derive(Default)]
@@ -214,8 +209,6 @@ impl ApiServer {
     }
 }
 
-type Answer = Response<UnsyncBoxBody<Bytes, IoError>>;
-
 impl Service<Request<Body>> for ApiServer {
     type Response = Answer;
     type Error = IoError;
@@ -239,16 +232,10 @@ impl Service<Request<Body>> for ApiServer {
             let sent = body.collect().await.unwrap().to_bytes();
             let sent = serde_json::from_slice(&sent).ok();
             let (method, path) = (head.method.as_str(), head.uri.path());
-            let Some((code, answer)) = server.answer(method, path, &query, sent) else {
+            let Some((code, document)) = server.answer(method, path, &query, sent) else {
                 return Err(IoError::new(ErrorKind::ConnectionRefused, "refused"));
             };
-            let answer = Full::from(serde_json::to_vec(&answer).unwrap());
-            let answer = answer.map_err(|never| match never {}).boxed_unsync();
-            Ok(Response::builder()
-                .status(code)
-                .header("content-type", "application/json")
-                .body(answer)
-                .unwrap())
+            Ok(answer(code, &document))
         }
         .boxed()
     }
