@@ -128,10 +128,7 @@ pub fn template(target: &ReleaseTarget, render: &RenderRequest<'_>) -> Invocatio
     }
     args.push(flag("--kube-version", &render.capabilities.version));
     args.extend(apis(render.capabilities));
-    Invocation {
-        env: [(LAZY.0.into(), LAZY.1.into())].into(),
-        ..document(args)
-    }
+    document(args)
 }
 
 /// What the server can do, in as many flags as that takes.
@@ -140,10 +137,11 @@ pub(super) fn apis(capabilities: &Capabilities) -> impl Iterator<Item = OsString
     some.map(|apis| flag("--api-versions", apis.join(",")))
 }
 
-/// A call whose output is a document.
+/// A rendering: its output is a document.
 pub(super) fn document(args: Vec<OsString>) -> Invocation {
     Invocation {
         args,
+        env: [(LAZY.0.into(), LAZY.1.into())].into(),
         document: true,
         ..Invocation::default()
     }
