@@ -42,7 +42,7 @@ pub(super) fn explain_timeout(cache: &ReleaseCache, now: Elapsed) -> Vec<String>
                 text::line(&refusal, text::LINE)
             ));
         }
-        let current = current_pods(cache, target);
+        let current = current_pods(cache, &target.id);
         let stuck: Vec<&&Pod> = current.iter().filter(|pod| !pod.ready).collect();
         lines.extend(
             stuck

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::cache::ReleaseCache;
-use super::model::{Pod, PodPresence};
+use super::model::Pod;
+use super::progress::current_pods;
 use super::ran::{RanImage, images};
 use super::workload_ref::{WorkloadKind, WorkloadRef};
 
@@ -17,8 +18,7 @@ impl ReleaseCache {
             return None;
         }
         let wanted = self.workload(workload)?.wanted;
-        let mut pods = self.pods_of(workload);
-        pods.retain(|pod| pod.presence == PodPresence::Here);
+        let pods = current_pods(self, workload);
         let is_named = |pod: &&Pod| images(pod).count() == pod.containers.len();
         let all = usize::try_from(wanted).is_ok_and(|wanted| pods.len() >= wanted);
         (all && pods.iter().all(is_named)).then(|| pods.into_iter().flat_map(images).collect())

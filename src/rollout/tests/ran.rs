@@ -186,10 +186,15 @@ fn whether_a_job_has_run_is_known_by_the_job() {
 #[test]
 fn what_is_kept_is_known_once_all_of_it_was_seen() {
     let set = json!({"kind": "StatefulSet", "metadata": {"namespace": "shop", "name": "api", "uid": "s"},
-        "spec": {"replicas": 2, "selector": {}, "serviceName": "", "template": {}}, "status": {"replicas": 2}});
+        "spec": {"replicas": 2, "selector": {}, "serviceName": "", "template": {}}, "status": {"replicas": 2, "updateRevision": "new"}});
     let pod = |name: &str, id: &str| {
         let mut pod = pod(name, name, Some(["apps/v1", "api", "s"]), id);
         pod["metadata"]["ownerReferences"][0]["kind"] = json!("StatefulSet");
+        pod["metadata"]["labels"] = json!({"controller-revision-hash": "new"});
+        pod
+    };
+    let old = |mut pod: Value| {
+        pod["metadata"]["labels"]["controller-revision-hash"] = json!("old");
         pod
     };
     let leaving = |mut pod: Value| {
@@ -207,6 +212,11 @@ fn what_is_kept_is_known_once_all_of_it_was_seen() {
         (
             "one that is not named",
             vec![&first, &pod("api-1", "")],
+            None,
+        ),
+        (
+            "one of the old template",
+            vec![&first, &old(second.clone())],
             None,
         ),
         (
