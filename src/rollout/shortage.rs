@@ -40,14 +40,11 @@ pub(super) fn of_release(
         warnings: Vec::new(),
     };
     for target in cache.targets().filter(|target| !target.hook) {
-        if cache.is_unwatchable(target) {
+        if is_whole(cache, target, now) {
             continue;
         }
-        if target_readiness::of(cache, target).is_ready() {
-            all.ready &= unprobed::waits_for(cache, target, now).is_none();
-            continue;
-        }
-        match as_before(cache, baseline, target) {
+        let is_short = !target_readiness::of(cache, target).is_ready();
+        match as_before(cache, baseline, target).filter(|_| is_short) {
             Some(stuck) if stuck.iter().all(|one| is_steady(one, cache, now)) => {
                 all.warnings.push(warning(cache, target, &stuck));
             }
@@ -55,6 +52,20 @@ pub(super) fn of_release(
         }
     }
     all
+}
+
+/// Whether every workload of the release is Ready or need not be, as [`of_release`] says
+/// it, but for those that are short as before. Ends at the first that is not.
+pub(super) fn is_ready_in_full(cache: &ReleaseCache, now: Elapsed) -> bool {
+    let mut own = cache.targets().filter(|target| !target.hook);
+    own.all(|target| is_whole(cache, target, now))
+}
+
+/// Whether nothing of a workload is waited for.
+fn is_whole(cache: &ReleaseCache, target: &WatchTarget, now: Elapsed) -> bool {
+    cache.is_unwatchable(target)
+        || (target_readiness::of(cache, target).is_ready()
+            && unprobed::waits_for(cache, target, now).is_none())
 }
 
 /// Whether a workload's missing pods are no more than before, each for a cause of before.

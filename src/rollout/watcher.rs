@@ -275,8 +275,10 @@ impl RolloutWatcher {
             match timeout_at(until, self.changes.recv()).await {
                 Ok(Some(InformerEvent::Change(change))) => {
                     let is_workload = matches!(change, Change::Workload(_));
-                    let is_news = self.cache.apply(change, self.now()).is_some();
-                    if goal && is_news && is_workload && self.is_ready() {
+                    let now = self.now();
+                    let is_news = self.cache.apply(change, now).is_some();
+                    let may_be_ready = goal && is_news && is_workload;
+                    if may_be_ready && shortage::is_ready_in_full(&self.cache, now) {
                         break;
                     }
                     if is_news && !changed {
