@@ -1,7 +1,7 @@
 //! GHCR as a deploy would ask it: with which credentials, and whether these and
 //! the way there work. It only asks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::finding::{Finding, Severity};
 use crate::plan::Plan;
@@ -27,9 +27,8 @@ pub(super) async fn look(plan: &Plan, images: &[ImageRef]) -> Finding {
     } else {
         named(images)
     };
-    let repositories: BTreeSet<String> = named.values().map(ImageRef::repository).collect();
-    let repositories: Vec<String> = repositories.into_iter().collect();
-    let reader = match ArtifactReader::new(&plan.environment, &repositories).await {
+    let repositories = named.values().map(ImageRef::repository);
+    let reader = match ArtifactReader::new(&plan.environment, repositories).await {
         Ok(reader) => reader,
         Err(error) => return Finding::failed(check, &error),
     };

@@ -66,8 +66,7 @@ async fn fetched(
     if let Some(reader) = reader {
         return fetch(reader, chart, version).await;
     }
-    let repositories = [chart.repository()];
-    let reader = ArtifactReader::new(runner.environment(), &repositories);
+    let reader = ArtifactReader::new(runner.environment(), [chart.repository()]);
     fetch(&reader.await.ok()?, chart, version).await
 }
 

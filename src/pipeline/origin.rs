@@ -26,15 +26,10 @@ impl OriginCheck {
         let Some(policy) = plan.verify.clone() else {
             return Ok(None);
         };
-        let mut repositories: Vec<String> = plan
-            .request
-            .images
-            .values()
-            .map(ImageRef::repository)
-            .collect();
-        repositories.push(plan.request.chart.repository());
+        let images = plan.request.images.values().map(ImageRef::repository);
+        let repositories = images.chain([plan.request.chart.repository()]);
         let prover = Prover::new(policy)?;
-        let reader = ArtifactReader::new(&plan.environment, &repositories).await?;
+        let reader = ArtifactReader::new(&plan.environment, repositories).await?;
         Ok(Some(Self { prover, reader }))
     }
 

@@ -114,11 +114,9 @@ pub(super) async fn images(
 }
 
 /// What reads the plan's images.
-async fn reader(plan: &Plan) -> Result<ArtifactReader> {
-    let images = plan.request.images.values();
-    let repositories: BTreeSet<String> = images.map(ImageRef::repository).collect();
-    let repositories: Vec<String> = repositories.into_iter().collect();
-    ArtifactReader::new(&plan.environment, &repositories).await
+pub(super) async fn reader(plan: &Plan) -> Result<ArtifactReader> {
+    let repositories = plan.request.images.values().map(ImageRef::repository);
+    ArtifactReader::new(&plan.environment, repositories).await
 }
 
 /// Notes what was proven: the images are deployed by those digests.

@@ -20,12 +20,13 @@ use oci_client::manifest::OciManifest;
 use super::context::Run;
 use super::failure::Failure;
 use super::observed::ReleaseObservation;
+use super::preflight::reader;
 use crate::chart::{Placement, Proof};
 use crate::cluster::pods;
 use crate::error::{Problem, Result};
 use crate::registry::artifacts::ArtifactReader;
 use crate::rollout::{RanImage, ReleaseCache, WorkloadKind, WorkloadRef};
-use crate::signal::{Digest, ImageKey, ImageRef};
+use crate::signal::{Digest, ImageKey};
 
 /// The most manifests of one index that are read.
 const LISTED: usize = 32;
@@ -246,12 +247,9 @@ async fn judge<'a>(
     differing: &'a BTreeSet<Running>,
 ) -> Vec<(&'a Running, Match)> {
     let images = &run.plan.request.images;
-    let repositories: Vec<String> = images.values().map(ImageRef::repository).collect();
     let own = match &found.origin {
         Some(_) => None,
-        None => ArtifactReader::new(&run.plan.environment, &repositories)
-            .await
-            .ok(),
+        None => reader(run.plan).await.ok(),
     };
     let reader = found
         .origin

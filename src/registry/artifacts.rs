@@ -6,7 +6,7 @@
 //! a person. A digest is always held against what came. It never writes, and
 //! reads no more of anything than it was told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,14 +59,16 @@ impl ArtifactReader {
     /// asks for images ([`super::preflight`]) tells of them.
     pub async fn new(
         environment: &BTreeMap<OsString, OsString>,
-        repositories: &[String],
+        repositories: impl IntoIterator<Item = String>,
     ) -> Result<Self> {
         crate::net::tls::install();
+        let repositories: BTreeSet<String> = repositories.into_iter().collect();
+        let repositories: Vec<String> = repositories.into_iter().collect();
         let (mut stored, mut warning) = (None, None);
         let mut ways = Vec::new();
         match credentials::find(environment, ImageRef::REGISTRY).await {
             Ok(None) => {}
-            Ok(Some(found)) => match auth(environment, &found, repositories).await {
+            Ok(Some(found)) => match auth(environment, &found, &repositories).await {
                 Ok(auth) => {
                     ways.push((client(environment)?, auth));
                     stored = Some(found.file);

@@ -91,8 +91,7 @@ pub(super) async fn still_same_chart(run: &Run<'_>) -> Result<()> {
     };
     let (chart, version) = (&run.plan.request.chart, &run.plan.request.version);
     let repository = chart.repository();
-    let repositories = [repository.clone()];
-    let reader = ArtifactReader::new(&run.plan.environment, &repositories).await?;
+    let reader = ArtifactReader::new(&run.plan.environment, [repository.clone()]).await?;
     let now = reader.digest(&repository, &version.tag()).await?;
     let became = match &now {
         Some(now) if now == proven => return Ok(()),
