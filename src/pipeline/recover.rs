@@ -69,7 +69,7 @@ pub(super) async fn before(run: &mut Run<'_>, found: &mut ReleaseObservation) ->
 }
 
 /// A revision that helm applied, and that nobody judged: the deploy that waited
-/// for it died. One look decides; says whether there was such a revision.
+/// for it died. How its workloads are now decides; says whether there was such a revision.
 async fn judge_interrupted(run: &Run<'_>, found: &ReleaseObservation) -> Result<bool> {
     let Some(record) = judgement::last_not_judged(&found.records) else {
         return Ok(false);

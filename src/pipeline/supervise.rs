@@ -247,7 +247,8 @@ async fn lease_lost(run: &Run<'_>, at_work: Option<watch::Receiver<Option<u32>>>
     }
 }
 
-/// Whether every workload of a revision is Ready as it stands, at one look.
+/// Whether every workload of a revision is Ready as it stands: at one look, and for some
+/// seconds where a container has no probe.
 pub(super) async fn is_ready_now(
     run: &Run<'_>,
     found: &ReleaseObservation,
@@ -255,7 +256,7 @@ pub(super) async fn is_ready_now(
 ) -> Result<bool> {
     let objects = Object::parse(&record.manifest)?;
     let workloads = objects.iter().filter(|object| object.hooks.is_empty());
-    let watcher = watcher(
+    let mut watcher = watcher(
         run,
         found,
         &record.manifest,
@@ -264,5 +265,5 @@ pub(super) async fn is_ready_now(
         run.left(),
     )
     .await;
-    Ok(watcher.is_ready())
+    Ok(watcher.stays_ready(run.events).await)
 }

@@ -14,6 +14,21 @@ use super::target::WatchTarget;
 /// `minReadySeconds`, which its controller keeps.
 const STAYS: Duration = Duration::from_secs(5);
 
+/// For how long a watch has to see the release Ready before it is known to stay so, where
+/// what was there when the watch began is to be judged too: nobody knows since when that is.
+pub(super) fn seen_ready_for(cache: &ReleaseCache) -> Duration {
+    let is_unprobed = |target: &WatchTarget| {
+        let workload = cache.workload(&target.id);
+        workload.is_some_and(|workload| workload.available_once == AvailableOnce::Running)
+    };
+    let mut own = cache.targets().filter(|target| !target.hook);
+    if own.any(is_unprobed) {
+        STAYS
+    } else {
+        Duration::ZERO
+    }
+}
+
 /// What a workload that is Ready still waits for; none where nothing.
 pub(super) fn waits_for(
     cache: &ReleaseCache,

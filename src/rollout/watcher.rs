@@ -30,6 +30,7 @@ use super::recheck;
 use super::recheck_jobs;
 use super::shortage::{self, ReleaseReadiness};
 use super::stuck::{StuckPod, stuck_pods};
+use super::unprobed;
 use super::verdict::{judge, most_telling};
 use super::workload_ref::WorkloadRef;
 use crate::error::Problem;
@@ -224,6 +225,19 @@ impl RolloutWatcher {
     /// Whether every workload is Ready, or need not be.
     pub fn is_ready(&self) -> bool {
         self.readiness().ready
+    }
+
+    /// Whether every workload is Ready, or need not be, and stays so where a container says
+    /// nothing of whether it is. Also judges what was Ready when the watch began.
+    pub async fn stays_ready(&mut self, events: &Events) -> bool {
+        let mut open = true;
+        while self.is_ready() {
+            if self.started.elapsed() >= unprobed::seen_ready_for(&self.cache) {
+                return true;
+            }
+            self.take_in(&mut open, false, events).await;
+        }
+        false
     }
 
     /// Whether the release is Ready by what was last seen of it, and what a person should

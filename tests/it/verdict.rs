@@ -104,7 +104,7 @@ on_both_helms! {
 }
 
 on_both_helms! {
-    /// The deploy that waited died: the next one judges what it left by one look.
+    /// The deploy that waited died: the next one judges what it left.
     fn what_a_dead_deploy_left_is_judged_by_the_next(node) {
         node.push(&one_at_a_time("0.1.0"));
         let good = install(&node);
@@ -118,6 +118,21 @@ on_both_helms! {
         let left = [(1, "superseded"), (2, "failed"), (3, "deployed")];
         assert_eq!(node.records(), left.map(|(revision, status)| (revision, status.to_owned())));
     }
+}
+
+/// The same where the container has no probe, and is Ready when the next one looks.
+#[test]
+fn a_moment_of_being_ready_that_a_dead_deploy_left() {
+    let node = Node::new("no-probe-left", Helm::V4);
+    node.push(&without_a_probe("0.1.0"));
+    let good = install(&node);
+    let broken = node.image_with("api", "t2", Spec::behaving("crash-after 4s"));
+    let running = signal(&node, "0.1.0", &broken.by_tag()).start();
+    running.until_says("to stay ready for 5s");
+    kill(running.pid());
+    running.wait();
+    signal(&node, "0.1.0", &good).run().exits(0)
+        .says("revision 2 was applied by a deploy that was interrupted; it is not Ready and counts as failed");
 }
 
 /// Case A4: a hook that cannot begin is a release that has failed, and no more than

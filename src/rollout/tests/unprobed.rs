@@ -11,7 +11,7 @@ use crate::rollout::cache::ReleaseCache;
 use crate::rollout::explain::explain_timeout;
 use crate::rollout::model::Elapsed;
 use crate::rollout::progress::progress;
-use crate::rollout::shortage;
+use crate::rollout::{shortage, unprobed};
 
 const WAITS: &str = "it to stay ready for 5s, since a container has no readiness probe";
 
@@ -51,6 +51,7 @@ fn a_container_without_a_probe_has_to_stay() {
         let mut cache = ReleaseCache::of(&[target("Deployment", "api", false)]);
         cache.apply(change(&deployment(spec, 1, 1)), Elapsed::default());
         assert!(is_ready(&cache, 0.1), "it was before: {spec}");
+        assert_eq!(unprobed::seen_ready_for(&cache).is_zero(), !stays);
 
         cache.apply(change(&deployment(spec, 2, 1)), seconds(2.0));
         assert_eq!(is_ready(&cache, 2.0), !stays, "{spec}");
