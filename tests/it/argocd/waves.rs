@@ -1,16 +1,19 @@
 //! Signals that go through three waves, and those that stop in one of them.
 
+use serde_json::json;
+
 use super::failing::{Failure, only_reads};
 use super::fleet::{Fleet, PLACES};
 use crate::chaos::number;
 use crate::harness::{RUNNER, Ran};
 
-/// The last Application is made of a template.
+/// The last Application is made of a template; in the second, automated sync is switched off.
 #[test]
 fn a_good_signal_goes_through_three_waves() {
     let fleet = Fleet::new("good");
     fleet.templated("us");
     let first = fleet.first_beside(&PLACES[..2]);
+    fleet.patch("eu", &json!({"spec": {"syncPolicy": {"automated": null}}}));
     let images = fleet.images("t2");
     fleet.signal("0.1.0", &images).run().exits(0);
     assert_eq!(fleet.outcomes(), ["deployed"; 3]);
