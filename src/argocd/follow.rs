@@ -62,14 +62,7 @@ pub(super) async fn until_good(
     let mut beside = operation.beside.lock().await;
     let mut follower = Follower::new(hub, target, operation, tell);
     match follower.follow(beside.as_mut(), deadline, true).await {
-        Some(Ended::Failed(problem)) if !follower.is_told_by_pods => {
-            Ended::Failed(better(beside.as_mut(), problem).await)
-        }
-        Some(Ended::Serves) => match silent(beside.as_ref()).await {
-            Some(problem) => Ended::Unknown(problem),
-            None => Ended::Serves,
-        },
-        Some(end) => end,
+        Some(end) => follower.told(beside.as_mut(), end).await,
         None => {
             if let Some(problem) = silent(beside.as_ref()).await {
                 return Ended::Unknown(problem);
@@ -92,14 +85,8 @@ pub(super) async fn stays(
     let quiet = |_| {};
     let mut follower = Follower::new(hub, target, operation, &quiet);
     match follower.follow(beside.as_mut(), until, false).await {
-        Some(Ended::Failed(problem)) if !follower.is_told_by_pods => {
-            Ended::Failed(better(beside.as_mut(), problem).await)
-        }
-        Some(end) => end,
-        None if follower.is_good => match silent(beside.as_ref()).await {
-            Some(problem) => Ended::Unknown(problem),
-            None => Ended::Serves,
-        },
+        Some(end) => follower.told(beside.as_mut(), end).await,
+        None if follower.is_good => follower.told(beside.as_mut(), Ended::Serves).await,
         None => Ended::TimeUp(follower.time_up("it did not stay good")),
     }
 }
@@ -223,6 +210,21 @@ impl<'a> Follower<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// An end with what the target's own cluster says of it: a better cause, or that it
+    /// does not answer.
+    async fn told(&self, beside: Option<&mut Beside>, end: Ended) -> Ended {
+        match end {
+            Ended::Failed(problem) if !self.is_told_by_pods => {
+                Ended::Failed(better(beside, problem).await)
+            }
+            Ended::Serves => match silent(beside.as_deref()).await {
+                Some(problem) => Ended::Unknown(problem),
+                None => Ended::Serves,
+            },
+            end => end,
         }
     }
 
