@@ -61,17 +61,15 @@ pub(super) async fn until_good(
 ) -> Ended {
     let mut beside = operation.beside.lock().await;
     let mut follower = Follower::new(hub, target, operation, tell);
-    match follower.follow(beside.as_mut(), deadline, true).await {
-        Some(end) => follower.told(beside.as_mut(), end).await,
-        None => {
-            if let Some(problem) = silent(beside.as_ref()).await {
-                return Ended::Unknown(problem);
-            }
-            let problem = follower.time_up("it was not good in time");
-            let waits = beside.as_ref().map(Beside::waits_for).unwrap_or_default();
-            Ended::TimeUp(problem.details(waits))
-        }
+    if let Some(end) = follower.follow(beside.as_mut(), deadline, true).await {
+        return follower.told(beside.as_mut(), end).await;
     }
+    if let Some(problem) = silent(beside.as_ref()).await {
+        return Ended::Unknown(problem);
+    }
+    let problem = follower.time_up("it was not good in time");
+    let waits = beside.as_ref().map(Beside::waits_for).unwrap_or_default();
+    Ended::TimeUp(problem.details(waits))
 }
 
 /// Watches until then that what the operation brought stays good.

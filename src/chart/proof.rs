@@ -51,6 +51,9 @@ pub struct Proof {
     images: BTreeMap<ImageKey, ImageRef>,
 }
 
+/// A layout that is going to be set, and the image that it then spells.
+type Chosen<'a> = (&'a Layout, &'a ImageRef);
+
 /// One proof. `ends` says whether tags are made up where containers are searched.
 pub(super) async fn proven<R: Render + Sync>(
     chart: &Chart,
@@ -84,15 +87,7 @@ pub(super) async fn proven<R: Render + Sync>(
         untouched: before,
         likeliest,
     } = located;
-    let diagnosis = Diagnosis {
-        values: &coalesced,
-        result: &result,
-        wants: &wants,
-        rules,
-        foreign: subject.foreign,
-    };
-
-    let chosen: Vec<(&Layout, &ImageRef)> = result
+    let chosen: Vec<Chosen<'_>> = result
         .candidates
         .iter()
         .filter(|candidate| candidate.state == State::Exact)
@@ -110,29 +105,23 @@ pub(super) async fn proven<R: Render + Sync>(
         .collect();
     let expected = expected(&result, &wants, &shown);
     let judgement = check::judge(&objects, &expected, images, &rules.allowed);
-    let shared: BTreeSet<&ValuePath> = chosen
-        .iter()
-        .filter_map(|(layout, _)| layout.shared())
-        .collect();
-    if !shared.is_empty() {
-        untouched(&shared, &overrides, &objects, &judgement, render).await?;
-    }
+    untouched(&chosen, &overrides, &objects, &judgement, render).await?;
     if !judgement.problems.is_empty() {
+        let diagnosis = Diagnosis {
+            values: &coalesced,
+            result: &result,
+            wants: &wants,
+            rules,
+            foreign: subject.foreign,
+        };
         return Err(diagnosis.refused(judgement));
     }
     unquoted(label_rules::unquoted(&objects))?;
     notes.extend(judgement.unassigned.iter().cloned());
-    let is_read = chosen.iter().any(|(layout, _)| layout.solved.is_some());
-    let lists: BTreeMap<ValuePath, &Value> = chosen
-        .iter()
-        .flat_map(|(layout, _)| layout.paths())
-        .filter_map(|path| lists::list_of(&coalesced, path))
-        .collect();
-    if let Some(before) = before.as_ref().filter(|_| !lists.is_empty()) {
-        lists::copied(&lists, before, render).await?;
-    }
     let mut warnings = mentions::told(&objects, images, &rules.allowed);
     if let Some(before) = &before {
+        lists_stay(&chosen, &coalesced, before, render).await?;
+        let is_read = chosen.iter().any(|(layout, _)| layout.solved.is_some());
         let told = beside::told(before, &objects, &judgement.placements, images, is_read)?;
         warnings.extend(told.stay);
         notes.extend(told.move_along);
@@ -185,7 +174,7 @@ pub fn verify_record<S: AsRef<str>>(
 }
 
 /// `api ← backend.image.{repository,tag} (by repository)`
-fn found(chosen: &[(&Layout, &ImageRef)], key: &ImageKey, how: Option<&String>) -> Option<String> {
+fn found(chosen: &[Chosen<'_>], key: &ImageKey, how: Option<&String>) -> Option<String> {
     let places: Vec<String> = chosen
         .iter()
         .filter(|(layout, _)| layout.key == *key)
@@ -251,7 +240,7 @@ fn unquoted(problems: Vec<String>) -> Result<()> {
         .hint("quote it in the template: {{ … | quote }}"))
 }
 
-fn spelt(chosen: &[(&Layout, &ImageRef)], key: &ImageKey) -> String {
+fn spelt(chosen: &[Chosen<'_>], key: &ImageKey) -> String {
     let layouts: Vec<String> = chosen
         .iter()
         .filter(|(layout, _)| layout.key == *key)
@@ -285,15 +274,41 @@ fn expected<'a>(
         .collect()
 }
 
-/// A field that others read too was set: nothing but the requested images may
+/// Helm takes a list as a whole: what else stands in those that are set stays as it is.
+/// `before` is the render without any image.
+async fn lists_stay<R: Render>(
+    chosen: &[Chosen<'_>],
+    coalesced: &Value,
+    before: &[Object],
+    render: &R,
+) -> Result<()> {
+    let lists: BTreeMap<ValuePath, &Value> = chosen
+        .iter()
+        .flat_map(|(layout, _)| layout.paths())
+        .filter_map(|path| lists::list_of(coalesced, path))
+        .collect();
+    if lists.is_empty() {
+        return Ok(());
+    }
+    lists::copied(&lists, before, render).await
+}
+
+/// Where a field that others read too is set, nothing but the requested images may
 /// change with it.
 async fn untouched<R: Render>(
-    shared: &BTreeSet<&ValuePath>,
+    chosen: &[Chosen<'_>],
     overrides: &Value,
     objects: &[Object],
     judgement: &Judgement,
     render: &R,
 ) -> Result<()> {
+    let shared: BTreeSet<&ValuePath> = chosen
+        .iter()
+        .filter_map(|(layout, _)| layout.shared())
+        .collect();
+    if shared.is_empty() {
+        return Ok(());
+    }
     let others = |objects: &[Object]| -> BTreeMap<(ObjectRef, String), (String, String)> {
         let every = objects.iter().flat_map(|object| {
             let containers = object.containers.iter();
@@ -316,7 +331,7 @@ async fn untouched<R: Render>(
         return Ok(());
     }
     let mut without = overrides.clone();
-    for path in shared {
+    for path in &shared {
         values::remove(&mut without, path);
     }
     let before = Object::parse(&render.render(&without).await?)?;

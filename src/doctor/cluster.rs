@@ -216,44 +216,34 @@ async fn permissions(
         )));
     }
     let account = user(client).await.unwrap_or_else(|| "USER".to_owned());
-    let fix = format!(
-        "as an administrator: {}",
-        rights::grant(
-            &plan.release,
-            &account,
-            missing.iter().map(|(right, _)| *right)
-        )
-    );
-    let needed: Vec<&Right> = missing
-        .iter()
-        .filter(|(_, purposes)| rights::is_needed(purposes))
-        .map(|(right, _)| *right)
-        .collect();
-    let lacks = "the kubeconfig's user has no right to";
-    Ok(if needed.is_empty() {
-        let list = rights::listed(missing.iter().map(|(right, _)| *right));
-        let losses: BTreeSet<Purpose> = missing
-            .iter()
-            .flat_map(|(_, purposes)| purposes.iter().copied())
-            .collect();
-        let losses: Vec<&str> = losses.into_iter().map(Purpose::loss).collect();
-        Finding::warn(
-            check,
-            format!(
-                "in namespace {namespace} {lacks} {list}: a deploy works, but {}",
-                losses.join("; ")
-            ),
-        )
-    } else {
-        Finding::fail(
-            check,
-            format!(
-                "in namespace {namespace} {lacks} {}",
-                rights::listed(needed)
-            ),
-        )
+    let rights = missing.iter().map(|(right, _)| *right);
+    let grant = rights::grant(&plan.release, &account, rights);
+    let lacks = lacks(check, namespace, &missing);
+    Ok(lacks.fix(format!("as an administrator: {grant}")))
+}
+
+/// What a deploy cannot do without these rights, or only does worse.
+fn lacks(
+    check: &'static str,
+    namespace: &str,
+    missing: &[(&Right, &BTreeSet<Purpose>)],
+) -> Finding {
+    let needed = missing.iter();
+    let needed = needed.filter(|(_, purposes)| rights::is_needed(purposes));
+    let needed: Vec<&Right> = needed.map(|(right, _)| *right).collect();
+    let lacks = format!("in namespace {namespace} the kubeconfig's user has no right to");
+    if !needed.is_empty() {
+        return Finding::fail(check, format!("{lacks} {}", rights::listed(needed)));
     }
-    .fix(fix))
+    let list = rights::listed(missing.iter().map(|(right, _)| *right));
+    let losses = missing.iter().flat_map(|(_, purposes)| purposes.iter());
+    let losses: BTreeSet<Purpose> = losses.copied().collect();
+    let losses: Vec<&str> = losses.into_iter().map(Purpose::loss).collect();
+    let losses = losses.join("; ");
+    Finding::warn(
+        check,
+        format!("{lacks} {list}: a deploy works, but {losses}"),
+    )
 }
 
 /// Whether it is the right to create the release's namespace.

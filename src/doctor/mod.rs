@@ -59,13 +59,7 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
         Some(app) => vec![app.clone()],
         None => node.config.apps.keys().cloned().collect(),
     };
-    if let Some(app) = asked.app
-        && !node.config.apps.is_empty()
-        && !node.config.apps.contains_key(app)
-    {
-        let why = format!("{app} is not listed in deploy.toml, so it is not allowed to deploy");
-        found.push(Finding::fail("app", why).fix(format!("list it: [apps.{app}]")));
-    }
+    found.extend(asked.app.and_then(|app| not_listed(app, &node)));
     // What belongs to the node is looked at with the first app's settings, or
     // those that every app has.
     let common = apps.first().cloned().map_or_else(stand_in, Ok)?;
@@ -100,34 +94,48 @@ pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<V
             plan_unchecked(app, &node, environment, &mut found)?
         };
         let Some(plan) = plan else { continue };
-        found.extend(signed::callers(&plan).map(|finding| finding.of(app)));
-        if let Some(forward) = &plan.forward {
-            found.push(controller::look(&plan, forward).await.of(app));
-            found.extend(signed::left(&plan).map(|finding| finding.of(app)));
-            continue;
+        let at_work = plan.forward.is_none() && plan.fleet.is_none();
+        if at_work && client.is_none() {
+            client = Some(tools(&plan, &mut found).await);
         }
-        if let Some(fleet) = &plan.fleet {
-            let examined = fleet::examined(&plan, fleet).await;
-            found.extend(examined.into_iter().map(|finding| finding.of(app)));
-            found.push(registry::look(&plan, &[]).await.of(app));
-            continue;
-        }
-        let client = match &client {
-            Some(client) => client,
-            None => client.insert(tools(&plan, &mut found).await),
-        };
-        let images = match client {
-            Some(client) => {
-                let release = cluster::release(client, &plan).await;
-                found.extend(release.findings.into_iter().map(|finding| finding.of(app)));
-                release.images
-            }
-            None => Vec::new(),
-        };
-        found.push(registry::look(&plan, &images).await.of(app));
-        found.extend(files::layout(&plan).map(|finding| finding.of(app)));
+        let of_app = of_app(&plan, client.as_ref().and_then(Option::as_ref)).await;
+        found.extend(of_app.into_iter().map(|finding| finding.of(app)));
     }
     Ok(found)
+}
+
+/// An app that deploy.toml does not list, where it lists any.
+fn not_listed(app: &App, node: &Node) -> Option<Finding> {
+    let apps = &node.config.apps;
+    if apps.is_empty() || apps.contains_key(app) {
+        return None;
+    }
+    let why = format!("{app} is not listed in deploy.toml, so it is not allowed to deploy");
+    Some(Finding::fail("app", why).fix(format!("list it: [apps.{app}]")))
+}
+
+/// What belongs to one app. `client` reaches its cluster, where that answers.
+async fn of_app(plan: &Plan, client: Option<&kube::Client>) -> Vec<Finding> {
+    let mut found = Vec::from_iter(signed::callers(plan));
+    if let Some(forward) = &plan.forward {
+        found.push(controller::look(plan, forward).await);
+        found.extend(signed::left(plan));
+        return found;
+    }
+    if let Some(fleet) = &plan.fleet {
+        found.extend(fleet::examined(plan, fleet).await);
+        found.push(registry::look(plan, &[]).await);
+        return found;
+    }
+    let mut images = Vec::new();
+    if let Some(client) = client {
+        let release = cluster::release(client, plan).await;
+        found.extend(release.findings);
+        images = release.images;
+    }
+    found.push(registry::look(plan, &images).await);
+    found.extend(files::layout(plan));
+    found
 }
 
 /// What a deploy of the app would do here; none where that is not known. Its

@@ -5,7 +5,7 @@
 
 mod budget;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -193,19 +193,7 @@ fn join(
 ) -> Result<(Plan, Vec<String>)> {
     let mut warnings = Vec::new();
     let (budget, on_failure) = budget::of(settings, environment, &mut warnings)?;
-    let nothing = BTreeSet::new();
-    let base = node.file.as_deref().and_then(Path::parent);
-    let (mut given, dropped) = host::for_helm(
-        environment,
-        EnvPolicy {
-            env: &node.config.env,
-            inherit: settings
-                .pick(|s| s.inherit_env.as_ref())
-                .unwrap_or(&nothing),
-            base: base.unwrap_or(&node.cwd),
-        },
-        &node.cwd,
-    );
+    let (mut given, dropped) = given(node, environment, settings);
     warnings.extend(host::dropped_warning(&dropped));
     // A controller of this machine excludes by its own lock, in its own directory.
     if !matches!(&found.forward, Some(to) if matches!(to.target, ForwardTarget::Unix(_))) {
@@ -217,23 +205,12 @@ fn join(
                 .to_owned(),
         );
     }
-    if !given.contains_key(OsStr::new("HOME"))
-        && let Some(home) = node.home(environment)
-    {
-        given.insert("HOME".into(), home.into_os_string());
-    }
     let context = given.remove(OsStr::new("HELM_KUBECONTEXT"));
     let inherited = given.remove(OsStr::new("KUBECONFIG"));
-    let kubeconfig = if found.forward.is_none() {
+    if found.forward.is_none() {
         refuse_other_cluster(&given)?;
-        match settings.app.and_then(|app| app.fleet.as_ref()) {
-            Some(fleet) => Some(fleet.hub.kubeconfig.clone().into_os_string()),
-            None => kubeconfig(settings, inherited, &found, environment)?,
-        }
-    } else {
-        // Where it goes is decided by the controller.
-        None
-    };
+    }
+    let kubeconfig = kubeconfig(settings, inherited, &found, environment)?;
     if let Some(files) = &kubeconfig {
         given.insert("KUBECONFIG".into(), files.clone());
     }
@@ -351,9 +328,33 @@ fn stale_after(
     }
 }
 
+/// The variables that helm is given, and the names of those that it is not.
+fn given(
+    node: &Node,
+    environment: &Environment,
+    settings: &EffectiveSettings<'_>,
+) -> (BTreeMap<OsString, OsString>, Vec<String>) {
+    let nothing = BTreeSet::new();
+    let base = node.file.as_deref().and_then(Path::parent);
+    let policy = EnvPolicy {
+        env: &node.config.env,
+        inherit: settings
+            .pick(|s| s.inherit_env.as_ref())
+            .unwrap_or(&nothing),
+        base: base.unwrap_or(&node.cwd),
+    };
+    let (mut given, dropped) = host::for_helm(environment, policy, &node.cwd);
+    if !given.contains_key(OsStr::new("HOME"))
+        && let Some(home) = node.home(environment)
+    {
+        given.insert("HOME".into(), home.into_os_string());
+    }
+    (given, dropped)
+}
+
 /// `HELM_KUBE…` would show helm another cluster, or another user there, than
 /// the one that `deploy` itself looks at, which it takes from the kubeconfig.
-fn refuse_other_cluster(given: &std::collections::BTreeMap<OsString, OsString>) -> Result<()> {
+fn refuse_other_cluster(given: &BTreeMap<OsString, OsString>) -> Result<()> {
     let name = given
         .iter()
         .filter(|(_, value)| !value.is_empty())
@@ -375,6 +376,13 @@ fn kubeconfig(
     found: &NodeFiles,
     environment: &Environment,
 ) -> Result<Option<OsString>> {
+    if found.forward.is_some() {
+        // Where it goes is decided by the controller.
+        return Ok(None);
+    }
+    if let Some(fleet) = settings.app.and_then(|app| app.fleet.as_ref()) {
+        return Ok(Some(fleet.hub.kubeconfig.clone().into_os_string()));
+    }
     let chosen = settings
         .pick(|s| s.kubeconfig.clone())
         .map(PathBuf::into_os_string)

@@ -3,11 +3,14 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Drift, DriftKind, DriftedField, Health, Status};
+use super::{Drift, DriftKind, DriftedField, Health, RunningImage, Status};
 use crate::manifest::changes::Content;
 use crate::release::judgement;
 use crate::state::journal::Entry;
 use crate::{text, units};
+
+/// A name, empty where it is that of the row before, and what stands beside it.
+type Row = (&'static str, String);
 
 /// The longest value that is shown, in columns.
 const VALUE: usize = 60;
@@ -17,63 +20,11 @@ const FIELDS: usize = 20;
 
 /// Everything that is known of an app. `now` is what ages are counted to.
 pub fn screen(status: &Status, now: Timestamp) -> Vec<String> {
-    let cell = |value: &str| text::line(value, text::LINE).into_owned();
-    let mut rows = vec![("app", format!("{}: {}", status.app, status.health.name()))];
-    let release = &status.release;
-    rows.push((
-        "release",
-        format!(
-            "{} in namespace {}",
-            cell(&release.name),
-            cell(&release.namespace)
-        ),
-    ));
-    if let Some(record) = &status.serving {
-        rows.push(("revision", record.revision.to_string()));
-        rows.push((
-            "chart",
-            format!("{} {}", cell(&record.chart), cell(&record.chart_version)),
-        ));
-        rows.push(("since", since(&record.last_deployed, now)));
-        match (&status.run, judgement::run_in(&record.description)) {
-            (Some(run), _) => rows.extend(by(run)),
-            (None, Some(run)) => rows.push(("by", format!("run {}", cell(run)))),
-            (None, None) => rows.push(("by", "no run that this node knows".to_owned())),
-        }
-    }
-    if let Some(newest) = &status.newest {
-        let said = text::line(&newest.description, 200);
-        rows.push((
-            "newest",
-            format!(
-                "revision {} is {}: {said}",
-                newest.revision,
-                newest.status.name()
-            ),
-        ));
-    }
+    let mut rows = serving(status, now);
     for workload in &status.workloads {
         rows.push(("workload", workload.to_string()));
     }
-    for image in &status.images {
-        rows.push((
-            "image",
-            format!(
-                "{}, {}: {}",
-                cell(&image.workload),
-                cell(&image.container),
-                cell(&image.asked)
-            ),
-        ));
-        if image.digests.is_empty() {
-            rows.push(("runs", "nowhere".to_owned()));
-        }
-        let digests = image
-            .digests
-            .iter()
-            .filter(|digest| !image.asked.contains(digest.as_str()));
-        rows.extend(digests.map(|digest| ("runs", cell(digest))));
-    }
+    rows.extend(status.images.iter().flat_map(image));
     if let Some(failed) = &status.failed {
         rows.extend(failure(failed));
     }
@@ -96,7 +47,7 @@ pub fn screen(status: &Status, now: Timestamp) -> Vec<String> {
         rows.extend(drifted(drift));
     }
     let mut last = "";
-    let line = |(name, value): (&'static str, String)| {
+    let line = |(name, value): Row| {
         let shown = if name == last { "" } else { name };
         if !name.is_empty() {
             last = name;
@@ -104,6 +55,49 @@ pub fn screen(status: &Status, now: Timestamp) -> Vec<String> {
         format!("{shown:<9}{value}").trim_end().to_owned()
     };
     rows.into_iter().map(line).collect()
+}
+
+/// What serves, since when and by whom, and what is newer than that.
+fn serving(status: &Status, now: Timestamp) -> Vec<Row> {
+    let mut rows = vec![("app", format!("{}: {}", status.app, status.health.name()))];
+    let release = &status.release;
+    let (name, namespace) = (cell(&release.name), cell(&release.namespace));
+    rows.push(("release", format!("{name} in namespace {namespace}")));
+    if let Some(record) = &status.serving {
+        let (chart, version) = (cell(&record.chart), cell(&record.chart_version));
+        rows.push(("revision", record.revision.to_string()));
+        rows.push(("chart", format!("{chart} {version}")));
+        rows.push(("since", since(&record.last_deployed, now)));
+        match (&status.run, judgement::run_in(&record.description)) {
+            (Some(run), _) => rows.extend(by(run)),
+            (None, Some(run)) => rows.push(("by", format!("run {}", cell(run)))),
+            (None, None) => rows.push(("by", "no run that this node knows".to_owned())),
+        }
+    }
+    if let Some(newest) = &status.newest {
+        let (revision, state) = (newest.revision, newest.status.name());
+        let said = text::line(&newest.description, 200);
+        rows.push(("newest", format!("revision {revision} is {state}: {said}")));
+    }
+    rows
+}
+
+/// An image that was asked for, and what runs of it where that tells more.
+fn image(image: &RunningImage) -> Vec<Row> {
+    let (workload, container) = (cell(&image.workload), cell(&image.container));
+    let asked = cell(&image.asked);
+    let mut rows = vec![("image", format!("{workload}, {container}: {asked}"))];
+    if image.digests.is_empty() {
+        rows.push(("runs", "nowhere".to_owned()));
+    }
+    let digests = image.digests.iter();
+    let digests = digests.filter(|digest| !image.asked.contains(digest.as_str()));
+    rows.extend(digests.map(|digest| ("runs", cell(digest))));
+    rows
+}
+
+fn cell(value: &str) -> String {
+    text::line(value, text::LINE).into_owned()
 }
 
 fn since(time: &str, now: Timestamp) -> String {
@@ -125,8 +119,7 @@ fn since(time: &str, now: Timestamp) -> String {
 }
 
 /// Which run it was, of whom and of which commit.
-fn by(run: &Entry) -> Vec<(&'static str, String)> {
-    let cell = |value: &str| text::line(value, text::LINE).into_owned();
+fn by(run: &Entry) -> Vec<Row> {
     let workflow = run.who.workflow.as_ref();
     let operation = run.operation.map_or("", |operation| operation.name());
     let actor = workflow.and_then(|workflow| workflow.actor.as_deref());
@@ -151,7 +144,7 @@ fn by(run: &Entry) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn failure(failed: &Entry) -> Vec<(&'static str, String)> {
+fn failure(failed: &Entry) -> Vec<Row> {
     let mut rows = vec![(
         "failed",
         format!(
@@ -166,7 +159,7 @@ fn failure(failed: &Entry) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn drifted(drift: &Drift) -> Vec<(&'static str, String)> {
+fn drifted(drift: &Drift) -> Vec<Row> {
     let name = drift.object.to_string();
     match &drift.kind {
         DriftKind::Missing => vec![("drift", format!("{name} is not there"))],
@@ -220,7 +213,7 @@ fn value(value: &Value) -> String {
     let shown = value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned);
-    let shown = text::line(&shown, text::LINE).into_owned();
+    let shown = cell(&shown);
     let shown = text::fit(&shown, VALUE).into_owned();
     if shown.is_empty() {
         "\"\"".to_owned()

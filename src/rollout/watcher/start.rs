@@ -58,54 +58,20 @@ impl RolloutWatcher {
     ) -> Self {
         let started = Instant::now();
         let (sender, mut changes) = mpsc::channel(QUEUE);
-        let mut watches = JoinSet::new();
         let streaming = can_stream(&context.server);
-        let mut pending = 0;
-        for (namespace, kinds) in wanted(targets) {
-            pending += kinds.len();
-            for resource in kinds {
-                let informer = Informer {
-                    client: client.clone(),
-                    selector: selector(targets, &namespace, resource),
-                    namespace: namespace.clone(),
-                    resource,
-                    sender: sender.clone(),
-                };
-                spawn(&mut watches, informer, streaming);
-            }
-        }
+        let (mut watches, count) = watch(&client, targets, &sender, streaming);
         drop(sender);
         let mut cache = ReleaseCache::of(targets);
         let deadline = started + FIRST_LISTS;
-        let mut unwatchable = BTreeSet::new();
-        while pending > 0 {
-            match timeout_at(deadline, changes.recv()).await {
-                Ok(Some(InformerEvent::Change(change))) => {
-                    cache.apply(change, Elapsed::default());
-                }
-                Ok(Some(InformerEvent::Listed)) => pending -= 1,
-                Ok(Some(InformerEvent::Unwatchable(resource, namespace, why))) => {
-                    pending -= 1;
-                    cache.mark_unwatchable(resource, namespace);
-                    unwatchable.insert(why);
-                }
-                Ok(None) => break,
-                Err(_) => {
-                    // What comes later could not be told apart from what was before.
-                    watches.abort_all();
-                    cache = ReleaseCache::of(targets);
-                    for (namespace, kinds) in wanted(targets) {
-                        for resource in kinds {
-                            cache.mark_unwatchable(resource, namespace.clone());
-                        }
-                    }
-                    unwatchable = BTreeSet::from([format!(
-                        "the API server did not list the release's objects within {FIRST_LISTS:?}"
-                    )]);
-                    break;
-                }
-            }
-        }
+        let listed = timeout_at(deadline, first_lists(&mut cache, &mut changes, count)).await;
+        let unwatchable = listed.unwrap_or_else(|_| {
+            // What comes later could not be told apart from what was before.
+            watches.abort_all();
+            cache = unwatched(targets);
+            BTreeSet::from([format!(
+                "the API server did not list the release's objects within {FIRST_LISTS:?}"
+            )])
+        });
         if !unwatchable.is_empty() {
             let why = unwatchable.into_iter().collect::<Vec<_>>().join("; ");
             events.note(format!("the rollout is not watched in full, so a failure may be known only at helm's time-out: {why}"));
@@ -134,4 +100,64 @@ impl RolloutWatcher {
             _watches: watches,
         }
     }
+}
+
+/// Begins to watch what the targets' namespaces hold; how many lists that begins with.
+fn watch(
+    client: &Client,
+    targets: &[WatchTarget],
+    sender: &mpsc::Sender<InformerEvent>,
+    streaming: bool,
+) -> (JoinSet<()>, usize) {
+    let mut watches = JoinSet::new();
+    for (namespace, kinds) in wanted(targets) {
+        for resource in kinds {
+            let informer = Informer {
+                client: client.clone(),
+                selector: selector(targets, &namespace, resource),
+                namespace: namespace.clone(),
+                resource,
+                sender: sender.clone(),
+            };
+            spawn(&mut watches, informer, streaming);
+        }
+    }
+    let count = watches.len();
+    (watches, count)
+}
+
+/// Takes in this many first lists; why some cannot be had.
+async fn first_lists(
+    cache: &mut ReleaseCache,
+    changes: &mut mpsc::Receiver<InformerEvent>,
+    count: usize,
+) -> BTreeSet<String> {
+    let mut pending = count;
+    let mut unwatchable = BTreeSet::new();
+    while pending > 0 {
+        match changes.recv().await {
+            Some(InformerEvent::Change(change)) => {
+                cache.apply(change, Elapsed::default());
+            }
+            Some(InformerEvent::Listed) => pending -= 1,
+            Some(InformerEvent::Unwatchable(resource, namespace, why)) => {
+                pending -= 1;
+                cache.mark_unwatchable(resource, namespace);
+                unwatchable.insert(why);
+            }
+            None => break,
+        }
+    }
+    unwatchable
+}
+
+/// A cache of which nothing can be watched.
+fn unwatched(targets: &[WatchTarget]) -> ReleaseCache {
+    let mut cache = ReleaseCache::of(targets);
+    for (namespace, kinds) in wanted(targets) {
+        for resource in kinds {
+            cache.mark_unwatchable(resource, namespace.clone());
+        }
+    }
+    cache
 }
