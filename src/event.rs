@@ -126,7 +126,7 @@ pub struct RunFacts {
     pub running: BTreeMap<ImageKey, BTreeSet<Digest>>,
     /// Where each key's image was found in the chart's values, a line each.
     pub layout: Vec<String>,
-    /// The phases that ended, in their order.
+    /// The phases in their order, with the one that did not end well.
     pub phases: Vec<PhaseTiming>,
     /// The revision that served before.
     pub before: Option<u32>,
@@ -158,7 +158,7 @@ pub struct Proven {
     pub images: BTreeMap<ImageKey, Origin>,
 }
 
-/// A phase that ended, and how long it took.
+/// A phase, and how long it took until it ended, well or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PhaseTiming {
     /// The phase.

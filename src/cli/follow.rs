@@ -54,7 +54,7 @@ pub(super) fn follow(
         let mut run = Run::new(plan, id, who, events, &cancel).sent_by(sender);
         let ran = AssertUnwindSafe(work(&mut run)).catch_unwind();
         let result = ran.await.unwrap_or_else(|bug| Err(panic::error(&*bug)));
-        Ok((result, run.facts))
+        Ok((result, run.into_facts()))
     })?
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn upgrade(
     found: &mut ReleaseObservation,
     proof: &Proof,
 ) -> Result<Applied, Failure> {
-    let begun = run.begin(Phase::Rollout);
+    run.begin(Phase::Rollout);
     let values = with_overrides(run.plan, found, "overrides.json", &proof.overrides)?;
     own_namespace(run, found, proof).await?;
     clear_leftover_fields(run, found, proof).await?;
@@ -74,7 +74,7 @@ pub(super) async fn upgrade(
     let revision = applied.record.revision;
     let judged = judge::good(run, found, &applied.record).await;
     judged.map_err(|error| verify::unverified(revision, error))?;
-    run.end(Phase::Rollout, begun);
+    run.end();
     Ok(applied)
 }
 

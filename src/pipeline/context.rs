@@ -34,7 +34,9 @@ pub struct Run<'a> {
     /// where these were proven.
     pub(super) images: BTreeMap<ImageKey, ImageRef>,
     /// What the journal wants to know.
-    pub facts: RunFacts,
+    pub(super) facts: RunFacts,
+    /// The phase that it is in, and when that began.
+    phase: Option<(Phase, Instant)>,
     /// What was kept of it so far: logs and all, not for a public log.
     pub(super) evidence: Vec<String>,
     /// Whether the logs of pods may be shown: they may hold secrets.
@@ -71,6 +73,7 @@ impl<'a> Run<'a> {
             cancel,
             images: plan.request.images.clone(),
             facts: RunFacts::default(),
+            phase: None,
             evidence: Vec::new(),
             show_logs: false,
             sender: Sender::default(),
@@ -96,15 +99,33 @@ impl<'a> Run<'a> {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    pub(super) fn begin(&self, phase: Phase) -> Instant {
+    /// A phase begins; the one before, where it did not end well, is over with that.
+    pub(super) fn begin(&mut self, phase: Phase) {
+        self.leave();
+        self.phase = Some((phase, Instant::now()));
         self.events.emit(&Event::Started(phase));
-        Instant::now()
     }
 
-    pub(super) fn end(&mut self, phase: Phase, begun: Instant) {
+    /// The phase that began last has ended well.
+    pub(super) fn end(&mut self) {
+        if let Some(PhaseTiming { phase, took }) = self.leave() {
+            self.events.emit(&Event::Done(phase, took));
+        }
+    }
+
+    /// Notes how long the phase took, however it ended.
+    fn leave(&mut self) -> Option<PhaseTiming> {
+        let (phase, begun) = self.phase.take()?;
         let took = begun.elapsed();
-        self.facts.phases.push(PhaseTiming { phase, took });
-        self.events.emit(&Event::Done(phase, took));
+        let timing = PhaseTiming { phase, took };
+        self.facts.phases.push(timing);
+        Some(timing)
+    }
+
+    /// What is known of the run, which has ended.
+    pub fn into_facts(mut self) -> RunFacts {
+        self.leave();
+        self.facts
     }
 
     /// Notes that a helm which may write begins: a recovery knows by that what

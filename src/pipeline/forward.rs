@@ -28,7 +28,7 @@ pub(super) async fn to(run: &mut Run<'_>, forward: &Forward, summary: Summary) -
         took: Duration::ZERO,
     };
     if !plan.dry_run {
-        let phase = run.begin(Phase::Forward);
+        run.begin(Phase::Forward);
         // A program may keep what it reads; a controller is who the token is for.
         let token = match forward.target {
             ForwardTarget::Command { .. } => None,
@@ -59,7 +59,7 @@ pub(super) async fn to(run: &mut Run<'_>, forward: &Forward, summary: Summary) -
             phases: std::mem::take(&mut run.facts.phases),
             ..done.facts
         };
-        run.end(Phase::Forward, phase);
+        run.end();
     }
     Ok(report)
 }

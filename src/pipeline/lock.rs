@@ -23,7 +23,8 @@ pub(super) async fn take(run: &mut Run<'_>) -> Result<()> {
     if run.plan.dry_run {
         return Ok(());
     }
-    let begun = run.begin(Phase::Lock);
+    let begun = Instant::now();
+    run.begin(Phase::Lock);
     let plan = run.plan;
     let me = LockHolder::this_process(run.id, run.who);
     let waiting = lock::acquire(
@@ -37,7 +38,7 @@ pub(super) async fn take(run: &mut Run<'_>) -> Result<()> {
     if let Some(warning) = lock.warning() {
         run.events.warn(warning);
     }
-    run.end(Phase::Lock, begun);
+    run.end();
     run.patience = plan.lock_timeout.saturating_sub(begun.elapsed());
     // The wait for others is not this deploy's own time.
     run.begun = Instant::now();

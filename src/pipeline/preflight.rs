@@ -38,7 +38,7 @@ use crate::text;
 /// Chart, images and cluster are asked for at once. The first definite answer
 /// ends it.
 pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
-    let begun = run.begin(Phase::Preflight);
+    run.begin(Phase::Preflight);
     let plan = run.plan;
     let check = run.unless_cancelled(OriginCheck::of(plan)).await?;
     let chart = chart(run, check.as_ref());
@@ -71,7 +71,7 @@ pub(super) async fn preflight(run: &mut Run<'_>) -> Result<ReleaseObservation> {
         earlier,
         origin: check,
     };
-    run.end(Phase::Preflight, begun);
+    run.end();
     Ok(found)
 }
 
@@ -131,7 +131,7 @@ pub(super) fn are_proven(
 
 /// The same for a rollback by hand: chart, images and registry are not asked for.
 pub(super) async fn without_chart(run: &mut Run<'_>) -> Result<ReleaseObservation> {
-    let begun = run.begin(Phase::Preflight);
+    run.begin(Phase::Preflight);
     let plan = run.plan;
     let lock = run.lock.as_ref().map(Lock::as_fd);
     let helm = Helm::without_chart(plan, lock, run.cancel.clone());
@@ -152,7 +152,7 @@ pub(super) async fn without_chart(run: &mut Run<'_>) -> Result<ReleaseObservatio
         earlier: PreviousDigests::default(),
         origin: None,
     };
-    run.end(Phase::Preflight, begun);
+    run.end();
     Ok(found)
 }
 

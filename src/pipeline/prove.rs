@@ -23,7 +23,7 @@ use crate::plan::Plan;
 /// Proves that the requested images take effect, and fails before anything is
 /// touched where they would not.
 pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Result<Proof> {
-    let begun = run.begin(Phase::Prove);
+    run.begin(Phase::Prove);
     let templates = found.chart.templates.iter().map(String::as_str);
     let renderer = Renderer {
         plan: run.plan,
@@ -65,7 +65,7 @@ pub(super) async fn images(run: &mut Run<'_>, found: &ReleaseObservation) -> Res
     for warning in moved {
         run.events.warn(warning);
     }
-    run.end(Phase::Prove, begun);
+    run.end();
     Ok(proof)
 }
 

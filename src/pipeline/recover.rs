@@ -42,7 +42,7 @@ const CANCELLED: Duration = Duration::from_millis(6500);
 /// Before anything else is done with the release: what was left is settled, and
 /// `found` holds the records as they are then.
 pub(super) async fn before(run: &mut Run<'_>, found: &mut ReleaseObservation) -> Result<()> {
-    let begun = run.begin(Phase::Heal);
+    run.begin(Phase::Heal);
     let work = async {
         let decision = decide(&found.records, &facts(run));
         if let RecoveryDecision::Wait(record) = decision {
@@ -64,7 +64,7 @@ pub(super) async fn before(run: &mut Run<'_>, found: &mut ReleaseObservation) ->
     if run.unless_cancelled(judged).await? {
         found.refresh(run).await?;
     }
-    run.end(Phase::Heal, begun);
+    run.end();
     Ok(())
 }
 

@@ -30,7 +30,8 @@ pub(super) async fn restore(
     failed: Option<&Record>,
     good: &Record,
 ) -> Result<u32, Failure> {
-    let begun = run.begin(Phase::Rollback);
+    let begun = Instant::now();
+    run.begin(Phase::Rollback);
     let budget = run.plan.rollback_budget;
     let deadline = Instant::now() + budget;
     run.deadline = deadline;
@@ -59,7 +60,7 @@ pub(super) async fn restore(
     let revision = applied.record.revision;
     let judged = judge::good(run, found, &applied.record).await;
     judged.map_err(|error| verify::unverified(revision, error))?;
-    run.end(Phase::Rollback, begun);
+    run.end();
     Ok(revision)
 }
 

@@ -105,7 +105,7 @@ fn templates(run: &Run<'_>, objects: &[Object]) -> Vec<Template> {
 /// Tells where the workloads carry another image than the record says. That is
 /// the work of a webhook or a mirror: a note.
 pub(super) fn report(run: &mut Run<'_>, applied: &Applied) {
-    let begun = run.begin(Phase::Verify);
+    run.begin(Phase::Verify);
     for difference in &applied.differences {
         if let Difference::Image {
             workload,
@@ -120,7 +120,7 @@ pub(super) fn report(run: &mut Run<'_>, applied: &Applied) {
             ));
         }
     }
-    run.end(Phase::Verify, begun);
+    run.end();
 }
 
 /// The newest record, which helm has just deployed, after revision `before`.

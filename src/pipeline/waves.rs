@@ -75,13 +75,13 @@ pub async fn roll_back(run: &mut Run<'_>, fleet: &Fleet, is_named: bool) -> Resu
 }
 
 async fn to_what_is_good(run: &mut Run<'_>, fleet: &Fleet, summary: Summary) -> Result<Report> {
-    let begun = run.begin(Phase::Preflight);
+    run.begin(Phase::Preflight);
     let engine = argocd::engine(run, fleet).await?;
     let looking = preflight::targets(run, &engine, fleet);
     let (found, waited) = run.unless_cancelled(looking).await?;
     run.deadline += waited;
     let targets = by_hand::to_what_is_good::<ArgoCd>(run, fleet, found)?;
-    run.end(Phase::Preflight, begun);
+    run.end();
     // What was judged good is held against nothing that was proven now.
     let is_same = async |_: &Run<'_>| Ok(());
     carry_out(run, &engine, fleet, summary, targets, is_same).await
@@ -128,11 +128,11 @@ async fn in_order<E: Engine>(
     targets: &mut Targets<E::Operation>,
     is_same: impl AsyncFn(&Run<'_>) -> Result<()>,
 ) -> Result<()> {
-    let begun = run.begin(Phase::Waves);
+    run.begin(Phase::Waves);
     let done = waves(run, engine, bake, targets, is_same).await;
     let done = match done {
         Ok(()) => {
-            run.end(Phase::Waves, begun);
+            run.end();
             Ok(())
         }
         Err(stop) => Err(remediate::remediate(run, engine, targets, stop).await),

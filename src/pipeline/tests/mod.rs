@@ -20,6 +20,7 @@ use super::recover;
 use super::verify::Applied;
 use crate::chart::{self, Chart, Proof, Render};
 use crate::error::{Error, Kind};
+use crate::event::Phase;
 use crate::plan::{ImageRules, OnFailure};
 use api_server::Objects;
 use world::World;
@@ -146,6 +147,10 @@ async fn a_failed_upgrade_is_rolled_back() {
     let calls = world.calls();
     assert!(calls[1].starts_with("rollback shop 1"), "{calls:?}");
     assert_eq!(calls.len(), 2);
+    // The one that failed took its time, too.
+    let phases = run.into_facts().phases;
+    let phases: Vec<Phase> = phases.iter().map(|timing| timing.phase).collect();
+    assert_eq!(phases, [Phase::Rollout, Phase::Rollback]);
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ pub(super) async fn go<E: Engine>(
         return Ok(());
     }
     let on_failure = run.plan.on_failure;
-    let begun = run.begin(Phase::Rollback);
+    run.begin(Phase::Rollback);
     let deadline = Instant::now() + run.plan.rollback_budget;
     run.deadline = deadline;
     let shared: &Run<'_> = run;
@@ -58,7 +58,7 @@ pub(super) async fn go<E: Engine>(
     })
     .await?;
     if targets.of(number).all(|target| target.back.is_none()) {
-        run.end(Phase::Rollback, begun);
+        run.end();
     }
     Ok(())
 }

@@ -38,13 +38,13 @@ pub(super) async fn preflight<E: Engine>(
     engine: &E,
     fleet: &Fleet,
 ) -> Result<FleetObservation> {
-    let begun = run.begin(Phase::Preflight);
+    run.begin(Phase::Preflight);
     let work = async { tokio::try_join!(artifacts(run), targets(run, engine, fleet)) };
     let (artifacts, (targets, waited)) = run.unless_cancelled(work).await?;
     // The wait for others is not this deploy's own time.
     run.deadline += waited;
     let found = artifacts.noted(run, targets);
-    run.end(Phase::Preflight, begun);
+    run.end();
     Ok(found)
 }
 

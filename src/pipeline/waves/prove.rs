@@ -40,7 +40,7 @@ pub(super) async fn targets(
     fleet: &Fleet,
     found: &FleetObservation,
 ) -> Result<BTreeMap<TargetName, Wanted>> {
-    let begun = run.begin(Phase::Prove);
+    run.begin(Phase::Prove);
     let shared: &Run<'_> = run;
     let proving = fleet.targets().map(async |target| {
         let proven = of_target(shared, engine, found, target).await;
@@ -80,7 +80,7 @@ pub(super) async fn targets(
         return Err(error);
     }
     run.facts.layout = layouts;
-    run.end(Phase::Prove, begun);
+    run.end();
     Ok(wanted)
 }
 
