@@ -20,47 +20,17 @@ use testbed::chart::Chart;
 
 use crate::crash::{chart, one_migration_at_a_time};
 use crate::harness::process::{Victim, descendants, helms_that_write};
-use crate::harness::{Helm, Node, Running, Signal as Sent, on_both_helms, through};
+use crate::harness::soak::{self, Dice};
+use crate::harness::{Node, Running, Signal as Sent, on_both_helms, through};
 
 /// What the runner leaves a cancelled step before it kills.
 const SETTLED: Duration = Duration::from_secs(7);
-
-/// What `cargo test` throws.
-const SEED: u64 = 20_261_124;
 
 /// The most that a good signal takes, more or less.
 const GOOD: Duration = Duration::from_secs(8);
 
 /// How many instants one namespace sees, the first of them in a first install.
 const LIFE: u64 = 5;
-
-/// Random numbers that a seed repeats (splitmix64).
-pub struct Dice(u64);
-
-impl Dice {
-    /// For one test, told on its output.
-    pub fn new(what: &str, helm: Helm) -> Self {
-        let seed = number("DEPLOY_SOAK_SEED").unwrap_or(SEED);
-        println!("{what} with {helm:?}: DEPLOY_SOAK_SEED={seed}");
-        Self(seed ^ helm as u64)
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-
-    fn of<T: Copy>(&mut self, some: &[T]) -> T {
-        some[usize::try_from(self.below(some.len() as u64)).unwrap()]
-    }
-}
-
-pub fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 /// What a signal comes to where nothing is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +161,7 @@ impl Life {
         let (signal, images) = self.signal(Fate::Good);
         let ran = signal.run();
         ran.exits(0);
-        if number("DEPLOY_SOAK").is_some() {
+        if soak::is_on() {
             // One that had to wait for the testbed says nothing of the next.
             self.good = ran.took.min(GOOD);
         }
@@ -253,7 +223,7 @@ on_both_helms! {
         let mut dice = Dice::new("killed", node.helm);
         let helm = node.helm;
         let mut life = Life::begin(node);
-        for at in 0..number("DEPLOY_SOAK").unwrap_or(LIFE) {
+        for at in 0..soak::rounds().unwrap_or(LIFE) {
             if at > 0 && at % LIFE == 0 {
                 life = Life::begin(Node::new("chaos", helm));
             }
@@ -303,7 +273,7 @@ on_both_helms! {
         let mut life = Life::begin(node);
         life.converges();
         let mut slowest = Duration::ZERO;
-        for at in 0..number("DEPLOY_SOAK").unwrap_or(3) {
+        for at in 0..soak::rounds().unwrap_or(3) {
             let fate = dice.of(&[Fate::Good, Fate::Doomed]);
             let in_step = dice.below(3) == 0;
             let instant = life.instant(fate, &mut dice);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::harness::{Helm, Node};
+use crate::harness::{Helm, Node, soak};
 
 /// A run of the journal, in milliseconds.
 #[derive(Debug, PartialEq)]
@@ -54,7 +54,7 @@ impl Run {
 
 #[test]
 fn many_signals_at_once() {
-    let soak = std::env::var_os("DEPLOY_SOAK").is_some();
+    let soak = soak::is_on();
     let (apps, signals) = if soak { (10, 10) } else { (4, 5) };
     let nodes: Vec<Node> = (0..apps)
         .map(|app| {

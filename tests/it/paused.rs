@@ -16,8 +16,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use testbed::chart::{Hook, Shop};
 
-use crate::chaos::{Dice, number};
 use crate::harness::process::helms_that_write;
+use crate::harness::soak::{self, Dice};
 use crate::harness::{Helm, Node, until};
 
 /// How many instants with each Helm in a soak, and how many at a time.
@@ -86,11 +86,7 @@ fn stop_at(helm: Helm, instant: Duration) {
 
 fn run(helm: Helm) {
     let mut dice = Dice::new("stopped", helm);
-    let count = if number("DEPLOY_SOAK").is_some() {
-        SOAK
-    } else {
-        1
-    };
+    let count = if soak::is_on() { SOAK } else { 1 };
     let instants = (0..count).map(|_| Duration::from_millis(dice.below(WHOLE)));
     let instants: Mutex<Vec<Duration>> = Mutex::new(instants.collect());
     std::thread::scope(|scope| {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::fleet::{Fleet, PLACES};
-use crate::chaos::{Dice, number};
 use crate::harness::Helm;
+use crate::harness::soak::{self, Dice};
 
 /// The most that a good signal through three waves takes, more or less.
 const GOOD: Duration = Duration::from_secs(12);
@@ -23,7 +23,7 @@ const ROUNDS: u64 = 50;
 
 /// The instants to kill at: these, or so many random ones in a soak of fifty rounds.
 pub(super) fn instants(what: &str, fixed: &[u64], soak: u64) -> Vec<Duration> {
-    let Some(rounds) = number("DEPLOY_SOAK") else {
+    let Some(rounds) = soak::rounds() else {
         return fixed.iter().copied().map(Duration::from_millis).collect();
     };
     let mut dice = Dice::new(what, Helm::V3);

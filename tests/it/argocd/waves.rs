@@ -4,8 +4,7 @@ use serde_json::json;
 
 use super::failing::{Failure, only_reads};
 use super::fleet::{Fleet, PLACES};
-use crate::chaos::number;
-use crate::harness::{RUNNER, Ran};
+use crate::harness::{RUNNER, Ran, soak};
 
 /// The last Application is made of a template; in the second, automated sync is switched off.
 #[test]
@@ -81,9 +80,10 @@ fn by_hand(fleet: &Fleet, first: &[String; 2]) {
 fn a_failed_wave_goes_back_and_later_ones_are_not_touched() {
     let all = Failure::ALL.map(|failure| [(failure, 0), (failure, 1)]);
     let all = all.as_flattened();
-    let cases = match number("DEPLOY_SOAK") {
-        Some(_) => all,
-        None => &[(Failure::Crash, 1), (Failure::Secret, 0)],
+    let cases = if soak::is_on() {
+        all
+    } else {
+        &[(Failure::Crash, 1), (Failure::Secret, 0)]
     };
     std::thread::scope(|scope| {
         for &(failure, wave) in cases {

@@ -7,8 +7,7 @@ use testbed::image::Spec;
 
 use super::fleet::Fleet;
 use super::killed::{converges, instants};
-use crate::chaos::number;
-use crate::harness::until;
+use crate::harness::{soak, until};
 
 #[test]
 fn what_goes_away_is_told() {
@@ -51,7 +50,7 @@ fn cluster(fleet: &Fleet, old: &[String; 2]) {
     assert_eq!(fleet.outcomes(), ["deployed", "deployed", "unknown"]);
     fleet.online("us");
     fleet.runs("us", old);
-    if number("DEPLOY_SOAK").is_some() {
+    if soak::is_on() {
         later(fleet);
     }
 }

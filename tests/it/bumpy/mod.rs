@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use testbed::image::Spec;
 
-use crate::harness::{Helm, Node, Running, until};
+use crate::harness::{Helm, Node, Running, soak, until};
 use made::Made;
 
 /// How many of them are under way at a time, with each Helm.
@@ -140,10 +140,6 @@ impl Drop for Bump {
     }
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 /// The cases to run: some, from all over the list, or all of them so many times.
 fn chosen(helm: Helm, soak: bool) -> Vec<(usize, Case)> {
     let mut all: Vec<Case> = [pods::CASES, workloads::CASES, cluster::CASES, late::CASES].concat();
@@ -169,7 +165,7 @@ fn chosen(helm: Helm, soak: bool) -> Vec<(usize, Case)> {
 }
 
 fn run(helm: Helm) {
-    let soak = number("DEPLOY_SOAK").is_some();
+    let soak = soak::is_on();
     let waiting = Mutex::new(chosen(helm, soak));
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

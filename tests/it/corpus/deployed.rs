@@ -13,7 +13,7 @@ use testbed::chart::Chart;
 use super::expect::Case;
 use super::shapes::Shape;
 use super::{all_shapes, charts, each, name};
-use crate::harness::{Helm, Node, bed, kubectl_in};
+use crate::harness::{Helm, Node, bed, kubectl_in, soak};
 
 /// A chart in one of its good cases and forms. Helm 3 and Helm 4 take
 /// different ones, and so do neighbours.
@@ -27,7 +27,7 @@ struct Deploy {
 /// all of them take minutes, and each is proved with both helms in any case.
 fn is_due(at: usize, helm: Helm) -> bool {
     let first = if helm == Helm::V3 { 0 } else { 2 };
-    std::env::var_os("DEPLOY_SOAK").is_some() || at % 4 == first
+    soak::is_on() || at % 4 == first
 }
 
 fn deploys(helm: Helm) -> Vec<Deploy> {
@@ -288,7 +288,7 @@ fn shape(helm: Helm, shape: &Shape, form: &str) -> Vec<String> {
 /// The shapes that run: half of them on each helm, by tag and by digest in turn;
 /// all of them on both with `DEPLOY_SOAK` set.
 fn shapes(helm: Helm) -> Vec<(Shape, &'static str)> {
-    let is_soak = std::env::var_os("DEPLOY_SOAK").is_some();
+    let is_soak = soak::is_on();
     let all: Vec<Shape> = all_shapes().into_iter().filter(|one| one.runs).collect();
     assert!(all.len() >= 20, "only {} shapes run", all.len());
     let due = all.into_iter().enumerate().filter(|(at, _)| {

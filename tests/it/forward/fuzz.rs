@@ -9,36 +9,16 @@ use serde_json::Value;
 
 use super::Site;
 use super::hostile::{self, OPEN, last, progress, say};
+use crate::harness::soak::{self, Dice};
 
 const CASES: u64 = 1000;
 
 /// Of so many, one goes through the real program.
 const REAL: u64 = 50;
 
-/// Numbers that a seed decides (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, most: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(most.max(1)).unwrap()).unwrap()
-    }
-
-    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-}
-
 /// A good answer to the signal, made wrong in up to three ways.
 fn answer(dice: &mut Dice, signal: &Value) -> Vec<u8> {
-    let outcome = dice.pick(&["success", "success", "success", "failure", "Success", ""]);
+    let outcome = dice.of(&["success", "success", "success", "failure", "Success", ""]);
     let codes: [Value; 6] = [
         0.into(),
         0.into(),
@@ -47,21 +27,21 @@ fn answer(dice: &mut Dice, signal: &Value) -> Vec<u8> {
         Value::Null,
         "0".into(),
     ];
-    let code = dice.pick(&codes);
+    let code = dice.of(&codes);
     let more = serde_json::json!({ "outcome": outcome, "exit_code": code, "revision": 7 });
     let mut lines: Vec<Vec<u8>> = vec![progress("begun").into(), progress("ö\u{202e}\n").into()];
     lines.push(last(signal, &more).into());
-    for _ in 0..dice.below(4) {
+    for _ in 0..dice.index(4) {
         spoil(dice, &mut lines, signal);
     }
     let mut bytes = lines.concat();
-    for _ in 0..dice.below(3) {
-        let at = dice.below(bytes.len());
-        match dice.below(6) {
+    for _ in 0..dice.index(3) {
+        let at = dice.index(bytes.len());
+        match dice.index(6) {
             0 => bytes.truncate(at),
-            1 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
-            2 => drop(bytes.drain(at..bytes.len().min(at + 1 + dice.below(9)))),
-            3 => bytes.insert(at, u8::try_from(dice.below(256)).unwrap()),
+            1 if at < bytes.len() => bytes[at] ^= 1 << dice.index(8),
+            2 => drop(bytes.drain(at..bytes.len().min(at + 1 + dice.index(9)))),
+            3 => bytes.insert(at, u8::try_from(dice.index(256)).unwrap()),
             _ => {}
         }
     }
@@ -69,10 +49,10 @@ fn answer(dice: &mut Dice, signal: &Value) -> Vec<u8> {
 }
 
 fn spoil(dice: &mut Dice, lines: &mut Vec<Vec<u8>>, signal: &Value) {
-    let at = dice.below(lines.len());
+    let at = dice.index(lines.len());
     let mut other = signal.clone();
-    let field = dice.pick(&["id", "app", "chart_version"]);
-    other[*field] = "1.4.3".into();
+    let field = dice.of(&["id", "app", "chart_version"]);
+    other[field] = "1.4.3".into();
     let wrong = last(
         &other,
         &serde_json::json!({ "outcome": "success", "exit_code": 0 }),
@@ -81,13 +61,13 @@ fn spoil(dice: &mut Dice, lines: &mut Vec<Vec<u8>>, signal: &Value) {
         signal,
         &serde_json::json!({ "outcome": "success", "exit_code": 0 }),
     );
-    match dice.below(14) {
+    match dice.index(14) {
         0 => drop(lines.remove(at)),
         1 => lines.insert(at, lines[at].clone()),
         2 => lines.swap(at, 0),
         3 => lines.insert(at, b"\n".to_vec()),
         4 => lines.insert(at, b"Deploying...\n".to_vec()),
-        5 => lines.insert(at, vec![b'x'; LINE_MAX + dice.below(9)]),
+        5 => lines.insert(at, vec![b'x'; LINE_MAX + dice.index(9)]),
         6 => lines.insert(at, b"{\"event\":\"later\",\"message\":[{}]}\n".to_vec()),
         7 => lines[at] = wrong.into(),
         8 => lines.push(right.into()),
@@ -138,9 +118,9 @@ fn may_succeed(bytes: &[u8], signal: &Value) -> bool {
         && end["exit_code"] == 0
 }
 
-fn seed() -> u64 {
-    let given = std::env::var("DEPLOY_SOAK_SEED").ok();
-    given.map_or(20_261_124, |seed| seed.parse().unwrap())
+/// The dice of a case.
+fn dice(case: u64) -> Dice {
+    Dice::of_seed(soak::seed_or(20_261_124) + case)
 }
 
 #[test]
@@ -153,12 +133,12 @@ fn none_is_a_success_without_a_valid_last_word() {
     };
     let mut succeeded = 0;
     for case in 0..CASES {
-        let mut dice = Dice(seed() + case);
+        let mut dice = dice(case);
         let bytes = answer(&mut dice, &signal);
         let mut read = Answer::new(deploy.clone(), AnswerFormat::Events);
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let (now, later) = rest.split_at((1 + dice.below(3000)).min(rest.len()));
+            let (now, later) = rest.split_at((1 + dice.index(3000)).min(rest.len()));
             read.take(now);
             assert!(read.held() <= 2 * LINE_MAX, "case {case}");
             rest = later;
@@ -179,7 +159,7 @@ fn none_is_a_success_without_a_valid_last_word() {
 
 #[test]
 fn nor_through_the_real_program() {
-    let step = if std::env::var_os("DEPLOY_SOAK").is_some() {
+    let step = if soak::is_on() {
         1
     } else {
         usize::try_from(REAL).unwrap()
@@ -192,7 +172,7 @@ fn nor_through_the_real_program() {
                 return hostile::status(stream, 404);
             }
             let signal = asked.signal();
-            let bytes = answer(&mut Dice(seed() + case), &signal);
+            let bytes = answer(&mut dice(case), &signal);
             let _ = sender.send((bytes.clone(), signal));
             say(stream, OPEN);
             let _ = stream.write_all(&bytes);

@@ -11,6 +11,7 @@ mod registry;
 pub mod relay;
 mod run;
 mod schema;
+pub mod soak;
 pub mod through;
 
 use std::collections::BTreeMap;

@@ -14,7 +14,7 @@ use testbed::ghcr::{PUSH_PASSWORD, PUSH_USER};
 use testbed::progress::Progress;
 
 use super::made::Made;
-use crate::harness::{Helm, Node, SCRIPT, bed};
+use crate::harness::{Helm, Node, SCRIPT, bed, soak};
 
 /// Who may be asked for what while something is signed: nobody.
 const NO_SERVICES: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","caUrls":[],"oidcUrls":[],"rekorTlogUrls":[],"rekorTlogConfig":{},"tsaUrls":[],"tsaConfig":{}}"#;
@@ -54,7 +54,7 @@ impl Cosign<'_> {
 
 #[test]
 fn cosign_takes_what_is_signed_and_is_taken() {
-    if std::env::var_os("DEPLOY_SOAK").is_none() {
+    if !soak::is_on() {
         println!("not run here: cargo testbed soak hosted::cosign");
         return;
     }

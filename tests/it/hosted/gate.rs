@@ -6,6 +6,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::github::Github;
 use super::stage::Stage;
+use crate::harness::soak;
 
 /// GitHub protects `main`.
 fn gate(name: &str) -> Stage {
@@ -316,11 +317,7 @@ fn every_commit_gives_a_version_that_deploy_takes() {
         "[1-9]\\.0\\.[1-9]-(rc|alpha|0|x-y)(\\.[1-9]){0,2}(\\+[0-9a-z]{1,8})?",
     ];
     let stage = Stage::new("property");
-    let cases = if std::env::var_os("DEPLOY_SOAK").is_some() {
-        2_000
-    } else {
-        100
-    };
+    let cases = if soak::is_on() { 2_000 } else { 100 };
     TestRunner::new(Config {
         failure_persistence: None,
         ..Config::with_cases(cases)

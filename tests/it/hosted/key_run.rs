@@ -11,11 +11,11 @@ use rcgen::KeyPair;
 use serde_json::json;
 
 use super::act::Repository;
-use crate::harness::{SCRIPT, root};
+use crate::harness::{SCRIPT, root, soak};
 
 #[test]
 fn what_the_workflow_signed_is_deployed_and_nothing_else() {
-    if std::env::var_os("DEPLOY_SOAK").is_none() {
+    if !soak::is_on() {
         println!("not run here: cargo testbed soak hosted::key_run");
         return;
     }

@@ -14,6 +14,7 @@ use testbed::progress::Progress;
 
 use super::machine::{Machine, PROGRAMS, Ran, Shell, release};
 use super::{BEFORE, BINARY, DOCUMENTS, PREVIOUS, SCRIPT, SETTINGS, STATE};
+use crate::harness::soak;
 
 const OLD: &str = "the old script";
 
@@ -111,11 +112,7 @@ fn everywhere(machine: &Machine, args: &[&str]) {
     let start = machine.keep();
     let calls = calls(machine, args);
     let end = machine.listing();
-    let every = if std::env::var_os("DEPLOY_SOAK").is_some() {
-        1
-    } else {
-        3
-    };
+    let every = if soak::is_on() { 1 } else { 3 };
     let all = calls
         .iter()
         .flat_map(|(call, count)| (1..=*count).map(move |at| (call, at)));

@@ -4,7 +4,8 @@
 
 #![expect(clippy::print_stdout, reason = "the figures of a soak")]
 
-use super::objects::{self, Dice, SECRET, title};
+use super::objects::{self, SECRET, title};
+use crate::harness::soak::{self, Dice};
 use crate::harness::{Node, on_both_helms};
 
 /// A change by hand: kubectl's arguments, what `deploy status` then tells, and how
@@ -134,13 +135,13 @@ on_both_helms! {
         objects::signal(&node).run().exits(0);
         assert_eq!(told(&node), Vec::<String>::new());
         node.subcommand(&["status"]).exits(0).says("Ready").says("none");
-        let seed = std::env::var("DEPLOY_SOAK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(3);
-        let mut dice = Dice(seed);
-        let count = if std::env::var_os("DEPLOY_SOAK").is_some() { 60 } else { 6 };
+        let seed = soak::seed_or(3);
+        let mut dice = Dice::of_seed(seed);
+        let count = if soak::is_on() { 60 } else { 6 };
         let (mut expected, mut wrong) = (0, Vec::new());
         for step in 0..count {
             // Each of them in a soak, whatever the dice say.
-            let at = if step < DRIFTS.len() && count == 60 { step } else { dice.below(DRIFTS.len()) };
+            let at = if step < DRIFTS.len() && count == 60 { step } else { dice.index(DRIFTS.len()) };
             let (change, meant, undo) = DRIFTS[at];
             kubectl(&node, change);
             let said = told(&node);

@@ -12,27 +12,11 @@ use deploy::manifest::changes::{compare, without_noise};
 use serde_json::{Map, Value, json};
 use testbed::chart::Shop;
 
+use crate::harness::soak::Dice;
 use crate::harness::{Node, Signal};
 
 /// What stands in every Secret: no output may hold it, nor its base64.
 pub const SECRET: &str = "hunter2-";
-
-/// Random numbers that a seed repeats (splitmix64).
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % limit as u64).unwrap()
-    }
-
-    fn of<T: Clone>(&mut self, some: &[T]) -> T {
-        some[self.below(some.len())].clone()
-    }
-}
 
 /// Pushes the chart, and writes the objects into the values beside the script.
 pub fn prepare(node: &Node, objects: &[Value]) {

@@ -9,12 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::objects::{self, Dice, SECRET};
+use super::objects::{self, SECRET};
+use crate::harness::soak::{self, Dice};
 use crate::harness::{Node, Ran, on_both_helms};
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 /// The preview of a dry run, which holds nothing secret.
 fn preview(node: &Node) -> Value {
@@ -67,9 +64,9 @@ fn meddle(dice: &mut Dice, node: &Node) {
 on_both_helms! {
     /// 200 random changes in a soak, a tenth of them always: no miss, and no extra.
     fn a_preview_tells_what_changes(node) {
-        let seed = number("DEPLOY_SOAK_SEED").unwrap_or(16);
-        let steps = usize::try_from(number("DEPLOY_SOAK").unwrap_or(20) / 2).unwrap();
-        let mut dice = Dice(seed ^ node.helm as u64);
+        let seed = soak::seed_or(16);
+        let steps = usize::try_from(soak::rounds().unwrap_or(20) / 2).unwrap();
+        let mut dice = Dice::of_seed(seed ^ node.helm as u64);
         objects::define(&node);
         let mut wanted = objects::some();
         objects::prepare(&node, &wanted);

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::flood::as_runner;
 use super::issuer::{Issuer, encoded, head, signed};
 use super::{Site, document, post};
-use crate::chaos::{Dice, number};
+use crate::harness::soak::{self, Dice};
 use crate::harness::{Helm, until};
 
 const CASES: u64 = 10_000;
@@ -40,7 +40,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.dice.below(u64::try_from(limit.max(1)).unwrap())).unwrap()
+        self.dice.index(limit)
     }
 
     fn of<T: Clone>(&mut self, some: &[T]) -> T {
@@ -269,11 +269,7 @@ fn none_of_them_deploys() {
         node.image(component, "t1");
     }
     let audience = site.audience("t1");
-    let step = if number("DEPLOY_SOAK").is_some() {
-        1
-    } else {
-        PART
-    };
+    let step = if soak::is_on() { 1 } else { PART };
     let mut maker = Maker {
         issuer: &issuer,
         app: &node.name,

@@ -14,8 +14,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::{Receiver, Running, Site};
-use crate::chaos::{Dice, number};
 use crate::harness::process::{descendants, kill};
+use crate::harness::soak::{self, Dice};
 use crate::harness::{Helm, until};
 
 /// The most that a good signal takes, more or less, in milliseconds.
@@ -92,7 +92,7 @@ impl Site {
 /// The instants: fixed ones, counted from when the deploy has its lock, or drawn ones
 /// from before the receiver is reached to after the deploy's end.
 fn instants() -> Vec<(Duration, Victim)> {
-    let Some(rounds) = number("DEPLOY_SOAK") else {
+    let Some(rounds) = soak::rounds() else {
         let fixed = [
             (0, Victim::Receiver),
             (150, Victim::Unit),
@@ -119,7 +119,7 @@ fn a_receiver_that_is_killed_leaves_nothing_to_mend() {
     node.shop("0.1.0");
     let lock = format!("state/locks/{0}.{0}.lock", node.name);
     let held = || std::fs::read(site.inside(&lock)).unwrap_or_default();
-    let is_soak = number("DEPLOY_SOAK").is_some();
+    let is_soak = soak::is_on();
     let mut taken = BTreeSet::new();
     for (round, (after, victim)) in instants().into_iter().enumerate() {
         println!("{round}: {victim:?} after {after:?}");
