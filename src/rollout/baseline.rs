@@ -39,8 +39,6 @@ pub(super) struct WorkloadBaseline {
 pub struct Baseline {
     /// The whole budget of the rollout, from the watch's start.
     pub budget: Duration,
-    /// Images that the request names: their containers are what is deployed.
-    pub requested: BTreeSet<String>,
     /// Names of Secrets and the like that something in the render makes later
     /// (see [`promises`]).
     pub promised: BTreeSet<String>,

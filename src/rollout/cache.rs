@@ -20,6 +20,8 @@ use super::workload_ref::{GroupKind, NamespacedName, WorkloadKind, WorkloadRef};
 #[derive(Clone, Debug, Default)]
 pub struct ReleaseCache {
     targets: BTreeMap<WorkloadRef, WatchTarget>,
+    /// Images that the request names: their containers are what is deployed.
+    pub(super) requested: BTreeSet<String>,
     pub(super) workloads: BTreeMap<WorkloadRef, Workload>,
     pub(super) replica_sets: BTreeMap<NamespacedName, ReplicaSet>,
     pub(super) pods: BTreeMap<NamespacedName, Pod>,

@@ -50,14 +50,13 @@ pub enum Strategy {
     OnDelete,
 }
 
-/// What makes a pod available to its controller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AvailableOnce {
-    /// That each container has answered a probe, or that all have been there for
-    /// `minReadySeconds`.
-    Proven,
-    /// No more than that it runs: some container has no probe.
-    Running,
+/// A container of a pod template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateContainer {
+    pub name: String,
+    pub image: String,
+    /// Whether a probe has to be answered before it is ready.
+    pub probed: bool,
 }
 
 /// A Deployment, `StatefulSet`, `DaemonSet` or Job.
@@ -91,8 +90,9 @@ pub struct Workload {
     /// Whether its controller waits for each pod before it turns to the next
     /// (a `StatefulSet`'s `podManagementPolicy: OrderedReady`).
     pub ordered: bool,
-    /// What makes a pod of its template available.
-    pub available_once: AvailableOnce,
+    /// The containers of its template that make a pod available; none where it is by
+    /// `minReadySeconds` instead.
+    pub containers: Vec<TemplateContainer>,
     pub conditions: Vec<Condition>,
 }
 

@@ -107,6 +107,18 @@ impl Timeline {
         at.filter(|at| container.ready && container.restarts == 0 && *at > Elapsed::default())
     }
 
+    /// When the present run of a container was seen to begin; none where it ran at the
+    /// watch's start, or was not seen to run yet.
+    pub(super) fn runs_since(&self, pod: &Pod, container: &ContainerStatus) -> Option<Elapsed> {
+        if container.restarts == 0 {
+            return self.came_up(pod, container);
+        }
+        let (_, at) = self
+            .starts
+            .get(&(pod.uid.clone(), container.name.clone()))?;
+        Some(*at).filter(|at| *at > Elapsed::default())
+    }
+
     /// When a Job was seen to be complete; none where it was so at the watch's start.
     pub(super) fn completed(&self, job: &WorkloadRef) -> Option<Elapsed> {
         let at = self.complete.get(job).copied();

@@ -128,7 +128,7 @@ fn a_moment_of_being_ready_that_a_dead_deploy_left() {
     let good = install(&node);
     let broken = node.image_with("api", "t2", Spec::behaving("crash-after 4s"));
     let running = signal(&node, "0.1.0", &broken.by_tag()).start();
-    running.until_says("to stay ready for 5s");
+    running.until_says("container api to run for 5s");
     kill(running.pid());
     running.wait();
     signal(&node, "0.1.0", &good).run().exits(0)

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::model::{
-    AvailableOnce, Claim, Condition, Elapsed, KubeEvent, MESSAGE, Owner, ReplicaSet, Strategy,
+    Claim, Condition, Elapsed, KubeEvent, MESSAGE, Owner, ReplicaSet, Strategy, TemplateContainer,
     Workload,
 };
 use super::workload_ref::{NamespacedName, WorkloadKind, WorkloadRef};
@@ -132,18 +132,20 @@ fn missing(unavailable: Option<&IntOrString>, surge: Option<&IntOrString>, wante
     i32::try_from(missing).unwrap_or(i32::MAX)
 }
 
-/// What makes a pod of this template available. Until its startup probe has been answered
-/// well, a container is not ready.
-fn available_once(template: &core::PodTemplateSpec, min_ready: Option<i32>) -> AvailableOnce {
-    let containers = template.spec.iter().flat_map(|spec| &spec.containers);
-    let mut containers = containers.filter(|container| {
-        container.readiness_probe.is_none() && container.startup_probe.is_none()
-    });
-    if min_ready.unwrap_or(0) == 0 && containers.next().is_some() {
-        AvailableOnce::Running
-    } else {
-        AvailableOnce::Proven
+/// The containers that make a pod of this template available. Until its startup probe has
+/// been answered well, a container is not ready.
+fn containers(template: core::PodTemplateSpec, min_ready: Option<i32>) -> Vec<TemplateContainer> {
+    if min_ready.unwrap_or(0) > 0 {
+        return Vec::new();
     }
+    let containers = template.spec.into_iter().flat_map(|spec| spec.containers);
+    containers
+        .map(|container| TemplateContainer {
+            name: container.name,
+            image: container.image.unwrap_or_default(),
+            probed: container.readiness_probe.is_some() || container.startup_probe.is_some(),
+        })
+        .collect()
 }
 
 impl From<apps::Deployment> for Workload {
@@ -185,7 +187,7 @@ impl From<apps::Deployment> for Workload {
             strategy,
             partition: 0,
             ordered: false,
-            available_once: available_once(&spec.template, spec.min_ready_seconds),
+            containers: containers(spec.template, spec.min_ready_seconds),
             conditions: conditions!(status),
         }
     }
@@ -223,7 +225,7 @@ impl From<apps::StatefulSet> for Workload {
                 .and_then(|rolling| rolling.partition)
                 .unwrap_or(0),
             ordered: spec.pod_management_policy.as_deref() != Some("Parallel"),
-            available_once: available_once(&spec.template, spec.min_ready_seconds),
+            containers: containers(spec.template, spec.min_ready_seconds),
             conditions: Vec::new(),
         }
     }
@@ -260,7 +262,7 @@ impl From<apps::DaemonSet> for Workload {
             },
             partition: 0,
             ordered: false,
-            available_once: available_once(&spec.template, spec.min_ready_seconds),
+            containers: containers(spec.template, spec.min_ready_seconds),
             conditions: Vec::new(),
         }
     }
@@ -292,7 +294,7 @@ impl From<Job> for Workload {
             strategy: Strategy::Rolling { missing: 0 },
             partition: 0,
             ordered: false,
-            available_once: AvailableOnce::Proven,
+            containers: Vec::new(),
             conditions: conditions!(status),
         }
     }

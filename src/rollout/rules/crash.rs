@@ -134,7 +134,7 @@ fn is_primary(context: &RuleContext<'_>, pod: &Pod, container: &ContainerStatus)
                 .filter(|name| mains.clone().any(|other| other.name == **name));
             let requested = mains
                 .clone()
-                .find(|other| context.baseline.requested.contains(&other.image));
+                .find(|other| context.cache.requested.contains(&other.image));
             match (named, requested.or_else(|| mains.next())) {
                 (Some(name), _) => *name == container.name,
                 (None, Some(primary)) => primary.name == container.name,

@@ -1,19 +1,20 @@
-//! Workloads whose containers have no probe have to stay Ready.
+//! Containers without a probe have to run for a while.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::change;
-use super::words::target;
+use super::words::{container, pod, replica_set, target};
 use crate::rollout::baseline::Baseline;
 use crate::rollout::cache::ReleaseCache;
 use crate::rollout::explain::explain_timeout;
-use crate::rollout::model::Elapsed;
+use crate::rollout::model::{Change, Elapsed};
 use crate::rollout::progress::progress;
 use crate::rollout::{shortage, unprobed};
 
-const WAITS: &str = "it to stay ready for 5s, since a container has no readiness probe";
+const WAITS: &str = "container api to run for 5s, since it has no readiness probe";
 
 /// The Deployment of one pod, with this template and revision.
 fn deployment(spec: &Value, revision: u8, available: u8) -> Value {
@@ -76,4 +77,77 @@ fn each_end_begins_it_anew() {
     cache.apply(change(&deployment(&spec, 1, 1)), seconds(8.0));
     assert!(!is_ready(&cache, 8.9));
     assert!(is_ready(&cache, 9.0));
+}
+
+/// Each container as `name image`, with a star where it has a probe.
+#[test]
+fn what_was_asked_for_has_to_run() {
+    for (containers, requested, expected) in [
+        (
+            &["api a", "flaps a"] as &[&str],
+            &["a"] as &[&str],
+            &["api"] as &[&str],
+        ),
+        (&["api a*", "flaps a"], &["a"], &[]),
+        (&["flaps a", "api a*"], &["a"], &[]),
+        (&["mesh m*", "api a"], &["a"], &["api"]),
+        (&["api a*", "worker w"], &["a", "w"], &["worker"]),
+        (&["api a*", "flaps f"], &["a"], &[]),
+        (&["redis r", "exporter e*"], &["a"], &["redis"]),
+        (&["redis r*", "exporter e"], &["a"], &[]),
+        (&[], &["a"], &[]),
+    ] {
+        let made = containers.iter().map(|text| {
+            let (name, image) = text.split_once(' ').unwrap();
+            let mut made = json!({"name": name, "image": image.trim_end_matches('*')});
+            if image.ends_with('*') {
+                made["readinessProbe"] = json!({});
+            }
+            made
+        });
+        let made: Vec<Value> = made.collect();
+        let spec = json!({"template": {"spec": {"containers": made}}});
+        let Change::Workload(workload) = change(&deployment(&spec, 1, 1)) else {
+            panic!("no workload")
+        };
+        let requested: BTreeSet<String> = requested.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            unprobed::unprobed(&workload, &requested),
+            expected,
+            "{containers:?}"
+        );
+    }
+}
+
+/// A sidecar that ends again and again makes the workload Ready for moments only, while the
+/// container that was asked for runs on.
+#[test]
+fn a_sidecar_may_come_and_go() {
+    let spec = json!({"template": {"spec": {"containers": [{"name": "api"}, {"name": "flaps"}]}}});
+    let runs = |name: &str, restarts: u8, ready: bool| {
+        let mut status = container(ready, &json!({"running": {}}));
+        status["name"] = json!(name);
+        status["restartCount"] = json!(restarts);
+        status
+    };
+    let seen = |api: u8, flaps: u8, ready: bool| {
+        let mut pod = pod("api-1-a", ready, &Value::Null);
+        pod["spec"]["containers"] = json!([{"name": "api"}, {"name": "flaps"}]);
+        let statuses = [runs("api", api, true), runs("flaps", flaps, ready)];
+        pod["status"]["containerStatuses"] = json!(statuses);
+        pod
+    };
+    let mut cache = ReleaseCache::of(&[target("Deployment", "api", false)]);
+    cache.apply(change(&replica_set()), Elapsed::default());
+    for (at, flaps) in [(1.0, 0), (3.0, 1), (5.0, 2), (5.9, 3)] {
+        for available in [0, 1] {
+            cache.apply(change(&seen(0, flaps, available == 1)), seconds(at));
+            cache.apply(change(&deployment(&spec, 1, available)), seconds(at));
+        }
+        assert!(!is_ready(&cache, at), "{at}");
+    }
+    assert!(is_ready(&cache, 6.0));
+    cache.apply(change(&seen(1, 3, true)), seconds(7.0));
+    assert!(!is_ready(&cache, 11.9));
+    assert!(is_ready(&cache, 12.0));
 }

@@ -76,8 +76,8 @@ impl RolloutWatcher {
             let why = unwatchable.into_iter().collect::<Vec<_>>().join("; ");
             events.note(format!("the rollout is not watched in full, so a failure may be known only at helm's time-out: {why}"));
         }
+        cache.requested = context.requested;
         let mut baseline = Baseline::of(&cache, context.budget);
-        baseline.requested = context.requested;
         baseline.promised = context.promised;
         baseline.expect(context.expected);
         let now = Elapsed(started.elapsed());
