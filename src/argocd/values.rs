@@ -56,61 +56,12 @@ const BUILD: [&str; 2] = ["$ARGOCD_", "${ARGOCD_"];
 
 /// How the chart is rendered for this Application, where that can be known here.
 pub fn input(application: &Application) -> Result<HelmInput> {
-    let spec = &application.spec;
-    let source = &spec.source;
-    let refuse = |why: &str, cure: &str| {
+    if let Some((why, cure)) = elsewhere(application) {
         let message = format!("the Application cannot be evaluated here: {why}");
-        Err(Error::new(Kind::Chart, message).hint(cure))
-    };
-    if !spec.sources.is_empty() {
-        return refuse(
-            "it has several sources (spec.sources), and what they render is known to Argo CD alone",
-            "give it one source, the chart, and its values in spec.source.helm.valuesObject",
-        );
+        return Err(Error::new(Kind::Chart, message).hint(cure));
     }
-    if spec.source_hydrator.is_some() {
-        return refuse(
-            "it is rendered into Git first (spec.sourceHydrator)",
-            "give it one source, the chart, in spec.source",
-        );
-    }
-    if source.plugin.is_some() || source.kustomize.is_some() || !source.path.is_empty() {
-        return refuse(
-            "its source is a folder, a plugin or Kustomize, and no chart of a registry",
-            "name the chart: spec.source.chart, with repoURL: ghcr.io/<owner>/charts",
-        );
-    }
-    let helm = &source.helm;
-    for file in &helm.value_files {
-        if let Some(why) = outside(file) {
-            return refuse(
-                &format!("its values file {} {why}", text::quoted(file)),
-                "put these values into spec.source.helm.valuesObject, or into the chart",
-            );
-        }
-    }
-    if let Some(file) = helm
-        .file_parameters
-        .iter()
-        .find(|file| outside(&file.path).is_some())
-    {
-        return refuse(
-            &format!(
-                "its file parameter {} is not in the chart",
-                text::quoted(&file.name)
-            ),
-            "put the content into spec.source.helm.valuesObject, or the file into the chart",
-        );
-    }
-    if let Some(set) = helm.parameters.iter().find(|set| is_built(&set.value)) {
-        return refuse(
-            &format!(
-                "its parameter {} names a variable of Argo CD's build environment",
-                text::quoted(&set.name)
-            ),
-            "write the value itself",
-        );
-    }
+    let spec = &application.spec;
+    let helm = &spec.source.helm;
     let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
     Ok(HelmInput {
         release: named(&helm.release_name).unwrap_or(application.metadata.name.clone()),
@@ -130,6 +81,54 @@ pub fn input(application: &Application) -> Result<HelmInput> {
         api_versions: helm.api_versions.clone(),
         skips_schema: helm.skip_schema_validation,
     })
+}
+
+/// What Argo CD evaluates with more than the chart and the Application: why, and what to
+/// write instead.
+fn elsewhere(application: &Application) -> Option<(String, &'static str)> {
+    let spec = &application.spec;
+    let source = &spec.source;
+    let helm = &source.helm;
+    if !spec.sources.is_empty() {
+        return Some((
+            "it has several sources (spec.sources), and what they render is known to Argo CD alone"
+                .to_owned(),
+            "give it one source, the chart, and its values in spec.source.helm.valuesObject",
+        ));
+    }
+    if spec.source_hydrator.is_some() {
+        return Some((
+            "it is rendered into Git first (spec.sourceHydrator)".to_owned(),
+            "give it one source, the chart, in spec.source",
+        ));
+    }
+    if source.plugin.is_some() || source.kustomize.is_some() || !source.path.is_empty() {
+        return Some((
+            "its source is a folder, a plugin or Kustomize, and no chart of a registry".to_owned(),
+            "name the chart: spec.source.chart, with repoURL: ghcr.io/<owner>/charts",
+        ));
+    }
+    let mut files = helm.value_files.iter();
+    if let Some((file, why)) = files.find_map(|file| Some((file, outside(file)?))) {
+        return Some((
+            format!("its values file {} {why}", text::quoted(file)),
+            "put these values into spec.source.helm.valuesObject, or into the chart",
+        ));
+    }
+    let mut files = helm.file_parameters.iter();
+    if let Some(file) = files.find(|file| outside(&file.path).is_some()) {
+        let name = text::quoted(&file.name);
+        return Some((
+            format!("its file parameter {name} is not in the chart"),
+            "put the content into spec.source.helm.valuesObject, or the file into the chart",
+        ));
+    }
+    let set = helm.parameters.iter().find(|set| is_built(&set.value))?;
+    let name = text::quoted(&set.name);
+    Some((
+        format!("its parameter {name} names a variable of Argo CD's build environment"),
+        "write the value itself",
+    ))
 }
 
 fn values(application: &Application) -> Values {

@@ -11,25 +11,7 @@ use super::coalesce::{EffectiveChart, Table, beneath, coalesce_chart, table};
 
 /// What is left of `chart` with the values `given` from above.
 pub(super) fn resolve(chart: &Chart, given: &Table) -> EffectiveChart {
-    let mut all: Vec<(String, &Chart, Option<&Dependency>)> = Vec::new();
-    for subchart in &chart.subcharts {
-        let named = || {
-            chart
-                .dependencies
-                .iter()
-                .filter(|d| d.name == subchart.name)
-        };
-        if named().next().is_none() {
-            all.push((subchart.name.clone(), subchart, None));
-        }
-        for dependency in named() {
-            let alias = dependency.alias.as_ref().filter(|alias| !alias.is_empty());
-            let name = alias.unwrap_or(&subchart.name).clone();
-            if all.iter().all(|(other, ..)| *other != name) {
-                all.push((name, subchart, Some(dependency)));
-            }
-        }
-    }
+    let all = named(chart);
     // Conditions are read with every subchart's defaults in place.
     let plain = |chart: &Chart| EffectiveChart {
         values: table(&chart.values),
@@ -86,6 +68,31 @@ pub(super) fn resolve(chart: &Chart, given: &Table) -> EffectiveChart {
         resolved.values = values;
     }
     resolved
+}
+
+/// The subcharts with the names by which values reach them, each with its entry of
+/// Chart.yaml, where it has one.
+fn named(chart: &Chart) -> Vec<(String, &Chart, Option<&Dependency>)> {
+    let mut all: Vec<(String, &Chart, Option<&Dependency>)> = Vec::new();
+    for subchart in &chart.subcharts {
+        let named = || {
+            chart
+                .dependencies
+                .iter()
+                .filter(|d| d.name == subchart.name)
+        };
+        if named().next().is_none() {
+            all.push((subchart.name.clone(), subchart, None));
+        }
+        for dependency in named() {
+            let alias = dependency.alias.as_ref().filter(|alias| !alias.is_empty());
+            let name = alias.unwrap_or(&subchart.name).clone();
+            if all.iter().all(|(other, ..)| *other != name) {
+                all.push((name, subchart, Some(dependency)));
+            }
+        }
+    }
+    all
 }
 
 /// Tags first, then the first boolean among the conditions.

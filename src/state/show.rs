@@ -72,7 +72,6 @@ fn as_json(entry: Option<&Entry>, run: &RunId, evidence: Vec<String>) -> Result<
 /// What the journal says, for people. What comes from it is escaped: others
 /// may write to a shared one.
 fn about(entry: &Entry) -> Vec<String> {
-    let cell = |value: &str| text::line(value, text::LINE).into_owned();
     let number =
         |revision: Option<u32>| revision.map_or("none".to_owned(), |number| number.to_string());
     let took = |ms| units::show(Duration::from_millis(ms));
@@ -105,26 +104,7 @@ fn about(entry: &Entry) -> Vec<String> {
         ));
     }
     rows.extend(targets(&entry.targets));
-    let request = &entry.request;
-    rows.push((
-        "chart",
-        format!("{} {}", cell(&request.chart), cell(&request.version)),
-    ));
-    rows.extend(entry.chart_digest.iter().map(|digest| ("", cell(digest))));
-    for (key, image) in &request.images {
-        rows.push(("image", format!("{}: {}", cell(key), cell(image))));
-        rows.extend(entry.digests.get(key).map(|digest| ("", cell(digest))));
-    }
-    let origins = &entry.proven;
-    let chart = origins.chart.iter();
-    let chart = chart.map(|by| ("chart", by, origins.chart_commit.as_ref()));
-    let images = origins.images.iter();
-    let images = images.map(|(key, by)| (key.as_str(), by, origins.image_commits.get(key)));
-    for (what, by, commit) in chart.chain(images) {
-        let commit = commit.map(|it| format!(", commit {}", cell(it)));
-        let commit = commit.unwrap_or_default();
-        rows.push(("origin", format!("{}: {}{commit}", cell(what), cell(by))));
-    }
+    rows.extend(artifacts(entry));
     rows.push(("who", cell(&entry.who.user)));
     if let Some(workflow) = &entry.who.workflow {
         let parts = [
@@ -149,9 +129,34 @@ fn about(entry: &Entry) -> Vec<String> {
         .collect()
 }
 
+/// The chart and the images, and what was proven of them.
+fn artifacts(entry: &Entry) -> Vec<(&'static str, String)> {
+    let request = &entry.request;
+    let (chart, version) = (cell(&request.chart), cell(&request.version));
+    let mut rows = vec![("chart", format!("{chart} {version}"))];
+    rows.extend(entry.chart_digest.iter().map(|digest| ("", cell(digest))));
+    for (key, image) in &request.images {
+        rows.push(("image", format!("{}: {}", cell(key), cell(image))));
+        rows.extend(entry.digests.get(key).map(|digest| ("", cell(digest))));
+    }
+    let origins = &entry.proven;
+    let chart = origins.chart.iter();
+    let chart = chart.map(|by| ("chart", by, origins.chart_commit.as_ref()));
+    let images = origins.images.iter();
+    let images = images.map(|(key, by)| (key.as_str(), by, origins.image_commits.get(key)));
+    for (what, by, commit) in chart.chain(images) {
+        let commit = commit.map_or(String::new(), |it| format!(", commit {}", cell(it)));
+        rows.push(("origin", format!("{}: {}{commit}", cell(what), cell(by))));
+    }
+    rows
+}
+
+fn cell(value: &str) -> String {
+    text::line(value, text::LINE).into_owned()
+}
+
 /// What became of each target, with its cause below it.
 fn targets(targets: &[RecordedTarget]) -> Vec<(&'static str, String)> {
-    let cell = |value: &str| text::line(value, text::LINE).into_owned();
     let mut rows = Vec::new();
     for target in targets {
         let version = target.version.as_deref().map_or("-".to_owned(), cell);

@@ -156,44 +156,11 @@ fn least(record: &RunRecord, end: RunEnd<'_>) -> String {
 }
 
 fn table(page: &mut String, record: &RunRecord, end: RunEnd<'_>) {
-    let mut rows: Vec<(String, String)> = Vec::new();
+    let mut rows = Vec::new();
     if let Some(plan) = &record.plan {
-        let digest = |digest: Option<&Digest>| {
-            digest.map_or(String::new(), |digest| {
-                format!("<br>{}", code(digest.as_str()))
-            })
-        };
-        let facts = &record.facts;
-        let place = format!(
-            "{} in namespace {}",
-            code(&plan.release),
-            code(&plan.namespace)
-        );
-        rows.push(("release".to_owned(), place));
-        let chart = digest(facts.chart_digest.as_ref());
-        rows.push(("chart".to_owned(), format!("{}{chart}", code(&plan.chart))));
-        for (key, image) in &plan.images {
-            let found = key
-                .parse::<ImageKey>()
-                .ok()
-                .and_then(|key| facts.digests.get(&key))
-                .filter(|digest| !image.contains(digest.as_str()));
-            rows.push((code(key), format!("{}{}", code(image), digest(found))));
-        }
-        let chart = facts.proven.chart.iter().map(|origin| ("chart", origin));
-        let images = facts.proven.images.iter();
-        let images = images.map(|(key, origin)| (key.as_str(), origin));
-        for (what, origin) in chart.chain(images) {
-            let commit = origin
-                .commit
-                .as_ref()
-                .map(|it| format!(", commit {}", code(it)));
-            let commit = commit.unwrap_or_default();
-            let proven = format!("{}: {}{commit}", code(what), code(&origin.by));
-            rows.push(("origin".to_owned(), proven));
-        }
-        if facts.targets.is_empty() {
-            rows.push(("revision".to_owned(), revision(facts, end)));
+        rows.extend(artifacts(plan, &record.facts));
+        if record.facts.targets.is_empty() {
+            rows.push(("revision".to_owned(), revision(&record.facts, end)));
         }
     }
     if !record.timings.is_empty() {
@@ -235,6 +202,36 @@ fn table(page: &mut String, record: &RunRecord, end: RunEnd<'_>) {
         );
     }
     page.push_str("</table>\n");
+}
+
+/// What is deployed where, and what is proven of it.
+fn artifacts(plan: &Summary, facts: &RunFacts) -> Vec<(String, String)> {
+    let (release, namespace) = (code(&plan.release), code(&plan.namespace));
+    let place = format!("{release} in namespace {namespace}");
+    let mut rows = vec![("release".to_owned(), place)];
+    let below = |digest: Option<&Digest>| {
+        digest.map_or(String::new(), |digest| {
+            format!("<br>{}", code(digest.as_str()))
+        })
+    };
+    let digest = below(facts.chart_digest.as_ref());
+    rows.push(("chart".to_owned(), format!("{}{digest}", code(&plan.chart))));
+    for (key, image) in &plan.images {
+        let digest = key.parse().ok();
+        let digest = digest.and_then(|key: ImageKey| facts.digests.get(&key));
+        let digest = below(digest.filter(|digest| !image.contains(digest.as_str())));
+        rows.push((code(key), format!("{}{digest}", code(image))));
+    }
+    let chart = facts.proven.chart.iter().map(|origin| ("chart", origin));
+    let images = facts.proven.images.iter();
+    let images = images.map(|(key, origin)| (key.as_str(), origin));
+    for (what, origin) in chart.chain(images) {
+        let commit = origin.commit.as_ref();
+        let commit = commit.map_or(String::new(), |it| format!(", commit {}", code(it)));
+        let proven = format!("{}: {}{commit}", code(what), code(&origin.by));
+        rows.push(("origin".to_owned(), proven));
+    }
+    rows
 }
 
 /// What became of each target.
