@@ -62,6 +62,11 @@ impl Children {
         self.spawn(&mut table, program, Child::Lasting(program.name.clone()))
     }
 
+    /// Where a program's output goes.
+    pub(super) fn log_of(&self, name: &str) -> PathBuf {
+        self.cluster.logs().join(format!("{name}.log"))
+    }
+
     /// Runs a program to its end. Its failure is an error.
     pub async fn finish(&self, program: &Program) -> Result<()> {
         let (told, ending) = oneshot::channel();
@@ -70,9 +75,9 @@ impl Children {
             .await
             .context("nobody waits for processes any more")?;
         if ending != SUCCESS {
-            let log = self.cluster.logs().join(&program.name);
+            let log = self.log_of(&program.name);
             bail!(
-                "{} ended with {ending}; see {}.log",
+                "{} ended with {ending}; see {}",
                 program.name,
                 log.display()
             );
@@ -125,7 +130,7 @@ impl Children {
     /// The table is held while the program starts: it may end before it is in there.
     fn spawn(&self, table: &mut Table, program: &Program, child: Child) -> Result<()> {
         let cluster = &self.cluster;
-        let log = log_file(&cluster.logs(), &program.name)?;
+        let log = log_file(&self.log_of(&program.name))?;
         let own = program.env.iter().find(|(name, _)| *name == "PATH");
         let path = own.map_or_else(|| cluster.search_path(), |(_, path)| path.clone());
         let mut command = Command::new(find(&path, program.program)?);
@@ -225,12 +230,11 @@ fn ending(status: WaitStatus) -> Ending {
     }
 }
 
-fn log_file(folder: &Path, name: &str) -> Result<File> {
-    let path = folder.join(format!("{name}.log"));
+fn log_file(path: &Path) -> Result<File> {
     let mut options = File::options();
     options.create(true).append(true);
     options
-        .open(&path)
+        .open(path)
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 

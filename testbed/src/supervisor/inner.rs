@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use super::children::{self, Children, Ending};
 use super::control::Control;
 use super::instance::{Instance, Settings};
-use super::janitor::{Orders, last_logs};
+use super::janitor::{Orders, last_line, last_logs};
 use super::namespaces::{self, HostCgroups};
 use super::{Told, handover};
 use crate::client::{FleetInfo, Info, Member};
@@ -208,7 +208,8 @@ async fn unexpected(
             },
         };
         if !children.returns(&name) {
-            return anyhow::anyhow!("{name} ended with {ending}");
+            let last = last_line(&children.log_of(&name));
+            return anyhow::anyhow!("{name} ended with {ending}, and said last: {last}");
         }
         log(&format!("{name} ended with {ending}, and is started again"));
         tokio::time::sleep(PAUSE).await;

@@ -165,8 +165,10 @@ fn tell(told: &Told) {
     }
 }
 
-fn last_line(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
+/// The last that a program wrote into its log.
+pub(super) fn last_line(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     text.lines().last().unwrap_or("nothing was said").to_owned()
 }
 
