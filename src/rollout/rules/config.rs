@@ -23,11 +23,7 @@ pub(super) const MOUNT: Rule = Rule {
 };
 
 fn check_environment(context: &RuleContext<'_>) -> Option<TerminalFailure> {
-    context.fresh_pods().find_map(|pod| {
-        pod.containers
-            .iter()
-            .find_map(|container| judge(context, pod, container))
-    })
+    context.find_in_fresh_containers(judge)
 }
 
 fn judge(

@@ -89,6 +89,18 @@ impl<'a> RuleContext<'a> {
             .filter(|pod| self.is_late() || !self.baseline.pods.contains_key(&pod.uid))
     }
 
+    /// The first failure that is found in a container of a fresh pod.
+    pub fn find_in_fresh_containers(
+        &self,
+        judge: impl Fn(&Self, &Pod, &ContainerStatus) -> Option<TerminalFailure>,
+    ) -> Option<TerminalFailure> {
+        let mut pods = self.fresh_pods();
+        pods.find_map(|pod| {
+            let mut containers = pod.containers.iter();
+            containers.find_map(|container| judge(self, pod, container))
+        })
+    }
+
     /// Whether half of the budget is gone.
     pub fn is_late(&self) -> bool {
         self.now.0 >= self.baseline.budget / 2

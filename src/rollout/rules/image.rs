@@ -16,11 +16,7 @@ pub(super) const PULL: Rule = Rule {
 };
 
 fn check(context: &RuleContext<'_>) -> Option<TerminalFailure> {
-    context.fresh_pods().find_map(|pod| {
-        pod.containers
-            .iter()
-            .find_map(|container| judge(context, pod, container))
-    })
+    context.find_in_fresh_containers(judge)
 }
 
 fn judge(
