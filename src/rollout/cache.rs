@@ -250,6 +250,17 @@ impl ReleaseCache {
         }
     }
 
+    /// The pods of a workload that are of its current template and there to stay.
+    pub(super) fn current_pods(&self, id: &WorkloadRef) -> Vec<&Pod> {
+        let workload = self.workload(id);
+        let mut pods = self.pods_of(id);
+        pods.retain(|pod| {
+            pod.presence == PodPresence::Here
+                && workload.is_none_or(|workload| self.is_current(workload, pod))
+        });
+        pods
+    }
+
     /// The events on a pod, oldest first.
     pub fn events_on_pod(&self, pod: &Pod) -> Vec<&KubeEvent> {
         self.events_on(WorkloadKind::Pod.group_kind(), &pod.key, &pod.uid)

@@ -6,7 +6,6 @@
 use super::cache::ReleaseCache;
 use super::model::{ContainerStatus, Elapsed, Pod, Role, State};
 use super::need::{ending, last_answer, short};
-use super::progress::current_pods;
 use super::readiness::Readiness;
 use super::target::WatchTarget;
 use super::target_readiness;
@@ -42,7 +41,7 @@ pub(super) fn explain_timeout(cache: &ReleaseCache, now: Elapsed) -> Vec<String>
                 text::line(&refusal, text::LINE)
             ));
         }
-        let current = current_pods(cache, &target.id);
+        let current = cache.current_pods(&target.id);
         let stuck: Vec<&&Pod> = current.iter().filter(|pod| !pod.ready).collect();
         lines.extend(
             stuck

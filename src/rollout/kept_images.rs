@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 
 use super::cache::ReleaseCache;
 use super::model::Pod;
-use super::progress::current_pods;
 use super::ran::{RanImage, images};
 use super::workload_ref::{WorkloadKind, WorkloadRef};
 
@@ -18,7 +17,7 @@ impl ReleaseCache {
             return None;
         }
         let wanted = self.workload(workload)?.wanted;
-        let pods = current_pods(self, workload);
+        let pods = self.current_pods(workload);
         let is_named = |pod: &&Pod| images(pod).count() == pod.containers.len();
         let all = usize::try_from(wanted).is_ok_and(|wanted| pods.len() >= wanted);
         (all && pods.iter().all(is_named)).then(|| pods.into_iter().flat_map(images).collect())

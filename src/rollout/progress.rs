@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::cache::ReleaseCache;
-use super::model::{Elapsed, Pod, PodPresence};
+use super::model::Elapsed;
 use super::need::of_pod;
 use super::readiness::Readiness;
 use super::target::WatchTarget;
@@ -149,7 +149,7 @@ pub(super) fn progress(cache: &ReleaseCache, now: Elapsed) -> Vec<(WorkloadRef, 
 
 fn line(cache: &ReleaseCache, target: &WatchTarget, now: Elapsed) -> Option<WorkloadProgress> {
     let readiness = target_readiness::of(cache, target);
-    let current = current_pods(cache, &target.id);
+    let current = cache.current_pods(&target.id);
     let (ready, wanted) = match (target.id.kind, cache.workload(&target.id)) {
         (WorkloadKind::PersistentVolumeClaim, _) => return None,
         (WorkloadKind::Pod, _) => (i32::from(readiness.is_ready()), current.first().map(|_| 1)?),
@@ -183,15 +183,4 @@ fn line(cache: &ReleaseCache, target: &WatchTarget, now: Elapsed) -> Option<Work
         },
         waits_for,
     })
-}
-
-/// The pods of a workload that are of its current template and there to stay.
-pub(super) fn current_pods<'a>(cache: &'a ReleaseCache, id: &WorkloadRef) -> Vec<&'a Pod> {
-    let workload = cache.workload(id);
-    let mut pods = cache.pods_of(id);
-    pods.retain(|pod| {
-        pod.presence == PodPresence::Here
-            && workload.is_none_or(|workload| cache.is_current(workload, pod))
-    });
-    pods
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::cache::ReleaseCache;
 use super::model::{Elapsed, Pod, Workload};
-use super::progress::current_pods;
 use super::target::WatchTarget;
 
 /// How long such a container has to run. Who wants another time says so by
@@ -40,7 +39,7 @@ pub(super) fn waits_for(
     let workload = cache.workload(&target.id)?;
     let unprobed = unprobed(workload, &cache.requested);
     let first = unprobed.first()?;
-    let pods = current_pods(cache, &target.id);
+    let pods = cache.current_pods(&target.id);
     let name = if usize::try_from(workload.wanted) == Ok(pods.len()) {
         let mut names = unprobed.iter();
         names.find(|name| pods.iter().any(|pod| has_just_begun(cache, pod, name, now)))
