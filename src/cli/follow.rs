@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 
-use super::{panic, runtime};
-use crate::error::Result;
+use super::{explain, panic, runtime};
+use crate::error::{Exit, Result};
 use crate::event::{Event, Events, Report, RunFacts};
 use crate::host::Environment;
 use crate::pipeline::Run;
@@ -70,4 +70,19 @@ fn tell_of_pauses(events: &Events) -> Result<()> {
         }
         Pause::Continued(passed) => queue.emit(&Event::Continued(passed)),
     })
+}
+
+/// Tells how a run ended; its exit code.
+pub(super) fn finish(result: Result<Report>, events: &Events) -> Exit {
+    match result {
+        Ok(report) => {
+            events.emit(&Event::Finished(&report));
+            Exit::Deployed
+        }
+        Err(error) => {
+            let error = explain::named(error);
+            events.emit(&Event::Failed(&error));
+            error.exit()
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! `deploy history`: the deploys of this node.
 
-use crate::error::{Error, Exit, Kind, Result};
-use crate::host::{Accounts, Environment};
+use crate::error::{Exit, Result};
+use crate::host::Environment;
 use crate::report;
-use crate::state::{self, history};
+use crate::state::history;
 
 /// What `deploy history` takes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
@@ -21,12 +21,8 @@ const LIMIT: usize = 20;
 
 /// Lists them.
 pub(super) fn run(args: &HistoryArgs) -> Result<Exit> {
-    let cwd = std::env::current_dir().map_err(|error| {
-        Error::new(Kind::Node, "the working directory is gone").with_source(error)
-    })?;
-    let uid = rustix::process::geteuid().as_raw();
     let environment = Environment::of_process();
-    let state = state::directory(&environment, uid, &Accounts::of_machine(), &cwd)?;
+    let state = super::state(&environment)?;
     let args = history::HistoryQuery {
         app: args.app.clone(),
         json: args.json,

@@ -41,9 +41,10 @@ use definition::{Cli, Command};
 use output::fail;
 
 use crate::error::{Error, Exit, Kind, Result};
-use crate::host::Environment;
+use crate::host::{Accounts, Environment, working_directory};
 use crate::node::{self, Node};
 use crate::process::{guard, shim};
+use crate::state;
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -232,12 +233,15 @@ fn load_operated(invoked_as: &OsStr, environment: &Environment) -> Result<Node> 
     node::load_operated(invoked_as, environment, &working_directory()?)
 }
 
-fn working_directory() -> Result<PathBuf> {
-    std::env::current_dir().map_err(|error| {
-        Error::new(Kind::Node, "the working directory is gone")
-            .with_source(error)
-            .hint("call the script from a directory that is there")
-    })
+/// Where journal and locks of this process's user lie.
+fn state(environment: &Environment) -> Result<state::Directory> {
+    let uid = rustix::process::geteuid().as_raw();
+    state::directory(
+        environment,
+        uid,
+        &Accounts::of_machine(),
+        &working_directory()?,
+    )
 }
 
 /// clap's error as this crate's; whoever shows it escapes it.

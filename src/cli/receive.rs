@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::definition::ReceiveArgs;
+use super::follow::finish;
 use super::signal::{PlannedRun, carry_out, parse};
-use super::{explain, journal_line, runtime};
+use super::{journal_line, runtime};
 use crate::error::{Error, Exit, Kind, Result};
-use crate::event::{Event, Events, Report};
+use crate::event::{Events, Report};
 use crate::host::Environment;
 use crate::node::{self, Node};
 use crate::process::Cancel;
@@ -59,17 +60,7 @@ pub(super) fn deploy_received(config: &Path) -> Exit {
     };
     let lines = events::EventLines::new(name, io::stdout());
     let events = Events::to(vec![Box::new(lines)]);
-    match deploy(config, &order, &environment, &events) {
-        Ok(report) => {
-            events.emit(&Event::Finished(&report));
-            Exit::Deployed
-        }
-        Err(error) => {
-            let error = explain::named(error);
-            events.emit(&Event::Failed(&error));
-            error.exit()
-        }
-    }
+    finish(deploy(config, &order, &environment, &events), &events)
 }
 
 fn order() -> Result<Order> {

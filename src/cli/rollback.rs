@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::follow::{announce, follow};
+use super::follow::{announce, finish, follow};
 use super::{journal_line, load_operated};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::event::{Event, Events, Report, RunFacts};
@@ -39,16 +39,7 @@ pub(super) fn run(invoked_as: &OsStr, args: &RollbackArgs) -> Exit {
     let environment = Environment::of_process();
     report::trace::start(&environment);
     let events = Events::to(report::reporters(&environment, false));
-    match go_back(invoked_as, args, &environment, &events) {
-        Ok(report) => {
-            events.emit(&Event::Finished(&report));
-            Exit::Deployed
-        }
-        Err(error) => {
-            events.emit(&Event::Failed(&error));
-            error.exit()
-        }
-    }
+    finish(go_back(invoked_as, args, &environment, &events), &events)
 }
 
 fn go_back(

@@ -1,10 +1,10 @@
 //! `deploy show`: one run, with the evidence of its failure.
 
-use crate::error::{Error, Exit, Kind, Result};
-use crate::host::{Accounts, Environment};
+use crate::error::{Exit, Result};
+use crate::host::Environment;
 use crate::report;
 use crate::run::RunId;
-use crate::state::{self, show};
+use crate::state::show;
 
 /// What `deploy show` takes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
@@ -20,12 +20,8 @@ pub struct ShowArgs {
 /// Shows it. Logs of pods are part of it: whoever may read the state directory
 /// may read them, but a workflow's log may be public.
 pub(super) fn run(args: &ShowArgs) -> Result<Exit> {
-    let cwd = std::env::current_dir().map_err(|error| {
-        Error::new(Kind::Node, "the working directory is gone").with_source(error)
-    })?;
-    let uid = rustix::process::geteuid().as_raw();
     let environment = Environment::of_process();
-    let state = state::directory(&environment, uid, &Accounts::of_machine(), &cwd)?;
+    let state = super::state(&environment)?;
     let evidence = crate::node::event_policy::may_show_logs(&environment);
     let lines = show::run(&state.path, &args.run, args.json, evidence)?;
     if args.json {

@@ -3,8 +3,8 @@
 use std::ffi::{OsStr, OsString};
 
 use super::definition::SUBCOMMANDS;
-use super::follow::{announce, follow};
-use super::{explain, journal_line, load};
+use super::follow::{announce, finish, follow};
+use super::{journal_line, load};
 use crate::error::{Error, Exit, Result};
 use crate::event::{Event, Events, Report, RunFacts};
 use crate::host::{Environment, EventEnvironment};
@@ -40,17 +40,10 @@ pub(super) fn run(invoked_as: &OsStr, args: &[OsString]) -> Exit {
         EventEnvironment::Hidden => (own, Err(node::event_policy::hidden())),
     };
     let events = Events::to(report::reporters(&environment, signal::is_quiet(args)));
-    match deploy(invoked_as, args, &environment, event, &events) {
-        Ok(report) => {
-            events.emit(&Event::Finished(&report));
-            Exit::Deployed
-        }
-        Err(error) => {
-            let error = explain::named(error);
-            events.emit(&Event::Failed(&error));
-            error.exit()
-        }
-    }
+    finish(
+        deploy(invoked_as, args, &environment, event, &events),
+        &events,
+    )
 }
 
 /// `event` is an error where the event that a workflow runs for cannot be known.

@@ -20,7 +20,7 @@ use std::ffi::OsStr;
 
 use crate::error::{Error, Kind, Result};
 use crate::helm;
-use crate::host::Environment;
+use crate::host::{Environment, working_directory};
 use crate::node::{self, Node};
 use crate::plan::Plan;
 use crate::process::Cancel;
@@ -39,9 +39,7 @@ pub struct Options<'a> {
 
 /// Looks at all of it, in the order in which a deploy would need it.
 pub async fn examine(asked: &Options<'_>, environment: &Environment) -> Result<Vec<Finding>> {
-    let cwd = std::env::current_dir().map_err(|error| {
-        Error::new(Kind::Node, "the working directory is gone").with_source(error)
-    })?;
+    let cwd = working_directory()?;
     let mut found = vec![files::script(asked.invoked_as)];
     let node = match node::load_operated(asked.invoked_as, environment, &cwd) {
         Ok(node) => node,
