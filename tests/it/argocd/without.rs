@@ -79,4 +79,12 @@ fn later(fleet: &Fleet) {
         "{}",
         ran.told()
     );
+    for place in ["eu", "us"] {
+        fleet.online(place);
+        // One that holds a lease loses it with its cluster, and starts anew.
+        let manager = format!("kube-controller-manager-{place}");
+        fleet.stop(&manager);
+        fleet.start(&manager);
+    }
+    converges(fleet, "after", "clusters that were offline");
 }
