@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use testbed::chart::{Chart, Shop};
 use testbed::client::{FleetInfo, Info};
 use testbed::fleet::NAMESPACE;
+use testbed::ghcr::{Policy, Visibility};
 use testbed::image::Spec;
 use testbed::push::Pusher;
 use testbed::site::Site;
@@ -34,7 +35,8 @@ struct Failure {
     api: &'static str,
 }
 
-const ALL: [Failure; 2] = [
+/// The one that makes the api's package private stands last: no pull of the others comes later.
+const ALL: [Failure; 4] = [
     Failure {
         name: "crash",
         says: "last with exit code 3",
@@ -47,7 +49,22 @@ const ALL: [Failure; 2] = [
         version: "1.0.1",
         api: "r0",
     },
+    Failure {
+        name: "quota",
+        says: "exceeded quota",
+        version: "1.0.2",
+        api: "r0",
+    },
+    Failure {
+        name: PRIVATE,
+        says: "cannot pull",
+        version: VERSION,
+        api: "gone",
+    },
 ];
+
+/// The registry tells neither `deploy` nor the kubelet of an image that is not there.
+const PRIVATE: &str = "missing-image";
 
 /// The figures of each; the others may wait for `limit`.
 pub(super) fn causes(
@@ -64,7 +81,10 @@ pub(super) fn causes(
         "hang",
         &Spec::behaving("hang"),
     )?;
-    pusher.chart(OWNER, &without_secret()?)?;
+    let secret = "envFrom: [{secretRef: {name: shop-db}}]";
+    pusher.chart(OWNER, &with_container("1.0.1", secret)?)?;
+    let large = with_container("1.0.2", "resources: {requests: {cpu: 2}}")?;
+    pusher.chart(OWNER, &large.with("templates/quota.yaml", QUOTA))?;
     let mut ours = Vec::new();
     let mut sites = Vec::new();
     for failure in &ALL {
@@ -73,14 +93,18 @@ pub(super) fn causes(
         let waves = vec![vec![names[0].0.clone()]];
         let keep = "on_failure = \"keep\"\n";
         let site = made(info, known, deploy, &app, &names, &waves, keep)?;
+        if sites.is_empty() {
+            reachable(&site)?;
+        }
         signalled(&site, &app, &tag(0))?;
-        ours.push(named(&site, &app, failure)?);
         let by_hand = by_hand(failure);
         super::changed(&site, &by_hand, PLACE, &tag(0))?;
+        if failure.name == PRIVATE {
+            let policy = Policy::public().package("shop/api", Visibility::Private);
+            pusher.policy(OWNER, &policy)?;
+        }
+        ours.push(named(&site, &app, failure)?);
         sites.push(site);
-    }
-    if let Some(site) = sites.first() {
-        reachable(site)?;
     }
     // Each of them waits its whole time.
     let theirs: Vec<Result<Duration>> = std::thread::scope(|scope| {
@@ -141,14 +165,20 @@ fn reachable(site: &Site<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A chart whose api needs a Secret that is not there.
-fn without_secret() -> Result<Chart> {
+/// Less than one pod of the version that comes with it asks for.
+const QUOTA: &str = "apiVersion: v1
+kind: ResourceQuota
+metadata: {name: small}
+spec: {hard: {requests.cpu: 1}}
+";
+
+/// A chart whose api has another line in its container.
+fn with_container(version: &str, more: &str) -> Result<Chart> {
     let (file, name) = ("templates/api.yaml", "        - name: api\n");
-    let chart = Shop::new("shop", "1.0.1").chart();
+    let chart = Shop::new("shop", version).chart();
     let text = chart.file(file).context(file)?;
     ensure!(text.contains(name), "{file} does not hold {name:?}");
-    let needs = format!("{name}          envFrom: [{{secretRef: {{name: shop-db}}}}]\n");
-    let text = text.replace(name, &needs);
+    let text = text.replace(name, &format!("{name}          {more}\n"));
     Ok(chart.with(file, &text))
 }
 
