@@ -4,8 +4,8 @@
 //! looked up before.
 
 mod budget;
+mod variables;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::limits::{LOCK_TIMEOUT, default_stale_after, least_stale_after};
 use super::machine::Node;
 use super::{event_policy, file_permissions, locate, policy, verify};
 use crate::error::{Error, Kind, Result};
-use crate::host::{self, EnvPolicy, Environment};
+use crate::host::{self, Environment};
 use crate::plan::caller::TOKEN_AGE;
 use crate::plan::forward::{Forward, ForwardTarget, Token};
 use crate::plan::{CallerPolicy, ImageRules, Plan, ReleaseId, Retention, Verify};
@@ -193,7 +193,7 @@ fn join(
 ) -> Result<(Plan, Vec<String>)> {
     let mut warnings = Vec::new();
     let (budget, on_failure) = budget::of(settings, environment, &mut warnings)?;
-    let (mut given, dropped) = given(node, environment, settings);
+    let (mut given, dropped) = variables::given(node, environment, settings);
     warnings.extend(host::dropped_warning(&dropped));
     // A controller of this machine excludes by its own lock, in its own directory.
     if !matches!(&found.forward, Some(to) if matches!(to.target, ForwardTarget::Unix(_))) {
@@ -208,7 +208,7 @@ fn join(
     let context = given.remove(OsStr::new("HELM_KUBECONTEXT"));
     let inherited = given.remove(OsStr::new("KUBECONFIG"));
     if found.forward.is_none() {
-        refuse_other_cluster(&given)?;
+        variables::refuse_other_cluster(&given)?;
     }
     let kubeconfig = kubeconfig(settings, inherited, &found, environment)?;
     if let Some(files) = &kubeconfig {
@@ -326,47 +326,6 @@ fn stale_after(
                 .hint("remove stale_after from deploy.toml, or shorten DEPLOY_TIMEOUT"))
         }
     }
-}
-
-/// The variables that helm is given, and the names of those that it is not.
-fn given(
-    node: &Node,
-    environment: &Environment,
-    settings: &EffectiveSettings<'_>,
-) -> (BTreeMap<OsString, OsString>, Vec<String>) {
-    let nothing = BTreeSet::new();
-    let base = node.file.as_deref().and_then(Path::parent);
-    let policy = EnvPolicy {
-        env: &node.config.env,
-        inherit: settings
-            .pick(|s| s.inherit_env.as_ref())
-            .unwrap_or(&nothing),
-        base: base.unwrap_or(&node.cwd),
-    };
-    let (mut given, dropped) = host::for_helm(environment, policy, &node.cwd);
-    if !given.contains_key(OsStr::new("HOME"))
-        && let Some(home) = node.home(environment)
-    {
-        given.insert("HOME".into(), home.into_os_string());
-    }
-    (given, dropped)
-}
-
-/// `HELM_KUBE…` would show helm another cluster, or another user there, than
-/// the one that `deploy` itself looks at, which it takes from the kubeconfig.
-fn refuse_other_cluster(given: &BTreeMap<OsString, OsString>) -> Result<()> {
-    let name = given
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, _)| name.to_string_lossy())
-        .find(|name| name.starts_with("HELM_KUBE"));
-    let Some(name) = name else { return Ok(()) };
-    let message = format!(
-        "{name} is set: helm would work on another cluster, or as another user, than deploy itself uses"
-    );
-    Err(Error::new(Kind::Node, message).hint(format!(
-        "unset {name} and put it into a kubeconfig (KUBECONFIG, or kubeconfig in deploy.toml)"
-    )))
 }
 
 /// The kubeconfig files; none means in-cluster.
