@@ -22,6 +22,11 @@ pub fn is_on() -> bool {
     rounds().is_some()
 }
 
+/// What everything is drawn by that has no fixed seed of its own.
+pub fn seed() -> u64 {
+    seed_or(SEED)
+}
+
 /// What a soak draws by, else `fixed`.
 pub fn seed_or(fixed: u64) -> u64 {
     number("DEPLOY_SOAK_SEED").unwrap_or(fixed)
@@ -46,7 +51,7 @@ impl Dice {
 
     /// For one test, told on its output.
     pub fn new(what: &str, helm: Helm) -> Self {
-        let seed = seed_or(SEED);
+        let seed = seed();
         println!("{what} with {helm:?}: DEPLOY_SOAK_SEED={seed}");
         Self(seed ^ helm as u64)
     }
